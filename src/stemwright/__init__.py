@@ -1,0 +1,1 @@
+"""Splits a finished song into its stems."""

@@ -1,0 +1,39 @@
+"""Errors that a user can do something about. Each message is one sentence of what is wrong and what helps."""
+
+from __future__ import annotations
+
+
+class StemwrightError(Exception):
+    """Base of every error that Stemwright raises on purpose; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(StemwrightError):
+    """The request itself cannot be met: an unknown stem, a bit depth that the format has not got."""
+
+    exit_code = 2
+
+
+class UnreadableInputError(StemwrightError):
+    """The input is missing, empty, not audio, or cannot be decoded."""
+
+    exit_code = 3
+
+
+class ModelUnavailableError(StemwrightError):
+    """The model, its runtime or the device asked for cannot be had."""
+
+    exit_code = 4
+
+
+class StorageError(StemwrightError):
+    """No room on the disk, or no permission to write where the output or a cache should go."""
+
+    exit_code = 5
+
+
+class CancelledError(StemwrightError):
+    """The caller cancelled, or the user interrupted. Working files stay, so that the run can be resumed."""
+
+    exit_code = 130
