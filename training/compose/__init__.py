@@ -1,0 +1,1 @@
+"""Composition: songs as notes, before anything sounds."""

@@ -1,0 +1,18 @@
+"""One note of a song."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note: when it starts, how long it is held, its MIDI pitch (60 is middle C) and its MIDI velocity (1 to 127)."""
+
+    start_s: float
+    duration_s: float
+    pitch: int
+    velocity: int
+
+    @property
+    def end_s(self) -> float:
+        """When the note is released, in seconds."""
+        return self.start_s + self.duration_s
