@@ -1,0 +1,111 @@
+"""Bars, the clock that turns beats into seconds, and lines of notes being written."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from training.compose.note import Note
+from training.compose.theory import Chord, Key
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Turns beats into seconds.
+
+    Attributes:
+        bpm: beats a minute.
+        swing: where the middle of a unit falls, 0.5 (straight) to 0.67 (triplets).
+        swing_unit: the beats that swing divides: 1 swings eighths, 0.5 swings sixteenths.
+        rubato: how far the beat bends over eight beats, in beats.
+    """
+
+    bpm: float
+    swing: float = 0.5
+    swing_unit: float = 1.0
+    rubato: float = 0.0
+
+    @property
+    def beat_s(self) -> float:
+        """Length of a beat in seconds."""
+        return 60 / self.bpm
+
+    def at(self, beat: float) -> float:
+        """Seconds at a beat counted from the start."""
+        whole, part = divmod(beat / self.swing_unit, 1.0)
+        bent = part * 2 * self.swing if part <= 0.5 else self.swing + (part - 0.5) * 2 * (1 - self.swing)
+        beats = (whole + bent) * self.swing_unit
+        return float((beats + self.rubato * np.sin(np.pi * beats / 8)) * self.beat_s)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a song: its first beat, its chords, and where in the form it stands.
+
+    Attributes:
+        index: count from 0.
+        start: the beat on which it starts.
+        beats: its length.
+        chords: one chord for each beat of the bar.
+        section: name of the section.
+        energy: 0 (bare) to 1 (full).
+        closes: it is the last bar of its section.
+        opens: it is the first bar of its section.
+    """
+
+    index: int
+    start: float
+    beats: int
+    chords: tuple[Chord, ...]
+    section: str
+    energy: float
+    closes: bool
+    opens: bool
+
+    @property
+    def chord(self) -> Chord:
+        """The chord on the first beat."""
+        return self.chords[0]
+
+    def chord_at(self, beat: float) -> Chord:
+        """The chord at a beat of this bar."""
+        return self.chords[min(self.beats - 1, max(0, int(beat)))]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every player of a song knows: key, clock and bars."""
+
+    key: Key
+    clock: Clock
+    bars: tuple[Bar, ...]
+    duration_s: float
+
+
+@dataclass
+class Line:
+    """A line that is being written: takes beats, gives notes with human timing and touch.
+
+    Attributes:
+        clock: the song's clock.
+        rng: source of the inaccuracies.
+        timing_s: standard deviation of the attacks.
+        late_s: how far the player lies behind the beat.
+        touch: standard deviation of the velocity.
+    """
+
+    clock: Clock
+    rng: np.random.Generator
+    timing_s: float = 0.006
+    late_s: float = 0.0
+    touch: float = 6.0
+    notes: list[Note] = field(default_factory=list)
+
+    def add(self, beat: float, beats: float, pitch: int, velocity: float, delay_s: float = 0.0) -> None:
+        """Writes a note at a beat of the song; pitches outside 0 to 127 are left out."""
+        if not 0 <= pitch <= 127:
+            return
+        start = self.clock.at(beat)
+        length = max(0.03, self.clock.at(beat + beats) - start)
+        start += self.late_s + delay_s + float(self.rng.normal(0, self.timing_s))
+        loudness = int(np.clip(velocity + self.rng.normal(0, self.touch), 8, 127))
+        self.notes.append(Note(max(0.0, start), length, int(pitch), loudness))

@@ -1,0 +1,136 @@
+"""Keys, modes, chords and how one chord moves into the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MODES: dict[str, tuple[int, ...]] = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "lydian": (0, 2, 4, 6, 7, 9, 11),
+}
+
+PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "pop": (
+        (0, 4, 5, 3),
+        (0, 5, 3, 4),
+        (5, 3, 0, 4),
+        (0, 3, 4, 4),
+        (0, 2, 3, 4),
+        (3, 0, 4, 5),
+        (0, 0, 3, 4),
+        (1, 4, 0, 0),
+        (0, 3, 0, 4),
+        (0, 5, 1, 4),
+    ),
+    "modal": ((0, 6, 5, 6), (0, 5, 2, 6), (0, 3, 0, 6), (0, 0, 5, 6), (0, 2, 6, 3), (0, 5, 6, 0), (0, 0, 0, 0), (0, 6, 0, 6)),
+    "jazz": ((1, 4, 0, 5), (0, 5, 1, 4), (2, 5, 1, 4), (0, 3, 2, 5, 1, 4, 0, 0), (1, 4, 0, 0), (5, 1, 4, 0), (3, 6, 2, 5, 1, 4, 0, 0)),
+    "blues": ((0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4), (0, 3, 0, 0, 3, 3, 0, 0, 1, 4, 0, 4)),
+    "latin": ((0, 3, 4, 3), (0, 4, 4, 0), (1, 4, 0, 5), (0, 3, 4, 0), (5, 1, 4, 0)),
+    "classical": (
+        (0, 3, 4, 0),
+        (0, 4, 5, 2, 3, 0, 3, 4),
+        (0, 5, 3, 4),
+        (0, 1, 4, 0, 5, 3, 4, 0),
+        (0, 4, 0, 3, 1, 4, 0, 0),
+        (5, 3, 0, 4, 5, 1, 4, 5),
+    ),
+}
+"""Scale degrees of the chords, a bar each."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A tonic (pitch class, 0 is C) and a mode, one of ``MODES``."""
+
+    tonic: int
+    mode: str
+
+    @property
+    def scale(self) -> tuple[int, ...]:
+        """Semitones of the seven degrees above the tonic."""
+        return MODES[self.mode]
+
+    def pitch(self, degree: int, octave: int) -> int:
+        """MIDI pitch of a degree; degrees below 0 and above 6 reach into the octaves beside."""
+        return 12 * (octave + 1) + self.tonic + self.scale[degree % 7] + 12 * (degree // 7)
+
+    def snap(self, pitch: int) -> int:
+        """The nearest pitch of the scale, the lower one of two."""
+        for distance in (0, -1, 1, -2, 2):
+            if (pitch + distance - self.tonic) % 12 in self.scale:
+                return pitch + distance
+        return pitch
+
+    def step(self, pitch: int, steps: int) -> int:
+        """The pitch ``steps`` degrees of the scale away from ``pitch``."""
+        here = self.snap(pitch)
+        degree = self.scale.index((here - self.tonic) % 12)
+        octave = (here - self.tonic) // 12
+        target = degree + steps
+        return self.tonic + 12 * (octave + target // 7) + self.scale[target % 7]
+
+
+@dataclass(frozen=True)
+class Chord:
+    """A root (pitch class) and its tones in semitones above the root, the root first."""
+
+    root: int
+    intervals: tuple[int, ...]
+
+    @property
+    def pitch_classes(self) -> tuple[int, ...]:
+        """Pitch classes of the tones."""
+        return tuple((self.root + interval) % 12 for interval in self.intervals)
+
+    @property
+    def fifth(self) -> int:
+        """Semitones from the root to the fifth (6, 7 or 8)."""
+        return self.intervals[2] if 6 <= self.intervals[2] <= 8 else 7
+
+
+def harmonise(key: Key, degree: int, size: int = 3, leading_tone: bool = False) -> Chord:
+    """Stacks ``size`` thirds of the scale on a degree; ``leading_tone`` makes the fifth degree's chord major."""
+    root = key.pitch(degree, 4)
+    intervals = [key.pitch(degree + 2 * third, 4) - root for third in range(size)]
+    if leading_tone and degree % 7 == 4 and intervals[1] == 3:
+        intervals[1] = 4
+    return Chord(root % 12, tuple(intervals))
+
+
+def dominant(root: int, size: int = 4) -> Chord:
+    """A dominant seventh (or ninth) chord on a pitch class, as the blues has on every degree."""
+    return Chord(root % 12, (0, 4, 7, 10, 14)[:size])
+
+
+def voice(chord: Chord, count: int, centre: int, previous: Sequence[int] = ()) -> tuple[int, ...]:
+    """Chooses ``count`` pitches of a chord near ``centre`` that move as little as possible from ``previous``.
+
+    Every candidate is a close position on one of the chord's inversions; the cost is the distance that the voices
+    move, and how far the middle of the chord lies from ``centre``.
+    """
+    classes = sorted(set(chord.pitch_classes))
+    best: tuple[int, ...] = ()
+    best_cost = float("inf")
+    for lowest in range(centre - 14, centre + 6):
+        if lowest % 12 not in classes:
+            continue
+        pitches = [lowest]
+        while len(pitches) < count:
+            candidate = pitches[-1] + 1
+            while candidate % 12 not in classes:
+                candidate += 1
+            pitches.append(candidate)
+        cost = 0.7 * abs(sum(pitches) / count - centre)
+        if len(previous) == count:
+            cost += sum(abs(new - old) for new, old in zip(pitches, previous, strict=True)) / count
+        if cost < best_cost:
+            best, best_cost = tuple(pitches), cost
+    return best
+
+
+def nearest(pitch_class: int, pitch: int) -> int:
+    """The pitch of a class that lies nearest to ``pitch``."""
+    return pitch + (pitch_class - pitch + 6) % 12 - 6

@@ -1,0 +1,149 @@
+"""The mask network: a U-Net over bands and frames, whose softmax over stems makes masks that sum to one.
+
+The design starts from the U-Net of singing voice separation (Jansson et al. 2017, "Singing voice separation with deep
+U-Net convolutional networks"). What is added is cheap: every encoder level knows its absolute frequency (a learned bias
+for each channel and band, since a bass and a hi-hat differ first by where they are), layers that connect all bands of a
+frame at once (the frequency transforms of Choi et al. 2020, "Investigating U-Nets with various intermediate blocks for
+spectrogram-based singing voice separation"), because harmonics lie far apart, and residual convolutions at the coarse
+levels, dilated in time, where context costs least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from stemwright.separation.bands import BANDS_384
+from stemwright.stems import STEMS
+
+FRAME_MULTIPLE = 64
+"""The network halves time six times, so that its input must be a multiple of this many frames."""
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The sizes of a mask network.
+
+    Attributes:
+        planes: input planes of features.
+        bands: bands of the input and of the masks, a multiple of 64.
+        stems: masks at each point; channels: audio channels, each with masks of its own.
+        widths: convolution channels at the six levels, fine to coarse.
+        residual_from: level (from 0) at which residual convolutions begin.
+        transform_to: frequency transforms stand at levels 1 to this one.
+        transform_bottleneck: a frequency transform narrows the bands by this factor inside.
+    """
+
+    planes: int = 4
+    bands: int = BANDS_384.n_bands
+    stems: int = len(STEMS)
+    channels: int = 2
+    widths: tuple[int, int, int, int, int, int] = (32, 64, 96, 160, 224, 256)
+    residual_from: int = 2
+    transform_to: int = 4
+    transform_bottleneck: int = 4
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around which the input passes: ``(batch, width, bands, frames)`` to the same."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, width, 3, padding=(1, dilation), dilation=(1, dilation), bias=False),
+            nn.BatchNorm2d(width),
+        )
+        nn.init.zeros_(self.inner[4].weight)  # begins as the identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, width, bands, frames)`` -> the same shape."""
+        return x + self.inner(x)
+
+
+class FrequencyTransform(nn.Module):
+    """Two linear layers over all bands of a frame, shared by all channels, around which the input passes."""
+
+    def __init__(self, width: int, bands: int, bottleneck: int) -> None:
+        super().__init__()
+        hidden = max(4, bands // bottleneck)
+        self.narrow = nn.Parameter(torch.randn(hidden, bands) / bands**0.5)
+        self.widen = nn.Parameter(torch.zeros(bands, hidden))  # begins as the identity
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, width, bands, frames)`` -> the same shape."""
+        hidden = torch.relu(self.norm(torch.matmul(self.narrow, x)))  # (batch, width, hidden, frames)
+        return x + torch.matmul(self.widen, hidden)
+
+
+class Encoder(nn.Module):
+    """One level down: halves bands and frames, tells each channel its frequency, then looks further around."""
+
+    def __init__(self, before: int, width: int, bands: int, level: int, shape: NetworkShape) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(before, width, 5, stride=2, padding=2, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.position = nn.Parameter(torch.zeros(width, bands, 1))
+        context: list[nn.Module] = []
+        if 1 <= level <= shape.transform_to:
+            context.append(FrequencyTransform(width, bands, shape.transform_bottleneck))
+        if level >= shape.residual_from:
+            context.append(Residual(width, dilation=2))
+        self.context = nn.Sequential(*context)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, before, 2 * bands, 2 * frames)`` -> ``(batch, width, bands, frames)``."""
+        x = nn.functional.leaky_relu(self.norm(self.down(x)) + self.position, 0.2)
+        context: Tensor = self.context(x)
+        return context
+
+
+class MaskNetwork(nn.Module):
+    """Logits of twelve stems, for each audio channel, band and frame.
+
+    In evaluation mode and followed by a softmax over stems these are the masks of the separator.
+    """
+
+    def __init__(self, shape: NetworkShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or NetworkShape()
+        widths = shape.widths
+        self.scale = nn.Parameter(torch.ones(shape.planes, shape.bands, 1))
+        self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))
+        self.encoders = nn.ModuleList(
+            Encoder(before, width, shape.bands >> (level + 1), level, shape)
+            for level, (before, width) in enumerate(zip((shape.planes, *widths), widths, strict=False))
+        )
+        self.decoders = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(
+                    widths[level] * (1 if level == len(widths) - 1 else 2), widths[level - 1], 4, 2, 1, bias=False
+                ),
+                nn.BatchNorm2d(widths[level - 1]),
+                nn.ReLU(),
+            )
+            for level in range(len(widths) - 1, 0, -1)
+        )
+        self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1)
+        self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``.
+
+        ``frames`` must be a multiple of 64.
+        """
+        x = features * self.scale + self.shift
+        x = x.contiguous(memory_format=torch.channels_last)
+        skips = []
+        for encoder in self.encoders:
+            x = encoder(x)
+            skips.append(x)
+        for decoder, skip in zip(self.decoders, skips[-2::-1], strict=True):
+            x = torch.cat([decoder(x), skip], 1)
+        logits = self.head(x) + self.prior  # (batch, stems * channels, bands, frames)
+        return logits.unflatten(1, (self.shape.stems, self.shape.channels))
