@@ -1,0 +1,1 @@
+"""Singing made from speech synthesis through the WORLD vocoder."""

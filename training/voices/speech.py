@@ -1,0 +1,108 @@
+"""Speech samples from the free synthesisers in Debian; their licences are in SOURCES.md."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+ESPEAK_LANGUAGES = (
+    "en-us en-gb en-gb-scotland en-gb-x-rp en-us en-gb en-029 es es-419 it pt pt-br fr-fr de ja ru nl sv nb da fi et lv"
+    " lt pl cs sk sl hr hu ro ca eu cy ga tr id ms sw eo la sq is af mt gl haw mi"
+).split()
+# Variants that sound like people; the robots, demons and comic voices are left out.
+ESPEAK_FEMALE = (
+    "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph steph2 steph3 klatt5".split()
+)
+ESPEAK_MALE = (
+    "m1 m2 m3 m4 m5 m6 m7 m8 Alex Andy Denis Diogo Gene Gene2 Henrique Hugo Lee Marco Mario Michael Mike Nguyen adam"
+    " antonio benjamin boris caleb david ed edward edward2 grandpa gustave iven iven2 iven3 john klatt klatt2 klatt3"
+    " klatt4 klatt6 marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro travis victor zac"
+).split()
+
+
+class SpeechUnavailableError(RuntimeError):
+    """No synthesiser is installed, or one of them gave no sound."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One speaker of one synthesiser. `name` and `language` are spelled as the synthesiser spells them."""
+
+    engine: Literal["espeak-ng", "flite", "festival"]
+    name: str
+    language: str
+    female: bool
+
+
+@functools.cache
+def catalogue() -> tuple[Voice, ...]:
+    """Every voice that is installed and that a licence allows.
+
+    Raises SpeechUnavailableError where there is none.
+    """
+    voices: list[Voice] = []
+    if shutil.which("espeak-ng"):
+        spoken = {row.split()[1] for row in _output(["espeak-ng", "--voices"]).splitlines()[1:]}
+        for index, language in enumerate(tag for tag in ESPEAK_LANGUAGES if tag in spoken):
+            # English gets every variant, other languages a rotating handful: 48 x 75 would never be cached twice.
+            for female, names in ((True, ESPEAK_FEMALE), (False, ESPEAK_MALE)):
+                chosen = names if language == "en-us" else [names[(index * 5 + k * 7) % len(names)] for k in range(2)]
+                voices += [Voice("espeak-ng", name, language, female) for name in chosen]
+    if shutil.which("flite"):
+        voices += [Voice("flite", name, "en-us", name == "slt") for name in ("slt", "rms", "awb", "kal16")]
+    if shutil.which("text2wave"):
+        for name, folder, female in (
+            ("kal_diphone", "english", False),
+            ("cmu_us_slt_arctic_hts", "us", True),
+        ):
+            if Path("/usr/share/festival/voices", folder, name).is_dir():
+                voices.append(Voice("festival", name, "en-us", female))
+    if not voices:
+        raise SpeechUnavailableError("no speech synthesiser found: apt-get install espeak-ng flite festival")
+    return tuple(voices)
+
+
+def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
+    """A random voice: a third of the time one of the recorded speakers (flite, festival), else espeak-ng."""
+    voices = [voice for voice in catalogue() if voice.female == female]
+    recorded = [voice for voice in voices if voice.engine != "espeak-ng"]
+    pool = recorded if recorded and rng.random() < 0.35 else voices
+    return pool[rng.integers(len(pool))]
+
+
+def speak(voice: Voice, text: str, speed: float = 1.0) -> tuple[NDArray[np.float64], int]:
+    """Speech samples `(samples,)` and their rate. `speed` 1 is the slow, clear pace that suits singing."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "speech.wav")
+        if voice.engine == "espeak-ng":
+            words_per_minute = str(round(125 * speed))
+            command = ["espeak-ng", "-v", f"{voice.language}+{voice.name}", "-s", words_per_minute, "-w", str(path)]
+            _output([*command, "--", text])
+        elif voice.engine == "flite":
+            stretch = f"duration_stretch={1.25 / speed:.3f}"
+            _output(["flite", "-voice", voice.name, "--setf", stretch, "-t", text, "-o", str(path)])
+        else:
+            setup = f"(begin (voice_{voice.name}) (Parameter.set 'Duration_Stretch {1.25 / speed:.3f}))"
+            _output(["text2wave", "-o", str(path), "-eval", setup], text)
+        if not path.is_file():
+            raise SpeechUnavailableError(f"{voice.engine} wrote no sound for voice {voice.name}: reinstall it")
+        samples, rate = sf.read(path, dtype="float64", always_2d=True)
+    if len(samples) < rate // 10:
+        raise SpeechUnavailableError(f"{voice.engine} said nothing with voice {voice.name}: reinstall it")
+    return np.ascontiguousarray(samples[:, 0]), int(rate)
+
+
+def _output(command: list[str], standard_input: str = "") -> str:
+    done = subprocess.run(command, input=standard_input, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SpeechUnavailableError(f"{command[0]} failed: {done.stderr.strip()[-200:]}")
+    return done.stdout

@@ -1,0 +1,158 @@
+"""Speech taken apart by WORLD: spectral envelope, aperiodicity, voicing and the syllables in it, cached on disk.
+
+The analysis (Morise et al., "WORLD: a vocoder-based high-quality speech synthesis system for real-time applications",
+2016) is the slow part of singing, so an utterance is analysed once and sung in many songs.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyworld
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+from scipy.signal import find_peaks
+
+from training.voices.contour import FRAME_S
+from training.voices.speech import Voice, speak
+
+# Points of the frequency axis of all envelopes: even in mel, from 0 to the Nyquist frequency of 44.1 kHz.
+POINTS = 160
+AXIS_HZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 22050 / 700), POINTS) / 2595) - 1)
+FORMAT = "1"  # Part of the cache key: raise it when the analysis changes.
+
+
+@dataclass(frozen=True)
+class Syllable:
+    """Frames of one syllable: consonants from `start`, the vowel from `core_start` to `core_end`, the rest to `end`."""
+
+    start: int
+    core_start: int
+    core_end: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Analysed speech in 5 ms frames.
+
+    `log_envelope` is the natural log of the power spectrum, `aperiodicity` the amplitude ratio of noise (0 to 1), both
+    `(frames, POINTS)` on AXIS_HZ; `voiced` is `(frames,)`.
+    """
+
+    log_envelope: NDArray[np.float32]
+    aperiodicity: NDArray[np.float32]
+    voiced: NDArray[np.bool_]
+    syllables: tuple[Syllable, ...]
+
+
+def cache_folder() -> Path:
+    """Where analyses are kept: STEMWRIGHT_VOICE_CACHE, or `training/runs/voices`."""
+    default = Path(__file__).resolve().parents[1] / "runs" / "voices"
+    return Path(os.environ.get("STEMWRIGHT_VOICE_CACHE") or default)
+
+
+@functools.lru_cache(maxsize=64)
+def utterance(voice: Voice, text: str, speed: float) -> Utterance:
+    """The analysis of `text` said by `voice`, from the cache where it is there."""
+    key = "|".join((FORMAT, voice.engine, voice.name, voice.language, f"{speed:.3f}", text))
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    path = cache_folder() / digest[:2] / f"{digest}.npz"
+    if not path.is_file():
+        samples, rate = speak(voice, text, speed)
+        log_envelope, aperiodicity, voiced = analyse(samples, rate)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+            np.savez(
+                file,
+                log_envelope=log_envelope.astype(np.float16),
+                aperiodicity=aperiodicity.astype(np.float16),
+                voiced=voiced,
+            )
+        # Whole or not at all: several processes share the cache.
+        Path(file.name).replace(path)
+    with np.load(path) as stored:
+        log_envelope = stored["log_envelope"].astype(np.float32)
+        voiced = stored["voiced"]
+        return Utterance(
+            log_envelope, stored["aperiodicity"].astype(np.float32), voiced, tuple(syllables(log_envelope, voiced))
+        )
+
+
+def analyse(
+    samples: NDArray[np.float64], rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Log envelope `(frames, POINTS)`, aperiodicity `(frames, POINTS)` and voicing `(frames,)` of speech `(samples,)`."""
+    # A little noise, 90 dB down: digital silence has no logarithm.
+    padded = np.pad(samples, rate // 20) + 3e-5 * np.random.default_rng(0).standard_normal(
+        len(samples) + 2 * (rate // 20)
+    )
+    f0, times = pyworld.harvest(padded, rate, frame_period=1000 * FRAME_S)
+    power = pyworld.cheaptrick(padded, f0, times, rate)
+    ratio = pyworld.d4c(padded, f0, times, rate)
+    # Harvest bridges gaps generously; D4C finds no harmonics in a frame it calls wholly aperiodic.
+    voiced = steady_voicing((f0 > 0) & (ratio[:, 1] < 0.99))
+    bins_hz = np.linspace(0, rate / 2, power.shape[1])
+    log_envelope = _onto_axis(np.log(power + 1e-14), bins_hz)
+    aperiodicity = _onto_axis(ratio, bins_hz)
+    _extend(log_envelope, aperiodicity, voiced, rate / 2)
+    aperiodicity[~voiced] = 1
+    return log_envelope.astype(np.float32), aperiodicity.astype(np.float32), voiced
+
+
+def steady_voicing(voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voicing without flicker: a decision needs the majority of 7 frames (35 ms)."""
+    return np.asarray(median_filter(voiced.astype(np.uint8), 7, mode="nearest") > 0)
+
+
+def syllables(log_envelope: NDArray[np.float32], voiced: NDArray[np.bool_]) -> list[Syllable]:
+    """Syllables of an utterance: each peak of voiced loudness between 250 and 3500 Hz is a vowel, each dip a border."""
+    band = (AXIS_HZ > 250) & (AXIS_HZ < 3500)
+    loudness_db = 4.343 * log_envelope[:, band].mean(axis=1)
+    loudness_db = np.where(voiced, loudness_db, loudness_db - 20)
+    window = np.hanning(13) / np.hanning(13).sum()
+    smooth = np.convolve(np.pad(loudness_db, 6, mode="edge"), window, mode="valid")
+    # Vowels within 30 dB of the loudest, at least 80 ms apart.
+    peaks, _ = find_peaks(smooth, height=smooth.max() - 30, prominence=2.5, distance=16)
+    peaks = peaks[voiced[peaks]]
+    found: list[Syllable] = []
+    loud = np.flatnonzero(smooth > smooth.max() - 45)
+    borders = [max(0, int(loud[0]) - 10)] if len(loud) else [0]
+    borders += [int(a + np.argmin(smooth[a:b])) for a, b in zip(peaks, peaks[1:], strict=False)]
+    borders.append(min(len(smooth), int(loud[-1]) + 10) if len(loud) else len(smooth))
+    for peak, start, end in zip(peaks, borders, borders[1:], strict=False):
+        low, high = int(peak), int(peak)
+        while low - 1 > start and peak - low < 14 and voiced[low - 1] and smooth[low - 1] > smooth[peak] - 4:
+            low -= 1
+        while high + 1 < end and high - peak < 14 and voiced[high + 1] and smooth[high + 1] > smooth[peak] - 4:
+            high += 1
+        if high - low >= 4:
+            found.append(Syllable(int(start), low, high, int(end)))
+    return found
+
+
+def _onto_axis(values: NDArray[np.float64], bins_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(frames, bins)` on the vocoder's bins -> `(frames, POINTS)` on AXIS_HZ; flat beyond the last bin."""
+    position = np.clip(np.interp(AXIS_HZ, bins_hz, np.arange(len(bins_hz))), 0, len(bins_hz) - 1)
+    low = np.minimum(position.astype(int), len(bins_hz) - 2)
+    weight = position - low
+    return np.asarray(values[:, low] * (1 - weight) + values[:, low + 1] * weight)
+
+
+def _extend(
+    log_envelope: NDArray[np.float64], aperiodicity: NDArray[np.float64], voiced: NDArray[np.bool_], nyquist_hz: float
+) -> None:
+    """Continues a narrow-band voice to 22 kHz: a falling, noisy top, for a sung stem does not end at 8 kHz."""
+    edge_hz = 0.9 * nyquist_hz
+    above = AXIS_HZ > edge_hz
+    below = (AXIS_HZ > 0.65 * nyquist_hz) & ~above
+    slope_db_per_khz = np.where(voiced, -2.2, -1.1)[:, None]
+    level = log_envelope[:, below].mean(axis=1, keepdims=True)
+    log_envelope[:, above] = level + slope_db_per_khz / 4.343 * (AXIS_HZ[above] - edge_hz) / 1000
+    aperiodicity[:, above] = np.clip(0.5 + (AXIS_HZ[above] - edge_hz) / 8000, 0, 0.95)
