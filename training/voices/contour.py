@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,9 @@ def pitch_contour(
     """
     if not notes:
         raise ValueError("a pitch contour needs at least one note")
-    time_s = start_s + FRAME_S * np.arange(frames)
+    time_s = np.asarray(start_s + FRAME_S * np.arange(frames), dtype=np.float64)
     cents = np.full(frames, 100.0 * notes[0].pitch)
-    for before, note in zip(notes, notes[1:], strict=False):
+    for before, note in pairwise(notes):
         _step(
             cents,
             time_s,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 WORDS: dict[str, str] = {
-    "en": "love night time heart light dream fire rain alone forever tonight away summer home river falling stars shadow"
-    " golden morning baby never always running believe tomorrow remember silver ocean higher wonder calling me you I we"
-    " my your the and oh yeah hold on come back let go again slowly window city burning paper street sweet moon honey"
-    " wild mountain crying feel know want need give take stay leave turn around down low sky blue eyes hands say nothing",
+    "en": "love night time heart light dream fire rain alone forever tonight away summer home river falling stars"
+    " shadow golden morning baby never always running believe tomorrow remember silver ocean higher wonder calling me"
+    " you I we my your the and oh yeah hold on come back let go again slowly window city burning paper street sweet"
+    " moon honey wild mountain crying feel know want need give take stay leave turn around down low sky blue eyes hands say",
     "es": "amor noche luna corazón fuego cielo camino siempre nunca mi tu vida mañana quiero bailar conmigo lluvia mar"
     " sol contigo volver alma sueño verde arena despacio canción beso tierra olvidar ojos una la y de esta calle",
     "it": "amore notte luna cuore fuoco cielo strada sempre mai mia tua vita domani voglio ballare con te pioggia mare"
@@ -19,30 +19,33 @@ WORDS: dict[str, str] = {
     " revenir âme rêve doucement chanson terre oublier les yeux une la et de cette rue bleue étoile",
     "de": "liebe nacht mond herz feuer himmel wege immer niemals mein dein leben morgen tanzen mit mir regen meer"
     " sonne wieder seele traum langsam lied erde augen eine und die sterne strasse leise stille weit",
-    "ja": "あい よる つき こころ ほし そら みち いつも きみ の ゆめ あした おどる あめ うみ ひかり かぜ もう いちど うた わたし と まち なみだ",
+    "ja": "あい よる つき こころ ほし そら みち いつも きみ の ゆめ あした おどる"
+    " あめ うみ ひかり かぜ もう いちど うた わたし と まち なみだ",
     "ru": "любовь ночь луна сердце огонь небо дорога всегда моя твоя жизнь завтра танцуй со мной море солнце душа"
     " сон песня земля глаза и эта улица звезда тихо снова",
 }
-ONSETS = "b d f g h k l m n p r s t v z br dr fl gr kl pl pr sh st tr l m n r s y w".split()
-VOWELS = "a e i o u a o e ai au oo ee".split()
+ONSETS = "b d f g h k l m n p r s t v z br dr fl gr kl pl pr sh st tr l m n r s y w"
+VOWELS = "a e i o u a o e ai au oo ee"
 CODAS = ["", "", "", "", "", "n", "m", "l", "r", "s", "t"]
-FILLERS = "la na da oh yeah hey ah mm doo ba whoa ooh hoo ay".split()
+FILLERS = "la na da oh yeah hey ah mm doo ba whoa ooh hoo ay"
 OPEN_VOWELS = ["aah", "oooh", "ohh", "eeh", "ahh oooh", "maah", "naah", "loooh", "yeah", "hmm mmah"]
 
 
 def made_up_word(rng: np.random.Generator) -> str:
     """A word of one to three syllables that no language needs to know."""
-    return "".join(
-        ONSETS[rng.integers(len(ONSETS))] + VOWELS[rng.integers(len(VOWELS))] + CODAS[rng.integers(len(CODAS))]
+    onsets, vowels = ONSETS.split(), VOWELS.split()
+    syllables = (
+        onsets[rng.integers(len(onsets))] + vowels[rng.integers(len(vowels))] + CODAS[rng.integers(len(CODAS))]
         for _ in range(rng.integers(1, 4))
     )
+    return "".join(syllables)
 
 
 def line(language: str, rng: np.random.Generator) -> str:
     """A line of four to nine words to sing in `language` (a BCP 47 tag); made-up words where we have no list."""
     words = WORDS.get(language.split("-")[0], "").split()
     if language.split("-")[0] not in ("ja", "ru") and rng.random() < 0.12:
-        words = FILLERS
+        words = FILLERS.split()
     count = int(rng.integers(4, 10))
     if not words:
         return " ".join(made_up_word(rng) for _ in range(count))

@@ -19,7 +19,7 @@ RELEASE_S = 0.25  # Room after its last note.
 
 @dataclass(frozen=True)
 class Articulation:
-    """How words meet notes. `melisma_chance`: a note carries on the vowel before it; `breath_db`: the intake, re vowels."""
+    """How words meet notes. `melisma_chance`: a note carries on the vowel before it; `breath_db`: intake of air."""
 
     melisma_chance: float = 0.15
     breath_chance: float = 0.6
@@ -30,7 +30,7 @@ class Articulation:
 
 
 def phrases(notes: Sequence[Note], rest_s: float = 0.22, longest_s: float = 9.0) -> list[list[Note]]:
-    """One singer's notes cut at rests: sorted, and where notes overlap only the highest is kept until the next begins."""
+    """One singer's notes cut at rests, in order; of notes that start at once only the highest is kept."""
     line: list[Note] = []
     for note in sorted(notes, key=lambda note: (note.start_s, -note.pitch)):
         if line and note.start_s - line[-1].start_s < 0.04:

@@ -34,7 +34,7 @@ class Singer:
 
 @dataclass(frozen=True)
 class Part:
-    """One voice of an arrangement: who sings what, `cents` off and `late_s` after the beat, at `pan` (-1 left, 1 right)."""
+    """One voice of an arrangement: who sings what, `cents` off, `late_s` behind the beat, at `pan` (-1 left)."""
 
     singer: Singer
     notes: Sequence[Note]
@@ -49,7 +49,7 @@ def sing(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, bac
     """Sings `notes`: `(2, samples)` at 44.1 kHz, silent where nothing is sung, with a peak of 0.9.
 
     A lead, or with `backing` the doubles, harmonies or choir behind one. Where notes overlap, a lead sings the highest
-    and a group shares them out. The singer transposes the whole line by octaves into a comfortable range. The same `rng`
+    and a group shares them out. A singer transposes the whole line by octaves into a comfortable range. The same `rng`
     state gives the same sound. Raises SpeechUnavailableError where no synthesiser is installed.
     """
     mix = np.zeros((2, round(duration_s * SAMPLE_RATE)))

@@ -15,18 +15,17 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 ESPEAK_LANGUAGES = (
-    "en-us en-gb en-gb-scotland en-gb-x-rp en-us en-gb en-029 es es-419 it pt pt-br fr-fr de ja ru nl sv nb da fi et lv"
-    " lt pl cs sk sl hr hu ro ca eu cy ga tr id ms sw eo la sq is af mt gl haw mi"
-).split()
-# Variants that sound like people; the robots, demons and comic voices are left out.
-ESPEAK_FEMALE = (
-    "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph steph2 steph3 klatt5".split()
+    "en-us en-gb en-gb-scotland en-gb-x-rp en-029 es es-419 it pt pt-br fr-fr de ja ru nl sv nb da fi"
+    " et lv lt pl cs sk sl hr hu ro ca eu cy ga tr id ms sw eo la sq is af mt gl haw mi"
 )
+# Variants that sound like people; the robots, demons and comic voices are left out.
+ESPEAK_FEMALE = "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph steph2 steph3 klatt5"
 ESPEAK_MALE = (
-    "m1 m2 m3 m4 m5 m6 m7 m8 Alex Andy Denis Diogo Gene Gene2 Henrique Hugo Lee Marco Mario Michael Mike Nguyen adam"
-    " antonio benjamin boris caleb david ed edward edward2 grandpa gustave iven iven2 iven3 john klatt klatt2 klatt3"
-    " klatt4 klatt6 marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro travis victor zac"
-).split()
+    "m1 m2 m3 m4 m5 m6 m7 m8 Alex Andy Denis Diogo Gene Gene2 Henrique Hugo Lee Marco Mario Michael Mike Nguyen"
+    " adam antonio benjamin boris caleb david ed edward edward2 grandpa gustave iven iven2 iven3 john klatt klatt2"
+    " klatt3 klatt4 klatt6 marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro travis"
+    " victor zac"
+)
 
 
 class SpeechUnavailableError(RuntimeError):
@@ -52,9 +51,9 @@ def catalogue() -> tuple[Voice, ...]:
     voices: list[Voice] = []
     if shutil.which("espeak-ng"):
         spoken = {row.split()[1] for row in _output(["espeak-ng", "--voices"]).splitlines()[1:]}
-        for index, language in enumerate(tag for tag in ESPEAK_LANGUAGES if tag in spoken):
+        for index, language in enumerate(tag for tag in ESPEAK_LANGUAGES.split() if tag in spoken):
             # English gets every variant, other languages a rotating handful: 48 x 75 would never be cached twice.
-            for female, names in ((True, ESPEAK_FEMALE), (False, ESPEAK_MALE)):
+            for female, names in ((True, ESPEAK_FEMALE.split()), (False, ESPEAK_MALE.split())):
                 chosen = names if language == "en-us" else [names[(index * 5 + k * 7) % len(names)] for k in range(2)]
                 voices += [Voice("espeak-ng", name, language, female) for name in chosen]
     if shutil.which("flite"):

@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def utterance(voice: Voice, text: str, speed: float) -> Utterance:
 def analyse(
     samples: NDArray[np.float64], rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Log envelope `(frames, POINTS)`, aperiodicity `(frames, POINTS)` and voicing `(frames,)` of speech `(samples,)`."""
+    """Log envelope `(frames, POINTS)`, aperiodicity `(frames, POINTS)` and voicing `(frames,)` of `samples`."""
     # A little noise, 90 dB down: digital silence has no logarithm.
     padded = np.pad(samples, rate // 20) + 3e-5 * np.random.default_rng(0).standard_normal(
         len(samples) + 2 * (rate // 20)
@@ -124,7 +125,7 @@ def syllables(log_envelope: NDArray[np.float32], voiced: NDArray[np.bool_]) -> l
     found: list[Syllable] = []
     loud = np.flatnonzero(smooth > smooth.max() - 45)
     borders = [max(0, int(loud[0]) - 10)] if len(loud) else [0]
-    borders += [int(a + np.argmin(smooth[a:b])) for a, b in zip(peaks, peaks[1:], strict=False)]
+    borders += [int(a + np.argmin(smooth[a:b])) for a, b in pairwise(peaks)]
     borders.append(min(len(smooth), int(loud[-1]) + 10) if len(loud) else len(smooth))
     for peak, start, end in zip(peaks, borders, borders[1:], strict=False):
         low, high = int(peak), int(peak)
@@ -150,8 +151,8 @@ def _extend(
 ) -> None:
     """Continues a narrow-band voice to 22 kHz: a falling, noisy top, for a sung stem does not end at 8 kHz."""
     edge_hz = 0.9 * nyquist_hz
-    above = AXIS_HZ > edge_hz
-    below = (AXIS_HZ > 0.65 * nyquist_hz) & ~above
+    above = edge_hz < AXIS_HZ
+    below = (0.65 * nyquist_hz < AXIS_HZ) & ~above
     slope_db_per_khz = np.where(voiced, -2.2, -1.1)[:, None]
     level = log_envelope[:, below].mean(axis=1, keepdims=True)
     log_envelope[:, above] = level + slope_db_per_khz / 4.343 * (AXIS_HZ[above] - edge_hz) / 1000

@@ -30,7 +30,7 @@ class Timbre:
 
 @dataclass(frozen=True)
 class Frames:
-    """What to sing, in 5 ms frames: `(frames, POINTS)` log envelope and aperiodicity; `(frames,)` voicing and gain in dB."""
+    """What to sing every 5 ms: log envelope and aperiodicity `(frames, POINTS)`, voicing and gain `(frames,)`."""
 
     log_envelope: NDArray[np.float32]
     aperiodicity: NDArray[np.float32]
