@@ -1,0 +1,50 @@
+"""The one function that most programs need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stemwright.separation.options import Device, FormatName, Options
+from stemwright.separation.progress import IsCancelled, OnProgress
+from stemwright.separation.result import Result
+from stemwright.separation.separator import Separator
+
+
+def separate(
+    song: str | Path,
+    *,
+    stems: str = "two",
+    out: str | Path = "stems",
+    format: FormatName = "wav",
+    bit_depth: int | None = None,
+    bitrate_kbps: int | None = None,
+    plan: str = "fast",
+    device: Device = "auto",
+    threads: int | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+    is_cancelled: IsCancelled | None = None,
+) -> Result:
+    """Separates a song into files under ``out/<song name>/``.
+
+    The arguments are those of ``Options`` and ``Separator``; for many songs make one ``Separator`` and use it again.
+
+    Raises:
+        StemwrightError: one of its kinds (``stemwright.errors``), each with a sentence that says what helps.
+    """
+    options = Options(
+        stems=stems,
+        out=Path(out),
+        format=format,
+        bit_depth=bit_depth,
+        bitrate_kbps=bitrate_kbps,
+        start_s=start_s,
+        duration_s=duration_s,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    separator = Separator(plan, device=device, threads=threads)
+    return separator.separate_file(song, options, on_progress=on_progress, is_cancelled=is_cancelled)

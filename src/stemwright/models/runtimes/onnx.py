@@ -1,0 +1,79 @@
+"""ONNX Runtime: runs the network in the wheel on the CPU, or on a GPU where its runtime is installed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.errors import ModelUnavailableError
+from stemwright.models import features
+from stemwright.models.bands import BANDS_384, BandLayout
+from stemwright.models.engine import ChunkSize
+from stemwright.models.registry import Model
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "mps": "CoreMLExecutionProvider",
+}
+"""The runtime's names for the devices of ``--device``; CoreML is its way to Apple's GPU and neural engine."""
+
+REMEDY = {
+    "cuda": "install onnxruntime-gpu in place of onnxruntime, or use --device cpu",
+    "mps": "it needs macOS; use --device cpu",
+}
+
+
+class OnnxMaskEngine:
+    """A mask network as ``training/export.py`` writes it: features ``(1, 4, bands, frames)`` in, masks out.
+
+    Raises:
+        ModelUnavailableError: the file is no such network, or the device cannot be had.
+    """
+
+    hop = 1024
+    chunk = ChunkSize(length=512, overlap=64)
+
+    def __init__(self, model: Model, content: bytes, *, device: str, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=_providers(device, onnxruntime.get_available_providers())
+            )
+        except ModelUnavailableError:
+            raise
+        except Exception as error:  # the runtime's own errors share no base class but this
+            raise ModelUnavailableError(
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {model.name}: {error}"
+            ) from error
+        self.name = f"{model.name}@{hashlib.sha256(content).hexdigest()[:16]}"
+        self.stems = model.stems
+        self.sample_rate = model.sample_rate_hz
+
+    @property
+    def bands(self) -> BandLayout:
+        """The bands of the masks."""
+        return BANDS_384
+
+    def masks(self, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``."""
+        seen = features.planes(spectrum, self.bands)[np.newaxis]
+        outputs: list[Any] = self._session.run(None, {"features": seen})
+        masks: NDArray[np.float32] = outputs[0]  # (stems, 2, bands, frames)
+        return masks.transpose(3, 0, 1, 2)  # (frames, stems, 2, bands)
+
+
+def _providers(device: str, available: list[str]) -> list[str]:
+    if device == "auto":
+        wanted = [PROVIDERS["cuda"], PROVIDERS["cpu"]]
+        return [provider for provider in wanted if provider in available]
+    if PROVIDERS[device] not in available:
+        raise ModelUnavailableError(f"This machine's ONNX Runtime has no device {device}: {REMEDY[device]}.")
+    return [PROVIDERS[device], PROVIDERS["cpu"]] if device != "cpu" else [PROVIDERS["cpu"]]

@@ -1,0 +1,91 @@
+"""Chunks that overlap, and their sum with cross-fades: how a network of fixed size hears a song of any length.
+
+Three chunks of length L with overlap O, each starting L - O after the one before:
+
+    chunk 0   1 ---------------.
+                                `.                          fade-out 1 - r
+    chunk 1                    .-`----------------.
+              fade-in r      .'                    `.
+    chunk 2                                       .-`---------------  1
+                             |<- O ->|            |<- O ->|
+
+Proof that it changes nothing which the chunks agree on. At any point one chunk counts alone, with weight 1, or two do,
+with weights r and 1 - r, since 2 O <= L keeps three from meeting. Their sum is 1. So where both chunks hold the same value
+v, as for any engine whose output at a point depends only on the input at that point, the sum is r v + (1 - r) v = v; and
+where the chunks hold masks that sum to one over the stems, the sum is r 1 + (1 - r) 1 = 1, so the stems still add up.
+
+The ramp r rises in O steps through (i + 1/2) / O: it is symmetrical, and no weight in it is 0 or 1. Time is the first axis
+of every array here, counted in units: samples for a waveform engine, frames for a mask engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.models.engine import ChunkSize
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a stream.
+
+    Attributes:
+        index: 0 for the first chunk.
+        rows: exactly the chunk's length; beyond the end of the stream they are zero.
+        n_valid: rows that are stream, not padding.
+        is_last: no chunk follows.
+    """
+
+    index: int
+    rows: Rows
+    n_valid: int
+    is_last: bool
+
+
+def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Iterator[Chunk]:
+    """Cuts a stream of blocks ``(units, ...)`` of any length into overlapping chunks. An empty stream gives none."""
+    buffer: Rows | None = None
+    index = 0
+    for block in blocks:
+        buffer = block if buffer is None else np.concatenate([buffer, block])
+        # A full chunk is handed on only when more has come: until then it may be the last, which must not fade out.
+        while len(buffer) > size.length:
+            yield Chunk(index, buffer[: size.length], size.length, is_last=False)
+            buffer = buffer[size.stride :]
+            index += 1
+    if buffer is not None and len(buffer):
+        padding = np.zeros((size.length - len(buffer), *buffer.shape[1:]), buffer.dtype)
+        yield Chunk(index, np.concatenate([buffer, padding]), len(buffer), is_last=True)
+
+
+class OverlapAdd:
+    """Puts chunks that an engine has worked on together again. Chunks come in order; the first may be any."""
+
+    def __init__(self, size: ChunkSize) -> None:
+        self._size = size
+        self._ramp = ((np.arange(size.overlap) + 0.5) / max(1, size.overlap)).astype(np.float32)
+        self._tail: Rows | None = None
+
+    def add(self, chunk: Chunk, rows: Rows) -> Rows:
+        """The rows that are final with this chunk: its stride, or all that is left with the last.
+
+        Args:
+            chunk: which chunk it was.
+            rows: what the engine made of it, ``(length, ...)``.
+        """
+        overlap, stride = self._size.overlap, self._size.stride
+        ramp = self._ramp.reshape(-1, *([1] * (rows.ndim - 1)))
+        rows = rows.copy()
+        if self._tail is not None:
+            rows[:overlap] = self._tail + ramp * rows[:overlap]
+        if chunk.is_last:
+            return rows[: chunk.n_valid]
+        self._tail = (1 - ramp) * rows[stride:]
+        return rows[:stride]

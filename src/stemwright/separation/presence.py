@@ -1,0 +1,82 @@
+"""Presence: does a stem play in this song at all?
+
+A mask is never quite zero, so every stem of every song holds something. What tells a stem that plays from what leaks into
+it is its share of the mix where it is strongest. The song is cut into segments of about a second; a stem's share is the
+energy that its masks pass over the energy of the mix, and what counts is the level of that share that the stem reaches in
+a twentieth of the song, since an instrument may come in for one bridge only. A logistic curve turns the level into a score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.separation.working_files import RowFile
+
+SEGMENT_S = 1.0
+"""Length in seconds of the segments in which energy is summed."""
+
+BORDER_DB = -24.0
+"""Share of the mix, in dB, at which a stem is as likely there as not (measured: docs/evaluation.md)."""
+
+SLOPE_DB = 3.0
+"""dB over which the odds change by a factor e."""
+
+QUIET_DB = -60.0
+"""Segments this far under the loudest one say nothing: their shares are those of noise."""
+
+TOP_SHARE = 0.05
+"""Share of the song that a stem must play in to be judged by it."""
+
+_READ_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Score from 0 to 1 of each part, in order, and whether it counts as playing."""
+
+    scores: tuple[float, ...]
+    present: tuple[bool, ...]
+
+
+def level_rows(
+    part_energy: NDArray[np.float64], mix_energy: NDArray[np.float64], per_segment: int
+) -> NDArray[np.float64]:
+    """Sums energies over segments.
+
+    Args:
+        part_energy: ``(units, parts)``, units being frames or samples.
+        mix_energy: ``(units,)``.
+        per_segment: units in a segment.
+
+    Returns:
+        ``(segments, parts + 2)``: units in the segment, energy of the mix, energy of each part.
+    """
+    starts = np.arange(0, len(mix_energy), per_segment)
+    counts = np.diff(np.append(starts, len(mix_energy)))
+    return np.column_stack([counts, np.add.reduceat(mix_energy, starts), np.add.reduceat(part_energy, starts, axis=0)])
+
+
+def judge(levels: RowFile, n_parts: int) -> Presence:
+    """Judges the whole song from its level rows. Where nothing sounds, nothing is present."""
+    blocks = [
+        np.column_stack([block[:, 1] / block[:, 0], block[:, 2:] / np.maximum(block[:, 1:2], 1e-30)]).astype(np.float32)
+        for start in range(0, levels.n_rows, _READ_ROWS)
+        if len(block := levels.read(start, start + _READ_ROWS))
+    ]
+    if not blocks:
+        return Presence((0.0,) * n_parts, (False,) * n_parts)
+    table = np.concatenate(blocks)  # 52 bytes a second of song
+    power, shares = table[:, 0], table[:, 1:]
+    loud = power > power.max() * 10 ** (QUIET_DB / 10)
+    if not loud.any():
+        return Presence((0.0,) * n_parts, (False,) * n_parts)
+    top = np.quantile(shares[loud], 1 - TOP_SHARE, axis=0)
+    level_db = 10 * np.log10(np.maximum(top, 1e-12))
+    scores = 1 / (1 + np.exp(-(level_db - BORDER_DB) / SLOPE_DB))
+    present = scores >= 0.5
+    if not present.any():
+        present[-1] = True  # something sounds: whatever it is belongs to the rest
+    return Presence(tuple(float(score) for score in scores), tuple(bool(flag) for flag in present))

@@ -1,0 +1,33 @@
+"""Progress of a separation, and the way to cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["separating", "writing"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a separation stands.
+
+    Attributes:
+        stage: ``separating`` (the network listens) comes first, ``writing`` (the stems are made and encoded) second.
+        done_s: seconds of the song that this stage is through with.
+        total_s: seconds of the song; None while a stream without a stated length is read for the first time.
+        fraction: share of the whole work that is done, 0 to 1; None while ``total_s`` is.
+    """
+
+    stage: Stage
+    done_s: float
+    total_s: float | None
+    fraction: float | None
+
+
+OnProgress = Callable[[Progress], None]
+"""Called often, from the thread that separates. It must be quick; what it raises ends the separation."""
+
+IsCancelled = Callable[[], bool]
+"""Asked at every chunk; True ends the separation with ``CancelledError`` and leaves the working files for a resume."""

@@ -1,0 +1,47 @@
+"""The machine's resources: disk needed and free, memory used, cores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from stemwright.errors import StorageError
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        return os.cpu_count() or 1
+
+
+def peak_rss_mb() -> float:
+    """Most memory that this process has held, in MB of 10^6 bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def check_room(folder: Path, needed_bytes: int) -> None:
+    """Makes sure that a folder, which may not exist yet, lies on a disk with that much room.
+
+    Raises:
+        StorageError: it does not.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise StorageError(
+            f"{folder} has {free / 1e6:.0f} MB free and this takes {needed_bytes / 1e6:.0f} MB; "
+            "make room, choose another --out, or a smaller --format."
+        )

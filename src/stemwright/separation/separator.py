@@ -1,0 +1,333 @@
+"""The separator: a song in, its stems out."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.audio.encode import Encoder, Tags
+from stemwright.audio.formats import OutputFormat, output_format
+from stemwright.errors import CancelledError, StemwrightError, UsageError
+from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engines import load_engine
+from stemwright.separation.exactness import Rounding, Values
+from stemwright.separation.finishing import Finish, Sink, finish
+from stemwright.separation.listening import listen, part_dtype, part_shape
+from stemwright.separation.naming import song_folder_name
+from stemwright.separation.options import Device, Options
+from stemwright.separation.plan import model_of
+from stemwright.separation.presence import Presence, judge
+from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
+from stemwright.separation.resources import check_room, cores, peak_rss_mb
+from stemwright.separation.result import Result, StemResult
+from stemwright.separation.song_folder import Order, SongFolder
+from stemwright.separation.source import ArraySource, FileSource, Source
+from stemwright.separation.working_files import WorkingFiles
+from stemwright.stems import Selection, select
+
+Samples = NDArray[np.float32]
+
+WORKING_FORMAT = 1
+"""Raised when the working files change their meaning, so that no run takes up those of an older version."""
+
+LOSSY_KBPS = 256
+"""What a lossy stem is reckoned with when room on the disk is checked and no bit rate was given."""
+
+
+class Separator:
+    """Separates songs with one plan. Loading the model takes a moment: use one separator for many songs.
+
+    Args:
+        plan: ``fast``, or the name of a model (``stemwright models``).
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        threads: processor threads to use; None takes all cores.
+
+    Raises:
+        ModelUnavailableError: the plan, its weights or the device cannot be had.
+    """
+
+    def __init__(self, plan: str = "fast", *, device: Device = "auto", threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"{threads} threads cannot work; give 1 or more.")
+        self.plan = plan
+        self._threads = threads or cores()
+        self._engine = load_engine(model_of(plan), device=device, threads=self._threads)
+
+    @classmethod
+    def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
+        """A separator around an engine of one's own; its plan is called ``custom``."""
+        separator = cls.__new__(cls)
+        separator.plan = "custom"
+        separator._threads = threads or cores()
+        separator._engine = engine
+        return separator
+
+    def separate(self, samples: Samples, sample_rate: int, stems: str = "twelve") -> dict[str, Samples]:
+        """Separates a song in memory.
+
+        Args:
+            samples: ``(channels, samples)`` floats, one or two channels; full scale is 1.
+            sample_rate: Hz.
+            stems: ``two``, ``twelve``, or names separated by commas.
+
+        Returns:
+            Name to ``(channels, samples)`` at the same rate and of the same length. They add up to the input.
+
+        Raises:
+            UnreadableInputError: the array is empty, of another shape, or holds NaN or infinity.
+            UsageError: a stem name is unknown.
+        """
+        selection = select(stems)
+        source = ArraySource(np.asarray(samples, np.float32), sample_rate)
+        sinks = [_ArraySink() for _ in selection.parts]
+        with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
+            job = _Job(self._engine, source, selection, self._threads, None, None)
+            with job.working_files(Path(folder), {}, resume=False) as work:
+                presence = job.listen(work)
+                job.finish(work, presence, sinks, Rounding(bits=None, limited=False))
+        return {part.name: sink.samples for part, sink in zip(selection.parts, sinks, strict=True)}
+
+    def separate_file(
+        self,
+        song: Path | str,
+        options: Options | None = None,
+        *,
+        name: str | None = None,
+        on_progress: OnProgress | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> Result:
+        """Separates a file into files.
+
+        Args:
+            song: any audio file, or a video with a sound track.
+            options: what to make of it and where.
+            name: folder of the song under ``options.out``; None takes the file's name.
+            on_progress: told often how far it is.
+            is_cancelled: asked often whether to stop.
+
+        Raises:
+            UsageError: the options contradict each other or the format.
+            UnreadableInputError: the song cannot be read.
+            StorageError: no room, or no permission.
+            CancelledError: ``is_cancelled`` said so. The working files stay for ``Options.resume``.
+        """
+        options = options or Options()
+        started = time.monotonic()
+        selection = select(options.stems)
+        source = FileSource(Path(song), start_s=options.start_s, duration_s=options.duration_s)
+        fmt = output_format(
+            options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
+        )
+        folder = SongFolder(Path(options.out), name or song_folder_name(source.path.stem))
+        recipe = self._recipe(source, selection, options)
+        order = {**recipe, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
+        if not options.overwrite and (kept := folder.kept(order)):
+            return kept
+        job = _Job(self._engine, source, selection, self._threads, on_progress, is_cancelled)
+        job.check_room(folder.path.parent, fmt)
+        work = job.working_files(folder.working, recipe, resume=options.resume)
+        try:
+            presence = job.listen(work)
+            done, rounding, files, notes = job.encode(work, presence, fmt)
+            result = self._result(source, selection, presence, done, rounding, fmt, folder)
+            result = replace(
+                result, notes=(*source.notes, *notes), **_timing(time.monotonic() - started, result.seconds)
+            )
+            folder.publish(files, result, order)
+        except (CancelledError, KeyboardInterrupt):
+            work.close()
+            raise
+        except StemwrightError:
+            work.remove()
+            raise
+        finally:
+            work.close()
+        work.remove()
+        return result
+
+    def _recipe(self, source: FileSource, selection: Selection, options: Options) -> Order:
+        return {
+            "working_format": WORKING_FORMAT,
+            "input": source.digest(),
+            "start_s": options.start_s,
+            "duration_s": options.duration_s,
+            "stems": selection.mode,
+            "engine": self._engine.name,
+        }
+
+    def _result(
+        self,
+        source: FileSource,
+        selection: Selection,
+        presence: Presence,
+        done: Finish,
+        rounding: Rounding,
+        fmt: OutputFormat,
+        folder: SongFolder,
+    ) -> Result:
+        stems = tuple(
+            StemResult(
+                name=part.name,
+                path=folder.path / f"{part.name}.{fmt.extension}",
+                present=present,
+                presence=round(score, 4),
+                peak_dbfs=_rounded(account.peak_db),
+                rms_dbfs=_rounded(account.level_db),
+            )
+            for part, present, score, account in zip(
+                selection.parts, presence.present, presence.scores, done.parts, strict=True
+            )
+        )
+        return Result(
+            input=str(source.path),
+            output_dir=folder.path,
+            plan=self.plan,
+            models=(self._engine.name,),
+            sample_rate=source.sample_rate,
+            channels=source.channels,
+            samples=done.n_samples,
+            seconds=done.n_samples / source.sample_rate,
+            residual_db=_rounded(done.residual_db) if fmt.lossless else None,
+            gain_db=round(20 * float(np.log10(rounding.gain)), 4),
+            stems=stems,
+            elapsed_s=0.0,
+            realtime_factor=0.0,
+            peak_rss_mb=round(peak_rss_mb(), 1),
+        )
+
+
+@dataclass
+class _Job:
+    """One song on its way through both passes."""
+
+    engine: MaskEngine | WaveformEngine
+    source: Source
+    selection: Selection
+    threads: int
+    on_progress: OnProgress | None
+    is_cancelled: IsCancelled | None
+    _fraction: float = 0.0
+
+    def working_files(self, folder: Path, recipe: Order, *, resume: bool) -> WorkingFiles:
+        shape = part_shape(self.engine, self.selection, self.source.channels)
+        return WorkingFiles(folder, recipe, part_shape=shape, part_dtype=part_dtype(self.engine), resume=resume)
+
+    def check_room(self, folder: Path, fmt: OutputFormat) -> None:
+        """Both passes' files lie on the disk together at the end."""
+        seconds = self.source.expected_s
+        if seconds is None:
+            return
+        rows_per_s = self.engine.sample_rate / (self.engine.hop if isinstance(self.engine, MaskEngine) else 1)
+        shape = part_shape(self.engine, self.selection, self.source.channels)
+        working = rows_per_s * int(np.prod(shape)) * np.dtype(part_dtype(self.engine)).itemsize
+        if fmt.bit_depth:
+            written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
+        else:
+            written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
+        check_room(folder, int(seconds * (working + written * len(self.selection.parts))))
+
+    def listen(self, work: WorkingFiles) -> Presence:
+        """The first pass, and what the whole song says about presence."""
+        listen(
+            self.source,
+            self.engine,
+            self.selection,
+            work,
+            on_seconds=lambda seconds: self._tell("separating", seconds),
+            is_cancelled=self._cancelled,
+        )
+        return judge(work.levels, len(self.selection.parts))
+
+    def finish(self, work: WorkingFiles, presence: Presence, sinks: list[Any], rounding: Rounding) -> Finish:
+        """The second pass into the given sinks."""
+        return finish(
+            self.source,
+            self.engine,
+            work.parts,
+            presence,
+            sinks,
+            rounding,
+            threads=self.threads,
+            on_seconds=lambda seconds: self._tell("writing", seconds),
+            is_cancelled=self._cancelled,
+        )
+
+    def encode(
+        self, work: WorkingFiles, presence: Presence, fmt: OutputFormat
+    ) -> tuple[Finish, Rounding, list[Path], tuple[str, ...]]:
+        """The second pass into files, run again with a common gain where a part left full scale."""
+        assert isinstance(self.source, FileSource)
+        folder = work.folder / "stems"
+        folder.mkdir(exist_ok=True)
+        files = [folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts]
+        bits = fmt.bit_depth if fmt.bit_depth in (16, 24) else None
+        rounding = Rounding(bits, limited=fmt.bit_depth != 32)
+        while True:
+            with ExitStack() as stack:
+                encoders = [
+                    stack.enter_context(
+                        Encoder(
+                            file,
+                            fmt,
+                            sample_rate=self.source.sample_rate,
+                            channels=self.source.channels,
+                            tags=self._tags(part.name),
+                        )
+                    )
+                    for part, file in zip(self.selection.parts, files, strict=True)
+                ]
+                done = self.finish(work, presence, encoders, rounding)
+            if not done.exceeded:
+                notes = dict.fromkeys(note for encoder in encoders for note in encoder.notes)
+                return done, rounding, files, tuple(notes)
+            rounding = replace(rounding, gain=rounding.gain * rounding.ceiling / done.peak)
+
+    def _tags(self, stem: str) -> Tags:
+        assert isinstance(self.source, FileSource)
+        known = self.source.format
+        return Tags(title=known.title or self.source.path.stem, artist=known.artist, album=known.album, stem=stem)
+
+    def _cancelled(self) -> bool:
+        return self.is_cancelled is not None and self.is_cancelled()
+
+    def _tell(self, stage: Stage, done_s: float) -> None:
+        if self.on_progress is None:
+            return
+        total_s = self.source.expected_s
+        fraction = None
+        if total_s:
+            share = min(1.0, done_s / total_s) / 2
+            # a second writing pass, with a gain, must not make the bar go back
+            self._fraction = max(self._fraction, share + (0.5 if stage == "writing" else 0.0))
+            fraction = self._fraction
+        self.on_progress(Progress(stage, done_s, total_s, fraction))
+
+
+class _ArraySink(Sink):
+    """Collects a part in memory."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Values] = []
+
+    def write(self, block: Values) -> None:
+        self._blocks.append(block)
+
+    @property
+    def samples(self) -> Samples:
+        """``(channels, samples)``."""
+        return np.concatenate(self._blocks, axis=1).astype(np.float32, copy=False)
+
+
+def _timing(elapsed_s: float, seconds: float) -> dict[str, Any]:
+    return {"elapsed_s": round(elapsed_s, 3), "realtime_factor": round(seconds / elapsed_s, 2)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

@@ -1,0 +1,124 @@
+"""What is separated: a song that can be read from its start as often as needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.errors import UnreadableInputError
+
+Samples = NDArray[np.float32]
+
+BLOCK = 65_536
+"""Samples of a block of an array."""
+
+
+class Source(Protocol):
+    """A song as a stream. Every reading gives the same samples."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds of the song as far as it is known before reading."""
+
+    def blocks(self) -> Iterator[Samples]:
+        """The song from its start in blocks ``(channels, samples)``."""
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A song in memory: ``samples`` are ``(channels, samples)`` with one or two channels.
+
+    Raises:
+        UnreadableInputError: the array is not of that shape, is empty, or holds NaN or infinity.
+    """
+
+    samples: Samples
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        """Checks the array."""
+        if self.samples.ndim != 2 or self.samples.shape[0] not in (1, 2) or not self.samples.shape[1]:
+            raise UnreadableInputError(
+                f"An array of shape {self.samples.shape} is not a song; give (channels, samples) with 1 or 2 channels."
+            )
+        if self.sample_rate <= 0:
+            raise UnreadableInputError(f"A sample rate of {self.sample_rate} Hz is none; give the rate of the array.")
+        if not np.isfinite(self.samples).all():
+            raise UnreadableInputError("The array holds NaN or infinity; replace those samples first.")
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return int(self.samples.shape[0])
+
+    @property
+    def expected_s(self) -> float | None:
+        """Length in seconds."""
+        return float(self.samples.shape[1]) / self.sample_rate
+
+    def blocks(self) -> Iterator[Samples]:
+        """The array in blocks."""
+        for start in range(0, self.samples.shape[1], BLOCK):
+            yield self.samples[:, start : start + BLOCK].astype(np.float32, copy=False)
+
+
+class FileSource:
+    """A song in a file, or a stretch of it.
+
+    Raises:
+        UnreadableInputError: the file cannot be opened as audio. Reading may raise it later.
+    """
+
+    def __init__(self, path: Path, *, start_s: float = 0.0, duration_s: float | None = None) -> None:
+        from stemwright.audio.source import probe
+
+        self.path = path
+        self.format = probe(path)
+        self.notes: tuple[str, ...] = ()
+        self._start_s = start_s
+        self._duration_s = duration_s
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.format.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """1 or 2; more are folded to 2."""
+        return self.format.channels
+
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds, as the container claims."""
+        if self.format.duration_s is None:
+            return self._duration_s
+        left = max(0.0, self.format.duration_s - self._start_s)
+        return left if self._duration_s is None else min(left, self._duration_s)
+
+    def blocks(self) -> Iterator[Samples]:
+        """Decodes the file from the start; ``notes`` then holds what there is to say of it."""
+        from stemwright.audio.decode import Decoder
+
+        with Decoder(self.path, start_s=self._start_s, duration_s=self._duration_s) as decoder:
+            yield from decoder
+            self.notes = tuple(decoder.notes)
+
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,182 @@
+"""Working files: what the engine has made so far, on disk. They are the resume state of a song.
+
+A folder holds ``recipe.json``, which says what is being made of what; two files of rows that grow chunk by chunk, ``parts``
+(banded masks, or samples) and ``levels`` (energies, from which presence is judged); and ``state.json``, which says how much
+of them counts. The state is replaced after the rows are on the disk, so a kill costs the chunk in hand and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from stemwright.errors import StorageError, storage_error
+
+Rows = NDArray[Any]
+Recipe = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WorkState:
+    """How much of the files counts.
+
+    Attributes:
+        n_chunks: chunks whose rows are on the disk.
+        n_parts: rows of ``parts``.
+        n_levels: rows of ``levels``.
+        complete: the last chunk is among them.
+    """
+
+    n_chunks: int = 0
+    n_parts: int = 0
+    n_levels: int = 0
+    complete: bool = False
+
+
+class RowFile:
+    """A file of rows of one shape and type, appended to and read back by row number."""
+
+    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self._path = path
+        self._shape = row_shape
+        self._dtype = np.dtype(dtype)
+        self._file = path.open("a+b")
+        self.n_rows = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return int(np.prod(self._shape)) * self._dtype.itemsize
+
+    def truncate(self, n_rows: int) -> None:
+        """Keeps the first ``n_rows`` rows."""
+        self._file.truncate(n_rows * self.row_bytes)
+        self.n_rows = n_rows
+
+    def append(self, rows: Rows) -> None:
+        """Adds ``(rows, *row_shape)`` at the end and waits until they are on the disk."""
+        try:
+            self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise storage_error(error, self._path) from error
+        self.n_rows += len(rows)
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows ``start`` to ``stop``, ``(rows, *row_shape)``; fewer where the file ends."""
+        count = max(0, min(stop, self.n_rows) - start)
+        self._file.seek(start * self.row_bytes)
+        data = self._file.read(count * self.row_bytes)
+        return np.frombuffer(data, self._dtype).reshape(count, *self._shape)
+
+    def close(self) -> None:
+        """Closes the file; a second time does nothing."""
+        self._file.close()
+
+
+class WorkingFiles:
+    """The folder of one song in the making. Only one run at a time may hold it.
+
+    With ``resume`` the rows of an earlier run are kept if its recipe was the same; else the folder is begun anew.
+
+    Raises:
+        StorageError: the folder cannot be written, or another run holds it.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, *, part_shape: tuple[int, ...], part_dtype: DTypeLike, resume: bool
+    ) -> None:
+        self.folder = folder
+        self.state = WorkState()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder / "lock")
+            if resume and _read_json(folder / "recipe.json") == recipe:
+                self.state = WorkState(**(_read_json(folder / "state.json") or {}))
+            else:
+                _empty(folder)
+                _replace_json(folder / "recipe.json", recipe)
+            self.parts = RowFile(folder / "parts", part_shape, part_dtype)
+            self.levels = RowFile(folder / "levels", (part_shape[0] + 2,), np.float64)
+            self.parts.truncate(self.state.n_parts)
+            self.levels.truncate(self.state.n_levels)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+
+    def add(self, parts: Rows, levels: Rows, *, is_last: bool) -> None:
+        """Adds the rows of one more chunk, for good."""
+        self.parts.append(parts)
+        self.levels.append(levels)
+        self.state = WorkState(self.state.n_chunks + 1, self.parts.n_rows, self.levels.n_rows, is_last)
+        try:
+            _replace_json(self.folder / "state.json", asdict(self.state))
+        except OSError as error:
+            raise storage_error(error, self.folder) from error
+
+    def close(self) -> None:
+        """Lets go of the folder, which stays."""
+        self.parts.close()
+        self.levels.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def remove(self) -> None:
+        """Deletes the folder: the song is done."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content
+
+
+def _replace_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(content))
+    temporary.replace(path)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
+def _lock(path: Path) -> int | None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; there it is the user's care not to separate one song twice at a time
+        return None
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StorageError(
+            f"Another run is working in {path.parent} right now; wait for it, or choose another --out."
+        ) from None
+    return handle
