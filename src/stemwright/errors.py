@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 
 class StemwrightError(Exception):
     """Base of every error that Stemwright raises on purpose; ``exit_code`` is what the command line ends with."""
@@ -37,3 +40,13 @@ class CancelledError(StemwrightError):
     """The caller cancelled, or the user interrupted. Working files stay, so that the run can be resumed."""
 
     exit_code = 130
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """What to tell when writing ``path`` failed with ``error``: every such failure in the project goes through here."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(f"No room is left to write {path}: free some space, or choose another folder.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"{path} may not be written: choose another folder, or give yourself permission.")
+    reason = error.strerror or str(error)
+    return StorageError(f"{path} could not be written ({reason}): choose another folder, or try again.")

@@ -1,0 +1,120 @@
+"""Writing with FFmpeg's encoders and containers, through PyAV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.audio.formats import OutputFormat
+from stemwright.errors import StorageError, storage_error
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+MP3_QUALITY = 0  # of LAME's VBR, V0: about 245 kbps
+LAMBDA = 118  # FF_QP2LAMBDA, the unit of global_quality
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    muxer: str
+    codec: str
+    sample_format: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def _recipe(fmt: OutputFormat, sample_rate: int) -> _Recipe:
+    # RF64 where the size needs it: FFmpeg keeps room for its header in a chunk named JUNK, which else stays.
+    wave = {"rf64": "auto"}
+    aiff = {"write_id3v2": "1"}  # AIFF's own text chunks have no album
+    # The edit list that tells the sound's length counts in this unit; FFmpeg's own, 1/1000 s, would round it.
+    m4a = {"movie_timescale": str(sample_rate)}
+    recipes = {
+        ("wav", 16): _Recipe("wav", "pcm_s16le", "s16", wave),
+        ("wav", 24): _Recipe("wav", "pcm_s24le", "s32", wave),
+        ("wav", 32): _Recipe("wav", "pcm_f32le", "flt", wave),
+        ("aiff", 16): _Recipe("aiff", "pcm_s16be", "s16", aiff),
+        ("aiff", 24): _Recipe("aiff", "pcm_s24be", "s32", aiff),
+        ("aiff", 32): _Recipe("aiff", "pcm_f32be", "flt", aiff),
+        ("flac", 16): _Recipe("flac", "flac", "s16"),
+        ("flac", 24): _Recipe("flac", "flac", "s32"),
+        ("mp3", None): _Recipe("mp3", "libmp3lame", "fltp"),
+        ("m4a", None): _Recipe("ipod", "aac", "fltp", m4a),
+        ("opus", None): _Recipe("opus", "libopus", "flt"),
+    }
+    return recipes[fmt.name, fmt.bit_depth]
+
+
+class ContainerWriter:
+    """Every format but Ogg Vorbis, whose encoder PyAV's wheels leave out."""
+
+    def __init__(self, path: Path, fmt: OutputFormat, sample_rate: int, channels: int, tags: dict[str, str]) -> None:
+        self._path = path
+        self._rate = sample_rate
+        self._layout = "mono" if channels == 1 else "stereo"
+        self._recipe = _recipe(fmt, sample_rate)
+        self._shift = 8 if fmt.bit_depth == 24 else 0  # 24 bits go in as the upper ones of 32
+        self._position = 0
+        try:
+            self._container = av.open(
+                str(path.absolute()), "w", format=self._recipe.muxer, container_options=self._recipe.options
+            )
+            self._container.metadata.update(tags)
+            self._stream = cast(
+                "AudioStream",  # the codec decides, and typing sees only its name
+                self._container.add_stream(self._recipe.codec, rate=sample_rate, layout=self._layout),
+            )
+            codec = self._stream.codec_context
+            codec.format = self._recipe.sample_format
+            codec.thread_count = 1
+            if fmt.bitrate_kbps is not None:
+                codec.bit_rate = fmt.bitrate_kbps * 1000
+            elif fmt.name == "mp3":
+                codec.qscale = True
+                codec.global_quality = MP3_QUALITY * LAMBDA
+            self._container.start_encoding()
+        except OSError as error:
+            raise storage_error(error, path) from error
+
+    def write(self, block: NDArray[Any]) -> None:
+        """Write ``(channels, samples)``: int32 for 16 and 24 bits, else float32."""
+        format_name = self._recipe.sample_format
+        if format_name == "s16":
+            block = block.astype(np.int16)
+        elif self._shift:
+            block = block << self._shift
+        if not format_name.endswith("p"):
+            block = block.T.reshape(1, -1)  # (channels, samples) to (1, samples * channels), interleaved
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format=format_name, layout=self._layout)
+        frame.sample_rate = self._rate
+        frame.time_base = Fraction(1, self._rate)
+        frame.pts = self._position
+        self._position += frame.samples
+        self._encode(frame)
+
+    def close(self) -> None:
+        """Flush the encoder and write the container's end."""
+        try:
+            self._encode(None)
+        finally:
+            try:
+                self._container.close()
+            except (av.error.FFmpegError, OSError) as error:
+                raise self._failed(error) from error
+
+    def _encode(self, frame: av.AudioFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: av.error.FFmpegError | OSError) -> StorageError:
+        return storage_error(OSError(error.errno, error.strerror), self._path)

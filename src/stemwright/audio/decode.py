@@ -1,0 +1,81 @@
+"""Files in, blocks of samples out.
+
+Length and alignment are those of what went into the encoder, as far as the file tells them. FFmpeg drops the samples
+that a file marks as padding at the start (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder;
+edit lists and iTunSMPB of MP4; the pre-skip of Opus) and, but for MP4, at the end; ``track`` trims the end of MP4. An
+MP3 without a LAME tag and a raw AAC stream do not tell their delay: all that they decode to is kept, as players do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from stemwright.audio.source import SourceFormat
+from stemwright.audio.track import Block, SoundTrack
+from stemwright.errors import UsageError
+
+
+class Decoder:
+    """Decodes a file's first sound track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length.
+
+    Integers of 8, 16 and 24 bits are held exactly, as value / 2^(bits-1). ``start_s`` and ``duration_s`` give the same
+    samples as slicing the whole; decoding still begins at the start of the file, since codecs with memory do not give
+    the same samples after a seek. Raises UnreadableInputError, and UsageError for a start beyond the end.
+
+    ``notes`` is complete when all blocks were read; ``samples`` counts those given so far.
+    """
+
+    def __init__(self, path: Path, *, start_s: float = 0.0, duration_s: float | None = None) -> None:
+        if not 0 <= start_s < math.inf:
+            raise UsageError(f"A start at {start_s:g} s is not possible: give 0 or more seconds.")
+        if duration_s is not None and not 0 < duration_s < math.inf:
+            raise UsageError(f"A duration of {duration_s:g} s is not possible: give more than 0 seconds.")
+        self.samples = 0
+        self._track = SoundTrack(path)
+        self.format: SourceFormat = self._track.format
+        self.notes = self._track.notes
+        rate = self.format.sample_rate
+        self._start = round(start_s * rate)
+        self._stop = None if duration_s is None else self._start + max(1, round(duration_s * rate))
+        self._blocks = self._cut()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Block:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """Close the file; no more blocks come."""
+        self._blocks.close()
+        self._track.close()
+
+    def _cut(self) -> Generator[Block, None, None]:
+        position = 0
+        for block in self._track.blocks():
+            first = max(0, self._start - position)
+            last = block.shape[1] if self._stop is None else min(block.shape[1], self._stop - position)
+            position += block.shape[1]
+            if first < last:
+                self.samples += last - first
+                yield block[:, first:last]
+            if self._stop is not None and position >= self._stop:
+                return
+        if self.samples == 0:
+            rate = self.format.sample_rate
+            raise UsageError(
+                f"A start at {self._start / rate:g} s is beyond the end of {self._track.path}, which is "
+                f"{position / rate:.1f} s long: give an earlier one."
+            )

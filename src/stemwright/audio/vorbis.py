@@ -1,0 +1,70 @@
+"""Writing Ogg Vorbis with libsndfile: its wheels bring libvorbis, PyAV's have only FFmpeg's weaker encoder."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from stemwright.audio.formats import OutputFormat
+from stemwright.errors import StorageError, storage_error
+
+QUALITY = 8.0
+# libvorbis' nominal bit rates at qualities 0 to 10 for 44.1 kHz stereo, in kbps.
+NOMINAL_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+PIECE = 4096  # samples: libvorbis puts what it is given at once on the stack
+
+
+class VorbisWriter:
+    """Writes Ogg Vorbis of constant quality."""
+
+    def __init__(self, path: Path, fmt: OutputFormat, sample_rate: int, channels: int, tags: dict[str, str]) -> None:
+        self._path = path
+        quality = QUALITY
+        if fmt.bitrate_kbps is not None:
+            quality = float(np.interp(fmt.bitrate_kbps, NOMINAL_KBPS, range(11)))
+        try:
+            self._handle = path.open("wb")
+        except OSError as error:
+            raise storage_error(error, path) from error
+        try:
+            self._file = soundfile.SoundFile(
+                self._handle.fileno(),
+                "w",
+                samplerate=sample_rate,
+                channels=channels,
+                format="OGG",
+                subtype="VORBIS",
+                compression_level=1 - quality / 10,
+                closefd=False,
+            )
+            for name, value in tags.items():
+                setattr(self._file, name, value)
+        except soundfile.LibsndfileError as error:
+            self._handle.close()
+            raise self._failed(error) from error
+
+    def write(self, block: NDArray[Any]) -> None:
+        """Write ``(channels, samples)`` float32."""
+        frames = np.ascontiguousarray(block.T)  # (samples, channels)
+        try:
+            for start in range(0, len(frames), PIECE):
+                self._file.write(frames[start : start + PIECE])
+        except (soundfile.LibsndfileError, AssertionError) as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Finish the stream."""
+        try:
+            self._file.close()
+        except soundfile.LibsndfileError as error:
+            raise self._failed(error) from error
+        finally:
+            self._handle.close()
+
+    def _failed(self, error: Exception) -> StorageError:
+        return storage_error(OSError(errno.ENOSPC, str(error)), self._path)
