@@ -87,7 +87,7 @@ def pitch_contour(
         if note.duration_s > 0.3 and index == len(notes) - 1 and rng.random() < style.fall_chance:
             tail = np.clip((after - note.duration_s + 0.12) / 0.12, 0, 1)
             cents -= rng.uniform(100, 400) * tail**2
-    cents += _wander(frames, 0.6, style.drift_cents, rng) + _wander(frames, 0.02, style.flutter_cents, rng)
+    cents += wander(frames, 0.6, style.drift_cents, rng) + wander(frames, 0.02, style.flutter_cents, rng)
     return np.asarray(440.0 * 2 ** ((cents - 6900) / 1200), dtype=np.float64)
 
 
@@ -112,12 +112,12 @@ def _vibrato(
     depth = style.vibrato_cents * rng.uniform(0.5, 1.1) * min(1.0, note.duration_s / 0.8)
     grown = np.clip((time_s - note.start_s - onset_s) / 0.35, 0, 1)
     leaving = np.clip((until_s - time_s) / 0.08, 0, 1)
-    rate = style.vibrato_hz * (1 + 0.01 * _wander(len(time_s), 0.3, 6.0, rng))
+    rate = style.vibrato_hz * (1 + 0.01 * wander(len(time_s), 0.3, 6.0, rng))
     phase = 2 * np.pi * np.cumsum(rate) * FRAME_S + rng.uniform(0, 2 * np.pi)
     return np.asarray(depth * grown * leaving * np.sin(phase))
 
 
-def _wander(frames: int, correlation_s: float, deviation: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def wander(frames: int, correlation_s: float, deviation: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """First-order low-passed noise `(frames,)` of standard deviation `deviation`, at most three of them from zero."""
     pole = float(np.exp(-FRAME_S / correlation_s))
     noise = rng.standard_normal(frames) * np.sqrt(1 - pole**2)

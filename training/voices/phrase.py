@@ -9,28 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.compose.note import Note
-from training.voices.contour import FRAME_S
+from training.voices.contour import FRAME_S, wander
 from training.voices.utterance import Syllable, Utterance
 from training.voices.vocoder import Frames
 
 LEAD_S = 0.6  # Room before the first beat of a phrase for a breath and its consonants.
-RELEASE_S = 0.25  # Room after its last note.
+TAIL_S = 0.25  # Room after its last note.
+VOWEL_DB = -60.0  # Mean power of a vowel sung at velocity 90, on the vocoder's scale.
 
 
 @dataclass(frozen=True)
 class Articulation:
-    """How words meet notes. `melisma_chance`: a note carries on the vowel before it; `breath_db`: intake of air."""
+    """How words meet notes.
+
+    `melisma_chance`: a note carries on the vowel before it. `breath_db`: the intake of air, against vowels.
+    `dynamics_db`: the step in level from velocity 90 to 127. `sustain`: the part of a note that sounds before a rest.
+    """
 
     melisma_chance: float = 0.15
     breath_chance: float = 0.6
     breath_db: float = -30.0
     dynamics_db: float = 6.0
     release_s: float = 0.08
+    sustain: float = 1.0
     whispered: bool = False
 
 
 def phrases(notes: Sequence[Note], rest_s: float = 0.22, longest_s: float = 9.0) -> list[list[Note]]:
-    """One singer's notes cut at rests, in order; of notes that start at once only the highest is kept."""
+    """One singer's notes in order, cut at rests. A note ends where the next begins; of two at once the higher stays."""
     line: list[Note] = []
     for note in sorted(notes, key=lambda note: (note.start_s, -note.pitch)):
         if line and note.start_s - line[-1].start_s < 0.04:
@@ -48,69 +54,58 @@ def phrases(notes: Sequence[Note], rest_s: float = 0.22, longest_s: float = 9.0)
     return cut
 
 
-@dataclass
-class _Track:
-    """The frames of a phrase while they are laid out: which source frame sounds when, how loud."""
-
-    source: NDArray[np.float64]
-    gain_db: NDArray[np.float64]
-    held: NDArray[np.bool_]
-
-
 def set_to_notes(
-    notes: Sequence[Note],
-    next_line: Callable[[], Utterance],
-    articulation: Articulation,
-    rng: np.random.Generator,
+    notes: Sequence[Note], next_line: Callable[[], Utterance], articulation: Articulation, rng: np.random.Generator
 ) -> tuple[Frames, float]:
-    """Frames of a sung phrase, and the time in seconds of the first. `next_line` gives fresh lines as words run out."""
+    """Frames of a sung phrase, and the time of the first in seconds. `next_line` gives fresh lines as words run out."""
     start_s = notes[0].start_s - LEAD_S
-    frames = int(np.ceil((notes[-1].end_s + RELEASE_S - start_s) / FRAME_S))
+    frames = int(np.ceil((notes[-1].end_s + TAIL_S - start_s) / FRAME_S))
     groups = _melismas(notes, articulation, rng)
-    lines: list[Utterance] = []
-    words: list[tuple[int, Syllable]] = []  # (frames before its line, syllable)
-    offset = 0
-    while len(words) < len(groups):
-        spoken = next_line()
-        words += [(offset, syllable) for syllable in spoken.syllables]
-        lines.append(spoken)
-        offset += len(spoken.voiced)
-    log_envelope = np.concatenate([line.log_envelope for line in lines])
-    aperiodicity = np.concatenate([line.aperiodicity for line in lines])
-    voiced = np.concatenate([line.voiced for line in lines])
+    speech, words = _words(len(groups), next_line)
 
-    track = _Track(np.full(frames, -1.0), np.full(frames, -np.inf), np.zeros(frames, bool))
-    beats = [round((group[0].start_s - start_s) / FRAME_S) for group in groups]
-    ends = [round((group[-1].end_s - start_s) / FRAME_S) for group in groups]
+    beats = [_frame(group[0].start_s - start_s) for group in groups]
+    ends = [max(beat + 4, _frame(group[-1].end_s - start_s)) for beat, group in zip(beats, groups, strict=True)]
     onsets = []
-    for index, (before, syllable) in enumerate(words[: len(groups)]):
-        room = beats[index] - (ends[index - 1] if index else 0)
-        # A consonant may take up to 40% of a note that it cuts short.
-        most = beats[index] - 40 if not index else room + int(0.4 * (ends[index - 1] - beats[index - 1]))
-        onsets.append(int(np.clip(syllable.core_start - syllable.start, 0, max(0, min(most, 50)))))
-        del before
-    for index, ((before, syllable), group) in enumerate(zip(words, groups, strict=False)):
+    for index, word in enumerate(words):
+        # A consonant may take the rest before it and 40% of the note that it cuts short, but never over 250 ms.
+        room = beats[index] - ends[index - 1] + 0.4 * (ends[index - 1] - beats[index - 1]) if index else 50
+        onsets.append(int(np.clip(word.core_start - word.start, 0, max(0, min(room, 50)))))
+    source = np.full(frames, -1.0)
+    held = np.zeros(frames, bool)
+    level_db = np.full(frames, VOWEL_DB)
+    middle = float(np.median([note.pitch for note in notes]))
+    for index, (word, group) in enumerate(zip(words, groups, strict=True)):
+        before_next = beats[index + 1] - onsets[index + 1] if index + 1 < len(groups) else frames
         legato = index + 1 < len(groups) and groups[index + 1][0].start_s - group[-1].end_s < 0.09
-        stop = beats[index + 1] - onsets[index + 1] if legato else ends[index]
-        if index + 1 < len(groups):
-            stop = min(stop, beats[index + 1] - onsets[index + 1])
-        _lay(track, before, syllable, beats[index], onsets[index], max(stop, beats[index] + 4), legato, articulation)
-        _level(track, log_envelope, before, syllable, group, beats[index] - onsets[index], stop, start_s, articulation)
+        sustained = beats[index] + round(articulation.sustain * (ends[index] - beats[index]))
+        stop = before_next if legato else min(sustained, before_next)
+        stop = max(stop, min(beats[index] + 4, frames))
+        _lay(source, held, word, beats[index], onsets[index], stop, before_next)
+        vowel = speech.log_envelope[word.core_start : word.core_end + 1]
+        vowel_db = 4.343 * np.log(np.exp(vowel).mean())
+        for note in group:
+            first = beats[index] - onsets[index] if note is group[0] else _frame(note.start_s - start_s)
+            # High notes are louder than low ones.
+            wanted_db = articulation.dynamics_db * (note.velocity - 90) / 37 + 0.25 * (note.pitch - middle)
+            level_db[first:] = VOWEL_DB - vowel_db + wanted_db + _swell(note, frames - first, rng)
 
-    sounding = track.source >= 0
-    position = np.clip(np.where(sounding, track.source, 0), 0, len(voiced) - 1.001)
+    sounding = source >= 0
+    position = np.clip(source, 0, len(speech.voiced) - 1.001)
     low = position.astype(int)
     weight = (position - low).astype(np.float32)[:, None]
     # (frames, POINTS): between two source frames, in log power.
-    envelope = log_envelope[low] * (1 - weight) + log_envelope[low + 1] * weight
-    noise = aperiodicity[low] * (1 - weight) + aperiodicity[low + 1] * weight
-    is_voiced = (voiced[np.rint(position).astype(int)] | track.held) & sounding
-    gain_db = _shape(track, articulation)
+    envelope = speech.log_envelope[low] * (1 - weight) + speech.log_envelope[low + 1] * weight
+    noise = speech.aperiodicity[low] * (1 - weight) + speech.aperiodicity[low + 1] * weight
+    voiced = (speech.voiced[np.rint(position).astype(int)] | held) & sounding & (not articulation.whispered)
+    smooth_db = np.convolve(np.pad(level_db, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")
+    gain_db = smooth_db + wander(frames, 0.4, 0.8, rng) + _edges_db(sounding, articulation.release_s)
     if rng.random() < articulation.breath_chance:
-        _breathe(envelope, gain_db, words[0], log_envelope, beats[0] - onsets[0], articulation, rng)
-    if articulation.whispered:
-        is_voiced[:] = False
-    return Frames(envelope.astype(np.float32), noise.astype(np.float32), is_voiced, gain_db), start_s
+        _breathe(envelope, gain_db, speech.log_envelope[words[0].core_start], beats[0] - onsets[0], articulation, rng)
+    return Frames(envelope, noise, voiced, gain_db), start_s
+
+
+def _frame(time_s: float) -> int:
+    return round(time_s / FRAME_S)
 
 
 def _melismas(notes: Sequence[Note], articulation: Articulation, rng: np.random.Generator) -> list[list[Note]]:
@@ -125,106 +120,94 @@ def _melismas(notes: Sequence[Note], articulation: Articulation, rng: np.random.
     return groups
 
 
+def _words(count: int, next_line: Callable[[], Utterance]) -> tuple[Utterance, list[Syllable]]:
+    """`count` syllables in a row, and the lines they stand in, one behind the other."""
+    lines: list[Utterance] = []
+    words: list[Syllable] = []
+    offset = 0
+    while len(words) < count:
+        line = next_line()
+        words += [
+            Syllable(word.start + offset, word.core_start + offset, word.core_end + offset, word.end + offset)
+            for word in line.syllables
+        ]
+        lines.append(line)
+        offset += len(line.voiced)
+    speech = Utterance(
+        np.concatenate([line.log_envelope for line in lines]),
+        np.concatenate([line.aperiodicity for line in lines]),
+        np.concatenate([line.voiced for line in lines]),
+        tuple(words),
+    )
+    return speech, words[:count]
+
+
 def _lay(
-    track: _Track,
-    before: int,
-    syllable: Syllable,
+    source: NDArray[np.float64],
+    held: NDArray[np.bool_],
+    word: Syllable,
     beat: int,
     onset: int,
     stop: int,
-    legato: bool,
-    articulation: Articulation,
+    before_next: int,
 ) -> None:
-    """Writes the source position of every frame of one syllable into the track."""
-    stop = min(stop, len(track.source))
-    core = syllable.core_start + before
-    for frame in range(max(0, beat - onset), min(beat, len(track.source))):
-        track.source[frame] = core - (beat - frame)
-    length = stop - beat
-    if length <= 0:
-        return
-    coda = min(syllable.end - syllable.core_end, int(0.35 * length), 40)
-    hold = length - coda
-    if coda and not legato:
-        # The last consonant of a phrase may ring past the note.
-        stop_after = min(len(track.source), stop + min(12, syllable.end - syllable.core_end - coda))
-    else:
-        stop_after = stop
-    core_length = syllable.core_end - syllable.core_start
-    # The middle of the vowel is held: it leaves the onset and enters the coda at natural speed where there is room.
-    steps = np.linspace(0, 1, max(hold, 1), endpoint=False)
-    natural = min(1.0, core_length / max(hold, 1))
-    eased = natural * steps + (1 - natural) * (0.5 + 4 * (steps - 0.5) ** 3)
-    track.source[beat : beat + hold] = core + core_length * eased
-    track.held[beat : beat + hold] = True
-    tail = np.arange(beat + hold, stop_after)
-    track.source[tail] = np.minimum(core + core_length + (tail - beat - hold), before + syllable.end - 1)
+    """Writes which frame of the speech sounds when, for one syllable.
+
+        speech   |start  core_start ~~~~~ core_end  end|
+        song     |onset  beat ~~~~~~~~~~~~~~~~~ hold  stop|
+
+    Outside the vowel (~) one frame of speech takes one frame of song.
+    """
+    source[beat - onset : beat] = np.arange(word.core_start - onset, word.core_start)
+    coda = min(word.end - word.core_end, int(0.35 * (stop - beat)), 40)
+    hold = stop - beat - coda
+    vowel = word.core_end - word.core_start
+    # Natural speed near the consonants, slowest in the middle of the vowel.
+    steps = np.linspace(0, 1, hold, endpoint=False)
+    natural = min(1.0, vowel / hold)
+    source[beat : beat + hold] = word.core_start + vowel * (
+        natural * steps + (1 - natural) * (0.5 + 4 * (steps - 0.5) ** 3)
+    )
+    held[beat : beat + hold] = True
+    # A last consonant may ring 60 ms past the note.
+    ring = min(12, max(0, before_next - stop), word.end - word.core_end - coda)
+    tail = source[beat + hold : stop + ring]
+    tail[:] = word.core_end + np.arange(len(tail))
 
 
-def _level(
-    track: _Track,
-    log_envelope: NDArray[np.float32],
-    before: int,
-    syllable: Syllable,
-    group: Sequence[Note],
-    start: int,
-    stop: int,
-    start_s: float,
-    articulation: Articulation,
-) -> None:
-    """Brings the vowel to the level its velocity asks for: speech fades along a line, singing does not."""
-    core = log_envelope[before + syllable.core_start : before + syllable.core_end + 1]
-    power_db = 4.343 * np.log(np.exp(core).mean())
-    end = min(len(track.gain_db), stop + 20)
-    for note in group:
-        first = start if note is group[0] else round((note.start_s - start_s) / FRAME_S)
-        wanted_db = -60 + articulation.dynamics_db * (note.velocity - 90) / 37
-        track.gain_db[max(first, 0) : end] = np.clip(wanted_db - power_db, -80, 40)
+def _swell(note: Note, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Level of a note in dB from its start on, `(frames,)`: long ones grow or fade."""
+    if note.duration_s < 0.4:
+        return np.zeros(frames)
+    progress = np.minimum(np.arange(frames) * FRAME_S / note.duration_s, 1)
+    return np.asarray(rng.normal(0, 2.5) * (progress - 0.5))
 
 
-def _shape(track: _Track, articulation: Articulation) -> NDArray[np.float64]:
-    """Gain in dB of every frame: smoothed over 35 ms, with a release after the last frame and silence elsewhere."""
-    frames = len(track.gain_db)
-    sounding = np.flatnonzero(track.source >= 0)
-    known = np.where(np.isfinite(track.gain_db), track.gain_db, np.nan)
-    filled = np.interp(np.arange(frames), sounding, known[sounding])
-    smooth = np.convolve(np.pad(filled, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")
-    present = (track.source >= 0).astype(np.float64)
-    # Silence has soft edges: 10 ms in, the release out.
-    release = max(2, round(articulation.release_s / FRAME_S))
-    edges = np.convolve(np.pad(present, (2, 2), mode="edge"), np.full(5, 0.2), mode="valid") * present
-    fall = np.minimum(1, _until_silence(present) / release)
-    with np.errstate(divide="ignore"):
-        return np.asarray(smooth + np.maximum(20 * np.log10(edges * fall), -90))
-
-
-def _until_silence(present: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Frames left until the next silent one, `(frames,)`."""
-    left = np.zeros(len(present))
-    for frame in range(len(present) - 2, -1, -1):
-        left[frame] = left[frame + 1] + 1 if present[frame] else 0
-    return left
+def _edges_db(sounding: NDArray[np.bool_], release_s: float) -> NDArray[np.float64]:
+    """Soft edges in dB, `(frames,)`: 10 ms in, the release out, and -120 where nothing sounds."""
+    frame = np.arange(len(sounding))
+    silent = np.flatnonzero(~sounding)
+    after = frame - silent[np.clip(np.searchsorted(silent, frame) - 1, 0, None)]
+    until = silent[np.clip(np.searchsorted(silent, frame), 0, len(silent) - 1)] - frame
+    rise = np.clip(after / 2, 0, 1)
+    fall = np.clip(until * FRAME_S / max(release_s, 2 * FRAME_S), 0, 1)
+    return np.asarray(20 * np.log10(np.where(sounding, rise * fall, 0) + 1e-6))
 
 
 def _breathe(
     envelope: NDArray[np.float32],
     gain_db: NDArray[np.float64],
-    word: tuple[int, Syllable],
-    log_envelope: NDArray[np.float32],
+    vowel: NDArray[np.float32],
     first_sound: int,
     articulation: Articulation,
     rng: np.random.Generator,
 ) -> None:
-    """An intake of air before the phrase: the vowel's formants, flattened, excited by noise."""
-    length = int(rng.integers(35, 80))
+    """An intake of air before the phrase, in place: the vowel's formants, flattened, excited by noise."""
     stop = first_sound - int(rng.integers(4, 12))
-    start = max(0, stop - length)
+    start = max(0, stop - int(rng.integers(35, 80)))
     if stop - start < 20:
         return
-    before, syllable = word
-    vowel = log_envelope[before + syllable.core_start]
-    level = vowel.mean()
-    envelope[start:stop] = level + 0.4 * (vowel - level)
+    envelope[start:stop] = vowel.mean() + 0.4 * (vowel - vowel.mean())
     power_db = 4.343 * np.log(np.exp(envelope[start]).mean())
     swell = np.sin(np.pi * np.linspace(0.03, 0.97, stop - start)) ** 1.5
-    gain_db[start:stop] = -60 - power_db + articulation.breath_db + 20 * np.log10(swell)
+    gain_db[start:stop] = VOWEL_DB - power_db + articulation.breath_db + 20 * np.log10(swell)

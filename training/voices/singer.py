@@ -18,7 +18,8 @@ from training.voices.utterance import Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
 
 # Each voice says only so many different lines, so that the cache of analyses fills up.
-LINES_PER_VOICE = 16
+LINES_PER_VOICE = 12
+VOWELS_PER_VOICE = 4
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
     timbre = Timbre(
         formant_ratio=float(ratio),
         breath=float(0.35 * rng.beta(1.2, 3.0)),
+        rasp=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.12 else 0.0,
+        hiss=float(rng.uniform(0.3, 0.9)),
         tilt_db_per_octave=float(rng.uniform(-2.5, 1.5)),
         ring_db=float(rng.uniform(0, 9)),
         air_db=float(rng.uniform(-4, 8)),
@@ -93,10 +96,23 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
 
 def _lead(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
     singer = draw_singer(rng)
+    if rng.random() < 0.07:
+        singer, notes = _rapped(singer, notes, rng)
     parts = [Part(singer, notes, pan=float(rng.uniform(-0.1, 0.1)))]
     if rng.random() < 0.25:  # The same singer once more, softer: a double track.
         parts.append(Part(singer, notes, float(rng.uniform(-0.6, 0.6)), -7.0, float(rng.normal(0, 6)), 0.015))
     return parts
+
+
+def _rapped(singer: Singer, notes: Sequence[Note], rng: np.random.Generator) -> tuple[Singer, list[Note]]:
+    """Rhythm without a tune: the melody flattened to a quarter of its intervals, spoken rather than held."""
+    middle = float(np.median([note.pitch for note in notes]))
+    spoken = [replace(note, pitch=round(middle + 0.25 * (note.pitch - middle) + rng.normal(0, 1))) for note in notes]
+    style = SingingStyle(
+        glide_s=0.12, overshoot_cents=0, scoop_chance=0.5, fall_chance=0.8, vibrato_cents=0, drift_cents=70
+    )
+    articulation = replace(singer.articulation, melisma_chance=0.0, sustain=float(rng.uniform(0.5, 0.9)))
+    return replace(singer, style=style, articulation=articulation, centre=singer.centre - 4), spoken
 
 
 def _backing(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
@@ -164,10 +180,9 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
     median = float(np.median([note.pitch for note in part.notes]))
     octaves = round((singer.centre - median) / 12)
     left, right = np.cos((part.pan + 1) * np.pi / 4), np.sin((part.pan + 1) * np.pi / 4)
-    speed = float(rng.choice([0.85, 1.0, 1.2]))
 
     def next_line() -> Utterance:
-        return _next_line(singer.voice, speed, part.words, rng)
+        return _next_line(singer.voice, part.words, rng)
 
     for phrase in phrases(part.notes):
         # Nobody repeats the same slip: each phrase is a little early or late on its own.
@@ -179,13 +194,13 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
         _place(mix, sound * 10 ** (part.gain_db / 20), start_s, left, right)
 
 
-def _next_line(voice: Voice, speed: float, words: bool, rng: np.random.Generator) -> Utterance:
+def _next_line(voice: Voice, words: bool, rng: np.random.Generator) -> Utterance:
     """A line of the voice's own repertoire, which is the same in every song."""
     for _ in range(8):
-        number = int(rng.integers(LINES_PER_VOICE))
+        number = int(rng.integers(LINES_PER_VOICE if words else VOWELS_PER_VOICE))
         own = np.random.default_rng([number, int(words), *voice.name.encode(), *voice.language.encode()])
         text = lyrics.line(voice.language, own) if words else lyrics.vowels(own)
-        spoken = utterance(voice, text, speed)
+        spoken = utterance(voice, text, (0.85, 1.0, 1.2)[number % 3])
         if spoken.syllables:
             return spoken
     raise ValueError(f"voice {voice.name} of {voice.engine} gives speech without vowels: take it out of the catalogue")
@@ -200,7 +215,7 @@ def _add_speech(mix: NDArray[np.float64], notes: Sequence[Note], rng: np.random.
         return
     begin, end = gaps[rng.integers(len(gaps))]
     singer = draw_singer(rng)
-    spoken = _next_line(singer.voice, 1.2, True, rng)
+    spoken = _next_line(singer.voice, True, rng)
     count = min(len(spoken.voiced), int((end - begin - 0.3) / FRAME_S))
     level_db = -4.343 * np.log(np.exp(spoken.log_envelope).mean()) - 62
     whispered = rng.random() < 0.4

@@ -16,13 +16,16 @@ SAMPLE_RATE = 44100
 
 @dataclass(frozen=True)
 class Timbre:
-    """A throat: `formant_ratio` above 1 is a smaller one; `breath` is the noise in vowels, 0 to 1; tilt and ring in dB.
+    """A throat. `formant_ratio` above 1 is a smaller one; `breath` (noise in vowels), `hiss` (at 10 kHz) and `rasp` go
+    from 0 to 1.
 
     `ring_db` is the singer's formant near 3 kHz (Sundberg, "Articulatory interpretation of the singing formant", 1974).
     """
 
     formant_ratio: float = 1.0
     breath: float = 0.1
+    hiss: float = 0.6
+    rasp: float = 0.0
     tilt_db_per_octave: float = 0.0
     ring_db: float = 0.0
     air_db: float = 0.0
@@ -51,11 +54,13 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
     ring = timbre.ring_db * np.exp(-0.5 * ((AXIS_HZ - 2950) / 500) ** 2)
     air = timbre.air_db * np.clip((AXIS_HZ - 4000) / 6000, 0, 1)
     colour_db = frames.gain_db[:, None] + tilt * np.clip(octaves, -2, 4) + ring + air
-    log_power = frames.log_envelope + (colour_db / 4.343).astype(np.float32)
+    log_power = _open_mouth(frames.log_envelope, pitch_hz / timbre.formant_ratio) + (colour_db / 4.343).astype(
+        np.float32
+    )
     onto_bins = _warp(bins_hz / timbre.formant_ratio)
     power = np.exp(log_power @ onto_bins, dtype=np.float64) + 1e-16
-    # Breath is stronger the higher the frequency: the glottis whistles above 2 kHz or so.
-    breath = timbre.breath * np.clip(AXIS_HZ / 4000, 0.1, 1.0)
+    # Breath is stronger the higher the frequency, and no voice is a clean pulse train at 10 kHz.
+    breath = timbre.breath * np.clip(AXIS_HZ / 4000, 0.1, 1.0) + timbre.hiss * np.clip((AXIS_HZ - 3000) / 7000, 0, 1.5)
     ratio = np.clip(frames.aperiodicity**1.2 + breath, 0, 1).astype(np.float32)
     ratio[~frames.voiced] = 1
     aperiodicity = np.clip((ratio @ onto_bins).astype(np.float64), 0.001, 1)
@@ -67,7 +72,32 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
         SAMPLE_RATE,
         1000 * FRAME_S,
     )
-    return np.asarray(sound, dtype=np.float64)
+    # Frames that are 80 dB down count as silence: none of the vocoder's noise floor is left in the rests.
+    heard = (frames.gain_db > frames.gain_db.max() - 80).astype(np.float64)
+    gate = np.interp(np.arange(len(sound)) / (FRAME_S * SAMPLE_RATE), np.arange(len(heard)), heard)
+    if timbre.rasp:
+        gate *= _growl(pitch_hz, len(sound), timbre.rasp)
+    return np.asarray(sound * gate, dtype=np.float64)
+
+
+def _growl(pitch_hz: NDArray[np.float64], samples: int, depth: float) -> NDArray[np.float64]:
+    """Every other pulse weaker, as false vocal folds do it: amplitude `(samples,)` at half the pitch."""
+    at_sample = np.interp(np.arange(samples) / (FRAME_S * SAMPLE_RATE), np.arange(len(pitch_hz)), pitch_hz)
+    phase = np.pi * np.cumsum(at_sample) / SAMPLE_RATE
+    return np.asarray(1 - 0.4 * depth * (1 + np.sin(phase)))
+
+
+def _open_mouth(log_envelope: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Lifts the first formant to the pitch where the pitch is higher, as singers do by opening the mouth.
+
+    `log_envelope` `(frames, POINTS)`, `pitch_hz` `(frames,)`, as the unshifted envelope sees it.
+    """
+    lifted = log_envelope.copy()
+    first, last = np.searchsorted(AXIS_HZ, (220, 1300))
+    highest = np.maximum.accumulate(log_envelope[:, first:last], axis=1)
+    below = AXIS_HZ[None, first:last] < 1.15 * pitch_hz[:, None]
+    lifted[:, first:last] = np.where(below, highest, log_envelope[:, first:last])
+    return lifted
 
 
 def _warp(wanted_hz: NDArray[np.float64]) -> NDArray[np.float32]:

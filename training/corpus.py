@@ -1,0 +1,141 @@
+"""The training corpus: renders composed songs into folders of one FLAC a stem.
+
+    python -m training.corpus --first 0 --count 150 --workers 2
+    python -m training.corpus --first 0 --count 150 --workers 2 --only vocals
+
+The second command adds the singing, which takes longer than all the rest, to songs that the first has rendered.
+A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that plays (44.1 kHz, stereo, 16 bits, 30 s), and
+``song.json`` with what the singers sing, so that a song gets its own singing even after the composer has changed.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from stemwright.stems import SINGING, STEMS
+from training import effects
+from training.compose.note import Note
+from training.compose.song import DURATION_S, Part, Song, compose
+from training.instruments import players
+
+SAMPLE_RATE_HZ = 44100
+SILENCE_PEAK = 1e-3
+DEFAULT_FOLDER = Path(__file__).parent / "corpus"
+
+
+def main() -> None:
+    """Reads the command line and renders."""
+    parser = argparse.ArgumentParser(description="Renders the training corpus.")
+    parser.add_argument("--out", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first song")
+    parser.add_argument("--count", type=int, default=150, help="how many songs")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--only", choices=("vocals",), help="add the singing to songs that are there")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(options.first, options.first + options.count)
+    job = partial(sing_song if options.only == "vocals" else render_song, options.out)
+    for line in _run(job, seeds, options.workers):
+        print(line, flush=True)
+
+
+def _run(job: "partial[str]", seeds: Iterable[int], workers: int) -> Iterable[str]:
+    if workers < 2:
+        yield from map(job, seeds)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(job, seeds)
+
+
+def find(out: Path, seed: int) -> Path | None:
+    """The folder of a whole song, if it is there."""
+    return next(iter(out.glob(f"*-{seed:06d}")), None)
+
+
+def render_song(out: Path, seed: int) -> str:
+    """Composes and renders one song without its singing; gives a line about it. Does nothing where it is there."""
+    there = find(out, seed)
+    if there is not None:
+        return f"{there.name} is there"
+    begun = time.monotonic()
+    song = compose(seed)
+    name = f"{song.genre.replace(' ', '-')}-{seed:06d}"
+    unfinished = out / f".{name}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    written = [stem for stem, audio in render(song) if _write(unfinished / f"{stem}.flac", audio)]
+    (unfinished / "song.json").write_text(json.dumps(_describe(song)))
+    unfinished.rename(out / name)
+    return f"{name}: {' '.join(written)} in {time.monotonic() - begun:.1f} s"
+
+
+def render(song: Song) -> Iterable[tuple[str, NDArray[np.float32]]]:
+    """Renders the stems of a song that nobody sings; yields each with its audio ``(2, samples)``."""
+    beat_s = song.plan.clock.beat_s
+    for index, stem in enumerate(STEMS):
+        parts = [part for part in song.parts if part.stem == stem]
+        if parts and stem not in SINGING:
+            yield stem, players.render(stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index)))
+
+
+def sing_song(out: Path, seed: int) -> str:
+    """Adds the singing to a rendered song; gives a line about it."""
+    from training.voices.singer import sing  # the vocoder is needed for singing only
+
+    folder = find(out, seed)
+    if folder is None:
+        return f"song {seed} is not rendered yet"
+    begun = time.monotonic()
+    sung: dict[str, list[dict[str, object]]] = json.loads((folder / "song.json").read_text())["singing"]
+    added = []
+    for index, stem in enumerate(SINGING):
+        target = folder / f"{stem}.flac"
+        if target.exists() or not sung.get(stem):
+            continue
+        rng = np.random.default_rng((seed, 2, index))
+        audio = np.zeros((2, round(DURATION_S * SAMPLE_RATE_HZ)), np.float32)
+        for part in sung[stem]:
+            notes = [Note(*values) for values in part["notes"]]  # type: ignore[attr-defined]
+            audio += _fit(sing(notes, DURATION_S, rng, stem == "backing_vocals"), audio.shape[1])
+        produced = players.produce(Part(stem, "", ()), audio, 0.5, float(rng.choice((0.05, 0.15, 0.3))), rng)
+        levelled = effects.level(produced, players.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
+        unfinished = folder / f".{stem}.flac"
+        if _write(unfinished, levelled):
+            unfinished.rename(target)
+            added.append(stem)
+    return f"{folder.name}: {' '.join(added) or 'nothing to sing'} in {time.monotonic() - begun:.1f} s"
+
+
+def _fit(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
+
+
+def _describe(song: Song) -> dict[str, object]:
+    singing: dict[str, list[dict[str, object]]] = {}
+    for part in song.parts:
+        if part.stem in SINGING:
+            notes = [list(asdict(note).values()) for note in part.notes]
+            singing.setdefault(part.stem, []).append({"role": part.role, "notes": notes})
+    roles = [[part.stem, part.role] for part in song.parts]
+    return {"seed": song.seed, "genre": song.genre, "bpm": song.plan.clock.bpm, "parts": roles, "singing": singing}
+
+
+def _write(path: Path, audio: NDArray[np.float32]) -> bool:
+    if float(np.abs(audio).max()) < SILENCE_PEAK:
+        return False
+    soundfile.write(path, audio.T, SAMPLE_RATE_HZ, subtype="PCM_16", format="FLAC")  # (2, samples) -> (samples, 2)
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""A guitar amplifier: valve stages and a loudspeaker's narrow band."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import effects
+
+
+@dataclass(frozen=True)
+class Amplifier:
+    """Settings of an amplifier.
+
+    Attributes:
+        gain_db: gain before the first stage, above full scale (0 is clean, 40 is metal).
+        tightness_hz: what is cut below before the distortion.
+        presence_db: bell at ``presence_hz`` after it.
+        cabinet_hz: where the loudspeaker ends.
+        scoop_db: bell at 500 Hz.
+    """
+
+    gain_db: float
+    tightness_hz: float = 100.0
+    presence_hz: float = 2600.0
+    presence_db: float = 4.0
+    cabinet_hz: float = 5000.0
+    scoop_db: float = 0.0
+
+    def play(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Amplifies a guitar's signal; ``(2, samples)``, in and out in mono."""
+        mono = np.repeat(audio.mean(axis=0, keepdims=True), 2, axis=0)
+        tight = effects.cut(mono, self.tightness_hz, high=False, order=1)
+        first = effects.drive(tight, self.gain_db * 0.6, bias=0.15)
+        second = effects.drive(effects.cut(first, 7000, high=True, order=1), self.gain_db * 0.4)
+        voiced = effects.peaking(effects.peaking(second, self.presence_hz, self.presence_db, 0.9), 500, self.scoop_db, 0.7)
+        speaker = effects.cut(effects.cut(voiced, self.cabinet_hz, high=True, order=4), 75, high=False)
+        return effects.peaking(speaker, 110, 3, 1.0)
+
+
+def choose(rng: np.random.Generator, gain_db: float) -> Amplifier:
+    """An amplifier of random make at about a gain."""
+    return Amplifier(
+        max(0.0, gain_db + float(rng.normal(0, 4))),
+        float(rng.uniform(70, 250)),
+        float(rng.uniform(1800, 3600)),
+        float(rng.uniform(0, 8)),
+        float(rng.uniform(3600, 6500)),
+        float(rng.uniform(-8, 3)),
+    )

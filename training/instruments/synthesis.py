@@ -1,0 +1,213 @@
+"""A synthesiser of our own: subtractive, FM and wavetable voices for leads, pads, arpeggios and basses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
+
+from training.compose.note import Note
+
+SAMPLE_RATE_HZ = 44100
+WAVES = ("saw", "pulse", "triangle", "sine", "fm", "table")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A programme of the synthesiser.
+
+    Attributes:
+        wave: one of ``WAVES``.
+        voices: copies in unison, spread over the stereo picture.
+        detune_cents: between the outermost copies.
+        width: duty of the pulse wave.
+        ratio, index: frequency ratio and depth of the FM modulator.
+        table: amplitudes of the wavetable's partials.
+        sub: level of a sine an octave below.
+        attack_s, decay_s, sustain, release_s: the amplitude's envelope.
+        cutoff_hz: low-pass cut-off at rest.
+        sweep: how many times higher the cut-off is at the start of a note.
+        sweep_s: how long it takes to fall.
+        resonance_db: peak at the cut-off.
+        vibrato_cents: depth of the vibrato.
+        glide_s: how long the pitch slides from the note before; 0 is no slide.
+        drop: notes start this many semitones higher and fall at once (an 808's knock).
+        drive: gain into the saturation; 0 is clean.
+    """
+
+    wave: str = "saw"
+    voices: int = 1
+    detune_cents: float = 0.0
+    width: float = 0.5
+    ratio: float = 1.0
+    index: float = 2.0
+    table: tuple[float, ...] = (1.0,)
+    sub: float = 0.0
+    attack_s: float = 0.005
+    decay_s: float = 0.3
+    sustain: float = 0.7
+    release_s: float = 0.1
+    cutoff_hz: float = 3000.0
+    sweep: float = 1.0
+    sweep_s: float = 0.2
+    resonance_db: float = 0.0
+    vibrato_cents: float = 0.0
+    glide_s: float = 0.0
+    drop: float = 0.0
+    drive: float = 0.0
+
+
+def _spread(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _oscillator(rng: np.random.Generator) -> tuple[str, tuple[float, ...]]:
+    wave = str(rng.choice(WAVES, p=(0.34, 0.2, 0.1, 0.06, 0.15, 0.15)))
+    count = int(rng.integers(3, 24))
+    table = tuple((rng.random(count) / np.arange(1, count + 1) ** rng.uniform(0.3, 1.5)).tolist())
+    return wave, table
+
+
+def lead(rng: np.random.Generator) -> Sound:
+    """A lead: bright, sustained, often sliding."""
+    wave, table = _oscillator(rng)
+    return Sound(
+        wave, int(rng.choice((1, 2, 3, 7))), _spread(rng, 4, 40), float(rng.uniform(0.1, 0.5)), float(rng.choice((0.5, 1, 2, 3, 1.41))), float(rng.uniform(0.5, 5)), table,
+        float(rng.choice((0, 0, 0.4))), _spread(rng, 0.002, 0.06), _spread(rng, 0.1, 1), float(rng.uniform(0.4, 1)), _spread(rng, 0.04, 0.3), _spread(rng, 900, 9000),
+        float(rng.uniform(1, 4)), _spread(rng, 0.05, 0.5), float(rng.uniform(0, 9)), float(rng.choice((0, 10, 25))), float(rng.choice((0, 0, 0.06, 0.12))), 0.0, float(rng.choice((0, 0, 2, 5))),
+    )  # fmt: skip
+
+
+def pad(rng: np.random.Generator) -> Sound:
+    """A pad: slow, wide, soft."""
+    wave, table = _oscillator(rng)
+    return Sound(
+        wave, int(rng.choice((2, 3, 4))), _spread(rng, 6, 35), float(rng.uniform(0.15, 0.5)), float(rng.choice((0.5, 1, 2, 3))), float(rng.uniform(0.3, 2)), table,
+        float(rng.choice((0, 0.3))), _spread(rng, 0.05, 1.2), 1.0, float(rng.uniform(0.7, 1)), _spread(rng, 0.3, 1.5), _spread(rng, 500, 5000),
+        float(rng.uniform(0.5, 2)), _spread(rng, 0.5, 3), float(rng.uniform(0, 5)), float(rng.choice((0, 5))),
+    )  # fmt: skip
+
+
+def pluck(rng: np.random.Generator) -> Sound:
+    """An arpeggio's or a stab's sound: a short filter sweep."""
+    wave, table = _oscillator(rng)
+    return Sound(
+        wave, int(rng.choice((1, 1, 2, 5))), _spread(rng, 4, 35), float(rng.uniform(0.1, 0.5)), float(rng.choice((1, 2, 3, 3.5, 7))), float(rng.uniform(0.5, 4)), table,
+        0.0, 0.002, _spread(rng, 0.06, 0.6), float(rng.choice((0, 0, 0.3, 0.6))), _spread(rng, 0.03, 0.4), _spread(rng, 400, 4000),
+        _spread(rng, 1.5, 10), _spread(rng, 0.03, 0.3), float(rng.uniform(0, 10)), 0.0, 0.0, 0.0, float(rng.choice((0, 0, 2))),
+    )  # fmt: skip
+
+
+def bass(rng: np.random.Generator) -> Sound:
+    """A synth bass: sub, 808, acid, reese, FM, or plain."""
+    kind = str(rng.choice(("sub", "808", "acid", "reese", "fm", "plain", "plain")))
+    if kind == "sub":
+        return Sound(str(rng.choice(("sine", "triangle"))), release_s=0.08, sustain=0.9, cutoff_hz=_spread(rng, 200, 1200), drive=float(rng.choice((0, 1, 3))), glide_s=float(rng.choice((0, 0.05))))
+    if kind == "808":
+        return Sound("sine", decay_s=_spread(rng, 0.4, 2), sustain=0.1, release_s=0.2, cutoff_hz=4000, drop=float(rng.uniform(5, 24)), drive=float(rng.uniform(0, 6)), glide_s=float(rng.choice((0, 0.1))))
+    if kind == "acid":
+        return Sound(str(rng.choice(("saw", "pulse"))), decay_s=0.25, sustain=0.4, cutoff_hz=_spread(rng, 150, 700), sweep=_spread(rng, 3, 14), sweep_s=_spread(rng, 0.06, 0.3), resonance_db=float(rng.uniform(8, 18)), glide_s=float(rng.choice((0, 0.06))), drive=float(rng.uniform(0, 5)))
+    if kind == "reese":
+        return Sound("saw", 3, _spread(rng, 15, 50), sub=0.5, sustain=1.0, cutoff_hz=_spread(rng, 300, 2000), release_s=0.1, drive=float(rng.uniform(0, 4)))
+    if kind == "fm":
+        return Sound("fm", ratio=float(rng.choice((0.5, 1, 2, 3))), index=float(rng.uniform(1, 5)), decay_s=_spread(rng, 0.15, 0.8), sustain=0.4, cutoff_hz=_spread(rng, 800, 6000), sub=float(rng.choice((0, 0.5))))
+    wave = str(rng.choice(("saw", "pulse", "triangle")))
+    return Sound(wave, int(rng.choice((1, 2))), 8, float(rng.uniform(0.2, 0.5)), sub=float(rng.uniform(0, 0.8)), decay_s=_spread(rng, 0.1, 0.8), sustain=float(rng.uniform(0.2, 1)), cutoff_hz=_spread(rng, 200, 2500), sweep=_spread(rng, 1, 6), sweep_s=_spread(rng, 0.05, 0.3), resonance_db=float(rng.uniform(0, 8)), drive=float(rng.choice((0, 0, 2, 4))))
+
+
+def play(notes: Sequence[Note], sound: Sound, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Renders a line, ``(2, samples)`` at 44.1 kHz, dry."""
+    samples = round(duration_s * SAMPLE_RATE_HZ)
+    audio = np.zeros((2, samples), np.float32)
+    steady, swept = _filters(sound)
+    before = notes[0].pitch if notes else 60
+    for note in notes:
+        start = round(note.start_s * SAMPLE_RATE_HZ)
+        count = min(samples - start, round((note.duration_s + sound.release_s) * SAMPLE_RATE_HZ))
+        if count < 64:
+            continue
+        raw = _raw(note, before, sound, count, rng)
+        before = note.pitch
+        time = np.arange(count) / SAMPLE_RATE_HZ
+        voiced = sosfilt(steady, raw, axis=-1)
+        if sound.sweep > 1.05:
+            openness = np.exp(-time / sound.sweep_s)
+            voiced = voiced * (1 - openness) + sosfilt(swept, raw, axis=-1) * openness
+        voiced *= _envelope(sound, note.duration_s, time) * (note.velocity / 127)
+        if sound.drive:
+            voiced = np.tanh(voiced * sound.drive) / np.tanh(max(1.0, sound.drive))
+        audio[:, start : start + count] += voiced.astype(np.float32)
+    return audio
+
+
+def _filters(sound: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def sections(cutoff_hz: float) -> NDArray[np.float64]:
+        cutoff_hz = min(18000.0, max(60.0, cutoff_hz))
+        omega = 2 * np.pi * cutoff_hz / SAMPLE_RATE_HZ
+        quality = 0.707 * 10 ** (sound.resonance_db / 20)
+        alpha, cosine = np.sin(omega) / (2 * quality), np.cos(omega)
+        resonant = np.array((((1 - cosine) / 2, 1 - cosine, (1 - cosine) / 2, 1 + alpha, -2 * cosine, 1 - alpha),)) / (1 + alpha)
+        return np.asarray(np.concatenate((resonant, butter(2, cutoff_hz, fs=SAMPLE_RATE_HZ, output="sos"))), np.float64)
+
+    return sections(sound.cutoff_hz), sections(sound.cutoff_hz * sound.sweep)
+
+
+def _raw(note: Note, before: int, sound: Sound, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    time = np.arange(count) / SAMPLE_RATE_HZ
+    semitones = np.full(count, float(note.pitch - 69))
+    if sound.glide_s:
+        semitones += (before - note.pitch) * np.exp(-time / sound.glide_s * 3)
+    if sound.drop:
+        semitones += sound.drop * np.exp(-time / 0.02)
+    if sound.vibrato_cents:
+        semitones += sound.vibrato_cents / 100 * np.sin(2 * np.pi * 5.3 * time) * np.clip((time - 0.15) / 0.3, 0, 1)
+    frequency = 440 * 2 ** (semitones / 12)
+    stereo = np.zeros((2, count))
+    for voice in range(sound.voices):
+        place = 2 * voice / max(1, sound.voices - 1) - 1 if sound.voices > 1 else 0.0
+        step = frequency * 2 ** (place * sound.detune_cents / 2400) / SAMPLE_RATE_HZ
+        phase = np.cumsum(step) + rng.random()
+        angle = (0.8 * place + 1) * np.pi / 4
+        stereo += _wave(sound, phase, step, time) * np.array(((np.cos(angle),), (np.sin(angle),)))
+    if sound.sub:
+        stereo += sound.sub * np.sin(np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ)
+    return stereo / np.sqrt(sound.voices)
+
+
+def _wave(sound: Sound, phase: NDArray[np.float64], step: NDArray[np.float64], time: NDArray[np.float64]) -> NDArray[np.float64]:
+    if sound.wave == "saw":
+        return _saw(phase % 1, step)
+    if sound.wave == "pulse":
+        return _saw(phase % 1, step) - _saw((phase + sound.width) % 1, step)
+    if sound.wave == "triangle":
+        return np.asarray(2 / np.pi * np.arcsin(np.sin(2 * np.pi * phase)), np.float64)
+    if sound.wave == "fm":
+        depth = sound.index * (0.3 + 0.7 * np.exp(-time / max(0.05, sound.sweep_s)))
+        return np.asarray(np.sin(2 * np.pi * phase + depth * np.sin(2 * np.pi * sound.ratio * phase)), np.float64)
+    if sound.wave == "table":
+        partials = np.arange(1, len(sound.table) + 1)
+        levels = np.array(sound.table) * (partials * float(step.max()) < 0.45)
+        cycle = (levels[:, None] * np.sin(2 * np.pi * partials[:, None] * np.arange(2049) / 2048)).sum(axis=0)
+        return np.asarray(np.interp(phase % 1 * 2048, np.arange(2049), cycle / (np.abs(cycle).max() + 1e-9)), np.float64)
+    return np.asarray(np.sin(2 * np.pi * phase), np.float64)
+
+
+def _saw(phase: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A band-limited sawtooth: the jump is rounded over two samples (PolyBLEP; V. Valimaki and A. Huovilainen, 2007)."""
+    saw = 2 * phase - 1
+    rising = phase < step
+    along = phase[rising] / step[rising]
+    saw[rising] -= 2 * along - along**2 - 1
+    falling = phase > 1 - step
+    along = (phase[falling] - 1) / step[falling]
+    saw[falling] -= along**2 + 2 * along + 1
+    return saw
+
+
+def _envelope(sound: Sound, held_s: float, time: NDArray[np.float64]) -> NDArray[np.float64]:
+    rise = np.clip(time / max(0.001, sound.attack_s), 0, 1)
+    fall = sound.sustain + (1 - sound.sustain) * np.exp(-np.maximum(0, time - sound.attack_s) / sound.decay_s * 2)
+    release = np.where(time > held_s, np.exp(-(time - held_s) / max(0.005, sound.release_s) * 4), 1.0)
+    edge = np.clip((time[-1] - time) / 0.003, 0, 1)
+    return np.asarray(rise * fall * release * edge, np.float64)
