@@ -10,6 +10,7 @@ A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that plays (
 
 import argparse
 import json
+import multiprocessing
 import shutil
 import time
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ from stemwright.stems import SINGING, STEMS
 from training import effects
 from training.compose.note import Note
 from training.compose.song import DURATION_S, Part, Song, compose
-from training.instruments import players
+from training.instruments import players, soundfont
 
 SAMPLE_RATE_HZ = 44100
 SILENCE_PEAK = 1e-3
@@ -53,7 +54,8 @@ def _run(job: "partial[str]", seeds: Iterable[int], workers: int) -> Iterable[st
     if workers < 2:
         yield from map(job, seeds)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    soundfont.preload()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
         yield from pool.map(job, seeds)
 
 

@@ -18,11 +18,10 @@ SOUNDS = Path("/usr/share/sounds")
 GENERAL_MIDI = (
     SOUNDS / "sf2/FluidR3_GM.sf2",
     SOUNDS / "sf3/MuseScore_General_Full.sf3",
-    SOUNDS / "sf3/MuseScore_General_Lite.sf3",
     SOUNDS / "sf3/FluidR3Mono_GM.sf3",
     SOUNDS / "sf2/TimGM6mb.sf2",
 )
-"""Fonts with all General MIDI programmes; the first that are installed are used."""
+"""Fonts with all General MIDI programmes; those that are installed are used."""
 DRUM_KITS = (SOUNDS / "sf2/Black_Pearl_4_LV2.sf2", SOUNDS / "sf2/Red_Zeppelin_4_LV2.sf2")
 """Fonts that hold one recorded drum kit."""
 
@@ -72,6 +71,12 @@ def installed_fonts(fonts: Sequence[Path] = GENERAL_MIDI) -> tuple[Path, ...]:
     if not found:
         raise SoundFontMissing(f"None of these SoundFonts is installed: {', '.join(font.name for font in fonts)}.")
     return found
+
+
+def preload() -> None:
+    """Loads all installed fonts, so that processes forked afterwards share them."""
+    for font in installed_fonts() + tuple(font for font in DRUM_KITS if font.exists()):
+        _font(font)
 
 
 def play(notes: Sequence[Note], patch: Patch, duration_s: float) -> NDArray[np.float32]:
@@ -138,6 +143,9 @@ class _Font:
         fluid, synth = self._fluid, self._synth
         channel = DRUM_CHANNEL if patch.drums else 0
         fluid.fluid_synth_system_reset(synth)
+        fluid.fluid_synth_all_sounds_off(synth, -1)
+        # What still rings of the line before must not click into this one.
+        self._write(np.zeros((2, 64 * _SEGMENT), np.float32), 0, 64 * _SEGMENT)
         if patch.drums:
             fluid.fluid_synth_program_change(synth, channel, patch.programme)
         else:
@@ -192,6 +200,7 @@ def _library() -> ctypes.CDLL:
     fluid.fluid_settings_setint.argtypes = [pointer, ctypes.c_char_p, integer]
     fluid.fluid_synth_sfload.argtypes = [pointer, ctypes.c_char_p, integer]
     fluid.fluid_synth_system_reset.argtypes = [pointer]
+    fluid.fluid_synth_all_sounds_off.argtypes = [pointer, integer]
     fluid.fluid_synth_program_change.argtypes = [pointer, integer, integer]
     fluid.fluid_synth_program_select.argtypes = [pointer, integer, integer, integer, integer]
     fluid.fluid_synth_cc.argtypes = [pointer, integer, integer, integer]
