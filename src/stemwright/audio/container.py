@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from stemwright.errors import StorageError, storage_error
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
+    from av.packet import Packet
 
 MP3_QUALITY = 0  # of LAME's VBR, V0: about 245 kbps
 LAMBDA = 118  # FF_QP2LAMBDA, the unit of global_quality
@@ -62,6 +64,7 @@ class ContainerWriter:
         self._recipe = _recipe(fmt, sample_rate)
         self._shift = 8 if fmt.bit_depth == 24 else 0  # 24 bits go in as the upper ones of 32
         self._position = 0
+        self._padding = 0
         try:
             self._container = av.open(
                 str(path.absolute()), "w", format=self._recipe.muxer, container_options=self._recipe.options
@@ -112,9 +115,24 @@ class ContainerWriter:
     def _encode(self, frame: av.AudioFrame | None) -> None:
         try:
             for packet in self._stream.encode(frame):
+                if self._recipe.muxer == "mp3":
+                    self._sum_padding(packet)
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError) as error:
             raise self._failed(error) from error
+
+    def _sum_padding(self, packet: Packet[AudioStream]) -> None:
+        """Have an MP3 packet tell of all the padding up to its end.
+
+        FFmpeg spreads the padding at the end over the last packets, and takes for the LAME tag what the last of them
+        tells of itself: files would come back up to 46 samples too long.
+        """
+        if packet.has_sidedata("skip_samples"):
+            skip = packet.get_sidedata("skip_samples")
+            at_start, at_end, reasons = struct.unpack("<II2s", bytes(skip))
+            self._padding += at_end
+            skip.update(struct.pack("<II2s", at_start, self._padding, reasons))
+            packet.set_sidedata(skip)
 
     def _failed(self, error: av.error.FFmpegError | OSError) -> StorageError:
         return storage_error(OSError(error.errno, error.strerror), self._path)

@@ -26,6 +26,7 @@ TAIL_SAMPLES = 8192
 EARLY_END_S = 0.2
 # A jump of the timestamps behind a damaged packet is believed up to here.
 LONGEST_GAP_S = 30.0
+SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: samples marked as padding are left in
 
 
 class SoundTrack:
@@ -42,7 +43,11 @@ class SoundTrack:
         self._packets_end: int | None = None
         self._container, self._stream = open_sound(path)
         try:
-            self._stream.codec_context.options = {"err_detect": "crccheck+explode"} if self._is("flac") else {}
+            codec = self._stream.codec_context
+            if codec.name == "flac":
+                codec.options = {"err_detect": "crccheck+explode"}  # else a damaged packet decodes to noise
+            if self._is_ogg_vorbis():
+                codec.flags2 |= SKIP_MANUAL  # FFmpeg drops up to a packet too much at the end of some streams
             self._frames = self._decode()
             self._first = next(self._frames, None)
             if self._first is None:
@@ -56,6 +61,9 @@ class SoundTrack:
         """Close the file."""
         self._frames.close()
         self._container.close()
+
+    def _is_ogg_vorbis(self) -> bool:
+        return self._container.format.name == "ogg" and self._stream.codec_context.name == "vorbis"
 
     def blocks(self) -> Iterator[Block]:
         """The whole track, once: ``(channels, samples)`` float32, about ``BLOCK_SAMPLES`` long."""
@@ -80,9 +88,6 @@ class SoundTrack:
         self._conclude(total)
         if joined.shape[1]:
             yield joined
-
-    def _is(self, codec: str) -> bool:
-        return self._stream.codec_context.name == codec
 
     def _decode(self) -> Generator[AudioFrame, None, None]:
         """Frames as they are; the length of packets that do not decode goes to ``_lost_samples``."""
@@ -120,6 +125,8 @@ class SoundTrack:
         rate = self.format.sample_rate
         position = 0
         silence = 0
+        # FFmpeg lets the first packet of Vorbis out, which only prepares the second, where it was told to drop nothing.
+        early = to_drop = first.samples if self._is_ogg_vorbis() else 0
         frame: AudioFrame | None = first
         while frame is not None:
             if frame.sample_rate != rate:
@@ -128,12 +135,13 @@ class SoundTrack:
                     f"{position / rate:.1f} s: convert it to one rate first."
                 )
             if self._lost_samples and frame.pts is not None:  # without one it comes from the decoder's flush
-                gap = self._gap(frame, first, position)
+                gap = self._gap(frame, first, early + position)
                 self._lost_samples = 0
                 silence += gap
                 position += gap
                 yield np.zeros((self.format.channels, gap), np.float32)
             block = self._fold(frame, to_float(frame))
+            block, to_drop = block[:, to_drop:], 0
             block = self._finite(block, position)
             position += block.shape[1]
             yield block
@@ -184,11 +192,13 @@ class SoundTrack:
         return np.where(finite, block, np.float32(0))
 
     def _true_length(self) -> int | None:
-        """Samples that an MP4 holds without its padding; None for what FFmpeg has trimmed already.
+        """Samples without the encoder's padding; None for what FFmpeg has trimmed already.
 
-        iTunSMPB counts them. Else a last packet that is marked as shorter than a frame ends where the sound ends, and
-        otherwise the edit list does.
+        In MP4, iTunSMPB counts them. Else a last packet that is marked as shorter than a frame ends where the sound
+        ends, and otherwise the edit list does. In Ogg Vorbis the position of the last page does.
         """
+        if self._is_ogg_vorbis():
+            return round((self.format.duration_s or 0) * self.format.sample_rate) or None
         if not self.format.container.startswith("mov"):
             return None
         tags = {**self._container.metadata, **self._stream.metadata}
