@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 MP3_QUALITY = 0  # of LAME's VBR, V0: about 245 kbps
+# LAME's own scale, 0 the slowest. At V0, a pop song with 5 takes three quarters of the time of FFmpeg's default and has the
+# same signal-to-noise ratio (33.6 dB); with 7 half the time, and 4 dB less.
+MP3_EFFORT = 5
 LAMBDA = 118  # FF_QP2LAMBDA, the unit of global_quality
 
 
@@ -82,6 +85,8 @@ class ContainerWriter:
             elif fmt.name == "mp3":
                 codec.qscale = True
                 codec.global_quality = MP3_QUALITY * LAMBDA
+            if fmt.name == "mp3":
+                codec.options = {"compression_level": str(MP3_EFFORT)}
             self._container.start_encoding()
         except OSError as error:
             raise storage_error(error, path) from error
