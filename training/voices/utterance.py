@@ -15,19 +15,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pyworld
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter1d, median_filter
 from scipy.signal import find_peaks
 
 from training.voices.contour import FRAME_S
 from training.voices.speech import Voice, speak
+from training.voices.world import pyworld
 
 # Points of the frequency axis of all envelopes: even in mel, from 0 to the Nyquist frequency of 44.1 kHz.
 POINTS = 160
 AXIS_HZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 22050 / 700), POINTS) / 2595) - 1)
 COARSE = AXIS_HZ[::4]  # Aperiodicity is smooth: the cache keeps every fourth point.
-FORMAT = "2"  # Part of the cache key: raise it when the analysis changes.
+FORMAT = "3"  # Part of the cache key: raise it when the analysis changes.
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,34 @@ def analyse(
     padded = np.pad(samples, rate // 20) + 3e-5 * np.random.default_rng(0).standard_normal(
         len(samples) + 2 * (rate // 20)
     )
-    f0, times = pyworld.harvest(padded, rate, frame_period=1000 * FRAME_S)
-    power = pyworld.cheaptrick(padded, f0, times, rate)
-    ratio = pyworld.d4c(padded, f0, times, rate)
-    # Harvest bridges gaps generously; D4C finds no harmonics in a frame it calls wholly aperiodic.
-    voiced = steady_voicing((f0 > 0) & (ratio[:, 1] < 0.99))
+    pitch, near_voice = _pitch(padded, rate)
+    times = FRAME_S * np.arange(len(pitch))
+    ratio = pyworld.d4c(padded, pitch, times, rate)
+    # D4C finds no harmonics in a frame that it calls wholly aperiodic.
+    voiced = steady_voicing(near_voice & (ratio[:, 1] < 0.99))
+    power = pyworld.cheaptrick(padded, np.where(voiced, pitch, 0.0), times, rate)
     bins_hz = np.linspace(0, rate / 2, power.shape[1])
     log_envelope = _onto_axis(np.log(power + 1e-14), bins_hz)
     aperiodicity = _onto_axis(ratio, bins_hz)
     _extend(log_envelope, aperiodicity, voiced, rate / 2)
     aperiodicity[~voiced] = 1
     return log_envelope.astype(np.float32), aperiodicity.astype(np.float32), voiced
+
+
+def _pitch(samples: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Pitch of speech in every frame, carried on through its gaps, and whether voice is within 20 ms; both `(frames,)`.
+
+    The sung pitch replaces this one, so DIO will do: Harvest takes ten times as long, and agrees on the voicing of all
+    but 1 to 4% of loud frames. Pitches over 0.6 octaves from the median are octave errors, for speech moves less.
+    """
+    rough, times = pyworld.dio(samples, rate, frame_period=1000 * FRAME_S, allowed_range=0.15)
+    pitch = pyworld.stonemask(samples, rough, times, rate)
+    if not pitch.any():
+        return np.full(len(pitch), 150.0), np.zeros(len(pitch), bool)
+    found = pitch > 0
+    found &= np.abs(np.log2(np.maximum(pitch, 1) / np.median(pitch[found]))) < 0.6
+    filled = np.interp(np.arange(len(pitch)), np.flatnonzero(found), pitch[found])
+    return filled, maximum_filter1d(found, 9)
 
 
 def steady_voicing(voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyworld
 from numpy.typing import NDArray
 
 from training.voices.contour import FRAME_S
 from training.voices.utterance import AXIS_HZ, POINTS
+from training.voices.world import pyworld
 
 SAMPLE_RATE = 44100
 
@@ -84,7 +84,7 @@ def _growl(pitch_hz: NDArray[np.float64], samples: int, depth: float) -> NDArray
     """Every other pulse weaker, as false vocal folds do it: amplitude `(samples,)` at half the pitch."""
     at_sample = np.interp(np.arange(samples) / (FRAME_S * SAMPLE_RATE), np.arange(len(pitch_hz)), pitch_hz)
     phase = np.pi * np.cumsum(at_sample) / SAMPLE_RATE
-    return np.asarray(1 - 0.4 * depth * (1 + np.sin(phase)))
+    return np.asarray(1 - 0.25 * depth * (1 + np.sin(phase)))
 
 
 def _open_mouth(log_envelope: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> NDArray[np.float32]:
