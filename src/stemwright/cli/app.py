@@ -1,0 +1,78 @@
+"""The ``stemwright`` command: its groups, and what becomes of errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from stemwright.cli import doctor, evaluate, models, plot, separate
+from stemwright.errors import CancelledError, StemwrightError
+from stemwright.words import printable
+
+HELP = """Splits a finished song into its stems: vocals and instrumental, or twelve parts, on your own machine.
+
+[bold]Examples[/]
+
+  stemwright separate song.mp3                      stems/song/vocals.wav and instrumental.wav
+
+  stemwright separate song.mp3 --stems twelve       twelve files, which add up to the song
+
+  stemwright doctor                                 how fast this machine is
+"""
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong usage, 3 unreadable input, 4 model unavailable, 5 no room or no permission to write, "
+    "130 interrupted."
+)
+
+
+class Commands(TyperGroup):
+    """Turns expected errors into one line on standard error and an exit code; others keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except StemwrightError as error:
+            typer.echo(f"error: {printable(str(error))}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            typer.echo("error: Interrupted.", err=True)
+            raise typer.Exit(CancelledError.exit_code) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    help=HELP,
+    epilog=EXIT_CODES,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import stemwright
+
+        typer.echo(f"stemwright {stemwright.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("separate", epilog=EXIT_CODES)(separate.separate)
+app.command("models", epilog=EXIT_CODES)(models.models)
+app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
+app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
+app.command("plot", epilog=EXIT_CODES)(plot.plot)

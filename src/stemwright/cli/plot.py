@@ -1,0 +1,28 @@
+"""``stemwright plot``: a picture of a song's stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plot(
+    song_dir: Annotated[Path, typer.Argument(metavar="SONG_DIR", help="The folder of one song's stems.")],
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="The picture. Default: SONG_DIR/stems.png.")] = None,
+) -> None:
+    """Draws waveforms and spectrograms of all stems under each other, as a PNG.
+
+    Spectrograms have a logarithmic frequency axis and one scale of 80 dB for all stems.
+
+    [bold]Example[/]
+
+      stemwright plot stems/song
+    """
+    from stemwright.plot.picture import draw
+    from stemwright.plot.song import read_strips
+
+    path = out or song_dir / "stems.png"
+    draw(song_dir.resolve().name, read_strips(song_dir), path)
+    typer.echo(str(path))

@@ -1,0 +1,60 @@
+"""Results as tables on standard output. Names from files are never read as markup."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stemwright.words import clock, decibels, printable
+
+if TYPE_CHECKING:
+    from stemwright.separation.result import Result
+
+BIT_FOR_BIT_DB = -200.0
+
+
+def console() -> Console:
+    """Standard output; in a pipe lines are as long as they need to be."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    return Console(file=sys.stdout, width=width, highlight=False)
+
+
+def table(*columns: str, left: int = 1) -> Table:
+    """An empty table, its first columns for words and the others for figures."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="left" if index < left else "right", overflow="fold")
+    return made
+
+
+def print_result(result: Result) -> None:
+    """The stems of a song, and one line of what holds for all of them."""
+    out = console()
+    verb = "kept, as it was there already" if result.skipped else "separated"
+    out.print(Text(f"{printable(result.input)}: {verb}, in {printable(str(result.output_dir))}", style="bold"))
+    stems = table("stem", "file", "present", "presence", "peak dBFS", "level dBFS", left=3)
+    for stem in result.stems:
+        stems.add_row(
+            stem.name,
+            Text(printable(stem.path.name)),
+            "yes" if stem.present else "no",
+            f"{stem.presence:.2f}",
+            decibels(stem.peak_dbfs),
+            decibels(stem.rms_dbfs),
+            style=None if stem.present else "dim",
+        )
+    out.print(stems)
+    facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {result.realtime_factor:.1f} x real time"]
+    if result.residual_db is not None:
+        exact = result.residual_db <= BIT_FOR_BIT_DB
+        facts.append("adds up to the input " + ("bit for bit" if exact else f"to {result.residual_db:.0f} dB"))
+    facts.append("no gain" if result.gain_db == 0 else f"all stems {result.gain_db:+.2f} dB against clipping")
+    out.print(Text("; ".join(facts)))
+    for note in result.notes:
+        out.print(Text(f"note: {printable(note)}"))

@@ -1,0 +1,112 @@
+"""The evaluation from folder to report: mix the true stems, separate the mix, score what came out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.errors import storage_error
+from stemwright.evaluation.report import Report, summarise
+from stemwright.evaluation.scores import SongScores, score_song
+from stemwright.evaluation.songs import Song, find_estimates, find_songs
+from stemwright.separation.options import Device, Options
+from stemwright.separation.separator import Separator
+
+OnSong = Callable[[int, int, str], None]
+"""Called before each song with its number from 0, the number of songs, and its name."""
+
+
+def evaluate_estimates(
+    references: Path, estimates: Path, *, confusion: bool = False, on_song: OnSong | None = None
+) -> Report:
+    """Scores stems that some separator made.
+
+    Args:
+        references: ``<song>/<stem>.<ext>``, or the folder of one song.
+        estimates: ``<song>/<stem>.<ext>`` of the same songs.
+        confusion: whether to find where the energy of each true stem went.
+        on_song: told which song comes next.
+
+    Raises:
+        UnreadableInputError: a folder is not laid out so, or files of a song differ in rate, channels or length.
+    """
+    songs = find_songs(references)
+    # a song without estimates is found before the first is scored
+    found = [(song, find_estimates(estimates, song, alone=len(songs) == 1)) for song in songs]
+    scores = []
+    for index, (song, files) in enumerate(found):
+        if on_song is not None:
+            on_song(index, len(songs), song.name)
+        scores.append(score_song(song, files, confusion=confusion))
+    return summarise(scores, None)
+
+
+def evaluate_plan(
+    references: Path,
+    plan: str = "fast",
+    *,
+    device: Device = "auto",
+    threads: int | None = None,
+    confusion: bool = False,
+    on_song: OnSong | None = None,
+) -> Report:
+    """Mixes the true stems of each song, separates the mix into twelve, and scores that.
+
+    Mix and estimates lie as 32-bit float in a temporary folder, one song at a time: 13 files of the song's length.
+
+    Args:
+        references: ``<song>/<stem>.<ext>``, or the folder of one song.
+        plan: what separates.
+        device: as of ``Separator``.
+        threads: as of ``Separator``.
+        confusion: whether to find where the energy of each true stem went.
+        on_song: told which song comes next.
+
+    Raises:
+        UnreadableInputError: the folder is not laid out so, or files of a song differ in rate, channels or length.
+        ModelUnavailableError: the plan cannot be had.
+        StorageError: no room for the temporary files.
+    """
+    songs = find_songs(references)
+    separator = Separator(plan, device=device, threads=threads)
+    scores = []
+    for index, song in enumerate(songs):
+        if on_song is not None:
+            on_song(index, len(songs), song.name)
+        scores.append(_score_separation(song, separator, confusion=confusion))
+    return summarise(scores, plan)
+
+
+def _score_separation(song: Song, separator: Separator, *, confusion: bool) -> SongScores:
+    with tempfile.TemporaryDirectory(prefix="stemwright-evaluate-") as folder:
+        mix = Path(folder) / "mix.wav"
+        _write_mix(song, mix)
+        result = separator.separate_file(mix, Options(stems="twelve", out=Path(folder), format="wav", bit_depth=32))
+        return score_song(
+            song,
+            {stem.name: stem.path for stem in result.stems},
+            gain_db=result.gain_db,
+            presence={stem.name: stem.presence for stem in result.stems},
+            confusion=confusion,
+        )
+
+
+def _write_mix(song: Song, path: Path) -> None:
+    """The float sum of the true stems, which may pass full scale."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path, "w", song.sample_rate, song.channels, "FLOAT") as file:
+            for block in _mixed(song):
+                file.write(block)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise storage_error(error if isinstance(error, OSError) else OSError(str(error)), path) from error
+
+
+def _mixed(song: Song) -> Iterator[NDArray[np.float32]]:
+    for block in song.blocks():  # (stems, channels, samples)
+        yield block.sum(axis=0, dtype=np.float64).astype(np.float32).T  # (samples, channels)

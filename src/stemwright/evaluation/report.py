@@ -1,0 +1,105 @@
+"""What the songs say together: medians a stem, leakage, presence, confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, median
+from typing import Any
+
+from stemwright.evaluation.comparisons import ESTIMATES, ROWS
+from stemwright.evaluation.presence import area_under_roc
+from stemwright.evaluation.scores import SongScores
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stem over the songs that count and hold it; all figures in dB.
+
+    Attributes:
+        name: a stem, ``singing``, ``instrumental`` or ``unlabelled``.
+        songs: how many songs there are. One to three of them are an anecdote.
+        sdr_db: median SDR of the estimates.
+        mean_sdr_db: their mean.
+        mix_db: median SDR of the mix, taken for an estimate.
+        oracle_db: median SDR of the ideal ratio mask.
+    """
+
+    name: str
+    songs: int
+    sdr_db: float
+    mean_sdr_db: float
+    mix_db: float
+    oracle_db: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evaluation of a set of songs.
+
+    Attributes:
+        plan: the plan that separated them; None for given estimates.
+        rows: one row a stem that occurs, in the order of the vocabulary.
+        leakage_db: median level under the mix of the estimates of absent stems; None where no stem is known absent.
+        absent_stems: how many estimates of absent stems there were.
+        presence_auc: area under the ROC curve of the presence scores; None unless there are stems of both kinds.
+        residual_db: the worst residual of a song.
+        confusion: share of each true stem's energy that each estimate took, mean over songs, by both names.
+        songs: the songs, one by one.
+    """
+
+    plan: str | None
+    rows: tuple[Row, ...]
+    leakage_db: float | None
+    absent_stems: int
+    presence_auc: float | None
+    residual_db: float
+    confusion: dict[str, dict[str, float]]
+    songs: tuple[SongScores, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same facts as plain types, ready for JSON."""
+        return asdict(self)
+
+
+def summarise(songs: Sequence[SongScores], plan: str | None) -> Report:
+    """Medians over the songs that count: those with at least two stems that sound."""
+    counted = [song for song in songs if song.counts]
+    labelled = [song for song in counted if song.is_fully_labelled]
+    leaks = [song.levels_db[name] for song in labelled for name in song.absent]
+    present = [score for song in labelled for name, score in song.presence.items() if name in song.stems]
+    absent = [song.presence[name] for song in labelled for name in song.absent]
+    return Report(
+        plan=plan,
+        rows=tuple(row for name in ROWS if (row := _row(name, counted)) is not None),
+        leakage_db=median(leaks) if leaks else None,
+        absent_stems=len(leaks),
+        presence_auc=area_under_roc(present, absent),
+        residual_db=max(song.residual_db for song in songs),
+        confusion=_confusion(counted),
+        songs=tuple(songs),
+    )
+
+
+def _row(name: str, songs: Sequence[SongScores]) -> Row | None:
+    scores = [score for song in songs for score in song.scores if score.name == name]
+    if not scores:
+        return None
+    return Row(
+        name=name,
+        songs=len(scores),
+        sdr_db=median(score.sdr_db for score in scores),
+        mean_sdr_db=fmean(score.sdr_db for score in scores),
+        mix_db=median(score.mix_db for score in scores),
+        oracle_db=median(score.oracle_db for score in scores),
+    )
+
+
+def _confusion(songs: Sequence[SongScores]) -> dict[str, dict[str, float]]:
+    mean: dict[str, dict[str, float]] = {}
+    for name in ROWS:
+        rows = [song.shares[name] for song in songs if name in song.shares and name in song.stems]
+        if rows:
+            columns = [column for column in ESTIMATES if any(column in row for row in rows)]
+            mean[name] = {column: fmean(row.get(column, 0.0) for row in rows) for column in columns}
+    return mean

@@ -1,0 +1,75 @@
+"""Short-time Fourier transforms of streams: blocks of samples in, blocks of frames out, and back.
+
+A Hann window of 4,096 samples at every 1,024th, on the way in and on the way out. Four windows cover every sample, and
+their squares add up to 3/2 everywhere, so that ``samples(spectra(x))`` is ``x``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_FFT = 4096
+HOP = 1024
+_SQUARES = 1.5  # sum over frames of the squared Hann window, at a hop of a quarter of the window
+_WINDOW = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+
+Samples = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
+
+
+def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
+    """Blocks ``(signals, channels, samples)`` -> blocks ``(signals, channels, frames, bins)``.
+
+    The first frame ends ``HOP`` samples into the signal and the last begins at its last samples: every sample lies
+    under four frames.
+    """
+    from scipy.fft import rfft
+
+    held: Samples | None = None
+    for block in _padded(blocks):
+        held = block if held is None else np.concatenate([held, block], axis=-1)
+        n_frames = (held.shape[-1] - N_FFT) // HOP + 1
+        if n_frames < 1:
+            continue
+        # (signals, channels, starts, N_FFT) -> one start in HOP
+        windows = np.lib.stride_tricks.sliding_window_view(held, N_FFT, axis=-1)[..., : n_frames * HOP : HOP, :]
+        yield rfft(windows * _WINDOW, axis=-1)
+        held = held[..., n_frames * HOP :]
+
+
+def samples(frames: Iterable[Spectra]) -> Iterator[Samples]:
+    """The reverse of ``spectra``, with up to ``HOP - 1`` zeros at the end that fill the last hop."""
+    from scipy.fft import irfft
+
+    tail: Samples | None = None
+    skip = N_FFT - HOP  # the zeros that ``spectra`` put before the signal
+    for block in frames:
+        pieces = irfft(block, N_FFT, axis=-1) * (_WINDOW / np.float32(_SQUARES))
+        n_frames = pieces.shape[-2]
+        out = np.zeros((*pieces.shape[:-2], (n_frames - 1) * HOP + N_FFT), np.float32)
+        if tail is not None:
+            out[..., : N_FFT - HOP] += tail
+        for index in range(n_frames):
+            out[..., index * HOP : index * HOP + N_FFT] += pieces[..., index, :]
+        done, tail = out[..., : n_frames * HOP], out[..., n_frames * HOP :]
+        dropped = min(skip, done.shape[-1])
+        skip -= dropped
+        if done.shape[-1] > dropped:
+            yield done[..., dropped:]
+
+
+def _padded(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """The stream with ``N_FFT - HOP`` zeros before it, and as many or a little more behind it."""
+    length = 0
+    shape: tuple[int, ...] | None = None
+    for block in blocks:
+        if shape is None:
+            shape = block.shape[:-1]
+            yield np.zeros((*shape, N_FFT - HOP), np.float32)
+        length += block.shape[-1]
+        yield block
+    if shape is not None:
+        yield np.zeros((*shape, N_FFT - HOP + -length % HOP), np.float32)

@@ -1,0 +1,1 @@
+"""Pictures of stems: ``outline`` reads, ``picture`` draws."""

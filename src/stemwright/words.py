@@ -1,0 +1,28 @@
+"""Names and figures as people read them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would obey: control characters and broken Unicode become ``_``."""
+    return "".join("_" if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} else char for char in text)
+
+
+def clock(seconds: float) -> str:
+    """``3:05``, or ``1:02:03`` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def decibels(value: float | None) -> str:
+    """One decimal; a dash for what has no figure."""
+    return "–" if value is None else f"{value:.1f}"
+
+
+def megabytes(n_bytes: float) -> str:
+    """MB of 10^6 bytes, GB from a thousand of them on."""
+    megas = n_bytes / 1e6
+    return f"{megas / 1e3:.1f} GB" if megas >= 1e3 else f"{megas:.1f} MB"
