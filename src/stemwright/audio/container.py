@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.formats import OutputFormat
-from stemwright.errors import StorageError, storage_error
+from stemwright.errors import StorageError, UsageError, storage_error
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -24,6 +24,7 @@ MP3_QUALITY = 0  # of LAME's VBR, V0: about 245 kbps
 # LAME's own scale, 0 the slowest. At V0, a pop song with 5 takes three quarters of the time of FFmpeg's default and has the
 # same signal-to-noise ratio (33.6 dB); with 7 half the time, and 4 dB less.
 MP3_EFFORT = 5
+AIFF_BYTES = 2**32 - 2**20  # its chunk sizes have 32 bits; the rest is for the header and tags
 LAMBDA = 118  # FF_QP2LAMBDA, the unit of global_quality
 
 
@@ -66,6 +67,7 @@ class ContainerWriter:
         self._layout = "mono" if channels == 1 else "stereo"
         self._recipe = _recipe(fmt, sample_rate)
         self._shift = 8 if fmt.bit_depth == 24 else 0  # 24 bits go in as the upper ones of 32
+        self._sample_bytes = channels * (fmt.bit_depth or 0) // 8
         self._position = 0
         self._padding = 0
         try:
@@ -94,6 +96,8 @@ class ContainerWriter:
     def write(self, block: NDArray[Any]) -> None:
         """Write ``(channels, samples)``: int32 for 16 and 24 bits, else float32."""
         format_name = self._recipe.sample_format
+        if self._recipe.muxer == "aiff" and (self._position + block.shape[1]) * self._sample_bytes > AIFF_BYTES:
+            raise UsageError(f"AIFF holds 4 GB, and {self._path} would be larger: use --format wav or flac.")
         if format_name == "s16":
             block = block.astype(np.int16)
         elif self._shift:

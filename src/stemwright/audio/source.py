@@ -26,6 +26,7 @@ DEMUXERS = (
     "ogg,tta,w64,wav,wv"
 )
 LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
+ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
 READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 file"
 
 
@@ -87,7 +88,7 @@ def open_sound(path: Path) -> tuple[InputContainer, AudioStream]:
         container.close()
         raise UnreadableInputError(f"{path} has no sound track: {READABLE}.")
     codec: CodecContext | None = stream.codec_context  # PyAV's own types leave out that it can be missing
-    if codec is None:
+    if codec is None or codec.codec_tag in ENCRYPTED_TAGS:
         container.close()
         raise UnreadableInputError(
             f"The sound in {path} is encrypted or in a codec that is not known: export it as WAV or FLAC and try again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,9 @@ class SoundTrack:
         self.notes: list[str] = []
         self._lost_packets = 0
         self._lost_samples = 0
+        self._first_packet_sounds = False
         self._packets_end: int | None = None
+        self._last_duration = 0
         self._container, self._stream = open_sound(path)
         try:
             codec = self._stream.codec_context
@@ -96,7 +99,7 @@ class SoundTrack:
         time_base = self._stream.time_base
         assert time_base is not None  # every stream that was demuxed has one
         packets = self._container.demux(self._stream)
-        while True:
+        for number in count():
             try:
                 packet = next(packets, None)
             except (av.error.FFmpegError, OSError):
@@ -116,7 +119,10 @@ class SoundTrack:
                 continue
             except ValueError as error:
                 raise self._unknown_codec() from error
-            yield from (frame for frame in frames if frame.samples)
+            frames = [frame for frame in frames if frame.samples]
+            if frames and number == 0:
+                self._first_packet_sounds = True
+            yield from frames
 
     def _mended(self) -> Iterator[Block]:
         """Frames as blocks, with silence in the place of what was lost between two of them."""
@@ -126,7 +132,7 @@ class SoundTrack:
         position = 0
         silence = 0
         # FFmpeg lets the first packet of Vorbis out, which only prepares the second, where it was told to drop nothing.
-        early = to_drop = first.samples if self._is_ogg_vorbis() else 0
+        early = to_drop = first.samples if self._is_ogg_vorbis() and self._first_packet_sounds else 0
         frame: AudioFrame | None = first
         while frame is not None:
             if frame.sample_rate != rate:
@@ -134,9 +140,8 @@ class SoundTrack:
                     f"The sample rate of {self.path} changes from {rate} to {frame.sample_rate} Hz at "
                     f"{position / rate:.1f} s: convert it to one rate first."
                 )
-            if self._lost_samples and frame.pts is not None:  # without one it comes from the decoder's flush
-                gap = self._gap(frame, first, early + position)
-                self._lost_samples = 0
+            gap = self._gap(frame, first, early + position)
+            if gap:
                 silence += gap
                 position += gap
                 yield np.zeros((self.format.channels, gap), np.float32)
@@ -150,14 +155,22 @@ class SoundTrack:
             self.notes.append(f"Damaged parts of the file, {silence / rate:.2f} s in all, were replaced by silence.")
 
     def _gap(self, frame: AudioFrame, first: AudioFrame, position: int) -> int:
-        """Samples of silence to put before ``frame``: as its timestamp says if that is fine, else what was lost."""
+        """Samples of silence to put before ``frame``: as its timestamp says if that is fine, else what was lost.
+
+        Timestamps are looked at behind damage only, since in whole files they can be wrong; but in FLAC every frame tells
+        its own place, and FFmpeg leaves damaged ones out without a word.
+        """
+        lost, self._lost_samples = self._lost_samples, 0
+        if frame.pts is None:  # it comes from the flush at the end: what is missing there is told as an early end
+            return 0
         rate = self.format.sample_rate
         base = self._stream.time_base
-        if frame is not first and frame.pts is not None and first.pts is not None and base and base * rate <= 1:
+        fine = frame is not first and base is not None and base * rate <= 1
+        if base and first.pts is not None and fine and (lost or self.format.container == "flac"):
             gap = round((frame.pts - first.pts) * base * rate) - position
             if 0 <= gap <= LONGEST_GAP_S * rate:
                 return gap
-        return self._lost_samples
+        return lost
 
     def _fold(self, frame: AudioFrame, samples: Block) -> Block:
         """``(file channels, samples)`` to ``(1 or 2, samples)``."""
@@ -239,7 +252,9 @@ class SoundTrack:
             return UnreadableInputError(
                 f"The sound in {self.path} cannot be decoded, it is damaged or encrypted: export or download it again."
             )
-        return UnreadableInputError(f"{self.path} holds no sound, its track has zero samples: export it again.")
+        return UnreadableInputError(
+            f"{self.path} holds no sound, its track has zero samples: export or download it again."
+        )
 
     def _unknown_codec(self) -> UnreadableInputError:
         return UnreadableInputError(
