@@ -19,6 +19,12 @@ WORDS: dict[str, str] = {
     " revenir âme rêve doucement chanson terre oublier les yeux une la et de cette rue bleue étoile",
     "de": "liebe nacht mond herz feuer himmel wege immer niemals mein dein leben morgen tanzen mit mir regen meer"
     " sonne wieder seele traum langsam lied erde augen eine und die sterne strasse leise stille weit",
+    "ca": "amor nit lluna cor foc cel camí sempre mai la meva vida demà vull ballar amb tu pluja mar sol tornar somni"
+    " verd sorra cançó terra ulls i una aquesta estrella blava",
+    "cs": "láska noc měsíc srdce oheň nebe cesta vždycky nikdy můj tvůj život zítra chci tančit s tebou moře slunce duše"
+    " sen píseň země oči a tahle ulice hvězda tiše znovu modrá",
+    "fi": "rakkaus yö kuu sydän tuli taivas tie aina minun sinun elämä huomenna tanssi kanssani meri aurinko sielu uni"
+    " laulu maa silmät ja katu tähti hiljaa uudelleen sininen",
     "ja": "あい よる つき こころ ほし そら みち いつも きみ の ゆめ あした おどる"
     " あめ うみ ひかり かぜ もう いちど うた わたし と まち なみだ",
     "ru": "любовь ночь луна сердце огонь небо дорога всегда моя твоя жизнь завтра танцуй со мной море солнце душа"

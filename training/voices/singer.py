@@ -81,7 +81,8 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
         hiss=float(rng.uniform(0.3, 0.9)),
         tilt_db_per_octave=float(rng.uniform(-2.5, 1.5)),
         ring_db=float(rng.uniform(0, 9)),
-        air_db=float(rng.uniform(-4, 8)),
+        air_db=float(rng.uniform(-4, 16)),
+        consonant_db=float(rng.uniform(-3, 8)),
     )
     articulation = Articulation(
         melisma_chance=float(rng.uniform(0, 0.3)),

@@ -42,6 +42,36 @@ class Voice:
     female: bool
 
 
+@dataclass(frozen=True)
+class FestivalSpeaker:
+    """A voice package of festival: where it lies, and the encoding in which it reads."""
+
+    voice: Voice
+    folder: str
+    encoding: str
+
+
+def _festival(name: str, folder: str, language: str, female: bool, encoding: str = "iso8859-15") -> FestivalSpeaker:
+    return FestivalSpeaker(Voice("festival", name, language, female), f"{folder}/{name}", encoding)
+
+
+FESTIVAL_FOLDER = Path("/usr/share/festival/voices")
+FESTIVAL = (
+    _festival("kal_diphone", "english", "en-us", False),
+    _festival("ked_diphone", "english", "en-us", False),
+    _festival("cmu_us_slt_arctic_hts", "us", "en-us", True),
+    _festival("upc_ca_ona_hts", "catalan", "ca", True),
+    _festival("czech_dita", "czech", "cs", True, "iso8859-2"),
+    _festival("czech_machac", "czech", "cs", False, "iso8859-2"),
+    _festival("czech_ph", "czech", "cs", False, "iso8859-2"),
+    _festival("hy_fi_mv_diphone", "finnish", "fi", False),
+    _festival("suo_fi_lj_diphone", "finnish", "fi", True),
+    _festival("lp_diphone", "italian", "it", True),
+    _festival("pc_diphone", "italian", "it", False),
+    _festival("msu_ru_nsh_clunits", "russian", "ru", False, "utf-8"),
+)
+
+
 @functools.cache
 def catalogue() -> tuple[Voice, ...]:
     """Every voice that is installed and that a licence allows.
@@ -59,22 +89,17 @@ def catalogue() -> tuple[Voice, ...]:
     if shutil.which("flite"):
         voices += [Voice("flite", name, "en-us", name == "slt") for name in ("slt", "rms", "awb", "kal16")]
     if shutil.which("text2wave"):
-        for name, folder, female in (
-            ("kal_diphone", "english", False),
-            ("cmu_us_slt_arctic_hts", "us", True),
-        ):
-            if Path("/usr/share/festival/voices", folder, name).is_dir():
-                voices.append(Voice("festival", name, "en-us", female))
+        voices += [speaker.voice for speaker in FESTIVAL if Path(FESTIVAL_FOLDER, speaker.folder).is_dir()]
     if not voices:
         raise SpeechUnavailableError("no speech synthesiser found: apt-get install espeak-ng flite festival")
     return tuple(voices)
 
 
 def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
-    """A random voice: a third of the time one of the recorded speakers (flite, festival), else espeak-ng."""
+    """A random voice: half of the time one of the recorded speakers (flite, festival), else espeak-ng."""
     voices = [voice for voice in catalogue() if voice.female == female]
     recorded = [voice for voice in voices if voice.engine != "espeak-ng"]
-    pool = recorded if recorded and rng.random() < 0.35 else voices
+    pool = recorded if recorded and rng.random() < 0.5 else voices
     return pool[rng.integers(len(pool))]
 
 
@@ -91,7 +116,8 @@ def speak(voice: Voice, text: str, speed: float = 1.0) -> tuple[NDArray[np.float
             _output(["flite", "-voice", voice.name, "--setf", stretch, "-t", text, "-o", str(path)])
         else:
             setup = f"(begin (voice_{voice.name}) (Parameter.set 'Duration_Stretch {1.25 / speed:.3f}))"
-            _output(["text2wave", "-o", str(path), "-eval", setup], text)
+            encoding = next(speaker.encoding for speaker in FESTIVAL if speaker.voice == voice)
+            _output(["text2wave", "-o", str(path), "-eval", setup], text.encode(encoding, "ignore"))
         if not path.is_file():
             raise SpeechUnavailableError(f"{voice.engine} wrote no sound for voice {voice.name}: reinstall it")
         samples, rate = sf.read(path, dtype="float64", always_2d=True)
@@ -100,8 +126,8 @@ def speak(voice: Voice, text: str, speed: float = 1.0) -> tuple[NDArray[np.float
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 
 
-def _output(command: list[str], standard_input: str = "") -> str:
-    done = subprocess.run(command, input=standard_input, capture_output=True, text=True, check=False)
+def _output(command: list[str], standard_input: bytes = b"") -> str:
+    done = subprocess.run(command, input=standard_input, capture_output=True, check=False)
     if done.returncode:
-        raise SpeechUnavailableError(f"{command[0]} failed: {done.stderr.strip()[-200:]}")
-    return done.stdout
+        raise SpeechUnavailableError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
+    return done.stdout.decode(errors="replace")

@@ -17,7 +17,7 @@ SAMPLE_RATE = 44100
 @dataclass(frozen=True)
 class Timbre:
     """A throat. `formant_ratio` above 1 is a smaller one; `breath` (noise in vowels), `hiss` (at 10 kHz) and `rasp` go
-    from 0 to 1.
+    from 0 to 1. `air_db` lifts all above 8 kHz, `consonant_db` what is not voiced.
 
     `ring_db` is the singer's formant near 3 kHz (Sundberg, "Articulatory interpretation of the singing formant", 1974).
     """
@@ -29,6 +29,7 @@ class Timbre:
     tilt_db_per_octave: float = 0.0
     ring_db: float = 0.0
     air_db: float = 0.0
+    consonant_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
     tilt = timbre.tilt_db_per_octave + np.clip(frames.gain_db, -12, 12)[:, None] / 6
     octaves = np.log2(np.maximum(AXIS_HZ, 100) / 500)
     ring = timbre.ring_db * np.exp(-0.5 * ((AXIS_HZ - 2950) / 500) ** 2)
-    air = timbre.air_db * np.clip((AXIS_HZ - 4000) / 6000, 0, 1)
-    colour_db = frames.gain_db[:, None] + tilt * np.clip(octaves, -2, 4) + ring + air
+    air = timbre.air_db * np.clip((AXIS_HZ - 3000) / 5000, 0, 1)
+    level_db = frames.gain_db + np.where(frames.voiced, 0, timbre.consonant_db)
+    colour_db = level_db[:, None] + tilt * np.clip(octaves, -2, 4) + ring + air
     log_power = _open_mouth(frames.log_envelope, pitch_hz / timbre.formant_ratio) + (colour_db / 4.343).astype(
         np.float32
     )
