@@ -24,9 +24,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training import effects
+from training import effects, studio
 from training.compose.note import Note
-from training.compose.song import DURATION_S, Part, Song, compose
+from training.compose.song import DURATION_S, Song, compose
 from training.instruments import players, soundfont
 
 SAMPLE_RATE_HZ = 44100
@@ -71,7 +71,7 @@ def render_song(out: Path, seed: int) -> str:
         return f"{there.name} is there"
     begun = time.monotonic()
     song = compose(seed)
-    name = f"{song.genre.replace(' ', '-')}-{seed:06d}"
+    name = f"{song.genre}-{seed:06d}"
     unfinished = out / f".{name}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -87,7 +87,10 @@ def render(song: Song) -> Iterable[tuple[str, NDArray[np.float32]]]:
     for index, stem in enumerate(STEMS):
         parts = [part for part in song.parts if part.stem == stem]
         if parts and stem not in SINGING:
-            yield stem, players.render(stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index)))
+            yield (
+                stem,
+                players.render(stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index))),
+            )
 
 
 def sing_song(out: Path, seed: int) -> str:
@@ -109,8 +112,8 @@ def sing_song(out: Path, seed: int) -> str:
         for part in sung[stem]:
             notes = [Note(*values) for values in part["notes"]]  # type: ignore[attr-defined]
             audio += _fit(sing(notes, DURATION_S, rng, stem == "backing_vocals"), audio.shape[1])
-        produced = players.produce(Part(stem, "", ()), audio, 0.5, float(rng.choice((0.05, 0.15, 0.3))), rng)
-        levelled = effects.level(produced, players.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
+        produced = studio.produce(stem, audio, 0.5, float(rng.choice((0.05, 0.15, 0.3))), rng)
+        levelled = effects.level(produced, studio.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
         unfinished = folder / f".{stem}.flac"
         if _write(unfinished, levelled):
             unfinished.rename(target)

@@ -1,6 +1,7 @@
 """Studio effects on one stem: equaliser, drive, compressor, reverb, chorus, echo, panorama, level.
 
-All take and give ``(2, samples)`` float32 at 44.1 kHz. The filters are the biquads of R. Bristow-Johnson's audio EQ cookbook.
+All take and give ``(2, samples)`` float32 at 44.1 kHz. The filters are the biquads of R. Bristow-Johnson's audio EQ
+cookbook.
 """
 
 import numpy as np
@@ -38,7 +39,12 @@ def cut(audio: Audio, frequency_hz: float, high: bool, order: int = 2) -> Audio:
 def equalise(audio: Audio, rng: np.random.Generator, depth_db: float = 6.0) -> Audio:
     """An engineer's taste: up to three random bells and shelves."""
     for _ in range(int(rng.integers(0, 3))):
-        audio = peaking(audio, float(np.exp(rng.uniform(np.log(120), np.log(9000)))), float(rng.uniform(-depth_db, depth_db)), float(rng.uniform(0.4, 2)))
+        audio = peaking(
+            audio,
+            float(np.exp(rng.uniform(np.log(120), np.log(9000)))),
+            float(rng.uniform(-depth_db, depth_db)),
+            float(rng.uniform(0.4, 2)),
+        )
     if rng.random() < 0.5:
         audio = shelf(audio, float(rng.uniform(2500, 8000)), float(rng.uniform(-depth_db, depth_db)), high=True)
     if rng.random() < 0.3:
@@ -55,7 +61,9 @@ def drive(audio: Audio, gain_db: float, bias: float = 0.0) -> Audio:
     return np.asarray(pushed / np.abs(pushed).max() * peak, np.float32)
 
 
-def compress(audio: Audio, ratio: float, threshold_db: float, attack_ms: float = 8.0, release_ms: float = 120.0) -> Audio:
+def compress(
+    audio: Audio, ratio: float, threshold_db: float, attack_ms: float = 8.0, release_ms: float = 120.0
+) -> Audio:
     """A feed-forward compressor on the louder channel's level in blocks of 64 samples; threshold below the peak level."""
     block = 64
     samples = audio.shape[1]
@@ -79,12 +87,24 @@ def compress(audio: Audio, ratio: float, threshold_db: float, attack_ms: float =
     return np.asarray(audio * gain, np.float32)
 
 
-def reverb(audio: Audio, rng: np.random.Generator, wet: float, decay_s: float, damping_hz: float = 6000.0, delay_ms: float = 10.0) -> Audio:
+def reverb(
+    audio: Audio,
+    rng: np.random.Generator,
+    wet: float,
+    decay_s: float,
+    damping_hz: float = 6000.0,
+    delay_ms: float = 10.0,
+) -> Audio:
     """A room: decaying, darkened noise, different in both ears, as impulse response (J. A. Moorer, 1979)."""
     length = int(min(3.0, decay_s * 1.2) * SAMPLE_RATE_HZ)
     times = np.arange(length) / SAMPLE_RATE_HZ
     response = rng.standard_normal((2, length)) * 10 ** (-3 * times / decay_s)
-    response = lfilter([1 - np.exp(-2 * np.pi * damping_hz / SAMPLE_RATE_HZ)], [1, -np.exp(-2 * np.pi * damping_hz / SAMPLE_RATE_HZ)], response, axis=-1)
+    response = lfilter(
+        [1 - np.exp(-2 * np.pi * damping_hz / SAMPLE_RATE_HZ)],
+        [1, -np.exp(-2 * np.pi * damping_hz / SAMPLE_RATE_HZ)],
+        response,
+        axis=-1,
+    )
     response = np.pad(response, ((0, 0), (int(delay_ms * SAMPLE_RATE_HZ / 1000), 0)))
     response /= np.sqrt((response**2).sum(axis=-1, keepdims=True)) + 1e-9
     tail = oaconvolve(audio, response.astype(np.float32), axes=-1)[:, : audio.shape[1]]

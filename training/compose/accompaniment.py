@@ -1,4 +1,4 @@
-"""What chordal instruments and basses play: strums, arpeggios, riffs, pads, comping, bass lines."""
+"""What chordal instruments play: strums, arpeggios, riffs, pads, comping."""
 
 import numpy as np
 
@@ -11,7 +11,14 @@ RHYTHMS: dict[str, tuple[str, ...]] = {
     "strum": ("X...x.x...x.x.x.", "X.x.x.xxX.x.x.xx", "X..xx.x.X..xx.x.", "X...X.x.X...X.xx", "X.xxX.xxX.xxX.xx"),
     "quarters": ("X...x...X...x...",),
     "offbeat": ("..X...X...X...X.", "....X.......X...", "..xx..xx..xx..xx"),
-    "comp": ("X.....x.........", "......X.......X.", "X.........x.....", "...X......X.....", "....x..x....x..x", "X..x..x........."),
+    "comp": (
+        "X.....x.........",
+        "......X.......X.",
+        "X.........x.....",
+        "...X......X.....",
+        "....x..x....x..x",
+        "X..x..x.........",
+    ),
     "funk": ("X.xx.x.xx.xx.x.x", "x..x.xX...xx.x..", "..xXx..x..xXx..x"),
     "charleston": ("X..X....X..X....", "X.....X..X......"),
     "stabs": ("X...............", "X..X..X.........", "..........X.X...", "X.....X.....X...", "......X.X......."),
@@ -33,20 +40,16 @@ ARPEGGIOS: tuple[tuple[int, ...], ...] = (
     (0, 2, 1, 3, 2, 1),
 )
 
-BASS_RHYTHMS: dict[str, tuple[str, ...]] = {
-    "roots": ("X.x.x.x.x.x.x.x.", "X.......x.x.....", "X..x..x.X..x..x.", "X...x...x...x..."),
-    "groove": ("X..x..x...x.x...", "X.x...xx..x..x..", "X..xx.....x.x.xx", "X.....x.X..x.x.."),
-    "long": ("X...............", "X.......x.......", "X.........x....."),
-    "offbeat": ("..x...x...x...x.", "..xx..xx..xx..xx"),
-    "tumbao": ("......x.....x...", "X.....x.....x..."),
-    "reggae": ("x..x..x.....x...", "X.....x.x.......", "....x.x.x..x...."),
-    "driving": ("xxxxxxxxxxxxxxxx", "x.xxx.xxx.xxx.xx"),
-    "trap": ("X.....x...x.....", "X..............x", "X......x..x....."),
-}
-
 
 def block(
-    plan: Plan, rng: np.random.Generator, rhythm: str, count: int, centre: int, gate: float, spread_s: float = 0.0, quiet: float = 0.0
+    plan: Plan,
+    rng: np.random.Generator,
+    rhythm: str,
+    count: int,
+    centre: int,
+    gate: float,
+    spread_s: float = 0.0,
+    quiet: float = 0.0,
 ) -> tuple[Note, ...]:
     """Chords of ``count`` voices in a rhythm of ``RHYTHMS``, led smoothly from one to the next.
 
@@ -107,12 +110,13 @@ def arpeggio(
 
 
 def pad(plan: Plan, rng: np.random.Generator, count: int, centre: int, quiet: float = 0.0) -> tuple[Note, ...]:
-    """Held chords: common tones are tied, changing voices move."""
+    """Held chords: common tones are tied for one to four bars, changing voices move."""
     line = Line(plan.clock, rng, timing_s=0.012)
     held: dict[int, tuple[int, float]] = {}  # voice -> (pitch, first beat)
     previous: tuple[int, ...] = ()
     end = 0.0
     strength = float(rng.uniform(60, 95))
+    breath = int(rng.choice((1, 2, 2, 4)))  # bars after which every voice is struck, bowed or blown anew
     for bar in plan.bars:
         if bar.energy < quiet:
             for pitch, since in held.values():
@@ -123,7 +127,7 @@ def pad(plan: Plan, rng: np.random.Generator, count: int, centre: int, quiet: fl
             now = bar.start + beat
             pitches = voice(bar.chord_at(beat), count, centre, previous)
             for index, pitch in enumerate(pitches):
-                if index in held and held[index][0] == pitch:
+                if index in held and held[index][0] == pitch and (beat or bar.index % breath):
                     continue
                 if index in held:
                     line.add(held[index][1], now - held[index][1], held[index][0], strength)
@@ -200,7 +204,9 @@ def power_chords(plan: Plan, rng: np.random.Generator, tuning: int, muted: float
     return tuple(line.notes)
 
 
-def riff(plan: Plan, rng: np.random.Generator, centre: int, step: float, gate: float, quiet: float = 0.0) -> tuple[Note, ...]:
+def riff(
+    plan: Plan, rng: np.random.Generator, centre: int, step: float, gate: float, quiet: float = 0.0
+) -> tuple[Note, ...]:
     """A short figure on scale degrees, repeated in every bar and moved along with the chords."""
     slots = int(4 / step)
     figure = [(slot, int(rng.choice((0, 0, 2, 3, 4, 7, -1, 5, 6)))) for slot in range(slots) if rng.random() < 0.6]
@@ -214,69 +220,6 @@ def riff(plan: Plan, rng: np.random.Generator, centre: int, step: float, gate: f
             base = nearest(bar.chord_at(slot * step).root, centre)
             line.add(bar.start + slot * step, step * gate, plan.key.step(base, degrees), 98 if slot == 0 else 84)
     return tuple(line.notes)
-
-
-def bass(plan: Plan, rng: np.random.Generator, style: str, low: int = 28) -> tuple[Note, ...]:
-    """A bass line: a style of ``BASS_RHYTHMS``, or ``walking``; roots, fifths, octaves and steps into the next chord."""
-    if style == "walking":
-        return _walking(plan, rng, low)
-    variants = BASS_RHYTHMS[style]
-    first, second = variants[rng.integers(len(variants))], variants[rng.integers(len(variants))]
-    line = Line(plan.clock, rng, timing_s=float(rng.choice((0.002, 0.006))), late_s=float(rng.choice((0, 0.005))))
-    gate, wander = float(rng.uniform(0.5, 1.0)), float(rng.choice((0.0, 0.15, 0.4)))
-    octaves = float(rng.choice((0.0, 0.1, 0.5)))
-    for index, bar in enumerate(plan.bars):
-        if bar.energy < 0.12:
-            continue
-        pattern = second if bar.energy > 0.7 else first
-        steps = bar.beats * 4
-        hits = [step for step in range(steps) if pattern[step % len(pattern)] != "."] or [0]
-        following = plan.bars[(index + 1) % len(plan.bars)].chord
-        for position, (here, after) in enumerate(zip(hits, [*hits[1:], steps], strict=True)):
-            # A tumbao's last note anticipates the next bar's chord.
-            chord = following if style == "tumbao" and here >= steps - 4 else bar.chord_at(here / 4)
-            pitch = low + (chord.root - low) % 12
-            if position and rng.random() < octaves:
-                pitch += 12
-            elif position and rng.random() < wander:
-                pitch += int(rng.choice((chord.fifth, chord.fifth - 12, 10, chord.intervals[1])))
-            if after == steps and position and following != chord and rng.random() < 0.35:
-                target = low + (following.root - low) % 12
-                pitch = target + int(rng.choice((-1, 1, -2, 2)))
-            pitch = pitch if pitch >= 23 else pitch + 12
-            accent = 104 if pattern[here % len(pattern)] == "X" else 90
-            line.add(bar.start + here / 4, (after - here) / 4 * gate, pitch, accent)
-    return tuple(line.notes)
-
-
-def _walking(plan: Plan, rng: np.random.Generator, low: int) -> tuple[Note, ...]:
-    line = Line(plan.clock, rng, timing_s=0.006)
-    pitch = low + 10
-    for index, bar in enumerate(plan.bars):
-        following = plan.bars[(index + 1) % len(plan.bars)].chord
-        for beat in range(bar.beats):
-            chord = bar.chord_at(beat)
-            after = bar.chord_at(beat + 1) if beat + 1 < bar.beats else following
-            if beat == 0 or chord != bar.chord_at(beat - 1):
-                pitch = _within(nearest(chord.root, pitch), low)
-            elif beat == bar.beats - 1 or after != chord:
-                pitch = nearest(after.root, pitch) + int(rng.choice((-1, 1, -2, 2)))
-            else:
-                tone = int(rng.choice(chord.pitch_classes))
-                pitch = nearest(tone, pitch + int(rng.choice((-3, 3))))
-            pitch = _within(pitch, low)
-            line.add(bar.start + beat, 0.92, pitch, 96 if beat % 2 else 88)
-            if rng.random() < 0.1:
-                line.add(bar.start + beat + 0.5, 0.3, pitch, 70)
-    return tuple(line.notes)
-
-
-def _within(pitch: int, low: int) -> int:
-    while pitch < low:
-        pitch += 12
-    while pitch > low + 24:
-        pitch -= 12
-    return pitch
 
 
 def montuno(plan: Plan, rng: np.random.Generator, centre: int) -> tuple[Note, ...]:

@@ -148,7 +148,9 @@ def drums(plan: Plan, style: str, rng: np.random.Generator) -> tuple[Note, ...]:
     meter = plan.bars[0].beats
     choices = GROOVES["waltz"] if meter == 3 else GROOVES[style]
     verse, chorus = choices[rng.integers(len(choices))], choices[rng.integers(len(choices))]
-    line = Line(plan.clock, rng, timing_s=float(rng.choice((0.0, 0.003, 0.006))), late_s=float(rng.choice((0, 0, 0.008))))
+    line = Line(
+        plan.clock, rng, timing_s=float(rng.choice((0.0, 0.003, 0.006))), late_s=float(rng.choice((0, 0, 0.008)))
+    )
     crashes, busy = rng.random() < 0.8, float(rng.uniform(0, 0.12))
     for bar in plan.bars:
         if bar.energy < 0.2:

@@ -25,7 +25,18 @@ _RHYTHMS = (
 _FAST = (
     tuple((step / 4, 0.25) for step in range(16)),
     ((0, 0.25), (0.25, 0.25), (0.5, 0.5), (1, 0.25), (1.25, 0.25), (1.5, 0.5), (2, 1), (3, 0.5), (3.5, 0.5)),
-    ((0, 0.5), (0.5, 0.25), (0.75, 0.25), (1, 0.5), (1.5, 0.5), (2, 0.25), (2.25, 0.25), (2.5, 0.25), (2.75, 0.25), (3, 1)),
+    (
+        (0, 0.5),
+        (0.5, 0.25),
+        (0.75, 0.25),
+        (1, 0.5),
+        (1.5, 0.5),
+        (2, 0.25),
+        (2.25, 0.25),
+        (2.5, 0.25),
+        (2.75, 0.25),
+        (3, 1),
+    ),
 )
 
 
@@ -83,11 +94,15 @@ def melody(
 
 def _motif(rng: np.random.Generator, virtuosity: float) -> tuple[tuple[float, float, int], ...]:
     pool: Sequence[Sequence[tuple[float, float]]] = _FAST if rng.random() < virtuosity else _RHYTHMS
-    rhythm = pool[rng.integers(len(pool))]
-    return tuple((float(start), float(length), int(rng.choice((-3, -2, -1, -1, 0, 1, 1, 2, 3, 4)))) for start, length in rhythm)
+    rhythm = pool[int(rng.integers(len(pool)))]
+    return tuple(
+        (float(start), float(length), int(rng.choice((-3, -2, -1, -1, 0, 1, 1, 2, 3, 4)))) for start, length in rhythm
+    )
 
 
-def harmony(notes: Sequence[Note], key: Key, steps: int, rng: np.random.Generator, share: float = 1.0) -> tuple[Note, ...]:
+def harmony(
+    notes: Sequence[Note], key: Key, steps: int, rng: np.random.Generator, share: float = 1.0
+) -> tuple[Note, ...]:
     """A second voice ``steps`` degrees above (or below) a melody, a little late, in ``share`` of its notes."""
     return tuple(
         Note(

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.compose import accompaniment, grooves
+from training.compose import arrangement
 from training.compose.genres import GENRES, GUESTS, Genre
-from training.compose.melody import Tessitura, harmony, melody
 from training.compose.note import Note
-from training.compose.score import Bar, Clock, Line, Plan
-from training.compose.theory import PROGRESSIONS, Chord, Key, dominant, harmonise, nearest
+from training.compose.score import Bar, Clock, Plan
+from training.compose.theory import PROGRESSIONS, Chord, Key, dominant, harmonise
 
 DURATION_S = 30.0
 
@@ -54,9 +53,11 @@ def compose(seed: int, duration_s: float = DURATION_S) -> Song:
     plan = _plan(genre, rng, duration_s)
     parts: list[Part] = []
     seats = [seat for seat in (*genre.seats, *GUESTS) if rng.random() < seat[2]] or [genre.seats[0]]
-    lead = _lead(plan, rng)
+    lead = arrangement.lead(plan, rng)
     for stem, role in dict.fromkeys((stem, role) for stem, role, _ in seats):
-        notes = [note for note in _write(plan, genre, stem, role, lead, rng) if note.start_s < duration_s - 0.05]
+        notes = [
+            note for note in arrangement.write(plan, genre, stem, role, lead, rng) if note.start_s < duration_s - 0.05
+        ]
         if notes:
             parts.append(Part(stem, role, tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch)))))
     return Song(seed, name, plan, tuple(parts))
@@ -74,7 +75,7 @@ def _plan(genre: Genre, rng: np.random.Generator, duration_s: float) -> Plan:
     form = _FORMS[rng.integers(len(_FORMS))]
     size = int(rng.choice(genre.chord_sizes))
     family = str(rng.choice(genre.progressions))
-    progressions = {}
+    progressions: dict[str, tuple[int, ...]] = {}
     for section, _, _ in form:
         choices = PROGRESSIONS[family]
         progressions.setdefault(section, choices[rng.integers(len(choices))])
@@ -104,183 +105,3 @@ def _chord(key: Key, degree: int, size: int, family: str, leading: bool) -> Chor
     if family == "blues":
         return dominant(key.pitch(degree, 4), size)
     return harmonise(key, degree, size, leading)
-
-
-def _lead(plan: Plan, rng: np.random.Generator) -> tuple[Note, ...]:
-    """The singer's melody: other parts harmonise it whether the singer is there or not."""
-    low = int(rng.choice((45, 48, 52, 55, 57)))  # from a bass's A2 to a soprano's A3
-    return melody(plan, rng, Tessitura(low, low + int(rng.integers(13, 20))), float(rng.uniform(0.6, 0.95)), float(rng.choice((0.0, 0.0, 0.4))))
-
-
-def _write(plan: Plan, genre: Genre, stem: str, role: str, lead: tuple[Note, ...], rng: np.random.Generator) -> tuple[Note, ...]:
-    if stem == "drums":
-        return grooves.drums(plan, str(rng.choice(genre.drums or ("pop",))), rng)
-    if stem == "bass":
-        return accompaniment.bass(plan, rng, str(rng.choice(genre.bass or ("roots",))), int(rng.choice((26, 28, 28, 31))))
-    if stem == "vocals":
-        return lead
-    if stem == "backing_vocals":
-        return _backing(plan, role, lead, rng)
-    if stem == "guitar":
-        return _guitar(plan, role, rng)
-    if stem == "keyboard":
-        return _keyboard(plan, role, rng)
-    if stem == "percussion":
-        return _percussion(plan, genre, role, rng)
-    if stem == "synth":
-        return _synth(plan, role, rng)
-    if stem == "fx":
-        return _fx(plan, role, rng)
-    return _orchestral(plan, stem, role, rng)
-
-
-def _backing(plan: Plan, role: str, lead: tuple[Note, ...], rng: np.random.Generator) -> tuple[Note, ...]:
-    if role == "oohs":
-        return accompaniment.pad(plan, rng, 3, int(rng.choice((55, 60, 64))), float(rng.choice((0.0, 0.4, 0.7))))
-    if role == "choir":
-        return accompaniment.pad(plan, rng, 4, int(rng.choice((55, 58, 62))), float(rng.choice((0.0, 0.0, 0.5))))
-    if role == "doubles":
-        return harmony(lead, plan.key, 0, rng, float(rng.uniform(0.3, 0.8)))
-    start = float(rng.choice((0.0, 0.0, 0.4))) * plan.duration_s
-    later = [note for note in lead if note.start_s >= start]
-    steps = int(rng.choice((2, 2, -2, -3, 4, 5)))
-    upper = harmony(later, plan.key, steps, rng, float(rng.uniform(0.5, 1.0)))
-    return upper if rng.random() < 0.6 else upper + harmony(later, plan.key, steps + 2 if steps > 0 else steps - 3, rng, 0.8)
-
-
-def _quiet(rng: np.random.Generator) -> float:
-    """From which energy on a part plays: half of the parts are there throughout."""
-    return float(rng.choice((0.0, 0.0, 0.3, 0.55, 0.8)))
-
-
-def _guitar(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    quiet = _quiet(rng)
-    if role == "strum":
-        return accompaniment.block(plan, rng, "strum", int(rng.integers(4, 7)), int(rng.integers(54, 62)), 1.0, float(rng.uniform(0.006, 0.022)), quiet)
-    if role in ("fingerpick", "clean_arp"):
-        step = float(rng.choice((0.5, 0.5, 0.25, 1 / 3)))
-        return accompaniment.arpeggio(plan, rng, step, 4, int(rng.integers(52, 64)), float(rng.choice((1.0, 2.0, 4.0))), quiet)
-    if role == "power":
-        return accompaniment.power_chords(plan, rng, int(rng.choice((40, 40, 38, 36, 45))), float(rng.uniform(0, 0.9)))
-    if role == "funk":
-        return accompaniment.block(plan, rng, "funk", 3, int(rng.integers(62, 70)), float(rng.uniform(0.15, 0.5)), 0.005, quiet)
-    if role == "offbeat":
-        return accompaniment.block(plan, rng, "offbeat", 3, int(rng.integers(60, 68)), float(rng.uniform(0.15, 0.35)), 0.004)
-    if role == "comp":
-        rhythm = str(rng.choice(("comp", "charleston", "quarters", "strum")))
-        return accompaniment.block(plan, rng, rhythm, 4, int(rng.integers(52, 62)), float(rng.uniform(0.4, 0.9)), 0.006, quiet)
-    if role == "riff":
-        return accompaniment.riff(plan, rng, int(rng.choice((40, 45, 52))), float(rng.choice((0.25, 0.5))), float(rng.uniform(0.4, 1.0)), quiet)
-    return melody(plan, rng, Tessitura(57, 84), float(rng.uniform(0.4, 0.9)), quiet, float(rng.uniform(0, 0.5)))
-
-
-def _keyboard(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    quiet = _quiet(rng)
-    centre = int(rng.integers(58, 68))
-    if role in ("ballad", "broken", "stride"):
-        return accompaniment.two_hands(plan, rng, role, centre)
-    if role == "chords":
-        if rng.random() < 0.5:
-            return accompaniment.two_hands(plan, rng, "chords", centre)
-        rhythm = str(rng.choice(("quarters", "eighths", "whole", "halves", "strum", "charleston")))
-        return accompaniment.block(plan, rng, rhythm, int(rng.integers(3, 6)), centre, float(rng.uniform(0.5, 1.0)), 0.0, quiet)
-    if role in ("organ", "accordion"):
-        if rng.random() < 0.6:
-            return accompaniment.pad(plan, rng, int(rng.integers(3, 5)), centre, quiet)
-        return accompaniment.block(plan, rng, str(rng.choice(("comp", "quarters", "halves"))), 4, centre, 0.8, 0.0, quiet)
-    if role == "montuno":
-        return accompaniment.montuno(plan, rng, centre + 6)
-    if role == "arpeggio":
-        return accompaniment.arpeggio(plan, rng, float(rng.choice((0.25, 0.5))), 4, centre + int(rng.choice((0, 7, 12))), 2.0, quiet)
-    if role == "organ_bubble":
-        return accompaniment.block(plan, rng, "offbeat", 3, centre, 0.3, 0.0)
-    if role == "offbeat":
-        return accompaniment.block(plan, rng, "offbeat", 4, centre + 4, 0.4, 0.0, quiet)
-    return accompaniment.block(plan, rng, str(rng.choice(("comp", "charleston", "funk"))), 4, centre, 0.6, 0.0, quiet)
-
-
-def _percussion(plan: Plan, genre: Genre, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    if role == "hand":
-        hands = genre.hands or tuple(grooves.PERCUSSION)
-        count = min(len(hands), int(rng.choice((1, 1, 2, 3, 4))) if len(hands) < 8 else int(rng.integers(2, 6)))
-        return grooves.percussion(plan, [str(hand) for hand in rng.choice(hands, count, replace=False)], rng)
-    if role == "timpani":
-        line = Line(plan.clock, rng)
-        for bar in plan.bars:
-            if bar.energy < 0.4:
-                continue
-            root = 41 + (bar.chord.root - 41) % 12
-            line.add(bar.start, 1, root, 105)
-            if bar.closes:  # a roll into the next section
-                for step in range(bar.beats * 4):
-                    line.add(bar.start + bar.beats / 2 + step / 8, 0.2, root, 60 + 3 * step)
-            elif rng.random() < 0.5:
-                line.add(bar.start + bar.beats / 2, 1, root, 88)
-        return tuple(line.notes)
-    if rng.random() < 0.5:
-        return accompaniment.arpeggio(plan, rng, float(rng.choice((0.25, 0.5))), 4, 74, 1.0, _quiet(rng))
-    return melody(plan, rng, Tessitura(65, 89), 0.6, _quiet(rng), 0.3)
-
-
-def _synth(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    quiet = _quiet(rng)
-    if role == "pad":
-        return accompaniment.pad(plan, rng, int(rng.integers(3, 6)), int(rng.integers(55, 70)), quiet)
-    if role == "arp":
-        return accompaniment.arpeggio(plan, rng, float(rng.choice((0.25, 0.25, 0.5))), 4, int(rng.choice((60, 67, 72, 79))), float(rng.uniform(0.4, 1.2)), quiet)
-    if role == "stabs":
-        rhythm = str(rng.choice(("offbeat", "stabs", "charleston", "funk", "strum")))
-        return accompaniment.block(plan, rng, rhythm, int(rng.integers(3, 6)), 64, float(rng.uniform(0.2, 0.6)), 0.0, quiet)
-    if rng.random() < 0.4:
-        return accompaniment.riff(plan, rng, int(rng.choice((60, 67, 72))), float(rng.choice((0.25, 0.5))), 0.8, quiet)
-    return melody(plan, rng, Tessitura(60, 86), float(rng.uniform(0.5, 0.95)), quiet, 0.3)
-
-
-def _fx(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    line = Line(plan.clock, rng, timing_s=0.0)
-    for bar in plan.bars:
-        root = nearest(bar.chord.root, 36)
-        if role == "impact" and bar.opens:
-            line.add(bar.start, 4, root, 110)
-        elif role in ("riser", "swell") and bar.closes:
-            length = float(rng.choice((bar.beats, 2 * bar.beats, bar.beats / 2)))
-            line.add(max(0.0, bar.start + bar.beats - length), length, root + 24, 100)
-        elif role == "drone" and bar.index % 4 == 0:
-            line.add(bar.start, 4 * bar.beats, root + int(rng.choice((0, 12))), 80)
-        elif role == "texture" and rng.random() < 0.5:
-            line.add(bar.start + float(rng.choice((0, 1, 2))), float(rng.choice((1, 2, 4, 8))), root + 12 * int(rng.integers(1, 4)), 85)
-        elif role == "echo" and rng.random() < 0.5:
-            line.add(bar.start + float(rng.integers(bar.beats)), 0.5, root + 24, 95)
-    if role in ("riser", "swell", "impact") and not line.notes:
-        line.add(0.0, 4, 36, 100)
-    return tuple(line.notes)
-
-
-_REGISTERS = {"strings": (55, 88), "brass": (52, 77), "woodwinds": (60, 90)}
-
-
-def _orchestral(plan: Plan, stem: str, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    low, high = _REGISTERS[stem]
-    quiet = _quiet(rng)
-    middle = (low + high) // 2 - 6
-    if role == "pad":
-        return accompaniment.pad(plan, rng, int(rng.integers(3, 6)), middle, quiet)
-    if role == "stabs":
-        rhythm = str(rng.choice(("stabs", "charleston", "funk", "comp")))
-        return accompaniment.block(plan, rng, rhythm, int(rng.integers(3, 5)), middle, float(rng.uniform(0.15, 0.6)), 0.0, max(quiet, 0.3))
-    if role == "ostinato":
-        step = float(rng.choice((0.25, 0.5, 0.5)))
-        return accompaniment.arpeggio(plan, rng, step, 3, int(rng.choice((middle - 12, middle, middle + 7))), float(rng.uniform(0.5, 1.0)), quiet)
-    if role in ("pizzicato", "harp", "plucked"):
-        return accompaniment.arpeggio(plan, rng, float(rng.choice((0.25, 0.5, 1.0))), 4, middle + int(rng.choice((-7, 0, 7))), 2.0, quiet)
-    if role == "riff":
-        return accompaniment.riff(plan, rng, middle, 0.5, 0.8, quiet)
-    if role == "runs":
-        return melody(plan, rng, Tessitura(low + 7, high + 5), 0.4, quiet, 0.9)
-    if role == "solo":
-        return melody(plan, rng, Tessitura(low, high), float(rng.uniform(0.5, 0.95)), quiet, float(rng.uniform(0.1, 0.5)))
-    if role == "counter":
-        return melody(plan, rng, Tessitura(low - 5, low + 14), 0.7, quiet, 0.05)
-    range_ = Tessitura(low + int(rng.choice((-7, 0, 5))), high)
-    tune = melody(plan, rng, range_, float(rng.uniform(0.6, 0.95)), quiet, 0.15)
-    return tune + harmony(tune, plan.key, int(rng.choice((-2, -5, 2))), rng) if rng.random() < 0.35 else tune

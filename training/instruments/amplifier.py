@@ -33,7 +33,9 @@ class Amplifier:
         tight = effects.cut(mono, self.tightness_hz, high=False, order=1)
         first = effects.drive(tight, self.gain_db * 0.6, bias=0.15)
         second = effects.drive(effects.cut(first, 7000, high=True, order=1), self.gain_db * 0.4)
-        voiced = effects.peaking(effects.peaking(second, self.presence_hz, self.presence_db, 0.9), 500, self.scoop_db, 0.7)
+        voiced = effects.peaking(
+            effects.peaking(second, self.presence_hz, self.presence_db, 0.9), 500, self.scoop_db, 0.7
+        )
         speaker = effects.cut(effects.cut(voiced, self.cabinet_hz, high=True, order=4), 75, high=False)
         return effects.peaking(speaker, 110, 3, 1.0)
 

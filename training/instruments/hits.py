@@ -40,21 +40,35 @@ def _noise(rng: np.random.Generator, count: int, low_hz: float, high_hz: float) 
     return np.asarray(sosfilt(sos, rng.standard_normal(count)), np.float64)
 
 
-def _sweep(rng: np.random.Generator, floor_hz: float, ratio: float, decay_s: float, fall_s: float = 0.03) -> NDArray[np.float64]:
+def _sweep(
+    rng: np.random.Generator, floor_hz: float, ratio: float, decay_s: float, fall_s: float = 0.03
+) -> NDArray[np.float64]:
     time = _time(min(1.5, decay_s * 6))
     frequency = floor_hz * (1 + (ratio - 1) * np.exp(-time / fall_s))
-    return np.asarray(np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ + rng.uniform(0, 0.5)) * np.exp(-time / decay_s), np.float64)
+    return np.asarray(
+        np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ + rng.uniform(0, 0.5)) * np.exp(-time / decay_s),
+        np.float64,
+    )
 
 
 def _kick(rng: np.random.Generator) -> NDArray[np.float64]:
     """A falling sine with a click: from a tight acoustic thump to a long boom."""
-    sound = _sweep(rng, float(rng.uniform(38, 72)), float(rng.uniform(1.5, 9)), float(rng.choice((rng.uniform(0.04, 0.14), rng.uniform(0.14, 0.45)))), float(rng.uniform(0.006, 0.06)))
+    sound = _sweep(
+        rng,
+        float(rng.uniform(38, 72)),
+        float(rng.uniform(1.5, 9)),
+        float(rng.choice((rng.uniform(0.04, 0.14), rng.uniform(0.14, 0.45)))),
+        float(rng.uniform(0.006, 0.06)),
+    )
     click = min(len(sound), int(rng.uniform(0.001, 0.012) * SAMPLE_RATE_HZ))
     sound[:click] += rng.uniform(0, 0.8) * rng.standard_normal(click) * np.linspace(1, 0, click)
     if rng.random() < 0.4:  # the beater
         beater = _time(0.03)
         count = min(len(sound), len(beater))
-        sound[:count] += rng.uniform(0.1, 0.5) * (np.sin(2 * np.pi * rng.uniform(1500, 4500) * beater) * np.exp(-beater / 0.004))[:count]
+        sound[:count] += (
+            rng.uniform(0.1, 0.5)
+            * (np.sin(2 * np.pi * rng.uniform(1500, 4500) * beater) * np.exp(-beater / 0.004))[:count]
+        )
     gain = rng.uniform(0.5, 6)
     return np.asarray(np.tanh(sound * gain), np.float64)
 
@@ -63,8 +77,12 @@ def _snare(rng: np.random.Generator, short: bool) -> NDArray[np.float64]:
     decay = float(rng.uniform(0.01, 0.03) if short else rng.uniform(0.04, 0.2))
     time = _time(decay * 6)
     tone = float(rng.uniform(400, 1700) if short else rng.uniform(140, 280))
-    head = sum(rng.uniform(0.3, 1) * np.sin(2 * np.pi * tone * ratio * time) for ratio in (1, 1.59, 2.14)) * np.exp(-time / (decay * 0.6))
-    wires = _noise(rng, len(time), float(rng.uniform(300, 2500)), float(rng.uniform(6000, 16000))) * np.exp(-time / decay)
+    head = sum(rng.uniform(0.3, 1) * np.sin(2 * np.pi * tone * ratio * time) for ratio in (1, 1.59, 2.14)) * np.exp(
+        -time / (decay * 0.6)
+    )
+    wires = _noise(rng, len(time), float(rng.uniform(300, 2500)), float(rng.uniform(6000, 16000))) * np.exp(
+        -time / decay
+    )
     return np.asarray(rng.uniform(0.15, 0.7) * head + rng.uniform(0.6, 1.6) * wires, np.float64)
 
 
@@ -73,7 +91,10 @@ def _clap(rng: np.random.Generator) -> NDArray[np.float64]:
     gap = float(rng.uniform(0.007, 0.014))
     envelope = sum(np.where(time >= hand * gap, np.exp(-(time - hand * gap) / 0.004), 0) for hand in range(3))
     tail = np.where(time >= 3 * gap, np.exp(-(time - 3 * gap) / float(rng.uniform(0.03, 0.1))), 0)
-    return np.asarray(_noise(rng, len(time), float(rng.uniform(600, 1200)), float(rng.uniform(3000, 9000))) * (envelope + tail), np.float64)
+    return np.asarray(
+        _noise(rng, len(time), float(rng.uniform(600, 1200)), float(rng.uniform(3000, 9000))) * (envelope + tail),
+        np.float64,
+    )
 
 
 def _metal(rng: np.random.Generator, decay_s: float) -> NDArray[np.float64]:
@@ -89,4 +110,6 @@ def _shaker(rng: np.random.Generator) -> NDArray[np.float64]:
     length = float(rng.uniform(0.05, 0.16))
     time = _time(length)
     envelope = np.sin(np.pi * np.clip(time / length, 0, 1)) ** float(rng.uniform(0.7, 3))
-    return np.asarray(_noise(rng, len(time), float(rng.uniform(2500, 5500)), float(rng.uniform(8000, 15000))) * envelope, np.float64)
+    return np.asarray(
+        _noise(rng, len(time), float(rng.uniform(2500, 5500)), float(rng.uniform(8000, 15000))) * envelope, np.float64
+    )

@@ -42,15 +42,44 @@ _SONIC = {
     "crash": ("drum_splash*", "drum_cymbal_hard*"),
     "ride": ("drum_cymbal_soft*",),
     "clap": ("perc_snap*",),
-    "hand": ("tabla_*", "drum_cowbell*", "elec_wood*", "elec_bong*", "elec_triangle*", "elec_blup*", "perc_bell*", "elec_pop*", "elec_blip*"),
+    "hand": (
+        "tabla_*",
+        "drum_cowbell*",
+        "elec_wood*",
+        "elec_bong*",
+        "elec_triangle*",
+        "elec_blup*",
+        "perc_bell*",
+        "elec_pop*",
+        "elec_blip*",
+    ),
 }
 KEYS = {
-    35: "kick", 36: "kick", 37: "rim", 38: "snare", 39: "clap", 40: "snare", 42: "hat", 44: "hat", 46: "open_hat", 51: "ride", 53: "ride", 59: "ride",
-    49: "crash", 52: "crash", 55: "crash", 57: "crash", **dict.fromkeys((41, 43, 45, 47, 48, 50), "tom"),
-}  # fmt: skip
+    **dict.fromkeys((35, 36), "kick"),
+    **dict.fromkeys((38, 40), "snare"),
+    **dict.fromkeys((42, 44), "hat"),
+    **dict.fromkeys((51, 53, 59), "ride"),
+    **dict.fromkeys((49, 52, 55, 57), "crash"),
+    **dict.fromkeys((41, 43, 45, 47, 48, 50), "tom"),
+    37: "rim",
+    39: "clap",
+    46: "open_hat",
+}
 """Which kind of drum a key of General MIDI's drum channel is."""
 
-_LEVELS = {"kick": 1.0, "snare": 0.85, "rim": 0.6, "clap": 0.6, "hat": 0.35, "open_hat": 0.35, "ride": 0.35, "tom": 0.7, "crash": 0.5}
+_LEVELS = {
+    "kick": 1.0,
+    "snare": 0.85,
+    "rim": 0.6,
+    "clap": 0.6,
+    "hat": 0.35,
+    "open_hat": 0.35,
+    "ride": 0.35,
+    "tom": 0.7,
+    "crash": 0.5,
+}
+
+_LOOPS = ("compus", "industrial", "mehackit1", "mehackit2")  # not the breaks that were cut from records
 
 Recorded = tuple[Path, ...]
 """Files of one drum, the softest stroke first."""
@@ -64,8 +93,14 @@ def recorded() -> dict[str, dict[str, tuple[Recorded, ...]]]:
         kit = kits.setdefault(description.parent.name, {})
         for instrument in _instruments(description):
             name = (instrument.findtext("name") or "").lower()
-            kind = "hand" if re.search(_HANDS, name) else next((kind for kind, words in _KINDS if re.search(words, name)), None)
-            layers = [layer.findtext("filename") for layer in instrument.iter("layer")] or [instrument.findtext("filename")]
+            kind = (
+                "hand"
+                if re.search(_HANDS, name)
+                else next((kind for kind, words in _KINDS if re.search(words, name)), None)
+            )
+            layers = [layer.findtext("filename") for layer in instrument.iter("layer")] or [
+                instrument.findtext("filename")
+            ]
             files = tuple(path for file in layers if file and (path := description.parent / file).exists())
             if kind and files:
                 kit.setdefault(kind, []).append(files)
@@ -81,14 +116,14 @@ def _instruments(description: Path) -> list[ElementTree.Element]:
 
 
 @functools.lru_cache(maxsize=600)
-def load(path: Path) -> NDArray[np.float32]:
-    """Reads a recorded hit at 44.1 kHz, ``(2, samples)``, peak 1."""
+def load(path: Path, longest_s: float = LONGEST_HIT_S) -> NDArray[np.float32]:
+    """Reads a recorded hit at 44.1 kHz, ``(2, samples)``, peak 1, cut after ``longest_s``."""
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     if rate != SAMPLE_RATE_HZ:
         audio = soxr.resample(audio, rate, SAMPLE_RATE_HZ)
-    audio = audio[: int(LONGEST_HIT_S * SAMPLE_RATE_HZ), :2].T  # (2, samples) or (1, samples)
+    audio = audio[: int(longest_s * SAMPLE_RATE_HZ), :2].T  # (2, samples) or (1, samples)
     audio = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
-    fade = min(audio.shape[1], 2000)
+    fade = min(audio.shape[1], 2000 if audio.shape[1] >= int(longest_s * SAMPLE_RATE_HZ) else 64)
     audio = audio.copy()
     audio[:, audio.shape[1] - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
     return np.ascontiguousarray(audio / max(1e-4, float(np.abs(audio).max())), np.float32)
@@ -110,7 +145,9 @@ class Drum:
     gain: float
     position: float
 
-    def strike(self, audio: NDArray[np.float32], start_s: float, velocity: int, longest_s: float = LONGEST_HIT_S) -> None:
+    def strike(
+        self, audio: NDArray[np.float32], start_s: float, velocity: int, longest_s: float = LONGEST_HIT_S
+    ) -> None:
         """Adds a stroke to ``audio``, ``(2, samples)``."""
         loudness = velocity / 127
         stroke = self.strokes[min(len(self.strokes) - 1, int(loudness * len(self.strokes)))]
@@ -148,7 +185,12 @@ def assemble(rng: np.random.Generator, synthetic: float) -> dict[str, Drum]:
                 body = hits.strike("kick", rng) * np.float32(rng.uniform(0.3, 0.9))
                 source = [_layer(stroke, body) for stroke in source]
         wide = 0.05 if kind in ("kick", "snare", "rim", "clap") else 0.45
-        kit[kind] = _drum(source, gain * float(rng.uniform(0.6, 1.3)), mirrored * float(rng.uniform(-wide, wide)), float(rng.normal(0, 2)))
+        kit[kind] = _drum(
+            source,
+            gain * float(rng.uniform(0.6, 1.3)),
+            mirrored * float(rng.uniform(-wide, wide)),
+            float(rng.normal(0, 2)),
+        )
     return kit
 
 
@@ -179,6 +221,21 @@ def play(notes: Sequence[Note], kit: dict[str, Drum], duration_s: float) -> NDAr
     return audio
 
 
+def loops() -> list[Path]:
+    """Recorded drum loops that are installed."""
+    return [file for name in _LOOPS if (file := SAMPLES / f"loop_{name}.flac").exists()]
+
+
+def play_loop(duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Repeats a recorded loop at a random speed, from a random place on; ``(2, samples)``."""
+    files = loops()
+    loop = repitch(load(files[rng.integers(len(files))], 60.0), float(rng.uniform(0.75, 1.25)))
+    samples = round(duration_s * SAMPLE_RATE_HZ)
+    repeated = np.tile(loop, samples // loop.shape[1] + 2)
+    start = int(rng.integers(loop.shape[1]))
+    return np.ascontiguousarray(repeated[:, start : start + samples])
+
+
 def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Plays percussion: every key of the notes gets a recorded hand drum, bell or shaker; ``(2, samples)``."""
     audio = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
@@ -189,7 +246,13 @@ def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) ->
     players: dict[int, Drum] = {}
     for note in notes:
         if note.pitch not in players:
-            source = [load(file) for file in pool[rng.integers(len(pool))]] if pool and note.pitch not in (70, 82, 69) else (hits.strike("shaker", rng),)
-            players[note.pitch] = _drum(source, float(rng.uniform(0.4, 1)), float(rng.uniform(-0.7, 0.7)), float(rng.normal(0, 2)))
+            source = (
+                [load(file) for file in pool[rng.integers(len(pool))]]
+                if pool and note.pitch not in (70, 82, 69)
+                else (hits.strike("shaker", rng),)
+            )
+            players[note.pitch] = _drum(
+                source, float(rng.uniform(0.4, 1)), float(rng.uniform(-0.7, 0.7)), float(rng.normal(0, 2))
+            )
         players[note.pitch].strike(audio, note.start_s, note.velocity)
     return audio

@@ -8,10 +8,25 @@ from scipy.signal import butter, sosfilt
 
 from training import effects
 from training.compose.note import Note
-from training.instruments import hits, kits, synthesis
+from training.instruments import hits, kits, sounds, synthesis
 
 SAMPLE_RATE_HZ = 44100
-_AMBIENCES = ("ambi_*", "vinyl_*", "glitch_*", "misc_*", "perc_swoosh", "perc_swash", "perc_impact*", "perc_door", "mehackit_*", "loop_drone*", "loop_3d*", "loop_weirdo", "elec_*", "bass_drop*")
+_AMBIENCES = (
+    "ambi_*",
+    "vinyl_*",
+    "glitch_*",
+    "misc_*",
+    "perc_swoosh",
+    "perc_swash",
+    "perc_impact*",
+    "perc_door",
+    "mehackit_*",
+    "loop_drone*",
+    "loop_3d*",
+    "loop_weirdo",
+    "elec_*",
+    "bass_drop*",
+)
 
 
 def play(notes: Sequence[Note], role: str, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -39,7 +54,7 @@ def _sound(role: str, note: Note, recipe: np.random.Generator, rng: np.random.Ge
     if role == "drone":
         return _drone(note, length, recipe)
     if role == "echo":
-        bleep = synthesis.play([Note(0.0, 0.12, note.pitch + 24, 100)], synthesis.pluck(recipe), 3.0, recipe)
+        bleep = synthesis.play([Note(0.0, 0.12, note.pitch + 24, 100)], sounds.pluck(recipe), 3.0, recipe)
         return effects.echo(bleep, float(recipe.uniform(0.15, 0.45)), 0.7, 0.8, ping_pong=True)
     kind = recipe.random()
     if kind < 0.45:
@@ -81,7 +96,9 @@ def _tone_sweep(length_s: float, recipe: np.random.Generator) -> NDArray[np.floa
     sides = []
     for detune in (0.995, 1.005):
         phase = np.cumsum(start * detune * 2 ** (octaves * (time / length_s) ** 1.5)) / SAMPLE_RATE_HZ
-        sides.append(2 * (phase % 1) - 1 if recipe.random() < 0.6 else np.sin(2 * np.pi * phase + 2 * np.sin(6 * np.pi * phase)))
+        sides.append(
+            2 * (phase % 1) - 1 if recipe.random() < 0.6 else np.sin(2 * np.pi * phase + 2 * np.sin(6 * np.pi * phase))
+        )
     return effects.cut(_normal(np.stack(sides) * (time / length_s)), float(recipe.uniform(2000, 9000)), high=True)
 
 
@@ -99,7 +116,15 @@ def _impact(recipe: np.random.Generator) -> NDArray[np.float32]:
     sound[:, : slow.shape[1]] += slow
     burst = hits.strike(str(recipe.choice(("crash", "snare", "clap"))), recipe)[:, : sound.shape[1]]
     sound[:, : burst.shape[1]] += burst * np.float32(recipe.uniform(0.1, 0.6))
-    return _normal(effects.reverb(sound, recipe, float(recipe.uniform(0.4, 1.5)), float(recipe.uniform(1, 3)), float(recipe.uniform(800, 5000))))
+    return _normal(
+        effects.reverb(
+            sound,
+            recipe,
+            float(recipe.uniform(0.4, 1.5)),
+            float(recipe.uniform(1, 3)),
+            float(recipe.uniform(800, 5000)),
+        )
+    )
 
 
 def _drone(note: Note, length_s: float, recipe: np.random.Generator) -> NDArray[np.float32]:
@@ -153,7 +178,9 @@ def _wind(length_s: float, recipe: np.random.Generator) -> NDArray[np.float32]:
 
 def _zap(recipe: np.random.Generator) -> NDArray[np.float32]:
     time = np.arange(int(recipe.uniform(0.1, 0.8) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    frequency = float(recipe.uniform(100, 800)) * (1 + float(recipe.uniform(2, 12)) * np.exp(-time / float(recipe.uniform(0.02, 0.2))))
+    frequency = float(recipe.uniform(100, 800)) * (
+        1 + float(recipe.uniform(2, 12)) * np.exp(-time / float(recipe.uniform(0.02, 0.2)))
+    )
     tone = np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ) * np.exp(-time / 0.15)
     stereo = np.zeros((2, len(time) + int(1.5 * SAMPLE_RATE_HZ)), np.float32)
     stereo[:, : len(time)] = tone

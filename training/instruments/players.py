@@ -1,83 +1,22 @@
-"""Who plays a part: every stem and role gets an instrument, and a place in the studio."""
+"""Who plays a part: every stem and role gets an instrument, and a place on the stage."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training import effects
+from training import effects, studio
 from training.compose.note import Note
 from training.compose.song import Part
-from training.instruments import amplifier, kits, noises, soundfont, synthesis
+from training.effects import Audio
+from training.instruments import amplifier, kits, modal, noises, plucked, soundfont, sounds, synthesis
+from training.instruments.programmes import PROGRAMMES
 from training.instruments.soundfont import Patch
 
-Audio = NDArray[np.float32]
-
-PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
-    "bass": {"": (33, 33, 34, 34, 35, 36, 37, 32), "walking": (32, 32, 32, 33, 35)},
-    "guitar": {
-        "": (24, 25, 26, 27),
-        "strum": (24, 25, 25, 25, 26, 27),
-        "fingerpick": (24, 24, 25, 25, 27),
-        "clean_arp": (25, 26, 27, 27),
-        "power": (27, 29, 30, 30),
-        "riff": (27, 28, 29, 30, 30),
-        "lead": (26, 27, 29, 30, 24),
-        "funk": (27, 27, 28),
-        "offbeat": (27, 28, 25),
-        "comp": (24, 26, 26, 27),
-    },
-    "keyboard": {
-        "": (0, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18),
-        "ballad": (0, 0, 0, 1, 2, 4, 5),
-        "broken": (0, 0, 0, 1, 4, 6),
-        "stride": (0, 1, 3),
-        "montuno": (0, 1, 1, 2),
-        "organ": (16, 17, 18, 19, 20),
-        "organ_bubble": (16, 17, 18),
-        "accordion": (21, 23),
-        "comp": (0, 1, 4, 4, 5, 7, 16),
-        "arpeggio": (0, 1, 4, 5, 6, 7),
-    },
-    "strings": {
-        "": (48, 49),
-        "pad": (48, 48, 49, 49, 44),
-        "melody": (40, 40, 41, 42, 48, 49, 110),
-        "counter": (40, 41, 42, 48, 43),
-        "ostinato": (48, 40, 49, 45, 42),
-        "pizzicato": (45,),
-        "harp": (46,),
-        "plucked": (46, 45, 104, 106, 107),
-    },
-    "brass": {"": (56, 57, 61), "pad": (60, 57, 61, 58), "melody": (56, 57, 60, 59, 61), "solo": (56, 56, 57, 59, 60), "stabs": (61, 61, 56, 57)},
-    "woodwinds": {
-        "": (73, 71, 68, 65),
-        "melody": (73, 71, 68, 70, 72, 74, 75, 69, 77, 109),
-        "counter": (71, 70, 68, 69, 67),
-        "pad": (71, 73, 68, 66),
-        "runs": (73, 72, 71),
-        "solo": (64, 65, 66, 67, 73, 71, 75, 78, 79),
-        "stabs": (65, 66, 64, 67),
-        "riff": (73, 75, 77, 74),
-    },
-    "percussion": {"mallets": (9, 10, 11, 11, 12, 12, 13, 13, 14, 8, 108, 114), "timpani": (47,)},
-    "synth": {
-        "": tuple(range(80, 96)),
-        "pad": (50, 51, 54, 88, 89, 90, 91, 92, 93, 94, 95, 50),
-        "lead": tuple(range(80, 88)),
-        "arp": (80, 81, 84, 62, 63, 88, 96, 98),
-        "stabs": (62, 63, 50, 81, 90, 55),
-    },
-    "fx": {"": (96, 97, 99, 101, 102, 103, 119, 122, 124, 125, 126, 127, 55)},
-    "backing_vocals": {"": (52, 53, 54)},
-}
-"""General MIDI programmes (from 0) by stem and role; the empty role is for all that are not named."""
-
-LEVELS_DB = {
-    "vocals": -17.0, "backing_vocals": -23.0, "drums": -18.0, "bass": -19.0, "guitar": -22.0, "keyboard": -22.0, "strings": -23.0, "brass": -22.0,
-    "woodwinds": -22.0, "percussion": -24.0, "synth": -23.0, "fx": -25.0,
-}  # fmt: skip
-"""Level of a stem while it sounds, dBFS RMS; every song varies it."""
+_PALM_MUTED = 28
+_HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
+_MELODIC = ("melody", "solo", "lead", "counter")
 
 
 def render(stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator) -> Audio:
@@ -86,106 +25,220 @@ def render(stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, r
     room = float(rng.choice((0.0, 0.05, 0.15, 0.3)))
     side = float(rng.choice((-1, 1)))
     for index, part in enumerate(parts):
-        played = produce(part, _play(part, duration_s, rng), beat_s, room, rng)
-        peak = float(np.abs(played).max())
-        if peak < 1e-5:
-            continue
-        width = {"drums": 1.0, "bass": 0.2}.get(stem, float(rng.uniform(0.2, 1)))
-        reach = 0.0 if stem in ("drums", "bass") else (0.35 if len(parts) == 1 else 0.75)
-        position = float(rng.uniform(0, reach)) * (side if index % 2 == 0 else -side)
-        mixed += effects.pan(effects.level(played, -20, 4.0), position, width) * np.float32(rng.uniform(0.5, 1))
-    return effects.level(mixed, LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
+        doubled = stem == "guitar" and part.role in ("power", "strum", "riff") and rng.random() < 0.45
+        takes = (part, _second_take(part, rng)) if doubled else (part,)
+        seed = int(rng.integers(2**31))
+        for number, take in enumerate(takes):
+            # Takes of one part are played on the same instrument through the same chain.
+            played = play(take, duration_s, np.random.default_rng(seed))
+            played = studio.produce(stem, played, beat_s, room, np.random.default_rng(seed + 1))
+            if float(np.abs(played).max()) < 1e-5:
+                continue
+            position = _position(stem, len(parts), rng) * (side if index % 2 == 0 else -side)
+            if doubled:
+                position = float(rng.uniform(0.5, 1)) * (1 if number else -1)
+            width = {"drums": 1.0, "bass": 0.2}.get(stem, float(rng.uniform(0.2, 1)))
+            mixed += effects.pan(effects.level(played, -20, 4.0), position, width) * np.float32(rng.uniform(0.5, 1))
+    return effects.level(mixed, studio.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
 
 
-def _play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
-    if part.stem == "drums":
-        return _drums(part.notes, duration_s, rng)
-    if part.stem == "percussion" and part.role == "hand":
-        if rng.random() < 0.5:
-            return kits.hands(part.notes, duration_s, rng)
-        return soundfont.play(part.notes, Patch(_font(rng), 0, drums=True), duration_s)
-    if part.stem == "fx" and (part.role in ("impact", "riser", "swell", "echo") or rng.random() < 0.75):
-        return noises.play(part.notes, part.role, duration_s, rng)
-    if part.stem == "bass" and rng.random() < (0.1 if part.role == "walking" else 0.35):
-        return synthesis.play(part.notes, synthesis.bass(rng), duration_s, rng)
-    if part.stem == "synth" and rng.random() < 0.72:
-        sound = {"pad": synthesis.pad, "lead": synthesis.lead}.get(part.role, synthesis.pluck)(rng)
-        return synthesis.play(part.notes, sound, duration_s, rng)
+def _position(stem: str, parts: int, rng: np.random.Generator) -> float:
+    if stem in ("drums", "bass"):
+        return 0.0
+    return float(rng.uniform(0, 0.4 if parts == 1 else 0.8))
+
+
+def _second_take(part: Part, rng: np.random.Generator) -> Part:
+    notes = tuple(
+        replace(
+            note,
+            start_s=max(0.0, note.start_s + float(rng.normal(0.004, 0.008))),
+            velocity=int(np.clip(note.velocity + rng.normal(0, 7), 8, 127)),
+        )
+        for note in part.notes
+    )
+    return Part(part.stem, part.role, notes)
+
+
+def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    """Plays one part on an instrument that fits its stem and role; ``(2, samples)``, at whatever level it comes."""
+    stem, role, notes, chance = part.stem, part.role, part.notes, rng.random()
+    if stem == "drums":
+        return _drums(notes, duration_s, rng)
+    if stem == "percussion":
+        return _percussion(part, duration_s, rng)
+    if stem == "guitar":
+        return _guitar(part, duration_s, rng)
+    if stem == "bass":
+        return _bass(part, duration_s, rng)
+    if stem == "keyboard":
+        return _keyboard(part, duration_s, rng)
+    if stem == "fx" and (role in ("impact", "riser", "swell", "echo") or chance < 0.75):
+        return noises.play(notes, role, duration_s, rng)
+    if stem == "synth" and chance < 0.72:
+        sound = {"pad": sounds.pad, "lead": sounds.lead}.get(role, sounds.pluck)(rng)
+        return synthesis.play(notes, sound, duration_s, rng)
+    if stem == "strings" and role in ("harp", "plucked") and chance < 0.4:
+        return plucked.play(notes, plucked.harp(rng), duration_s, rng)
+    if stem in ("strings", "brass", "woodwinds") and role not in ("harp", "plucked", "pizzicato") and chance < 0.18:
+        return _modelled(part, duration_s, rng)
     return _programme(part, duration_s, rng)
 
 
-def _font(rng: np.random.Generator) -> soundfont.Path:
-    fonts = soundfont.installed_fonts()
-    return fonts[rng.integers(len(fonts))]
+def _modelled(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    if part.stem != "strings":
+        return synthesis.play(part.notes, sounds.blown(rng, part.stem), duration_s, rng)
+    audio = synthesis.play(part.notes, sounds.bowed(rng, int(rng.choice((1, 4, 6)))), duration_s, rng)
+    for frequency_hz in (280, 460, 900, 2400):  # a violin's body (air, wood, bridge hill), moved for larger ones
+        audio = effects.peaking(
+            audio, frequency_hz * float(rng.uniform(0.6, 1.2)), float(rng.uniform(0, 9)), float(rng.uniform(1, 5))
+        )
+    return audio
 
 
 def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> Audio:
     source = rng.random()
-    if source < 0.68 or not kits.recorded()["sonic"]:
+    if source < 0.06 and kits.loops():
+        return kits.play_loop(duration_s, rng)
+    if source < 0.7:
         return kits.play(notes, kits.assemble(rng, float(rng.choice((0.0, 0.15, 0.4, 1.0)))), duration_s)
     recorded = [font for font in soundfont.DRUM_KITS if font.exists()]
-    if source < 0.84 and recorded:
-        return soundfont.play(notes, Patch(recorded[rng.integers(len(recorded))], 0), duration_s)
-    return soundfont.play(notes, Patch(_font(rng), int(rng.choice((0, 8, 16, 24, 25, 32, 40, 48))), drums=True), duration_s)
+    if source < 0.85 and recorded:
+        return soundfont.play(
+            notes,
+            Patch(recorded[rng.integers(len(recorded))], 0, brightness_cents=float(rng.uniform(-1500, 0))),
+            duration_s,
+        )
+    kit = int(rng.choice((0, 8, 16, 24, 25, 32, 40, 48)))
+    return soundfont.play(notes, Patch(_font("drums", rng), kit, drums=True), duration_s)
 
 
-def _programme(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
-    choices = PROGRAMMES[part.stem]
-    programmes = choices.get(part.role, choices[""] if "" in choices else (0,))
-    programme = int(rng.choice(programmes))
-    melodic = part.role in ("melody", "solo", "lead", "counter")
-    bowed = part.stem in ("strings", "brass", "woodwinds") and programme not in (45, 46, 104, 106, 107)
-    patch = Patch(
-        _font(rng),
-        programme,
-        detune_cents=float(rng.normal(0, 6)),
-        vibrato=int(rng.integers(20, 90)) if bowed and melodic and rng.random() < 0.7 else 0,
-        scoop_cents=float(rng.uniform(20, 120)) if melodic and rng.random() < 0.35 else 0.0,
-        swell=bowed and rng.random() < 0.5,
-        sustain_s=float(rng.uniform(1.5, 3)) if part.stem == "keyboard" and programme < 6 and part.role in ("ballad", "broken", "arpeggio") else 0.0,
+def _percussion(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    chance = rng.random()
+    if part.role == "mallets":
+        return modal.mallets(part.notes, duration_s, rng) if chance < 0.4 else _programme(part, duration_s, rng)
+    if part.role == "timpani":
+        return modal.timpani(part.notes, duration_s, rng) if chance < 0.3 else _programme(part, duration_s, rng)
+    if chance < 0.35:
+        return kits.hands(part.notes, duration_s, rng)
+    if chance < 0.6:
+        return modal.hands(part.notes, duration_s, rng)
+    return soundfont.play(
+        part.notes,
+        Patch(_font("percussion", rng), 0, drums=True, brightness_cents=float(rng.uniform(-1500, 0))),
+        duration_s,
     )
-    audio = soundfont.play(part.notes, patch, duration_s)
-    if part.stem in ("strings", "brass", "woodwinds", "synth", "keyboard", "guitar") and rng.random() < 0.3:
-        # A second player, or a second layer, on another font or programme.
-        other = Patch(_font(rng), int(rng.choice(programmes)), detune_cents=float(rng.normal(0, 9)), vibrato=patch.vibrato // 2, swell=patch.swell)
-        audio = audio + effects.pan(soundfont.play(part.notes, other, duration_s), float(rng.uniform(-0.8, 0.8))) * np.float32(rng.uniform(0.3, 1))
-    if part.stem == "guitar":
-        return _amplify(part.role, programme, audio, rng)
-    if part.stem == "bass" and rng.random() < 0.5:
-        return amplifier.choose(rng, float(rng.choice((4, 8, 16)))).play(audio) if rng.random() < 0.3 else effects.drive(audio, float(rng.uniform(0, 12)))
-    if part.role in ("organ", "organ_bubble") and rng.random() < 0.6:
-        return effects.tremolo(effects.drive(audio, float(rng.uniform(0, 14))), float(rng.choice((0.9, 6.5))), 0.2, stereo=True)
+
+
+def _guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    if rng.random() < 0.3:
+        if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
+            return plucked.play(part.notes, plucked.acoustic_guitar(rng), duration_s, rng)
+        strings = plucked.electric_guitar(rng, muted=part.role == "funk")
+        return _amplify(part.role, plucked.play(part.notes, strings, duration_s, rng), rng, 0.0)
+    programme = _choose(part, rng)
+    patch = _patch(part, programme, rng)
+    if part.role == "power":  # palm mutes are a recording of their own
+        muted = [note for note in part.notes if note.velocity < 88]
+        ringing = [note for note in part.notes if note.velocity >= 88]
+        audio = soundfont.play(ringing, patch, duration_s) + soundfont.play(
+            muted, replace(patch, programme=_PALM_MUTED), duration_s
+        )
+    else:
+        audio = soundfont.play(part.notes, patch, duration_s)
+    if programme in (24, 25):
+        return audio
+    return _amplify(part.role, audio, rng, 10.0 if programme in (29, 30) else 0.0)
+
+
+def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db: float) -> Audio:
+    if role in ("power", "riff"):
+        gain_db = float(rng.choice((12, 20, 28, 36, 42)))
+    elif role == "lead":
+        gain_db = float(rng.choice((6, 20, 30, 36)))
+    else:
+        gain_db = float(rng.choice((0, 3, 8, 14), p=(0.35, 0.3, 0.25, 0.1)))
+    return amplifier.choose(rng, max(0.0, gain_db - recorded_gain_db)).play(audio)
+
+
+def _bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    chance, upright = rng.random(), part.role == "walking"
+    if chance < (0.08 if upright else 0.35):
+        return synthesis.play(part.notes, sounds.bass(rng), duration_s, rng)
+    if chance < (0.35 if upright else 0.55):
+        strings = plucked.double_bass(rng) if upright or rng.random() < 0.15 else plucked.electric_bass(rng)
+        audio = plucked.play(part.notes, strings, duration_s, rng)
+    else:
+        audio = soundfont.play(part.notes, _patch(part, _choose(part, rng), rng), duration_s)
+    if rng.random() < 0.5 and not upright:
+        if rng.random() < 0.4:
+            return amplifier.choose(rng, float(rng.choice((4, 8, 16, 26)))).play(audio) + audio * np.float32(
+                rng.choice((0, 0.5))
+            )
+        return effects.drive(audio, float(rng.uniform(0, 12)))
     return audio
 
 
-def _amplify(role: str, programme: int, audio: Audio, rng: np.random.Generator) -> Audio:
-    if programme in (24, 25):
+def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    chance = rng.random()
+    if part.role in ("organ", "organ_bubble"):
+        if chance < 0.4:
+            audio = synthesis.play(part.notes, sounds.organ(rng), duration_s, rng)
+        else:
+            audio = _programme(part, duration_s, rng)
+        if rng.random() < 0.6:  # a rotating loudspeaker, slow or fast
+            audio = effects.drive(audio, float(rng.uniform(0, 14)))
+            return effects.tremolo(
+                effects.chorus(audio, rng, 1.0, 0.4), float(rng.choice((0.9, 6.5))), 0.2, stereo=True
+            )
         return audio
-    if role in ("power", "riff"):
-        gain_db = float(rng.choice((18, 26, 34, 40)))
-    elif role == "lead":
-        gain_db = float(rng.choice((6, 20, 30)))
-    else:
-        gain_db = float(rng.choice((0, 3, 8)))
-    return amplifier.choose(rng, gain_db if programme < 29 else gain_db / 2).play(audio)
+    if part.role not in ("ballad", "stride", "montuno", "accordion") and chance < 0.25:
+        if rng.random() < 0.65:
+            audio = synthesis.play(part.notes, sounds.electric_piano(rng), duration_s, rng)
+            return effects.tremolo(audio, float(rng.uniform(3, 7)), float(rng.uniform(0, 0.5)), stereo=True)
+        audio = plucked.play(part.notes, plucked.clavinet(rng), duration_s, rng)
+        return amplifier.choose(rng, float(rng.choice((0, 6, 12)))).play(audio) if rng.random() < 0.5 else audio
+    return _programme(part, duration_s, rng)
 
 
-def produce(part: Part, audio: Audio, beat_s: float, room: float, rng: np.random.Generator) -> Audio:
-    """What an engineer does to one part: equaliser, drive, compressor, modulation, echo, room."""
-    stem = part.stem
-    audio = effects.equalise(audio, rng, 5.0 if stem in ("strings", "woodwinds", "brass") else 7.0)
-    if stem in ("drums", "bass", "percussion") and rng.random() < 0.35:
-        audio = effects.drive(audio, float(rng.uniform(0, 12)))
-    if rng.random() < {"drums": 0.6, "bass": 0.6, "guitar": 0.35}.get(stem, 0.2):
-        audio = effects.compress(audio, float(rng.uniform(2, 8)), float(rng.uniform(-30, -12)), float(rng.uniform(1, 30)), float(rng.uniform(50, 300)))
-    if stem in ("guitar", "keyboard", "synth", "bass") and rng.random() < {"bass": 0.08}.get(stem, 0.25):
-        audio = effects.chorus(audio, rng, float(rng.uniform(0.5, 4)), float(rng.uniform(0.2, 0.7)))
-    if stem in ("guitar", "keyboard") and rng.random() < 0.12:
-        audio = effects.tremolo(audio, float(rng.uniform(3, 8)), float(rng.uniform(0.2, 0.7)), bool(rng.random() < 0.5))
-    if stem in ("guitar", "keyboard", "synth", "woodwinds", "fx") and rng.random() < 0.25:
-        audio = effects.echo(audio, beat_s * float(rng.choice((0.5, 0.75, 1.0))), float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.1, 0.5)), bool(rng.random() < 0.5))
-    wet = room * (0.15 if stem == "bass" else 1.0) + (float(rng.uniform(0.1, 0.5)) if stem in ("strings", "brass", "woodwinds") and rng.random() < 0.6 else 0.0)
-    if wet > 0.02:
-        decay = float(rng.uniform(0.3, 1.0) if stem in ("drums", "percussion", "guitar") else rng.uniform(0.5, 2.6))
-        audio = effects.reverb(audio, rng, wet, decay, float(rng.uniform(2500, 9000)), float(rng.uniform(2, 40)))
+def _font(stem: str, rng: np.random.Generator) -> Path:
+    fonts = soundfont.installed_fonts()
+    if stem == "synth":
+        fonts += tuple(font for font in soundfont.ELECTRONIC if font.exists()) * 2
+    return fonts[rng.integers(len(fonts))]
+
+
+def _choose(part: Part, rng: np.random.Generator) -> int:
+    choices = PROGRAMMES[part.stem]
+    return int(rng.choice(choices.get(part.role, choices.get("", (0,)))))
+
+
+def _patch(part: Part, programme: int, rng: np.random.Generator) -> Patch:
+    sings = part.stem in ("strings", "brass", "woodwinds", "backing_vocals") and programme not in _HARPS
+    melodic = part.role in _MELODIC
+    pedalled = part.stem == "keyboard" and programme < 6 and part.role in ("ballad", "broken", "arpeggio")
+    return Patch(
+        _font(part.stem, rng),
+        programme,
+        detune_cents=float(rng.normal(0, 6)),
+        vibrato=int(rng.integers(20, 90)) if sings and melodic and rng.random() < 0.7 else 0,
+        scoop_cents=float(rng.uniform(20, 120)) if melodic and rng.random() < 0.35 else 0.0,
+        swell=sings and rng.random() < 0.5,
+        sustain_s=float(rng.uniform(1.5, 3)) if pedalled else 0.0,
+        character=int(np.clip(round(rng.normal(0, 2.2)), -6, 6)),
+        brightness_cents=float(rng.uniform(-2500, 0)) if rng.random() < 0.5 else 0.0,
+        attack_timecents=float(rng.uniform(-1200, 3600)) if sings and rng.random() < 0.5 else 0.0,
+        release_timecents=float(rng.uniform(-1500, 1500)) if rng.random() < 0.4 else 0.0,
+        vibrato_rate_cents=float(rng.uniform(-400, 300)),
+    )
+
+
+def _programme(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    programme = _choose(part, rng)
+    audio = soundfont.play(part.notes, _patch(part, programme, rng), duration_s)
+    if part.stem != "percussion" and rng.random() < 0.35:
+        # A second player, or a second layer, on another font or programme.
+        other = _patch(part, programme if rng.random() < 0.5 else _choose(part, rng), rng)
+        second = soundfont.play(part.notes, other, duration_s)
+        audio = audio + effects.pan(second, float(rng.uniform(-0.8, 0.8))) * np.float32(rng.uniform(0.3, 1))
     return audio

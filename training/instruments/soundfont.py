@@ -20,17 +20,22 @@ GENERAL_MIDI = (
     SOUNDS / "sf3/MuseScore_General_Full.sf3",
     SOUNDS / "sf3/FluidR3Mono_GM.sf3",
     SOUNDS / "sf2/TimGM6mb.sf2",
+    SOUNDS / "sf2/sf_GMbank.sf2",
 )
 """Fonts with all General MIDI programmes; those that are installed are used."""
+ELECTRONIC = (SOUNDS / "sf2/OPL-3_FM_128M.sf2",)
+"""Fonts whose instruments are all made by a chip: for synths only, whatever their programmes are called."""
 DRUM_KITS = (SOUNDS / "sf2/Black_Pearl_4_LV2.sf2", SOUNDS / "sf2/Red_Zeppelin_4_LV2.sf2")
 """Fonts that hold one recorded drum kit."""
 
 _BEND_CENTRE = 8192
 _MODULATION, _VOLUME, _PAN, _EXPRESSION, _SUSTAIN = 1, 7, 10, 11, 64
+# Numbers of the SoundFont 2.04 specification, section 8.1.3.
+_GENERATOR_CUTOFF, _GENERATOR_VIBRATO_RATE, _GENERATOR_ATTACK, _GENERATOR_RELEASE, _GENERATOR_TUNE = 8, 24, 34, 38, 51
 _SEGMENT = 64  # FluidSynth computes in blocks of 64 samples: event times are rounded to them (1.5 ms)
 
 
-class SoundFontMissing(RuntimeError):
+class SoundFontMissingError(RuntimeError):
     """FluidSynth or a SoundFont is not installed. Install Debian's fluidsynth and fluid-soundfont-gm."""
 
 
@@ -47,7 +52,11 @@ class Patch:
         scoop_cents: how far below their pitch notes start.
         swell: notes longer than 0.6 s grow and fade.
         sustain_s: the pedal is lifted every so many seconds; 0 is no pedal.
-        transpose: semitones.
+        character: the notes are made from the recordings of keys so many semitones higher, slowed down: it moves the
+            formants, so that one recorded instrument is many.
+        brightness_cents: moves the cut-off of the font's filters.
+        attack_timecents, release_timecents: stretch the envelopes (1200 doubles a time).
+        vibrato_rate_cents: moves the speed of the vibrato.
     """
 
     font: Path
@@ -58,24 +67,28 @@ class Patch:
     scoop_cents: float = 0.0
     swell: bool = False
     sustain_s: float = 0.0
-    transpose: int = 0
+    character: int = 0
+    brightness_cents: float = 0.0
+    attack_timecents: float = 0.0
+    release_timecents: float = 0.0
+    vibrato_rate_cents: float = 0.0
 
 
 def installed_fonts(fonts: Sequence[Path] = GENERAL_MIDI) -> tuple[Path, ...]:
     """Those of ``fonts`` that are on this machine.
 
     Raises:
-        SoundFontMissing: none of them is.
+        SoundFontMissingError: none of them is.
     """
     found = tuple(font for font in fonts if font.exists())
     if not found:
-        raise SoundFontMissing(f"None of these SoundFonts is installed: {', '.join(font.name for font in fonts)}.")
+        raise SoundFontMissingError(f"None of these SoundFonts is installed: {', '.join(font.name for font in fonts)}.")
     return found
 
 
 def preload() -> None:
     """Loads all installed fonts, so that processes forked afterwards share them."""
-    for font in installed_fonts() + tuple(font for font in DRUM_KITS if font.exists()):
+    for font in installed_fonts() + tuple(font for font in ELECTRONIC + DRUM_KITS if font.exists()):
         _font(font)
 
 
@@ -91,7 +104,7 @@ _OFF, _ON, _CONTROL, _BEND = 0, 3, 1, 2
 def _events(notes: Sequence[Note], patch: Patch, duration_s: float) -> list[Event]:
     events: list[Event] = []
     for note in notes:
-        pitch = note.pitch + patch.transpose
+        pitch = note.pitch + patch.character
         if not 0 <= pitch < 128:
             continue
         events.append((note.start_s, _ON, _ON, pitch, min(127, max(1, note.velocity))))
@@ -133,7 +146,7 @@ class _Font:
         self._synth = self._fluid.new_fluid_synth(self._settings)
         self._id = self._fluid.fluid_synth_sfload(self._synth, str(path).encode(), 1)
         if self._id < 0:
-            raise SoundFontMissing(f"FluidSynth cannot load {path}. Install the Debian package that holds it.")
+            raise SoundFontMissingError(f"FluidSynth cannot load {path}. Install the Debian package that holds it.")
 
     def _set_number(self, name: str, value: float) -> None:
         self._fluid.fluid_settings_setnum(self._settings, name.encode(), ctypes.c_double(value))
@@ -154,6 +167,14 @@ class _Font:
         fluid.fluid_synth_cc(synth, channel, _PAN, 64)
         detune = _BEND_CENTRE + int(patch.detune_cents / 200 * _BEND_CENTRE)
         fluid.fluid_synth_pitch_bend(synth, channel, detune)
+        for generator, offset in (
+            (_GENERATOR_TUNE, -patch.character),
+            (_GENERATOR_CUTOFF, patch.brightness_cents),
+            (_GENERATOR_ATTACK, patch.attack_timecents),
+            (_GENERATOR_RELEASE, patch.release_timecents),
+            (_GENERATOR_VIBRATO_RATE, patch.vibrato_rate_cents),
+        ):
+            fluid.fluid_synth_set_gen(synth, channel, generator, float(offset))
         samples = round(duration_s * SAMPLE_RATE_HZ)
         # Whole blocks only: FluidSynth would keep the rest of a block for the next line.
         audio = np.zeros((2, -(-samples // _SEGMENT) * _SEGMENT), np.float32)
@@ -190,7 +211,7 @@ def _font(path: Path) -> _Font:
 def _library() -> ctypes.CDLL:
     name = ctypes.util.find_library("fluidsynth")
     if name is None:
-        raise SoundFontMissing("FluidSynth is not installed. Install Debian's package fluidsynth.")
+        raise SoundFontMissingError("FluidSynth is not installed. Install Debian's package fluidsynth.")
     fluid = ctypes.CDLL(name)
     pointer, integer = ctypes.c_void_p, ctypes.c_int
     fluid.new_fluid_settings.restype = pointer
@@ -203,6 +224,7 @@ def _library() -> ctypes.CDLL:
     fluid.fluid_synth_all_sounds_off.argtypes = [pointer, integer]
     fluid.fluid_synth_program_change.argtypes = [pointer, integer, integer]
     fluid.fluid_synth_program_select.argtypes = [pointer, integer, integer, integer, integer]
+    fluid.fluid_synth_set_gen.argtypes = [pointer, integer, integer, ctypes.c_float]
     fluid.fluid_synth_cc.argtypes = [pointer, integer, integer, integer]
     fluid.fluid_synth_pitch_bend.argtypes = [pointer, integer, integer]
     fluid.fluid_synth_noteon.argtypes = [pointer, integer, integer, integer]

@@ -30,7 +30,10 @@ class Sound:
         sweep: how many times higher the cut-off is at the start of a note.
         sweep_s: how long it takes to fall.
         resonance_db: peak at the cut-off.
-        vibrato_cents: depth of the vibrato.
+        vibrato_cents, vibrato_hz: depth and speed of the vibrato, which comes in after 0.15 s.
+        drift_cents: how unsteady the pitch is.
+        breath: level of a noise that follows the envelope.
+        octave: octaves that the whole line is moved.
         glide_s: how long the pitch slides from the note before; 0 is no slide.
         drop: notes start this many semitones higher and fall at once (an 808's knock).
         drive: gain into the saturation; 0 is clean.
@@ -56,64 +59,10 @@ class Sound:
     glide_s: float = 0.0
     drop: float = 0.0
     drive: float = 0.0
-
-
-def _spread(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _oscillator(rng: np.random.Generator) -> tuple[str, tuple[float, ...]]:
-    wave = str(rng.choice(WAVES, p=(0.34, 0.2, 0.1, 0.06, 0.15, 0.15)))
-    count = int(rng.integers(3, 24))
-    table = tuple((rng.random(count) / np.arange(1, count + 1) ** rng.uniform(0.3, 1.5)).tolist())
-    return wave, table
-
-
-def lead(rng: np.random.Generator) -> Sound:
-    """A lead: bright, sustained, often sliding."""
-    wave, table = _oscillator(rng)
-    return Sound(
-        wave, int(rng.choice((1, 2, 3, 7))), _spread(rng, 4, 40), float(rng.uniform(0.1, 0.5)), float(rng.choice((0.5, 1, 2, 3, 1.41))), float(rng.uniform(0.5, 5)), table,
-        float(rng.choice((0, 0, 0.4))), _spread(rng, 0.002, 0.06), _spread(rng, 0.1, 1), float(rng.uniform(0.4, 1)), _spread(rng, 0.04, 0.3), _spread(rng, 900, 9000),
-        float(rng.uniform(1, 4)), _spread(rng, 0.05, 0.5), float(rng.uniform(0, 9)), float(rng.choice((0, 10, 25))), float(rng.choice((0, 0, 0.06, 0.12))), 0.0, float(rng.choice((0, 0, 2, 5))),
-    )  # fmt: skip
-
-
-def pad(rng: np.random.Generator) -> Sound:
-    """A pad: slow, wide, soft."""
-    wave, table = _oscillator(rng)
-    return Sound(
-        wave, int(rng.choice((2, 3, 4))), _spread(rng, 6, 35), float(rng.uniform(0.15, 0.5)), float(rng.choice((0.5, 1, 2, 3))), float(rng.uniform(0.3, 2)), table,
-        float(rng.choice((0, 0.3))), _spread(rng, 0.05, 1.2), 1.0, float(rng.uniform(0.7, 1)), _spread(rng, 0.3, 1.5), _spread(rng, 500, 5000),
-        float(rng.uniform(0.5, 2)), _spread(rng, 0.5, 3), float(rng.uniform(0, 5)), float(rng.choice((0, 5))),
-    )  # fmt: skip
-
-
-def pluck(rng: np.random.Generator) -> Sound:
-    """An arpeggio's or a stab's sound: a short filter sweep."""
-    wave, table = _oscillator(rng)
-    return Sound(
-        wave, int(rng.choice((1, 1, 2, 5))), _spread(rng, 4, 35), float(rng.uniform(0.1, 0.5)), float(rng.choice((1, 2, 3, 3.5, 7))), float(rng.uniform(0.5, 4)), table,
-        0.0, 0.002, _spread(rng, 0.06, 0.6), float(rng.choice((0, 0, 0.3, 0.6))), _spread(rng, 0.03, 0.4), _spread(rng, 400, 4000),
-        _spread(rng, 1.5, 10), _spread(rng, 0.03, 0.3), float(rng.uniform(0, 10)), 0.0, 0.0, 0.0, float(rng.choice((0, 0, 2))),
-    )  # fmt: skip
-
-
-def bass(rng: np.random.Generator) -> Sound:
-    """A synth bass: sub, 808, acid, reese, FM, or plain."""
-    kind = str(rng.choice(("sub", "808", "acid", "reese", "fm", "plain", "plain")))
-    if kind == "sub":
-        return Sound(str(rng.choice(("sine", "triangle"))), release_s=0.08, sustain=0.9, cutoff_hz=_spread(rng, 200, 1200), drive=float(rng.choice((0, 1, 3))), glide_s=float(rng.choice((0, 0.05))))
-    if kind == "808":
-        return Sound("sine", decay_s=_spread(rng, 0.4, 2), sustain=0.1, release_s=0.2, cutoff_hz=4000, drop=float(rng.uniform(5, 24)), drive=float(rng.uniform(0, 6)), glide_s=float(rng.choice((0, 0.1))))
-    if kind == "acid":
-        return Sound(str(rng.choice(("saw", "pulse"))), decay_s=0.25, sustain=0.4, cutoff_hz=_spread(rng, 150, 700), sweep=_spread(rng, 3, 14), sweep_s=_spread(rng, 0.06, 0.3), resonance_db=float(rng.uniform(8, 18)), glide_s=float(rng.choice((0, 0.06))), drive=float(rng.uniform(0, 5)))
-    if kind == "reese":
-        return Sound("saw", 3, _spread(rng, 15, 50), sub=0.5, sustain=1.0, cutoff_hz=_spread(rng, 300, 2000), release_s=0.1, drive=float(rng.uniform(0, 4)))
-    if kind == "fm":
-        return Sound("fm", ratio=float(rng.choice((0.5, 1, 2, 3))), index=float(rng.uniform(1, 5)), decay_s=_spread(rng, 0.15, 0.8), sustain=0.4, cutoff_hz=_spread(rng, 800, 6000), sub=float(rng.choice((0, 0.5))))
-    wave = str(rng.choice(("saw", "pulse", "triangle")))
-    return Sound(wave, int(rng.choice((1, 2))), 8, float(rng.uniform(0.2, 0.5)), sub=float(rng.uniform(0, 0.8)), decay_s=_spread(rng, 0.1, 0.8), sustain=float(rng.uniform(0.2, 1)), cutoff_hz=_spread(rng, 200, 2500), sweep=_spread(rng, 1, 6), sweep_s=_spread(rng, 0.05, 0.3), resonance_db=float(rng.uniform(0, 8)), drive=float(rng.choice((0, 0, 2, 4))))
+    vibrato_hz: float = 5.3
+    drift_cents: float = 0.0
+    breath: float = 0.0
+    octave: int = 0
 
 
 def play(notes: Sequence[Note], sound: Sound, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -131,7 +80,7 @@ def play(notes: Sequence[Note], sound: Sound, duration_s: float, rng: np.random.
         before = note.pitch
         time = np.arange(count) / SAMPLE_RATE_HZ
         voiced = sosfilt(steady, raw, axis=-1)
-        if sound.sweep > 1.05:
+        if abs(sound.sweep - 1) > 0.05:
             openness = np.exp(-time / sound.sweep_s)
             voiced = voiced * (1 - openness) + sosfilt(swept, raw, axis=-1) * openness
         voiced *= _envelope(sound, note.duration_s, time) * (note.velocity / 127)
@@ -147,7 +96,9 @@ def _filters(sound: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         omega = 2 * np.pi * cutoff_hz / SAMPLE_RATE_HZ
         quality = 0.707 * 10 ** (sound.resonance_db / 20)
         alpha, cosine = np.sin(omega) / (2 * quality), np.cos(omega)
-        resonant = np.array((((1 - cosine) / 2, 1 - cosine, (1 - cosine) / 2, 1 + alpha, -2 * cosine, 1 - alpha),)) / (1 + alpha)
+        resonant = np.array((((1 - cosine) / 2, 1 - cosine, (1 - cosine) / 2, 1 + alpha, -2 * cosine, 1 - alpha),)) / (
+            1 + alpha
+        )
         return np.asarray(np.concatenate((resonant, butter(2, cutoff_hz, fs=SAMPLE_RATE_HZ, output="sos"))), np.float64)
 
     return sections(sound.cutoff_hz), sections(sound.cutoff_hz * sound.sweep)
@@ -155,13 +106,21 @@ def _filters(sound: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _raw(note: Note, before: int, sound: Sound, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     time = np.arange(count) / SAMPLE_RATE_HZ
-    semitones = np.full(count, float(note.pitch - 69))
+    semitones = np.full(count, float(note.pitch - 69 + 12 * sound.octave))
     if sound.glide_s:
         semitones += (before - note.pitch) * np.exp(-time / sound.glide_s * 3)
     if sound.drop:
         semitones += sound.drop * np.exp(-time / 0.02)
     if sound.vibrato_cents:
-        semitones += sound.vibrato_cents / 100 * np.sin(2 * np.pi * 5.3 * time) * np.clip((time - 0.15) / 0.3, 0, 1)
+        semitones += (
+            sound.vibrato_cents
+            / 100
+            * np.sin(2 * np.pi * sound.vibrato_hz * (time + rng.random()))
+            * np.clip((time - 0.15) / 0.3, 0, 1)
+        )
+    if sound.drift_cents:
+        points = rng.normal(0, sound.drift_cents / 100, count // 4410 + 2)
+        semitones += np.interp(time, np.arange(len(points)) * 0.1, points)
     frequency = 440 * 2 ** (semitones / 12)
     stereo = np.zeros((2, count))
     for voice in range(sound.voices):
@@ -172,10 +131,15 @@ def _raw(note: Note, before: int, sound: Sound, count: int, rng: np.random.Gener
         stereo += _wave(sound, phase, step, time) * np.array(((np.cos(angle),), (np.sin(angle),)))
     if sound.sub:
         stereo += sound.sub * np.sin(np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ)
-    return stereo / np.sqrt(sound.voices)
+    stereo /= np.sqrt(sound.voices)
+    if sound.breath:
+        stereo += sound.breath * rng.standard_normal(count)
+    return stereo
 
 
-def _wave(sound: Sound, phase: NDArray[np.float64], step: NDArray[np.float64], time: NDArray[np.float64]) -> NDArray[np.float64]:
+def _wave(
+    sound: Sound, phase: NDArray[np.float64], step: NDArray[np.float64], time: NDArray[np.float64]
+) -> NDArray[np.float64]:
     if sound.wave == "saw":
         return _saw(phase % 1, step)
     if sound.wave == "pulse":
@@ -189,7 +153,9 @@ def _wave(sound: Sound, phase: NDArray[np.float64], step: NDArray[np.float64], t
         partials = np.arange(1, len(sound.table) + 1)
         levels = np.array(sound.table) * (partials * float(step.max()) < 0.45)
         cycle = (levels[:, None] * np.sin(2 * np.pi * partials[:, None] * np.arange(2049) / 2048)).sum(axis=0)
-        return np.asarray(np.interp(phase % 1 * 2048, np.arange(2049), cycle / (np.abs(cycle).max() + 1e-9)), np.float64)
+        return np.asarray(
+            np.interp(phase % 1 * 2048, np.arange(2049), cycle / (np.abs(cycle).max() + 1e-9)), np.float64
+        )
     return np.asarray(np.sin(2 * np.pi * phase), np.float64)
 
 
