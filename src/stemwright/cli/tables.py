@@ -51,6 +51,8 @@ def print_result(result: Result) -> None:
         )
     out.print(stems)
     facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {result.realtime_factor:.1f} x real time"]
+    if result.skipped:
+        facts = ["nothing was done; --overwrite makes the stems anew"]
     if result.residual_db is not None:
         exact = result.residual_db <= BIT_FOR_BIT_DB
         facts.append("adds up to the input " + ("bit for bit" if exact else f"to {result.residual_db:.0f} dB"))

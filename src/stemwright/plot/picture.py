@@ -73,7 +73,7 @@ def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
     figure.suptitle(
         _shown(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
     )
-    seconds = max(strip.outline.seconds for strip in strips)
+    seconds = max(strip.outline.seconds for strip in strips) or 1.0  # an axis needs a length
     reach = max(float(np.abs([strip.outline.lows, strip.outline.highs]).max(initial=0.0)) for strip in strips) or 1.0
     top_db = max(float(strip.outline.spectrogram_db.max(initial=-RANGE_DB)) for strip in strips)
     for strip, (left, right) in zip(strips, axes, strict=True):
