@@ -79,10 +79,10 @@ def open_sound(path: Path) -> tuple[InputContainer, AudioStream]:
             options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
-    except PermissionError as error:
-        raise _forbidden(path) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableInputError(_not_audio(path)) from error
+        raise UnreadableInputError(
+            f"{path} is not a sound file that can be read, or it is cut off or damaged: {READABLE}."
+        ) from error
     stream = next(iter(container.streams.audio), None)
     if stream is None:
         container.close()
@@ -110,7 +110,7 @@ def check_file(path: Path) -> None:
         with path.open("rb") as file:
             file.read(1)
     except PermissionError as error:
-        raise _forbidden(path) from error
+        raise UnreadableInputError(f"{path} may not be read: give yourself permission to read it.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise UnreadableInputError(
             f"{path} cannot be read ({error}): copy it to another disk and try again."
@@ -198,11 +198,3 @@ def _usual_depth(bits: int) -> int:
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value.strip() for key, value in metadata.items() if value.strip()}
-
-
-def _forbidden(path: Path) -> UnreadableInputError:
-    return UnreadableInputError(f"{path} may not be read: give yourself permission to read it.")
-
-
-def _not_audio(path: Path) -> str:
-    return f"{path} is not a sound file that can be read, or it is cut off or damaged: {READABLE}."
