@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,7 @@ class SumAccount:
         self._residual = 0.0
         self._peak = 0.0
 
-    def add(self, mix: Samples, values: list[Values]) -> None:
+    def add(self, mix: Samples, values: Sequence[Values]) -> None:
         """Counts the next block: the input ``(channels, samples)``, and the values of all parts of that shape."""
         if not mix.size:
             return
@@ -117,7 +118,7 @@ class SumAccount:
         return max(EXACT_DB, 20 * float(np.log10(self._residual / (self._peak * self._rounding.gain))))
 
 
-def closing_part(whole: Values, others: list[Values]) -> Values:
+def closing_part(whole: Values, others: Sequence[Values]) -> Values:
     """What the other parts leave of the rounded input: they and it add up to ``whole``."""
     if whole.dtype == np.int32:
         return np.subtract(whole, sum(others, np.zeros_like(whole)), dtype=np.int32)

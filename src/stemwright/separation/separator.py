@@ -82,9 +82,11 @@ class Separator:
 
         Raises:
             UnreadableInputError: the array is empty, of another shape, or holds NaN or infinity.
-            UsageError: a stem name is unknown.
+            UsageError: a stem name is unknown, or the array does not hold floats.
         """
         selection = select(stems)
+        if not np.issubdtype(samples.dtype, np.floating):
+            raise UsageError(f"An array of {samples.dtype} has no known full scale; give floats between -1 and 1.")
         source = ArraySource(np.asarray(samples, np.float32), sample_rate)
         sinks = [_ArraySink() for _ in selection.parts]
         with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
@@ -195,7 +197,7 @@ class Separator:
             samples=done.n_samples,
             seconds=done.n_samples / source.sample_rate,
             residual_db=_rounded(done.residual_db) if fmt.lossless else None,
-            gain_db=round(20 * float(np.log10(rounding.gain)), 4),
+            gain_db=20 * float(np.log10(rounding.gain)),
             stems=stems,
             elapsed_s=0.0,
             realtime_factor=0.0,
