@@ -63,7 +63,7 @@ def test_stems_in_memory_add_up_to_the_input(engine: MaskEngine | WaveformEngine
     made = Separator.of_engine(engine, threads=2).separate(samples, rate, stems)
     assert all(stem.shape == samples.shape and stem.dtype == np.float32 for stem in made.values())
     total = np.sum([stem.astype(np.float64) for stem in made.values()], axis=0)
-    assert 20 * np.log10(np.abs(total - samples).max() / np.abs(samples).max()) < -120
+    assert np.abs(total - samples).max() <= 1e-6 * np.abs(samples).max()  # -120 dB
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -134,7 +134,7 @@ def test_one_common_gain_keeps_loud_stems_below_full_scale(tmp_path: Path, bit_d
     song = write(tmp_path / "song.wav", music(2, 44_100, 2, peak=2.0), subtype="FLOAT")
     result = separate(tmp_path, song, LocalWaveforms(), stems="two", bit_depth=bit_depth)
     gain = 10 ** (result.gain_db / 20)
-    assert result.gain_db < -3
+    assert result.gain_db < -1
     total = np.sum([read(stem.path, "float64") for stem in result.stems], axis=0)
     np.testing.assert_allclose(total, gain * read(song, "float64"), atol=2.0 ** (1 - bit_depth))
     peaks = [np.abs(read(stem.path, "float64")).max() for stem in result.stems]
