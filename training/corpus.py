@@ -11,6 +11,7 @@ A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that plays (
 import argparse
 import json
 import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -72,7 +73,7 @@ def render_song(out: Path, seed: int) -> str:
     begun = time.monotonic()
     song = compose(seed)
     name = f"{song.genre}-{seed:06d}"
-    unfinished = out / f".{name}"
+    unfinished = out / f".{name}-{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     written = [stem for stem, audio in render(song) if _write(unfinished / f"{stem}.flac", audio)]
@@ -101,20 +102,20 @@ def sing_song(out: Path, seed: int) -> str:
     if folder is None:
         return f"song {seed} is not rendered yet"
     begun = time.monotonic()
-    sung: dict[str, list[dict[str, object]]] = json.loads((folder / "song.json").read_text())["singing"]
+    description = json.loads((folder / "song.json").read_text())
     added = []
     for index, stem in enumerate(SINGING):
         target = folder / f"{stem}.flac"
-        if target.exists() or not sung.get(stem):
+        lines = [[Note(*values) for values in part["notes"]] for part in description["singing"].get(stem, ())]
+        if target.exists() or not lines:
             continue
         rng = np.random.default_rng((seed, 2, index))
         audio = np.zeros((2, round(DURATION_S * SAMPLE_RATE_HZ)), np.float32)
-        for part in sung[stem]:
-            notes = [Note(*values) for values in part["notes"]]  # type: ignore[attr-defined]
+        for notes in lines:
             audio += _fit(sing(notes, DURATION_S, rng, stem == "backing_vocals"), audio.shape[1])
-        produced = studio.produce(stem, audio, 0.5, float(rng.choice((0.05, 0.15, 0.3))), rng)
+        produced = studio.produce(stem, audio, 60 / description["bpm"], float(rng.choice((0.05, 0.15, 0.3))), rng)
         levelled = effects.level(produced, studio.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
-        unfinished = folder / f".{stem}.flac"
+        unfinished = folder / f".{stem}-{os.getpid()}.flac"
         if _write(unfinished, levelled):
             unfinished.rename(target)
             added.append(stem)

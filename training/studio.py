@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stemwright.stems import SINGING
 from training import effects
 from training.effects import Audio
 
@@ -35,7 +36,7 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
     audio = effects.equalise(audio, rng, 5.0 if stem in ("strings", "woodwinds", "brass") else 7.0)
     if stem in ("drums", "bass", "percussion") and rng.random() < 0.35:
         audio = effects.drive(audio, float(rng.uniform(0, 12)))
-    if rng.random() < {"drums": 0.6, "bass": 0.6, "guitar": 0.35}.get(stem, 0.2):
+    if rng.random() < {"vocals": 0.75, "backing_vocals": 0.6, "drums": 0.6, "bass": 0.6, "guitar": 0.35}.get(stem, 0.2):
         audio = effects.compress(
             audio,
             float(rng.uniform(2, 8)),
@@ -47,7 +48,7 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
         audio = effects.chorus(audio, rng, float(rng.uniform(0.5, 4)), float(rng.uniform(0.2, 0.7)))
     if stem in ("guitar", "keyboard") and rng.random() < 0.12:
         audio = effects.tremolo(audio, float(rng.uniform(3, 8)), float(rng.uniform(0.2, 0.7)), bool(rng.random() < 0.5))
-    if stem in ("guitar", "keyboard", "synth", "woodwinds", "fx") and rng.random() < 0.25:
+    if stem in ("vocals", "guitar", "keyboard", "synth", "woodwinds", "fx") and rng.random() < 0.25:
         audio = effects.echo(
             audio,
             beat_s * float(rng.choice((0.5, 0.75, 1.0))),
@@ -56,7 +57,9 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
             bool(rng.random() < 0.5),
         )
     wet = room * (0.15 if stem == "bass" else 1.0) + (
-        float(rng.uniform(0.1, 0.5)) if stem in ("strings", "brass", "woodwinds") and rng.random() < 0.6 else 0.0
+        float(rng.uniform(0.1, 0.5))
+        if stem in (*SINGING, "strings", "brass", "woodwinds") and rng.random() < 0.6
+        else 0.0
     )
     if wet > 0.02:
         decay = float(rng.uniform(0.3, 1.0) if stem in ("drums", "percussion", "guitar") else rng.uniform(0.5, 2.6))

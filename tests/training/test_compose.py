@@ -7,7 +7,7 @@ from training.compose.genres import GENRES, GUESTS
 from training.compose.grooves import GROOVES, PERCUSSION
 from training.compose.score import Clock
 from training.compose.song import compose
-from training.compose.theory import MODES, PROGRESSIONS, Chord, Key, harmonise, voice
+from training.compose.theory import MODES, PROGRESSIONS, STANDARD_TUNING, Chord, Key, finger, harmonise, voice
 from training.instruments import kits
 
 from stemwright.stems import STEMS
@@ -89,3 +89,18 @@ def test_swing_moves_the_offbeat_and_keeps_the_beat(swing: float) -> None:
     assert clock.at(3.5) == pytest.approx((3 + swing) * 0.5)
     times = [clock.at(beat / 8) for beat in range(64)]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("position", [0, 2, 5, 7])
+@pytest.mark.parametrize("root", range(12))
+def test_a_grip_lies_under_one_hand(root: int, position: int) -> None:
+    grip = finger(Chord(root, (0, 4, 7)), position)
+    assert 3 <= len(grip) <= 6
+    assert grip[0] % 12 == root
+    assert {pitch % 12 for pitch in grip} <= {root, (root + 4) % 12, (root + 7) % 12}
+    assert grip[0] >= STANDARD_TUNING[0] + position
+    assert grip[-1] <= STANDARD_TUNING[-1] + position + 11
+
+
+def test_an_open_e_major_is_the_one_that_everybody_knows() -> None:
+    assert finger(Chord(4, (0, 4, 7)), 0) == (40, 47, 52, 56, 59, 64)

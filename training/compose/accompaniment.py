@@ -4,7 +4,7 @@ import numpy as np
 
 from training.compose.note import Note
 from training.compose.score import Line, Plan
-from training.compose.theory import Chord, nearest, voice
+from training.compose.theory import Chord, finger, nearest, voice
 
 RHYTHMS: dict[str, tuple[str, ...]] = {
     "eighths": ("X.x.X.x.X.x.X.x.", "x.x.x.x.x.x.x.x."),
@@ -50,6 +50,7 @@ def block(
     gate: float,
     spread_s: float = 0.0,
     quiet: float = 0.0,
+    position: int | None = None,
 ) -> tuple[Note, ...]:
     """Chords of ``count`` voices in a rhythm of ``RHYTHMS``, led smoothly from one to the next.
 
@@ -62,6 +63,7 @@ def block(
         gate: how much of the time to the next chord is held; under 0.5 is short.
         spread_s: time between the strings of a strum; its direction turns on the upbeats.
         quiet: bars under this energy are left out.
+        position: a guitarist grips the chords at this fret; ``count`` and ``centre`` then say nothing.
     """
     variants = RHYTHMS[rhythm]
     first, second = variants[rng.integers(len(variants))], variants[rng.integers(len(variants))]
@@ -74,7 +76,8 @@ def block(
         steps = bar.beats * 4
         hits = [step for step in range(steps) if pattern[step % len(pattern)] != "."]
         for here, after in zip(hits, [*hits[1:], steps], strict=True):
-            pitches = voice(bar.chord_at(here / 4), count, centre, previous)
+            chord = bar.chord_at(here / 4)
+            pitches = voice(chord, count, centre, previous) if position is None else finger(chord, position)
             previous = pitches
             accent = 96 if pattern[here % len(pattern)] == "X" else 78
             down = here % 4 != 2 and here % 2 == 0
@@ -106,6 +109,29 @@ def arpeggio(
                 continue
             pitch = previous[order[index % len(order)] % count]
             line.add(bar.start + beat, step * ring, pitch, 92 if beat % 1 == 0 else 76)
+    return tuple(line.notes)
+
+
+def fingerpick(
+    plan: Plan, rng: np.random.Generator, position: int, step: float, ring: float, quiet: float = 0.0
+) -> tuple[Note, ...]:
+    """A guitarist's fingers: the thumb keeps the lowest strings on the beat, the others break the grip above it."""
+    order = ARPEGGIOS[rng.integers(len(ARPEGGIOS))]
+    thumb_every = float(rng.choice((1, 2, 4)))
+    pinches = float(rng.choice((0.0, 0.2, 0.5)))
+    line = Line(plan.clock, rng, timing_s=0.007)
+    for bar in plan.bars:
+        if bar.energy < quiet:
+            continue
+        for index in range(round(bar.beats / step)):
+            beat = index * step
+            grip = finger(bar.chord_at(beat), position)
+            upper = grip[2:] if len(grip) > 4 else grip[1:]
+            on_beat = abs(beat % thumb_every) < 1e-6
+            if on_beat:
+                line.add(bar.start + beat, max(1.0, step * ring), grip[int(beat / thumb_every) % 2], 92)
+            if not on_beat or rng.random() < pinches:
+                line.add(bar.start + beat, step * ring, upper[order[index % len(order)] % len(upper)], 80)
     return tuple(line.notes)
 
 

@@ -73,21 +73,14 @@ def _quiet(rng: np.random.Generator) -> float:
 def _guitar(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     quiet = _quiet(rng)
     if role == "strum":
-        return accompaniment.block(
-            plan,
-            rng,
-            "strum",
-            int(rng.integers(4, 7)),
-            int(rng.integers(54, 62)),
-            1.0,
-            float(rng.uniform(0.006, 0.022)),
-            quiet,
-        )
+        position = int(rng.choice((0, 0, 0, 2, 4, 5, 7)))
+        return accompaniment.block(plan, rng, "strum", 6, 57, 1.0, float(rng.uniform(0.006, 0.022)), quiet, position)
     if role in ("fingerpick", "clean_arp"):
         step = float(rng.choice((0.5, 0.5, 0.25, 1 / 3)))
-        return accompaniment.arpeggio(
-            plan, rng, step, 4, int(rng.integers(52, 64)), float(rng.choice((1.0, 2.0, 4.0))), quiet
-        )
+        ring = float(rng.choice((1.0, 2.0, 4.0)))
+        if rng.random() < 0.65:
+            return accompaniment.fingerpick(plan, rng, int(rng.choice((0, 0, 2, 5, 7))), step, ring, quiet)
+        return accompaniment.arpeggio(plan, rng, step, 4, int(rng.integers(52, 64)), ring, quiet)
     if role == "power":
         return accompaniment.power_chords(plan, rng, int(rng.choice((40, 40, 38, 36, 45))), float(rng.uniform(0, 0.9)))
     if role == "funk":

@@ -151,3 +151,23 @@ def voice(chord: Chord, count: int, centre: int, previous: Sequence[int] = ()) -
 def nearest(pitch_class: int, pitch: int) -> int:
     """The pitch of a class that lies nearest to ``pitch``."""
     return pitch + (pitch_class - pitch + 6) % 12 - 6
+
+
+STANDARD_TUNING = (40, 45, 50, 55, 59, 64)
+"""Open strings of a guitar, as MIDI pitches."""
+
+
+def finger(chord: Chord, position: int) -> tuple[int, ...]:
+    """A guitarist's grip at a fret (0 is open strings): the root below, then a tone of the chord on every higher string.
+
+    Three to six pitches, wide apart as on the fretboard, where ``voice`` would put them close together.
+    """
+    grip: list[int] = []
+    for string in STANDARD_TUNING:
+        wanted = (chord.root,) if not grip else chord.pitch_classes
+        frets = [fret for fret in range(position, position + 5) if (string + fret) % 12 in wanted]
+        if not grip and len(STANDARD_TUNING) - STANDARD_TUNING.index(string) <= 3:
+            frets = frets or [position + (chord.root - string - position) % 12]
+        if frets:
+            grip.append(string + frets[0])
+    return tuple(sorted(set(grip)))

@@ -158,12 +158,13 @@ def bass(rng: np.random.Generator) -> Sound:
 
 def electric_piano(rng: np.random.Generator) -> Sound:
     """Two FM operators, as in the electric pianos of the eighties, or a tine with a little drive."""
+    ratio = float(rng.choice((1, 1, 1, 2, 3, 14)))
     return Sound(
         "fm",
         voices=int(rng.choice((1, 2))),
         detune_cents=_spread(rng, 2, 12),
-        ratio=float(rng.choice((1, 1, 2, 3, 7, 14))),
-        index=float(rng.uniform(0.3, 1.8)),
+        ratio=ratio,
+        index=float(rng.uniform(0.3, 1.8)) if ratio < 5 else float(rng.uniform(0.05, 0.25)),
         attack_s=0.002,
         decay_s=_spread(rng, 0.8, 3),
         sustain=0.0,
