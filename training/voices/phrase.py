@@ -15,7 +15,7 @@ from training.voices.vocoder import Frames
 
 LEAD_S = 0.6  # Room before the first beat of a phrase for a breath and its consonants.
 TAIL_S = 0.25  # Room after its last note.
-VOWEL_DB = -60.0  # Mean power of a vowel sung at velocity 90, on the vocoder's scale.
+VOWEL_DB = -60.0  # Mean power of a vowel at gain 0, on the vocoder's scale.
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def set_to_notes(
         onsets.append(int(np.clip(word.core_start - word.start, 0, max(0, min(room, 50)))))
     source = np.full(frames, -1.0)
     held = np.zeros(frames, bool)
-    level_db = np.full(frames, VOWEL_DB)
+    even_db, effort_db = np.zeros(frames), np.zeros(frames)
     middle = float(np.median([note.pitch for note in notes]))
     for index, (word, group) in enumerate(zip(words, groups, strict=True)):
         before_next = beats[index + 1] - onsets[index + 1] if index + 1 < len(groups) else frames
@@ -83,11 +83,13 @@ def set_to_notes(
         _lay(source, held, word, beats[index], onsets[index], stop, before_next)
         vowel = speech.log_envelope[word.core_start : word.core_end + 1]
         vowel_db = 4.343 * np.log(np.exp(vowel).mean())
+        # Every vowel to one level, for speech fades along a line; then what the notes ask for.
+        even_db[beats[index] - onsets[index] :] = VOWEL_DB - vowel_db
         for note in group:
             first = beats[index] - onsets[index] if note is group[0] else _frame(note.start_s - start_s)
             # High notes are louder than low ones.
             wanted_db = articulation.dynamics_db * (note.velocity - 90) / 37 + 0.25 * (note.pitch - middle)
-            level_db[first:] = VOWEL_DB - vowel_db + wanted_db + _swell(note, frames - first, rng)
+            effort_db[first:] = wanted_db + _swell(note, frames - first, rng)
 
     sounding = source >= 0
     position = np.clip(source, 0, len(speech.voiced) - 1.001)
@@ -97,11 +99,16 @@ def set_to_notes(
     envelope = speech.log_envelope[low] * (1 - weight) + speech.log_envelope[low + 1] * weight
     noise = speech.aperiodicity[low] * (1 - weight) + speech.aperiodicity[low + 1] * weight
     voiced = (speech.voiced[np.rint(position).astype(int)] | held) & sounding & (not articulation.whispered)
-    smooth_db = np.convolve(np.pad(level_db, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")
-    gain_db = smooth_db + wander(frames, 0.4, 0.8, rng) + _edges_db(sounding, articulation.release_s)
+    envelope += (_smooth(even_db) / 4.343).astype(np.float32)[:, None]
+    gain_db = _smooth(effort_db) + wander(frames, 0.4, 0.8, rng) + _edges_db(sounding, articulation.release_s)
     if rng.random() < articulation.breath_chance:
         _breathe(envelope, gain_db, speech.log_envelope[words[0].core_start], beats[0] - onsets[0], articulation, rng)
     return Frames(envelope, noise, voiced, gain_db), start_s
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of 7 frames (35 ms) about each, `(frames,)`."""
+    return np.convolve(np.pad(values, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")
 
 
 def _frame(time_s: float) -> int:
@@ -207,7 +214,7 @@ def _breathe(
     start = max(0, stop - int(rng.integers(35, 80)))
     if stop - start < 20:
         return
-    envelope[start:stop] = vowel.mean() + 0.4 * (vowel - vowel.mean())
-    power_db = 4.343 * np.log(np.exp(envelope[start]).mean())
+    air = 0.4 * (vowel - vowel.mean())
+    envelope[start:stop] = air - np.log(np.exp(air).mean()) + VOWEL_DB / 4.343
     swell = np.sin(np.pi * np.linspace(0.03, 0.97, stop - start)) ** 1.5
-    gain_db[start:stop] = VOWEL_DB - power_db + articulation.breath_db + 20 * np.log10(swell)
+    gain_db[start:stop] = articulation.breath_db + 20 * np.log10(swell)

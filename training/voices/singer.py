@@ -12,7 +12,7 @@ from scipy.signal import butter, sosfilt
 from training.compose.note import Note
 from training.voices import lyrics
 from training.voices.contour import FRAME_S, SingingStyle, draw_style, pitch_contour
-from training.voices.phrase import Articulation, phrases, set_to_notes
+from training.voices.phrase import VOWEL_DB, Articulation, phrases, set_to_notes
 from training.voices.speech import Voice, draw_voice
 from training.voices.utterance import Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
@@ -79,9 +79,9 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
         breath=float(0.35 * rng.beta(1.2, 3.0)),
         rasp=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.12 else 0.0,
         hiss=float(rng.uniform(0.3, 0.9)),
-        tilt_db_per_octave=float(rng.uniform(-2.5, 1.5)),
+        tilt_db_per_octave=float(rng.uniform(-3.0, 1.0)),
         ring_db=float(rng.uniform(0, 9)),
-        air_db=float(rng.uniform(-4, 16)),
+        air_db=float(rng.uniform(-5, 12)),
         consonant_db=float(rng.uniform(-3, 8)),
     )
     articulation = Articulation(
@@ -218,13 +218,13 @@ def _add_speech(mix: NDArray[np.float64], notes: Sequence[Note], rng: np.random.
     singer = draw_singer(rng)
     spoken = _next_line(singer.voice, True, rng)
     count = min(len(spoken.voiced), int((end - begin - 0.3) / FRAME_S))
-    level_db = -4.343 * np.log(np.exp(spoken.log_envelope).mean()) - 62
+    level = VOWEL_DB / 4.343 - np.log(np.exp(spoken.log_envelope).mean())
     whispered = rng.random() < 0.4
     frames = Frames(
-        spoken.log_envelope[:count],
+        (spoken.log_envelope[:count] + level).astype(np.float32),
         spoken.aperiodicity[:count],
         spoken.voiced[:count] & (not whispered),
-        np.full(count, level_db) - 30 * np.maximum(0, 1 - np.arange(count)[::-1] / 8),
+        -3.0 - 30 * np.maximum(0, 1 - np.arange(count)[::-1] / 8),
     )
     # A sentence starts about a fifth below the singing and falls by another.
     start_hz = 440 * 2 ** ((singer.centre - 7 - 69) / 12)

@@ -49,7 +49,7 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
     same noise, but the pitch stays whole at the edges of words, where WORLD would glide to its default of 500 Hz.
     """
     bins_hz = np.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
-    # Louder singing is brighter: 1 dB an octave for 6 dB of level.
+    # Singing with more effort is brighter: 1 dB an octave for 6 dB of level.
     tilt = timbre.tilt_db_per_octave + np.clip(frames.gain_db, -12, 12)[:, None] / 6
     octaves = np.log2(np.maximum(AXIS_HZ, 100) / 500)
     ring = timbre.ring_db * np.exp(-0.5 * ((AXIS_HZ - 2950) / 500) ** 2)
