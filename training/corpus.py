@@ -45,9 +45,12 @@ def main() -> None:
     parser.add_argument("--only", choices=("vocals",), help="add the singing to songs that are there")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    seeds = range(options.first, options.first + options.count)
-    job = partial(sing_song if options.only == "vocals" else render_song, options.out)
-    for line in _run(job, seeds, options.workers):
+    if options.only == "vocals":
+        job = partial(sing_song, options.out)
+    else:
+        soundfont.preload()
+        job = partial(render_song, options.out)
+    for line in _run(job, range(options.first, options.first + options.count), options.workers):
         print(line, flush=True)
 
 
@@ -55,7 +58,6 @@ def _run(job: "partial[str]", seeds: Iterable[int], workers: int) -> Iterable[st
     if workers < 2:
         yield from map(job, seeds)
         return
-    soundfont.preload()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
         yield from pool.map(job, seeds)
 
