@@ -1,0 +1,80 @@
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, files_below, run, write_song
+
+pytestmark = pytest.mark.usefixtures("network")
+
+SECONDS = 45  # a few chunks of the network
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "separate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> str:
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if word in line:
+            return said
+    raise AssertionError(said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_at_the_next_chunk_and_resume_gives_the_same_bytes(number: signal.Signals) -> None:
+    write_song("song.wav", SECONDS, rate_hz=22_050, channels=1)
+    process = start("song.wav", "other.wav", "--json")
+    said = wait_for(process, "separating")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume" in err and "Traceback" not in said + err
+    assert '"exit_code": 130' in out and "other.wav" not in out
+    assert not Path("stems/song").exists()
+    assert files_below("stems/.song.stemwright")
+
+    resumed = run("separate", "song.wav", "--resume", "--json")
+    assert resumed.code == 0
+    assert run("separate", "song.wav", "--out", "anew", "--json").code == 0
+    for name in ("vocals.wav", "instrumental.wav"):
+        assert Path("stems/song", name).read_bytes() == Path("anew/song", name).read_bytes()
+    assert not Path("stems/.song.stemwright").exists()
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    write_song("song.wav", SECONDS, rate_hz=22_050, channels=1)
+    process = start("song.wav")
+    wait_for(process, "separating")
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "Again to stop at once")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not Path("stems/song").exists()
+
+
+def test_a_signal_while_standard_input_is_read_leaves_no_temporary_file(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "separate", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stderr is not None
+    assert b"started" in process.stderr.readline()
+    process.stdin.write(os.urandom(1 << 21))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err
+    assert files_below(tmp_path / "cache") == []
