@@ -25,6 +25,8 @@ def planes(spectrum: NDArray[np.complex64], bands: BandLayout) -> NDArray[np.flo
         ``(4, bands, frames)``.
     """
     left, right = spectrum[:, 0], spectrum[:, 1]  # (frames, bins)
-    views = np.stack([left, right, (left + right) / 2, (left - right) / 2])  # (4, frames, bins)
-    magnitude = np.sqrt(bands.pool(views.real**2 + views.imag**2))
-    return np.ascontiguousarray(np.log(FLOOR + SCALE * magnitude).swapaxes(1, 2))  # (4, bands, frames)
+    seen = np.empty((4, bands.n_bands, len(spectrum)), np.float32)
+    for plane, view in zip(seen, (left, right, (left + right) / 2, (left - right) / 2), strict=True):
+        power = bands.pool(view.real**2 + view.imag**2)  # (frames, bands)
+        plane[:] = np.log(FLOOR + SCALE * np.sqrt(power)).T  # (bands, frames)
+    return seen

@@ -74,9 +74,9 @@ class PartAccount:
             return
         scale = self._rounding.full_scale
         self.peak = max(self.peak, float(values.max()) / scale, -float(values.min()) / scale)
-        flat = values.ravel().astype(np.float64)
-        self._energy += float(np.dot(flat, flat)) / scale**2
-        self._n_values += flat.size
+        # not np.dot: its threads would wait for each other in the pool of parts, 25 times slower than the sum itself
+        self._energy += float(np.square(values, dtype=np.float64).sum()) / scale**2
+        self._n_values += values.size
         self.exceeded = self.exceeded or self._rounding.exceeds(values)
 
     @property

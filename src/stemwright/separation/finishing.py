@@ -145,7 +145,9 @@ def _masked(
             shares = masks.next(len(frames))  # (frames, parts, channels, bands)
 
             def make(place: int, frames: Spectrum = frames, shares: Samples = shares) -> Samples:
-                return syntheses[place].push(frames * shares[:, place][..., band])  # (frames, channels, bins)
+                return syntheses[place].push(
+                    frames * np.take(shares[:, place], band, axis=-1)
+                )  # (frames, channels, bins)
 
             parts = list(pool.map(make, made))
             ready = min(mix.shape[1], parts[0].shape[1] if parts else len(frames) * stft.hop)

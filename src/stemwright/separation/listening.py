@@ -66,8 +66,7 @@ def listen(
         if is_cancelled():
             raise CancelledError("Cancelled; --resume takes it up where it stopped.")
         stems = hearing.hear(chunk)  # (units, stems, 2[, bands])
-        parts = np.tensordot(stems, grouping, axes=(1, 1))  # (units, 2[, bands], parts)
-        parts = np.moveaxis(parts, -1, 1)  # (units, parts, 2[, bands])
+        parts = np.stack([stems[:, places].sum(axis=1) for places in grouping], axis=1)  # (units, parts, 2[, bands])
         if source.channels == 1:
             parts = parts.mean(axis=2, keepdims=True)
         final = overlap_add.add(chunk, parts).astype(part_dtype(engine))
@@ -76,9 +75,9 @@ def listen(
             work.add(final, levels, is_last=chunk.is_last)
 
 
-def _grouping(stems: tuple[str, ...], selection: Selection) -> Samples:
-    """``(parts, stems)``, one where a part takes a stem."""
-    return np.array([[float(stem in part.sources) for stem in stems] for part in selection.parts], np.float32)
+def _grouping(stems: tuple[str, ...], selection: Selection) -> list[list[int]]:
+    """For each part the places of the stems that it takes."""
+    return [[stems.index(stem) for stem in part.sources if stem in stems] for part in selection.parts]
 
 
 def _at_engine_rate(source: Source, rate: int) -> Iterator[Samples]:
@@ -119,9 +118,9 @@ class _Masks:
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
         if final.shape[2] == 1:
             power = power.mean(axis=1, keepdims=True)
-        masks = final.astype(np.float32)
-        parts = np.einsum("fpcb,fpcb,fcb->fp", masks, masks, power, optimize=True)
-        return parts.astype(np.float64), power.sum(axis=(1, 2), dtype=np.float64)
+        passed = np.square(final, dtype=np.float32)  # (frames, parts, channels, bands)
+        passed *= power[:, np.newaxis]
+        return passed.sum(axis=(2, 3), dtype=np.float64), power.sum(axis=(1, 2), dtype=np.float64)
 
 
 class _Waveforms:

@@ -51,16 +51,21 @@ class Chunk:
 
 def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Iterator[Chunk]:
     """Cuts a stream of blocks ``(units, ...)`` of any length into overlapping chunks. An empty stream gives none."""
-    buffer: Rows | None = None
-    index = 0
+    held: list[Rows] = []  # joined once a chunk, not once a block: a chunk of spectra is 17 MB
+    n_held = index = 0
     for block in blocks:
-        buffer = block if buffer is None else np.concatenate([buffer, block])
+        held.append(block)
+        n_held += len(block)
         # A full chunk is handed on only when more has come: until then it may be the last, which must not fade out.
-        while len(buffer) > size.length:
-            yield Chunk(index, buffer[: size.length], size.length, is_last=False)
-            buffer = buffer[size.stride :]
-            index += 1
-    if buffer is not None and len(buffer):
+        if n_held > size.length:
+            buffer = np.concatenate(held)
+            while len(buffer) > size.length:
+                yield Chunk(index, buffer[: size.length], size.length, is_last=False)
+                buffer = buffer[size.stride :]
+                index += 1
+            held, n_held = [buffer], len(buffer)
+    if n_held:
+        buffer = np.concatenate(held)
         padding = np.zeros((size.length - len(buffer), *buffer.shape[1:]), buffer.dtype)
         yield Chunk(index, np.concatenate([buffer, padding]), len(buffer), is_last=True)
 
