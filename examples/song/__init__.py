@@ -1,0 +1,1 @@
+"""The example song: its score, its players, its singers and its mix."""
