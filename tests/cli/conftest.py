@@ -71,7 +71,7 @@ def spawn(*arguments: str, stdin: bytes = b"", before: Callable[[], None] | None
     done = subprocess.run(
         [*COMMAND, *arguments], input=stdin, capture_output=True, preexec_fn=before, timeout=120, check=False
     )
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Run(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def without_privileges() -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -102,6 +103,17 @@ def test_a_name_with_spaces_emoji_and_newlines() -> None:
         f"my song 🎵_and_more/{file}" for file in (".stemwright.json", "instrumental.wav", "vocals.wav")
     ]
     assert "my song 🎵_and_more" in done.out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_name_that_is_no_unicode_in_any_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    name = os.fsdecode(b"caf\xe9 \xf0\x9f\x8e\xb5.wav")
+    write_song("song.wav", seconds=0.2).rename(name)
+    done = spawn("separate", name)
+    assert done.code == 0, done.err
+    assert [folder.name for folder in Path("stems").iterdir()] == ["caf_ 🎵"]
+    assert "vocals.wav" in done.out
 
 
 def test_a_missing_file_and_an_empty_folder() -> None:

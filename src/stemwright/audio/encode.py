@@ -41,7 +41,8 @@ class Tags:
             "album": self.album,
             "comment": f"Stem: {self.stem}",
         }
-        return {key: value for key, value in fields.items() if value}
+        # a title made of a file name may hold bytes that are no text, which Python keeps as lone surrogates
+        return {key: value.encode(errors="replace").decode() for key, value in fields.items() if value}
 
 
 class Writer(Protocol):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from stemwright.cli.app import app
 
 __all__ = ["main"]
@@ -9,4 +12,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """What the ``stemwright`` command runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a song's name may hold what the terminal's encoding has not got
     app(prog_name="stemwright")
