@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stemwright.separation.bands import BANDS_384
+from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 
 FRAME_MULTIPLE = 64
@@ -51,18 +51,20 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(width)
+        nn.init.zeros_(last.weight)  # begins as the identity
         self.inner = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.LeakyReLU(0.2),
             nn.Conv2d(width, width, 3, padding=(1, dilation), dilation=(1, dilation), bias=False),
-            nn.BatchNorm2d(width),
+            last,
         )
-        nn.init.zeros_(self.inner[4].weight)  # begins as the identity
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, width, bands, frames)`` -> the same shape."""
-        return x + self.inner(x)
+        changed: Tensor = x + self.inner(x)
+        return changed
 
 
 class FrequencyTransform(nn.Module):
@@ -135,7 +137,8 @@ class MaskNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``.
 
-        ``frames`` must be a multiple of 64.
+        ``frames`` must be a multiple of 64. In bfloat16 on a CPU it must be 128 at least: with a single frame at the
+        coarsest level, dilated convolutions of oneDNN read memory that nobody wrote.
         """
         x = features * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)
@@ -146,4 +149,5 @@ class MaskNetwork(nn.Module):
         for decoder, skip in zip(self.decoders, skips[-2::-1], strict=True):
             x = torch.cat([decoder(x), skip], 1)
         logits = self.head(x) + self.prior  # (batch, stems * channels, bands, frames)
-        return logits.unflatten(1, (self.shape.stems, self.shape.channels))
+        by_stem: Tensor = logits.unflatten(1, (self.shape.stems, self.shape.channels))
+        return by_stem

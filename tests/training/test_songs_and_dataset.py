@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from training import features
+from training.dataset import PLAIN, Dataset, Mixing
+from training.songs import Bank, Corpus
+
+from stemwright.stems import STEMS
+
+pytestmark = pytest.mark.training
+
+FRAMES = 64
+
+
+def write_song(folder: Path, stems: tuple[str, ...], seconds: float = 3.0) -> None:
+    folder.mkdir(parents=True)
+    time = np.arange(int(seconds * 44_100)) / 44_100
+    for stem in stems:
+        tone = 0.2 * np.sin(2 * np.pi * 110 * (1 + STEMS.index(stem)) * time)
+        soundfile.write(folder / f"{stem}.flac", np.stack([tone, tone / 2], 1), 44_100, subtype="PCM_16")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    # By the checksums of their names the first two train and the last is held out.
+    for name, stems in (("song-1", ("vocals", "drums", "fx")), ("song-3", ("bass",)), ("song-0", ("drums", "bass"))):
+        write_song(tmp_path / "corpus" / name, stems)
+    write_song(tmp_path / "corpus" / ".unfinished", ("synth",))
+    return tmp_path / "corpus"
+
+
+def bank(root: Path, memory_bytes: int = 10**9) -> Bank:
+    bank = Bank([Corpus(root)], memory_bytes)
+    bank.refresh()
+    return bank
+
+
+def test_songs_are_divided_and_new_stems_join_in(root: Path) -> None:
+    songs = bank(root)
+    assert (set(songs.training), set(songs.held_out)) == ({"corpus/song-1", "corpus/song-3"}, {"corpus/song-0"})
+    soundfile.write(root / "song-3" / "vocals.flac", np.zeros((44_100, 2)), 44_100)
+    songs.refresh()
+    assert set(songs.training["corpus/song-3"]) == {"bass", "vocals"}
+
+
+def test_memory_is_bounded_and_its_songs_change(root: Path) -> None:
+    for number in range(20, 36):
+        write_song(root / f"song-{number}", ("guitar",))
+    one_song = 3 * 44_100 * 4
+    songs = bank(root, 10 * one_song)
+    first = set(songs.training)
+    songs.refresh()
+    assert len(first) <= 12 and len(songs.training) <= 12
+    assert set(songs.training) != first
+
+
+@pytest.mark.parametrize("p_coherent", [0.0, 1.0])
+def test_a_batch_has_the_networks_shapes_and_silent_absent_stems(root: Path, p_coherent: float) -> None:
+    batch = Dataset(bank(root), FRAMES, Mixing(p_coherent=p_coherent), seed=3).batch(4)
+    assert batch.powers.shape == (4, 4, 384, FRAMES)
+    assert batch.magnitudes.shape == (4, 12, 2, 384, FRAMES)
+    assert batch.powers.isfinite().all() and batch.magnitudes.isfinite().all()
+    playing = batch.magnitudes.amax((0, 2, 3, 4)) > 0
+    assert {stem for stem, plays in zip(STEMS, playing, strict=True) if plays} <= {"vocals", "drums", "bass", "fx"}
+    assert playing.any()
+
+
+def test_the_stems_of_a_mix_add_up_to_it(root: Path) -> None:
+    dataset = Dataset(bank(root), FRAMES, PLAIN, seed=4)
+    stems = dataset.mix()
+    mixture = torch.from_numpy(np.sum(list(stems.values()), axis=0))
+    powers = features.planes(features.spectrum(mixture))
+    again = Dataset(dataset.bank, FRAMES, PLAIN, seed=4).batch(1)
+    assert np.abs(mixture.numpy()).max() == pytest.approx(10 ** (-6 / 20), rel=1e-3)
+    assert torch.allclose(again.powers[0], powers, rtol=1e-3, atol=1e-4)
+
+
+def test_without_songs_the_remedy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"training\.corpus"):
+        Dataset(bank(tmp_path), FRAMES, Mixing(), seed=0).batch(1)

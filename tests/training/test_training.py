@@ -1,0 +1,118 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from training import export as onnx_export
+from training import score
+from training.checkpoint import Checkpoint
+from training.dataset import Batch
+from training.network import MaskNetwork, NetworkShape
+from training.train import Recipe, Run
+
+from stemwright.evaluation.oracle import oracle_errors
+from stemwright.stems import STEMS
+
+pytestmark = pytest.mark.training
+
+TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
+RECIPE = Recipe(minutes=1, warm_up_steps=1, compile=False)
+
+
+def fixed_batch() -> Batch:
+    """Bass below, drums above."""
+    magnitudes = torch.zeros(2, 12, 2, 384, 128)
+    magnitudes[:, STEMS.index("bass"), :, :100] = 3
+    magnitudes[:, STEMS.index("drums"), :, 100:] = 1
+    powers = magnitudes.sum(1)[:, [0, 1, 0, 1]] ** 2
+    powers[:, 3] = 0
+    return Batch(powers, magnitudes)
+
+
+def new_run(folder: Path, *, resume: bool = False) -> Run:
+    torch.manual_seed(1)
+    folder.mkdir(exist_ok=True)
+    return Run(folder, RECIPE, TINY, torch.device("cpu"), resume)
+
+
+def test_steps_on_one_batch_lower_its_loss(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    losses = [float(run.learn(fixed_batch())) for _ in range(6)]
+    assert losses[-1] < losses[1] < losses[0]
+
+
+def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    for _ in range(3):
+        run.learn(fixed_batch())
+    run.checkpoint().save(run.path)
+    expected = run.learn(fixed_batch())
+    resumed = new_run(tmp_path, resume=True)
+    assert resumed.step == 3
+    assert torch.allclose(resumed.learn(fixed_batch()), expected, atol=1e-5)
+    for name, value in run.average.state.items():
+        assert torch.allclose(resumed.average.state[name].float(), value.float(), atol=1e-4), name
+
+
+def test_the_rate_warms_up_stays_and_falls() -> None:
+    recipe = Recipe(minutes=100, warm_up_steps=10, fall=0.25, learning_rate=1.0)
+    assert [recipe.rate(0, 0), recipe.rate(50, 50), recipe.rate(99, 87.5)] == [0.1, 1.0, 0.5]
+    assert recipe.rate(999, 101) == 0.02
+
+
+def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    for _ in range(3):
+        run.learn(fixed_batch())
+    checkpoint = run.checkpoint()
+    path = tmp_path / "tiny.onnx"
+    assert onnx_export.export(checkpoint, path) < 1e-5
+    # Against the network itself: only the rounding to half precision lies between.
+    exact = onnx_export.Masks(Checkpoint.averaged_network(checkpoint)).eval()
+    assert onnx_export.compare(exact, path, frames=256) < 5e-3
+    assert path.stat().st_size < 3 * sum(weight.numel() for weight in MaskNetwork(TINY).parameters())
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(5)
+    folder = tmp_path / "songs" / "song"
+    folder.mkdir(parents=True)
+    time = np.arange(44_100) / 44_100
+    for stem, tone in (("vocals", 0.3 * np.sin(2 * np.pi * 440 * time)), ("drums", rng.normal(0, 0.01, 44_100))):
+        soundfile.write(folder / f"{stem}.wav", np.stack([tone, tone], 1), 44_100, subtype="FLOAT")
+    return folder.parent
+
+
+def test_the_mix_scores_as_itself_and_the_oracle_high(song: Path) -> None:
+    def everything(mixture: np.ndarray) -> np.ndarray:
+        return np.stack([mixture, *[np.zeros_like(mixture)] * 11])
+
+    (mixed,) = score.score(song, everything)
+    assert mixed.sdr_db["vocals"] == pytest.approx(mixed.mix_db["vocals"])
+    assert mixed.sdr_db["drums"] == pytest.approx(0)  # silence
+    assert mixed.shares["vocals"][0] == pytest.approx(1)
+
+    from stemwright.evaluation.songs import find_songs
+
+    blocks = np.concatenate(list(find_songs(song)[0].blocks()), axis=-1)
+    errors = np.concatenate(list(oracle_errors([blocks])), axis=-1)[..., : blocks.shape[-1]]
+
+    def oracle(mixture: np.ndarray) -> np.ndarray:
+        estimates = np.zeros((12, *mixture.shape), np.float32)
+        estimates[[0, 2]] = blocks + errors
+        return estimates
+
+    (best,) = score.score(song, oracle)
+    assert best.sdr_db["vocals"] > 20
+    assert best.sdr_db["drums"] > mixed.mix_db["drums"] + 20
+    assert "vocals" in score.table([best]) and "vocals" in score.confusion([best])
+
+
+def test_estimates_of_a_network_add_up_to_the_mixture() -> None:
+    mixture = np.random.default_rng(6).normal(0, 0.1, (2, 30_001)).astype(np.float32)
+    estimates = score.separate(MaskNetwork(TINY).eval(), mixture)
+    assert estimates.shape == (12, *mixture.shape)
+    assert np.abs(estimates.sum(0) - mixture).max() < 1e-5

@@ -1,0 +1,78 @@
+"""Checkpoints: all that a killed run needs to go on, and all that scoring and export need, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.network import MaskNetwork, NetworkShape
+
+State = dict[str, Tensor]
+
+
+class Average:
+    """Exponential moving average of a network's weights and batch statistics; short at first, so that it keeps up."""
+
+    def __init__(self, state: State, decay: float = 0.999) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in state.items()}
+
+    def update(self, state: State, step: int) -> None:
+        """Moves towards ``state``, the network's after ``step`` steps."""
+        weight = 1 - min(self.decay, (step + 1) / (step + 20))
+        names = [name for name, value in state.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.state[name] for name in names], [state[name].detach() for name in names], weight)
+        for name in state.keys() - set(names):
+            self.state[name].copy_(state[name])
+
+
+@dataclass
+class Checkpoint:
+    """A moment of a run.
+
+    Attributes:
+        shape: of the network; network: its weights; average: their moving average, which is what gets used.
+        optimiser: state of the optimiser.
+        step, minutes, audio_s: how far the run is, over all its parts.
+    """
+
+    shape: NetworkShape
+    network: State
+    average: State
+    optimiser: dict[str, object]
+    step: int = 0
+    minutes: float = 0.0
+    audio_s: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole or not at all."""
+        unfinished = path.with_name(f".{path.name}")
+        torch.save({**vars(self), "shape": asdict(self.shape)}, unfinished)
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Reads what ``save`` wrote."""
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        return cls(
+            **{**stored, "shape": NetworkShape(**{**stored["shape"], "widths": tuple(stored["shape"]["widths"])})}
+        )
+
+    def averaged_network(self) -> MaskNetwork:
+        """The network to separate with, in evaluation mode."""
+        network = MaskNetwork(self.shape)
+        network.load_state_dict(self.average)
+        return network.eval()
+
+
+def parameters(network: MaskNetwork) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights that decay (convolutions), and the rest (biases, norms, positions), for the optimiser."""
+
+    def pick(decaying: bool) -> Iterable[Tensor]:
+        return (value for value in network.parameters() if (value.ndim == 4) == decaying)
+
+    return list(pick(True)), list(pick(False))

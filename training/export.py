@@ -1,0 +1,169 @@
+"""Writes a checkpoint as the ONNX file that the separator runs.
+
+    python -m training.export training/runs/first/checkpoint.pt stemwright-12.onnx
+
+Input ``features`` ``(1, 4, 384, frames)``, output ``masks`` ``(12, 2, 384, frames)`` after the softmax, both float32;
+``frames`` is any multiple of 64. Weights are stored in half precision and cast when the file is loaded. They are
+rounded before the graph is made, so that torch and ONNX Runtime compute with the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from stemwright.models.bands import BANDS_384
+from stemwright.stems import STEMS
+from training import features
+from training.checkpoint import Checkpoint
+from training.network import FRAME_MULTIPLE, MaskNetwork
+
+OPSET = 17
+MAX_BYTES = 25_000_000
+MAX_DIFFERENCE = 1e-4
+SMALL = 256
+"""Tensors with fewer values than this stay in float32: they weigh nothing."""
+
+
+class Masks(nn.Module):
+    """A network in evaluation mode with its softmax, for one chunk at a time."""
+
+    def __init__(self, network: MaskNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """``(1, planes, bands, frames)`` -> ``(stems, channels, bands, frames)``."""
+        logits: Tensor = self.network(seen)[0]
+        # Softmax over the first axis, spelt out: ONNX Runtime's own transposes the whole tensor there and back.
+        raised = torch.exp(logits - logits.amax(0, keepdim=True))
+        return raised / raised.sum(0, keepdim=True)
+
+
+def fold(network: MaskNetwork) -> None:
+    """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
+    for module in network.modules():
+        children = list(module.named_children())
+        for (_, first), (name, second) in itertools.pairwise(children):
+            if isinstance(second, nn.BatchNorm2d) and isinstance(first, nn.Conv2d | nn.ConvTranspose2d):
+                _fold_into(first, second)
+                setattr(module, name, nn.Identity())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.numel() >= SMALL:
+                parameter.copy_(parameter.half().float())
+
+
+@torch.no_grad()
+def _fold_into(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    gain = norm.weight / (variance + norm.eps).sqrt()
+    axis = 0 if isinstance(convolution, nn.Conv2d) else 1  # where the output channels are
+    convolution.weight *= gain.reshape([-1 if dimension == axis else 1 for dimension in range(4)])
+    convolution.bias = nn.Parameter(norm.bias - mean * gain)
+
+
+def export(checkpoint: Checkpoint, path: Path) -> float:
+    """Writes the file; gives the greatest difference between torch and ONNX Runtime on random features.
+
+    Raises:
+        ValueError: the file is too big for the wheel, or the two differ.
+    """
+    network = checkpoint.averaged_network()
+    fold(network)
+    masks = Masks(network).eval()
+    example = torch.randn(1, network.shape.planes, network.shape.bands, 2 * FRAME_MULTIPLE)
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, but it keeps the frame axis free and needs no other package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            masks,
+            (example,),
+            path,
+            input_names=["features"],
+            output_names=["masks"],
+            dynamic_axes={"features": {3: "frames"}, "masks": {3: "frames"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(path)
+    _halve(model.graph)
+    _describe(model, checkpoint)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{path} has {size} bytes; the wheel takes {MAX_BYTES}. Make the network smaller.")
+    difference = compare(masks, path)
+    if difference > MAX_DIFFERENCE:
+        raise ValueError(f"ONNX Runtime differs from torch by {difference:.2g}, more than {MAX_DIFFERENCE:g}.")
+    return difference
+
+
+def compare(masks: nn.Module, path: Path, frames: int = 3 * FRAME_MULTIPLE) -> float:
+    """Greatest difference between torch and ONNX Runtime, on features like those of music."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    _, planes, bands, _ = session.get_inputs()[0].shape
+    seen = 3 * torch.randn(1, planes, bands, frames, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = masks(seen).numpy()
+    return float(np.abs(session.run(None, {"features": seen.numpy()})[0] - expected).max())
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Stores big initialisers as float16, each with a cast before its use."""
+    casts = []
+    for initialiser in graph.initializer:
+        values = numpy_helper.to_array(initialiser)
+        if initialiser.data_type != TensorProto.FLOAT or values.size < SMALL:
+            continue
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue  # made by the exporter from rounded ones: keep it exact
+        name, stored = initialiser.name, f"{initialiser.name}.half"
+        initialiser.CopyFrom(numpy_helper.from_array(half, stored))
+        casts.append(helper.make_node("Cast", [stored], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _describe(model: onnx.ModelProto, checkpoint: Checkpoint) -> None:
+    facts = {
+        "stems": ",".join(STEMS),
+        "sample_rate": features.SAMPLE_RATE_HZ,
+        "n_fft": features.N_FFT,
+        "hop": features.HOP,
+        "bands": BANDS_384.n_bands,
+        "frame_multiple": FRAME_MULTIPLE,
+        "training_steps": checkpoint.step,
+        "training_minutes": f"{checkpoint.minutes:.1f}",
+        "training_audio_hours": f"{checkpoint.audio_s / 3600:.2f}",
+    }
+    helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
+    model.producer_name, model.producer_version = "stemwright", ""
+
+
+def main() -> None:
+    """Reads the command line and exports."""
+    parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    difference = export(Checkpoint.load(options.checkpoint), options.out)
+    print(
+        f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
+    )
+
+
+if __name__ == "__main__":
+    main()

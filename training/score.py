@@ -1,0 +1,157 @@
+"""Scores a checkpoint on real songs with known stems. For choosing, never for training.
+
+    python -m training.score training/runs/first/checkpoint.pt FOLDER
+
+Each song of FOLDER (``<song>/<stem>.flac``) is mixed, goes through the network in overlapping chunks, and comes back
+through masks spread from bands to bins. Printed are the median SDR in dB of every row of the evaluation beside that of
+the mix itself, and where the energy of each true stem went, in percent. ``stemwright evaluate`` measures what ships; this
+measures a checkpoint without exporting it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stemwright.evaluation.comparisons import ROWS, comparisons
+from stemwright.evaluation.confusion import energy_shares
+from stemwright.evaluation.sdr import sdr_db
+from stemwright.evaluation.songs import Song, find_songs
+from stemwright.evaluation.spectra import samples, spectra
+from stemwright.models.bands import BANDS_384
+from stemwright.stems import STEMS
+from training import features
+from training.checkpoint import Checkpoint
+from training.network import MaskNetwork
+
+Audio = NDArray[np.float32]
+
+CHUNK = 512
+OVERLAP = 128
+
+
+@dataclass(frozen=True)
+class SongScore:
+    """One song: SDR of each row in dB, of the estimates and of the mix; shares of each true stem's energy."""
+
+    name: str
+    counts: bool
+    sdr_db: dict[str, float]
+    mix_db: dict[str, float]
+    shares: dict[str, NDArray[np.float64]]
+
+
+Separate = Callable[[Audio], Audio]
+"""A mixture ``(2, samples)`` -> estimates ``(12, 2, samples)``."""
+
+
+@torch.no_grad()
+def masks(network: MaskNetwork, powers: Tensor) -> Tensor:
+    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks cross-faded."""
+    frames = powers.shape[-1]
+    stride = CHUNK - OVERLAP
+    chunks = max(1, -(-(frames - OVERLAP) // stride))
+    padded = torch.nn.functional.pad(features.features(powers), (0, chunks * stride + OVERLAP - frames), value=-9.2)
+    fade = torch.ones(CHUNK)
+    fade[:OVERLAP] = torch.linspace(0, 1, OVERLAP + 2)[1:-1]
+    fade = torch.minimum(fade, fade.flip(0))
+    total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, padded.shape[-1]), torch.zeros(padded.shape[-1])
+    for start in range(0, chunks * stride, stride):
+        piece = network(padded[None, ..., start : start + CHUNK])[0].softmax(0)
+        total[..., start : start + CHUNK] += piece * fade
+        weights[start : start + CHUNK] += fade
+    return (total / weights)[..., :frames]
+
+
+def separate(network: MaskNetwork, mixture: Audio) -> Audio:
+    """``(2, samples)`` -> ``(12, 2, samples)``."""
+    spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
+    powers = features.planes(torch.from_numpy(spectrum))
+    # (12, 2, bands, frames) -> (12, 2, frames, bands)
+    banded = masks(network, powers).transpose(-1, -2).numpy()
+    band_of_bin = BANDS_384.band_of_bins(features.N_FFT, features.SAMPLE_RATE_HZ)
+    estimates = [np.concatenate(list(samples([mask[..., band_of_bin] * spectrum])), axis=-1) for mask in banded]
+    return np.stack(estimates)[..., : mixture.shape[-1]]
+
+
+def score_song(song: Song, separated_by: Separate) -> SongScore:
+    """Mixes, separates and scores one song of 44.1 kHz.
+
+    Raises:
+        ValueError: the song has another rate.
+    """
+    if song.sample_rate != features.SAMPLE_RATE_HZ:
+        raise ValueError(f"{song.name} has {song.sample_rate} Hz; songs to score have {features.SAMPLE_RATE_HZ} Hz.")
+    blocks = np.concatenate(list(song.blocks()), axis=-1)
+    true = np.broadcast_to(blocks, (len(blocks), 2, blocks.shape[-1]))
+    mixture = np.asarray(true.sum(0))
+    estimates = separated_by(mixture)
+    by_name = dict(zip(song.stems, true, strict=True))
+    sdr: dict[str, float] = {}
+    mix: dict[str, float] = {}
+    for row in comparisons(tuple(song.stems), STEMS):
+        reference = np.sum([by_name[name] for name in row.references], axis=0)
+        estimate = np.sum([estimates[STEMS.index(name)] for name in row.estimates], axis=0)
+        found, without = sdr_db(reference, estimate), sdr_db(reference, mixture)
+        if found is not None and without is not None:
+            sdr[row.name], mix[row.name] = found, without
+    shares = energy_shares([np.concatenate([true, estimates])], len(true))
+    return SongScore(song.name, not song.is_one_stem, sdr, mix, dict(zip(song.stems, shares, strict=True)))
+
+
+def score(folder: Path, separated_by: Separate) -> tuple[SongScore, ...]:
+    """Scores all songs of a folder."""
+    return tuple(score_song(song, separated_by) for song in find_songs(folder))
+
+
+def table(scores: Sequence[SongScore]) -> str:
+    """Median SDR a row, beside the mix's; songs of one stem do not count."""
+    lines = [f"{'':16}{'songs':>6}{'SDR':>8}{'mix':>8}   each song"]
+    for name in ROWS:
+        held = [song for song in scores if song.counts and name in song.sdr_db]
+        if held:
+            each = " ".join(f"{song.sdr_db[name]:.1f}" for song in held)
+            estimate, mix = (
+                median(values) for values in zip(*((s.sdr_db[name], s.mix_db[name]) for s in held), strict=True)
+            )
+            lines.append(f"{name:16}{len(held):6}{estimate:8.2f}{mix:8.2f}   {each}")
+    return "\n".join(lines)
+
+
+def confusion(scores: Sequence[SongScore]) -> str:
+    """Where the energy of each true stem went: rows true, columns estimated, percent, mean over songs."""
+    rows: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    for song in scores:
+        for stem, shares in song.shares.items():
+            rows[stem].append(shares)
+    lines = [" " * 16 + "".join(f"{stem[:6]:>7}" for stem in STEMS)]
+    for stem in (stem for stem in STEMS if stem in rows):
+        lines.append(f"{stem:16}" + "".join(f"{100 * share:7.0f}" for share in np.mean(rows[stem], axis=0)))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads the command line, scores and prints."""
+    parser = argparse.ArgumentParser(description="Scores a checkpoint on songs with known stems.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
+    options = parser.parse_args()
+    checkpoint = Checkpoint.load(options.checkpoint)
+    network = checkpoint.averaged_network()
+    hours = checkpoint.audio_s / 3600
+    print(f"step {checkpoint.step}, {checkpoint.minutes:.1f} minutes, {hours:.1f} hours of audio")
+    scores = score(options.folder, lambda mixture: separate(network, mixture))
+    print(table(scores), confusion(scores), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

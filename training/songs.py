@@ -1,0 +1,145 @@
+"""A bank of stems in memory: songs of one or more folders, as 16-bit samples, growing while a corpus is rendered."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from stemwright.stems import STEMS
+from training.features import SAMPLE_RATE_HZ
+
+HELD_OUT_OF = 20
+"""One song in this many, by a checksum of its name, is kept for validation."""
+
+BLOCK_S = 0.5
+AUDIBLE = 10 ** (-50 / 20)
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class SongFiles:
+    """A song on disk: its name, unique in its library, and a file for each stem that plays."""
+
+    name: str
+    stems: dict[str, Path]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the song validates instead of training."""
+        return zlib.crc32(self.name.encode()) % HELD_OUT_OF == 0
+
+
+class Library(Protocol):
+    """A source of songs: a rendered corpus, or multitracks in a layout of their own."""
+
+    def songs(self) -> Iterator[SongFiles]:
+        """The songs that are there now, each whole."""
+        ...
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Rendered songs, ``<root>/<song>/<stem>.flac``. Names that begin with a dot are unfinished."""
+
+    root: Path
+
+    def songs(self) -> Iterator[SongFiles]:
+        """The songs that are there now."""
+        for folder in sorted(self.root.glob("[!.]*/")):
+            stems = {stem: folder / f"{stem}.flac" for stem in STEMS if (folder / f"{stem}.flac").is_file()}
+            if stems:
+                yield SongFiles(f"{self.root.name}/{folder.name}", stems)
+
+
+class Recording:
+    """One stem of one song: ``samples`` are ``(2, n)``, 16 bits."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+        block = round(BLOCK_S * SAMPLE_RATE_HZ)
+        peaks = [np.abs(samples[:, at : at + block]).max(initial=0) for at in range(0, samples.shape[1], block)]
+        self._audible = np.flatnonzero(np.array(peaks) > AUDIBLE * 32768) * block
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Reads a file of 44.1 kHz; one channel becomes two.
+
+        Raises:
+            ValueError: the file has another rate.
+        """
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+        if rate != SAMPLE_RATE_HZ:
+            raise ValueError(f"{path} has {rate} Hz; a corpus has {SAMPLE_RATE_HZ} Hz.")
+        return cls(np.ascontiguousarray(np.broadcast_to(samples.T[:2], (2, len(samples)))))  # (n, channels) -> (2, n)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.samples.nbytes
+
+    def audible_start(self, rng: np.random.Generator, length: int) -> int:
+        """A start from which ``length`` samples hold something to hear, if anything does."""
+        if not len(self._audible):
+            return int(rng.integers(max(1, self.samples.shape[1] - length)))
+        start = int(rng.choice(self._audible)) - int(rng.integers(length // 2))
+        latest: int = self.samples.shape[1] - length
+        return max(0, min(start, latest))
+
+    def cut(self, start: int, length: int) -> NDArray[np.float32]:
+        """``(2, length)`` as floats in -1 to 1, zeros beyond the end."""
+        piece = self.samples[:, start : start + length].astype(np.float32) / 32768
+        return np.pad(piece, ((0, 0), (0, length - piece.shape[1])))
+
+
+class Bank:
+    """The songs in memory. Above ``memory_bytes`` it holds a random part of the libraries, renewed with each look."""
+
+    def __init__(self, libraries: Sequence[Library], memory_bytes: int, seed: int = 0) -> None:
+        self.libraries = libraries
+        self.memory_bytes = memory_bytes
+        self.training: dict[str, dict[str, Recording]] = {}
+        self.held_out: dict[str, dict[str, Recording]] = {}
+        self._random = random.Random(seed)
+
+    def refresh(self) -> None:
+        """Looks for new songs and stems, and makes room for them. Safe while another thread draws from the bank."""
+        there = {song.name: song for library in self.libraries for song in library.songs()}
+        for name in [name for name in there if there[name].held_out]:
+            self.held_out[name] = _load(there.pop(name), self.held_out.get(name, {}))
+        training = {name: _load(there[name], old) for name, old in self.training.items() if name in there}
+        new = [name for name in there if name not in training]
+        self._random.shuffle(new)
+        room = self.memory_bytes - sum(map(_size, training.values()))
+        leaving = list(training)
+        self._random.shuffle(leaving)
+        leaving = leaving[: len(leaving) // 8]
+        for name in new:
+            while room <= 0 and leaving:
+                room += _size(training.pop(leaving.pop()))
+            if room <= 0:
+                break
+            training[name] = _load(there[name], {})
+            room -= _size(training[name])
+        self.training = training
+
+    @property
+    def seconds(self) -> float:
+        """Length of all training stems in memory together."""
+        return sum(map(_size, self.training.values())) / (4 * SAMPLE_RATE_HZ)
+
+
+def _load(song: SongFiles, known: dict[str, Recording]) -> dict[str, Recording]:
+    return {stem: known[stem] if stem in known else Recording.read(path) for stem, path in song.stems.items()}
+
+
+def _size(song: dict[str, Recording]) -> int:
+    return sum(recording.nbytes for recording in song.values())

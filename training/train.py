@@ -1,0 +1,249 @@
+"""Trains the network on the corpus, on a CPU or a GPU; a killed run goes on with ``--resume``.
+
+    python -m training.train --corpus training/corpus --minutes 60 --run training/runs/first
+    python -m training.train --corpus training/corpus --minutes 120 --run training/runs/first --resume
+
+A run's folder holds ``checkpoint.pt`` and ``log.csv``. ``--minutes`` counts all parts of a run together: the learning
+rate warms up, stays, and falls over the last part, so a run that ended can be prolonged with more minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import ctypes
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training import features
+from training.checkpoint import Average, Checkpoint, parameters
+from training.dataset import PLAIN, Batch, Dataset, Mixing
+from training.loss import band_widths, mask_loss
+from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
+from training.songs import Bank, Corpus
+
+LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
+VALIDATION_SEED = 20
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a run trains.
+
+    Attributes:
+        minutes: of the whole run, over all its parts.
+        batch, frames: mixes of a step and frames of each, a multiple of 64.
+        learning_rate: after ``warm_up_steps``; it falls to a fiftieth over the last ``fall`` of the run.
+        log_every, validate_every: in steps; validation_batches: of held-out songs as they are.
+        save_s, refresh_s: seconds between checkpoints, and between looks for new songs.
+        compile: fuse the step with torch.compile: a minute's start for a third more speed.
+    """
+
+    minutes: float
+    batch: int = 6
+    frames: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warm_up_steps: int = 100
+    fall: float = 0.35
+    log_every: int = 25
+    validate_every: int = 500
+    validation_batches: int = 6
+    save_s: float = 120.0
+    refresh_s: float = 180.0
+    compile: bool = True
+
+    def rate(self, step: int, minutes: float) -> float:
+        """The learning rate of a step."""
+        left = max(0.0, 1 - minutes / self.minutes)
+        return self.learning_rate * min(1.0, (step + 1) / self.warm_up_steps) * max(0.02, min(1.0, left / self.fall))
+
+
+class Run:
+    """One run: the network, its average, its optimiser and its folder."""
+
+    def __init__(self, folder: Path, recipe: Recipe, shape: NetworkShape, device: torch.device, resume: bool) -> None:
+        self.folder, self.recipe, self.device = folder, recipe, device
+        self.path = folder / "checkpoint.pt"
+        stored = Checkpoint.load(self.path) if resume and self.path.exists() else None
+        self.network = MaskNetwork(stored.shape if stored else shape)
+        if stored:
+            self.network.load_state_dict(stored.network)
+        self.network.to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its signatures
+        decaying, rest = parameters(self.network)
+        groups: list[dict[str, Any]] = [{"params": decaying}, {"params": rest, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        self.average = Average(self.network.state_dict())
+        self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
+        if stored:
+            self.optimiser.load_state_dict(stored.optimiser)
+            self.average.state = {name: value.to(device) for name, value in stored.average.items()}
+            self.step, self.minutes, self.audio_s = stored.step, stored.minutes, stored.audio_s
+        self.widths = band_widths(device)
+        self._loss = torch.compile(mask_loss) if recipe.compile else mask_loss
+
+    def learn(self, batch: Batch) -> torch.Tensor:
+        """One step; gives its loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step, self.minutes)
+        self.network.train()
+        loss: torch.Tensor = self._loss(self.network, batch.powers, batch.magnitudes, self.widths)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.network.state_dict(), self.step)
+        self.step += 1
+        self.audio_s += len(batch.powers) * batch.powers.shape[-1] * features.HOP / features.SAMPLE_RATE_HZ
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(self, bank: Bank) -> float | None:
+        """Loss of the averaged network on held-out songs as they are; None where there are none."""
+        if not bank.held_out:
+            return None
+        dataset = Dataset(bank, self.recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
+        network = self.checkpoint().averaged_network().to(self.device)
+        losses = []
+        for _ in range(self.recipe.validation_batches):
+            batch = dataset.batch(self.recipe.batch).to(self.device)
+            losses.append(mask_loss(network, batch.powers, batch.magnitudes, self.widths))
+        return float(torch.stack(losses).mean())
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands."""
+        return Checkpoint(
+            shape=self.network.shape,
+            network=dict(self.network.state_dict()),
+            average=self.average.state,
+            optimiser=self.optimiser.state_dict(),
+            step=self.step,
+            minutes=self.minutes,
+            audio_s=self.audio_s,
+        )
+
+    def train(self, bank: Bank, batches: Iterator[Batch]) -> None:
+        """Trains until the run's minutes are over, logging and saving on the way."""
+        recipe, losses = self.recipe, []
+        ticked = saved = logged = time.monotonic()
+        heard_s = self.audio_s
+        while self.minutes < recipe.minutes:
+            losses.append(self.learn(next(batches).to(self.device)))
+            now = time.monotonic()
+            self.minutes, ticked = self.minutes + (now - ticked) / 60, now
+            if self.step % recipe.log_every == 0:
+                loss = float(torch.stack(losses).mean())
+                speed = (self.audio_s - heard_s) / (now - logged)
+                validation = self.validate(bank) if self.step % recipe.validate_every == 0 else None
+                self._log(loss, speed, validation, bank.seconds / 3600)
+                losses, logged, heard_s = [], time.monotonic(), self.audio_s
+            if now - saved > recipe.save_s:
+                self.checkpoint().save(self.path)
+                saved = now
+        self.checkpoint().save(self.path)
+
+    def _log(self, loss: float, speed: float, validation: float | None, hours: float) -> None:
+        path = self.folder / "log.csv"
+        fresh = not path.exists()
+        row = (
+            self.step,
+            f"{self.minutes:.2f}",
+            f"{loss:.4f}",
+            f"{speed:.1f}",
+            "" if validation is None else f"{validation:.4f}",
+            f"{self.recipe.rate(self.step, self.minutes):.2e}",
+            f"{hours:.2f}",
+        )
+        with path.open("a", newline="") as log:
+            writer = csv.writer(log)
+            if fresh:
+                writer.writerow(LOG_COLUMNS)
+            writer.writerow(row)
+        named = zip(LOG_COLUMNS, row, strict=True)
+        print("  ".join(f"{name} {value}" for name, value in named if value), flush=True)
+
+
+class Feed:
+    """Batches made in the background by one thread, which also looks for new songs now and then."""
+
+    def __init__(self, bank: Bank, recipe: Recipe, mixing: Mixing, seed: int) -> None:
+        self._dataset = Dataset(bank, recipe.frames, mixing, seed)
+        self._recipe = recipe
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(3)
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def _fill(self) -> None:
+        looked = time.monotonic()
+        try:
+            while True:
+                if time.monotonic() - looked > self._recipe.refresh_s:
+                    self._dataset.bank.refresh()
+                    looked = time.monotonic()
+                self._ready.put(self._dataset.batch(self._recipe.batch))
+        except BaseException as error:  # it is raised again where the batches are taken
+            self._ready.put(error)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = self._ready.get()
+        if isinstance(batch, BaseException):
+            raise batch
+        return batch
+
+
+def keep_memory() -> None:
+    """Asks the C library to keep freed memory: big tensors come and go, and fresh pages cost more than the sums."""
+    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: no block of its own for any tensor
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def main() -> None:
+    """Reads the command line and trains."""
+    parser = argparse.ArgumentParser(description="Trains the twelve-stem network.")
+    parser.add_argument("--corpus", type=Path, action="append", required=True, help="folder of songs; may be repeated")
+    parser.add_argument("--minutes", type=float, required=True, help="length of the whole run")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step")
+    parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch likes")
+    parser.add_argument("--memory-gb", type=float, default=6.0, help="memory for songs")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
+    options = parser.parse_args()
+    if options.frames % FRAME_MULTIPLE or options.frames < 2 * FRAME_MULTIPLE:
+        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
+    if (options.run / "checkpoint.pt").exists() and not options.resume:
+        parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
+    recipe = Recipe(
+        minutes=options.minutes,
+        batch=options.batch,
+        frames=options.frames,
+        learning_rate=options.learning_rate,
+        compile=not options.no_compile,
+    )
+    options.run.mkdir(parents=True, exist_ok=True)
+    keep_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9))
+    bank.refresh()
+    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume)
+    # A resumed run draws other mixes than it has heard.
+    run.train(bank, iter(Feed(bank, recipe, Mixing(), seed=run.step)))
+
+
+if __name__ == "__main__":
+    main()
