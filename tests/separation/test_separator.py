@@ -339,6 +339,15 @@ def test_a_disk_too_small_is_told_before_the_start(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_the_place_of_the_songs_folder_is_told_before_the_start(tmp_path: Path) -> None:
+    song = write(tmp_path / "song.wav", music(1, 44_100, 2))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "song").write_text("mine")
+    with pytest.raises(StorageError, match="is a file"):
+        separate(tmp_path, song)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["song"]
+
+
 def test_two_runs_of_one_song_do_not_mix(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", music(2, 44_100, 2))
     separator = Separator.of_engine(LocalMasks(), threads=2)

@@ -132,6 +132,7 @@ class Separator:
         order = {**recipe, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
         if not options.overwrite and (kept := folder.kept(order)):
             return kept
+        folder.check_writable()
         job = _Job(self._engine, source, selection, self._threads, on_progress, is_cancelled)
         job.check_room(folder.path.parent, fmt)
         work = job.working_files(folder.working, recipe, resume=options.resume)

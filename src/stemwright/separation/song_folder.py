@@ -7,11 +7,12 @@ While a song is in the making everything lies in ``OUT/.<song>.stemwright/``; th
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stemwright.errors import storage_error
+from stemwright.errors import StorageError, storage_error
 from stemwright.separation.result import Result
 
 RECORD = ".stemwright.json"
@@ -26,6 +27,19 @@ class SongFolder:
     def __init__(self, out: Path, name: str) -> None:
         self.path = out / name
         self.working = out / f".{name}.stemwright"
+
+    def check_writable(self) -> None:
+        """Finds out before the work, not after it, that the stems could not move in.
+
+        Raises:
+            StorageError: the folder is a file, or may not be written.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise StorageError(
+                f"{self.path} is a file, so no folder of stems can take its place; choose another --out."
+            )
+        if self.path.exists() and not os.access(self.path, os.W_OK | os.X_OK):
+            raise StorageError(f"{self.path} may not be written; choose another --out, or change its permissions.")
 
     def kept(self, order: Order) -> Result | None:
         """The result that lies here already, if the order was the same and every stem is there as it was written."""
