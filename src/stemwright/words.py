@@ -19,7 +19,7 @@ def clock(seconds: float) -> str:
 
 def decibels(value: float | None) -> str:
     """One decimal; a dash for what has no figure."""
-    return "–" if value is None else f"{value:.1f}"
+    return "–" if value is None else f"{round(value, 1) + 0.0:.1f}"  # + 0.0 makes -0.0 plain
 
 
 def megabytes(n_bytes: float) -> str:
