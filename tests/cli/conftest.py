@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from stemwright.cli.app import app
-from stemwright.models import registry, weights
-from stemwright.separation.plan import PLANS
 
 RATE_HZ = 44_100
 COMMAND = (sys.executable, "-W", "error", "-m", "stemwright")
@@ -48,14 +46,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.chdir(work)
     return work
-
-
-@pytest.fixture
-def network() -> None:
-    """For tests that separate with the network in the wheel."""
-    model = registry.find(PLANS["fast"])
-    if not weights.is_available(model):
-        pytest.skip(f"the weights of {model.name} are not there: python -m training makes them")
 
 
 def run(*arguments: str) -> Run:

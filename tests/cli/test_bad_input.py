@@ -17,8 +17,6 @@ from tests.cli.conftest import (
     write_song,
 )
 
-pytestmark = pytest.mark.usefixtures("network")
-
 CACHE_REMEDY = "set STEMWRIGHT_CACHE_DIR to a folder that you can write to"
 
 

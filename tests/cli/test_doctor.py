@@ -6,7 +6,6 @@ import pytest
 from tests.cli.conftest import files_below, run
 
 
-@pytest.mark.usefixtures("network")
 def test_the_speed_is_measured_and_said_for_three_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

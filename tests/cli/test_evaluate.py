@@ -39,7 +39,6 @@ def test_json_holds_everything_and_nothing_else_is_printed() -> None:
     assert facts["confusion"]["drums"]["drums"] > 0.5
 
 
-@pytest.mark.usefixtures("network")
 def test_a_mix_is_separated_and_scored_and_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

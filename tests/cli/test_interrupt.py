@@ -7,8 +7,6 @@ import pytest
 
 from tests.cli.conftest import COMMAND, files_below, run, write_song
 
-pytestmark = pytest.mark.usefixtures("network")
-
 SECONDS = 45  # a few chunks of the network
 
 

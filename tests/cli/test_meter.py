@@ -59,7 +59,6 @@ def test_the_pace_counts_from_where_the_run_was_taken_up(monkeypatch: pytest.Mon
     assert str(pace) == "5.0 x real time, 0:10 left"
 
 
-@pytest.mark.usefixtures("network")
 def test_a_terminal_gets_a_bar_and_standard_output_stays_json() -> None:
     write_song("song.wav", seconds=15)
     ours, theirs = pty.openpty()

@@ -16,7 +16,6 @@ def test_the_picture_lands_in_the_folder_or_where_it_is_sent() -> None:
         assert Path(path).read_bytes().startswith(PNG)
 
 
-@pytest.mark.usefixtures("network")
 def test_stems_that_were_separated_here_show_their_presence() -> None:
     from stemwright.plot.song import read_strips
 

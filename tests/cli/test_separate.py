@@ -8,8 +8,6 @@ import soundfile
 from stemwright.stems import STEMS
 from tests.cli.conftest import files_below, run, write_song
 
-pytestmark = pytest.mark.usefixtures("network")
-
 KEYS = {
     *("input", "output_dir", "plan", "sample_rate", "channels", "samples", "seconds", "residual_db", "gain_db"),
     *("stems", "elapsed_s", "realtime_factor", "peak_rss_mb"),

@@ -38,7 +38,6 @@ def test_nonsense_is_a_usage_error_and_writes_nothing(arguments: str) -> None:
     assert not Path("stems").exists()
 
 
-@pytest.mark.usefixtures("network")
 @pytest.mark.parametrize(
     "arguments, remedy",
     [
