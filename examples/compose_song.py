@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
-from examples.song import mix, players, singers
+from examples.song import ensemble, mix, singers
 from examples.song.score import TITLE
+from training.effects import SAMPLE_RATE_HZ, Audio
+
 from stemwright.audio.container import ContainerWriter
 from stemwright.audio.formats import OutputFormat
 from stemwright.stems import STEMS
-from training.effects import SAMPLE_RATE_HZ, Audio
 
 TAGS = {
     "title": TITLE,
@@ -26,7 +26,7 @@ BLOCK = 1 << 16
 
 def render() -> dict[str, Audio]:
     """The song's stems as they are in the finished mix, which is their sum; ``(2, samples)`` each, at 44.1 kHz."""
-    parts = {"vocals": singers.lead, "backing_vocals": singers.backing, **players.BAND}
+    parts = {"vocals": singers.lead, "backing_vocals": singers.backing, **ensemble.BAND}
     return mix.master({stem: mix.channel(stem, parts[stem]()) for stem in STEMS})
 
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from examples.song.score import CLOCK
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.signal import lfilter, oaconvolve, resample_poly, sosfilt
-
 from training import effects
 from training.effects import SAMPLE_RATE_HZ, Audio
 
 CEILING_DB = -1.4  # The codec adds a little; what is decoded peaks at about -1 dBFS.
 LOUDNESS_LUFS = -13.0
+HEADROOM = 8.0  # Peaks of a stem are the limiter's business.
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Channel:
         air_db: shelf above 6 kHz.
         ratio: of the compressor, whose threshold lies ``depth_db`` under the peaks; 1 is none.
         hall, room: reverb sends.
+        echo: repeats a dotted eighth apart.
         position: -1 (left) to 1 (right).
         width: 0 (mono) to 1.
     """
@@ -38,21 +40,24 @@ class Channel:
     depth_db: float = 18.0
     hall: float = 0.0
     room: float = 0.0
+    echo: float = 0.0
     position: float = 0.0
     width: float = 1.0
 
 
 DESK: dict[str, Channel] = {
-    "vocals": Channel(-17.0, 110, ((300, -2, 1.0), (3200, 2, 0.9)), 3, 3.0, 20, hall=0.16, room=0.10),
+    "vocals": Channel(
+        -18.5, 110, ((300, -2, 1.0), (3200, 2, 0.9), (6900, -3, 3.0)), 3, 3.0, 20, hall=0.16, room=0.10, echo=0.10
+    ),
     "backing_vocals": Channel(-24.0, 180, ((350, -2, 0.8),), 2, 2.5, 18, hall=0.30, room=0.10),
-    "drums": Channel(-18.5, 30, ((60, 2, 1.0), (380, -3, 0.9), (4500, 2, 0.8)), 2, 2.5, 14, room=0.12),
+    "drums": Channel(-18.0, 30, ((60, 2, 1.0), (380, -3, 0.9), (4500, 2, 0.8)), 2, 2.5, 14, room=0.12),
     "bass": Channel(-20.0, 35, ((80, 1.5, 0.9), (250, -2, 0.9), (900, 2, 0.8)), 0, 3.0, 18, width=0.0),
     "guitar": Channel(-25.0, 110, ((250, -2, 0.8), (2500, 1, 0.8)), 2, 2.0, 16, room=0.12),
     "keyboard": Channel(-24.0, 70, ((300, -2.5, 0.8), (2800, 1.5, 0.8)), 2, 2.0, 18, hall=0.08, room=0.08, width=0.8),
     "strings": Channel(-26.0, 120, ((400, -2, 0.7),), 2, hall=0.28),
     "brass": Channel(-26.0, 110, ((500, -1.5, 0.8), (1800, 1.5, 0.8)), 1, 2.0, 14, hall=0.22, position=0.25),
-    "woodwinds": Channel(-25.0, 200, ((2500, 1, 0.8),), 1, 2.0, 14, hall=0.30, position=-0.3),
-    "percussion": Channel(-29.0, 150, (), 1, hall=0.08, room=0.15, position=0.2),
+    "woodwinds": Channel(-25.0, 200, ((2500, 1, 0.8),), 1, 2.0, 14, hall=0.30, echo=0.12, position=-0.3),
+    "percussion": Channel(-28.0, 150, (), 0, 4.0, 20, hall=0.08, room=0.15, position=0.2),
     "synth": Channel(-27.0, 180, ((500, -2, 0.7),), 1, hall=0.12),
     "fx": Channel(-30.0, 200, (), 0, hall=0.2),
 }
@@ -68,12 +73,14 @@ def channel(stem: str, audio: Audio) -> Audio:
         audio = effects.shelf(audio, 6000, strip.air_db, high=False)
     if strip.ratio > 1:
         audio = effects.compress(audio, strip.ratio, -strip.depth_db, 6, 140)
-    audio = effects.level(effects.pan(audio, strip.position, strip.width), strip.level_db)
+    audio = effects.level(effects.pan(audio, strip.position, strip.width), strip.level_db, HEADROOM)
     wet = np.zeros_like(audio)
     for send, seed, decay_s, delay_ms in ((strip.hall, 21, 2.1, 28.0), (strip.room, 22, 0.7, 9.0)):
         if send:
             source = effects.cut(audio, 220, high=False)
             wet += effects.reverb(source, np.random.default_rng(seed), send, decay_s, 5500, delay_ms) - source
+    if strip.echo:
+        wet += effects.echo(audio, 0.75 * CLOCK.beat_s, 0.4, strip.echo, ping_pong=True) - audio
     return np.asarray(audio + wet, np.float32)
 
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from training.compose.score import Clock
-from training.compose.theory import Chord
+from training.compose.theory import Chord, Key
 
 TITLE = "Lanterns on the Water"
+KEY = Key(2, "major")
 CLOCK = Clock(bpm=112.0)
 BEATS = 4
-INTRO, VERSE, CHORUS, OUTRO, LAST = 0, 4, 12, 20, 22
+INTRO, VERSE, HALF_VERSE, CHORUS, OUTRO, LAST = 0, 4, 8, 12, 20, 22
 """First bars of the sections; in the last chord's two bars everybody rings out."""
 BARS = 24
 DURATION_S = 53.0
@@ -35,12 +36,7 @@ _CHORDS = {
     "Gm": Harmony(Chord(7, _MINOR), 7),
 }
 # Two names in a bar share it. D major; the minor chord on G near the end is borrowed from D minor.
-_BARS = (
-    "D, A/C#, Bm, G,"
-    "D, A/C#, Bm, G, D, A/C#, Em7, Asus4 A,"
-    "G, A, F#m7, Bm, G, A, Em7, Asus4 A,"
-    "G, Gm, D, D"
-)
+_BARS = "D, A/C#, Bm, G,D, A/C#, Bm, G, D, A/C#, Em7, Asus4 A,G, A, F#m7, Bm, G, A, Em7, Asus4 A,G, Gm, D, D"
 HARMONY: tuple[tuple[Harmony, ...], ...] = tuple(
     tuple(_CHORDS[name] for name in bar.split()) for bar in _BARS.split(",")
 )
@@ -78,6 +74,7 @@ def _line(bar: int, words: str, *notes: tuple[float, float, int], carries: int =
     return Line(bar * BEATS, words, tuple(sung))
 
 
+# fmt: off
 A3, B3, Cs4, D4, E4, Fs4, G4, A4, Bb4, B4, Cs5, D5, E5 = 57, 59, 61, 62, 64, 66, 67, 69, 70, 71, 73, 74, 76
 
 MELODY = (
@@ -118,6 +115,7 @@ MELODY = (
         (0, 1, B4), (1, 0.5, A4), (1.5, 2, G4), (3.5, 0.5, A4), (4, 4, Bb4), (8, 4.5, A4), carries=1,
     ),
 )
+# fmt: on
 """The words are our own."""
 
 # Thirds and fourths under the lead, a voice that moves little, and one below it: chord tones on every long note.
@@ -142,6 +140,7 @@ OOHS = tuple(
 )
 """The backing voices' chords behind the second half of the verse: beat, beats, pitches from the top."""
 
+# fmt: off
 COUNTERMELODY = (
     # The flute answers where the voice breathes; in the intro it has the hook.
     *((beat, beats, pitch + 12) for beat, beats, pitch in (
@@ -154,4 +153,5 @@ COUNTERMELODY = (
         (86.5, 0.5, D4), (87, 0.5, E4), (87.5, 0.5, G4), (88, 1.5, Fs4), (89.5, 0.5, E4), (90, 4, D4),
     )),
 )
+# fmt: on
 """The flute: beat, beats, pitch."""

@@ -8,8 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-
-from examples.song.score import CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
+from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
 from training.compose.note import Note
 from training.effects import Audio
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
@@ -19,10 +18,10 @@ from training.voices.utterance import Syllable, Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Timbre, render
 
 PAD_FRAMES = 10  # training.voices.utterance puts 50 ms before what was said.
-_VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
-_GLIDING = frozenset("aw ay ey ow oy".split())
+_VOWELS = frozenset(["aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
+_GLIDING = frozenset(["aw", "ay", "ey", "ow", "oy"])
 _SECOND_CONSONANTS = {"s": "p t k m n l w", "default": "l r w y"}
-_STOPS = frozenset("p b t d k g f th sh v s".split())
+_STOPS = frozenset(["p", "b", "t", "d", "k", "g", "f", "th", "sh", "v", "s"])
 
 
 @dataclass(frozen=True)
@@ -63,18 +62,29 @@ _SLT = Voice("flite", "slt", "en-us", True)
 _RMS = Voice("flite", "rms", "en-us", False)
 LEAD = Singer(
     _SLT,
-    Timbre(breath=0.06, hiss=0.45, tilt_db_per_octave=0.5, ring_db=5.0, air_db=6.0, consonant_db=4.0),
+    Timbre(breath=0.06, hiss=0.45, tilt_db_per_octave=0.5, ring_db=5.0, air_db=7.0, consonant_db=-3.0),
     SingingStyle(
-        glide_s=0.06, overshoot_cents=12, scoop_cents=70, scoop_chance=0.25, fall_chance=0.0, vibrato_hz=5.4,
-        vibrato_cents=32, vibrato_onset_s=0.35, drift_cents=5, flutter_cents=2,
+        glide_s=0.06,
+        overshoot_cents=12,
+        scoop_cents=70,
+        scoop_chance=0.15,
+        fall_chance=0.0,
+        vibrato_hz=5.4,
+        vibrato_cents=32,
+        vibrato_onset_s=0.35,
+        drift_cents=5,
+        flutter_cents=2,
     ),
-    Articulation(melisma_chance=0.0, breath_chance=1.0, breath_db=-33, dynamics_db=6, release_s=0.09),
+    Articulation(melisma_chance=0.0, breath_chance=1.0, breath_db=-36, dynamics_db=6, release_s=0.09),
 )
 _SOFT = replace(LEAD.articulation, breath_chance=0.0, dynamics_db=3.0, release_s=0.14)
 _STRAIGHT = replace(LEAD.style, vibrato_cents=16, scoop_chance=0.1)
-_WOMAN = Singer(_SLT, replace(LEAD.timbre, formant_ratio=0.95, breath=0.16, ring_db=1, consonant_db=-1), _STRAIGHT, _SOFT)
+_WOMAN = Singer(
+    _SLT, replace(LEAD.timbre, formant_ratio=0.95, breath=0.16, ring_db=1, consonant_db=-8), _STRAIGHT, _SOFT
+)
 _GIRL = replace(_WOMAN, timbre=replace(_WOMAN.timbre, formant_ratio=1.06))
-_MAN = Singer(_RMS, replace(LEAD.timbre, formant_ratio=1.02, breath=0.14, ring_db=2, consonant_db=-1), _STRAIGHT, _SOFT)
+_MAN = Singer(_RMS, replace(LEAD.timbre, formant_ratio=1.02, breath=0.14, ring_db=2, consonant_db=-8), _STRAIGHT, _SOFT)
+DOUBLES = (Take(LEAD, -0.5, -9, -7, 0.014), Take(LEAD, 0.5, -9, 8, 0.022))
 # Two takes of each line, left and right; the men sing the lower line an octave below.
 UPPER = (Take(_WOMAN, -0.75, 0, -5, 0.012), Take(_GIRL, 0.75, 0, 6, -0.008))
 LOWER = (Take(_GIRL, -0.45, -1, 5, 0.016), Take(_WOMAN, 0.5, -1, -6, 0.006))
@@ -82,10 +92,11 @@ MEN = (Take(_MAN, -0.3, 0, -4, 0.01, 1), Take(_MAN, 0.35, 0, 5, 0.02, 1))
 
 
 def lead() -> Audio:
-    """The lead voice, ``(2, samples)``, in the middle."""
+    """The lead voice, ``(2, samples)``: in the middle, and from the chorus on doubled softly at both sides."""
     mix = _silence()
     for number, line in enumerate(MELODY):
-        _sing(mix, line, line.notes, Take(LEAD), np.random.default_rng((7, number)))
+        for copy, take in enumerate((Take(LEAD), *(DOUBLES if line.start >= CHORUS * BEATS else ()))):
+            _sing(mix, line, line.notes, take, np.random.default_rng((7, number, copy)))
     return mix.astype(np.float32)
 
 
