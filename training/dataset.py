@@ -174,15 +174,16 @@ class Dataset:
         rng, mixing = self._rng, self.mixing
         augmented = rng.random() < mixing.p_augmented
         mixture = torch.zeros(())
-        cutoff = self._low_pass() if rng.random() < mixing.p_low_pass else None
+        low_pass = self._low_pass() if rng.random() < mixing.p_low_pass else None
         for stem, audio in stems.items():
             spectra = features.spectrum(torch.from_numpy(np.ascontiguousarray(audio)))  # (2, frames, bins)
+            response = low_pass
             if augmented and rng.random() < mixing.p_equaliser:
-                spectra *= self._equaliser()
-            if cutoff is not None:
-                spectra *= cutoff
+                response = self._equaliser() if low_pass is None else low_pass * self._equaliser()
+            if response is not None:
+                spectra *= response
             mixture = mixture + spectra
-            banded = features.pool(features.power(spectra)).sqrt_()
+            banded = features.band_power(spectra).sqrt_()
             magnitudes[STEMS.index(stem)] = banded.transpose(-1, -2)  # (2, frames, bands) -> (2, bands, frames)
         powers[:] = features.planes(mixture)
         if rng.random() < mixing.p_levelled:

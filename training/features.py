@@ -7,6 +7,8 @@ The last two tell a lead in the middle from what stands around it. A feature is 
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -23,22 +25,23 @@ def frames_to_samples(frames: int) -> int:
     return N_FFT + HOP * (frames - 1)
 
 
+@cache
+def _window(device: torch.device) -> Tensor:
+    return torch.hann_window(N_FFT, device=device)
+
+
 def spectrum(audio: Tensor) -> Tensor:
     """Uncentred STFT: ``(..., samples)`` -> complex ``(..., frames, bins)``, bins last."""
-    window = torch.hann_window(N_FFT, device=audio.device)
-    transformed: Tensor = torch.fft.rfft(audio.unfold(-1, N_FFT, HOP) * window)
+    transformed: Tensor = torch.fft.rfft(audio.unfold(-1, N_FFT, HOP) * _window(audio.device))
     return transformed
 
 
-def power(spectra: Tensor) -> Tensor:
-    """Squared magnitude of complex numbers, without the square root that ``abs`` takes on the way."""
-    return spectra.real.square().addcmul_(spectra.imag, spectra.imag)
-
-
-def pool(bins: Tensor) -> Tensor:
-    """Mean of each band: ``(..., bins)`` -> ``(..., bands)``."""
+def band_power(spectra: Tensor) -> Tensor:
+    """Mean squared magnitude of each band: complex ``(..., bins)`` -> ``(..., bands)``."""
+    # Real and imaginary parts lie side by side, so a band of w bins is the sum of 2 w squares.
+    squares = torch.view_as_real(spectra).square().flatten(-2)
     pooled = [
-        bins[..., start:stop].reshape(*bins.shape[:-1], -1, width).mean(-1) if width > 1 else bins[..., start:stop]
+        squares[..., 2 * start : 2 * stop].reshape(*squares.shape[:-1], -1, 2 * width).sum(-1) / width
         for start, stop, width in BANDS_384.runs
     ]
     return torch.cat(pooled, -1)
@@ -47,8 +50,8 @@ def pool(bins: Tensor) -> Tensor:
 def planes(mixture: Tensor) -> Tensor:
     """Banded power of left, right, mid and side: complex ``(2, frames, bins)`` -> ``(4, bands, frames)``."""
     left, right = mixture
-    powers = torch.stack([power(left), power(right), power((left + right) / 2), power((left - right) / 2)])
-    return pool(powers).transpose(-1, -2)  # (4, frames, bands) -> (4, bands, frames)
+    powers = torch.stack([band_power(view) for view in (left, right, (left + right) / 2, (left - right) / 2)])
+    return powers.transpose(-1, -2)  # (4, frames, bands) -> (4, bands, frames)
 
 
 def features(powers: Tensor) -> Tensor:
