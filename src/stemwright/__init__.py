@@ -9,7 +9,6 @@ PosixPath('stems/song/vocals.wav')
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Loads a public name when it is first used, so that ``import stemwright`` stays quick."""
     if name == "__version__":
+        from importlib.metadata import version  # 40 ms
+
         return version("stemwright")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
