@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from examples.song.score import CLOCK
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.signal import lfilter, oaconvolve, resample_poly, sosfilt
 from training import effects
 from training.effects import SAMPLE_RATE_HZ, Audio
 
-CEILING_DB = -1.4  # The codec adds a little; what is decoded peaks at about -1 dBFS.
-LOUDNESS_LUFS = -13.0
+from examples.song.score import CLOCK
+
+CEILING_DB = -1.2  # The codec adds a little; what is decoded peaks at about -1 dBFS.
+LOUDNESS_LUFS = -13.4
 HEADROOM = 8.0  # Peaks of a stem are the limiter's business.
 
 
@@ -26,6 +27,7 @@ class Channel:
         bells: equaliser: frequency in Hz, gain in dB, quality.
         air_db: shelf above 6 kHz.
         ratio: of the compressor, whose threshold lies ``depth_db`` under the peaks; 1 is none.
+        drive_db: gain into a soft saturation.
         hall, room: reverb sends.
         echo: repeats a dotted eighth apart.
         position: -1 (left) to 1 (right).
@@ -38,6 +40,7 @@ class Channel:
     air_db: float = 0.0
     ratio: float = 1.0
     depth_db: float = 18.0
+    drive_db: float = 0.0
     hall: float = 0.0
     room: float = 0.0
     echo: float = 0.0
@@ -47,18 +50,18 @@ class Channel:
 
 DESK: dict[str, Channel] = {
     "vocals": Channel(
-        -18.5, 110, ((300, -2, 1.0), (3200, 2, 0.9), (6900, -3, 3.0)), 3, 3.0, 20, hall=0.16, room=0.10, echo=0.10
+        -18.5, 110, ((480, -3, 0.9), (2800, 4, 0.8), (6900, -3, 3.0)), 3, 3.0, 20, hall=0.16, room=0.10, echo=0.10
     ),
-    "backing_vocals": Channel(-24.0, 180, ((350, -2, 0.8),), 2, 2.5, 18, hall=0.30, room=0.10),
-    "drums": Channel(-18.0, 30, ((60, 2, 1.0), (380, -3, 0.9), (4500, 2, 0.8)), 2, 2.5, 14, room=0.12),
-    "bass": Channel(-20.0, 35, ((80, 1.5, 0.9), (250, -2, 0.9), (900, 2, 0.8)), 0, 3.0, 18, width=0.0),
-    "guitar": Channel(-25.0, 110, ((250, -2, 0.8), (2500, 1, 0.8)), 2, 2.0, 16, room=0.12),
-    "keyboard": Channel(-24.0, 70, ((300, -2.5, 0.8), (2800, 1.5, 0.8)), 2, 2.0, 18, hall=0.08, room=0.08, width=0.8),
-    "strings": Channel(-26.0, 120, ((400, -2, 0.7),), 2, hall=0.28),
-    "brass": Channel(-26.0, 110, ((500, -1.5, 0.8), (1800, 1.5, 0.8)), 1, 2.0, 14, hall=0.22, position=0.25),
+    "backing_vocals": Channel(-23.0, 180, ((350, -3, 0.8),), 2, 2.5, 18, hall=0.30, room=0.10),
+    "drums": Channel(-18.0, 30, ((60, 2, 1.0), (380, -3, 0.9), (4500, 2, 0.8)), 2, 2.5, 14, drive_db=6, room=0.12),
+    "bass": Channel(-20.0, 35, ((80, 1.5, 0.9), (250, -2, 0.9), (900, 2, 0.8)), 0, 3.0, 18, drive_db=4, width=0.0),
+    "guitar": Channel(-25.0, 110, ((250, -2, 0.8), (3000, -1.5, 0.8)), 2, 2.0, 16, room=0.12),
+    "keyboard": Channel(-24.0, 70, ((300, -2.5, 0.8), (2800, -1, 0.8)), 2, 2.0, 18, hall=0.08, room=0.08, width=0.8),
+    "strings": Channel(-26.0, 120, ((400, -2, 0.7), (2800, -1.5, 0.8)), 2, hall=0.28),
+    "brass": Channel(-24.5, 110, ((500, -1.5, 0.8), (1800, 1.5, 0.8)), 1, 2.0, 14, hall=0.22, position=0.25),
     "woodwinds": Channel(-25.0, 200, ((2500, 1, 0.8),), 1, 2.0, 14, hall=0.30, echo=0.12, position=-0.3),
     "percussion": Channel(-28.0, 150, (), 0, 4.0, 20, hall=0.08, room=0.15, position=0.2),
-    "synth": Channel(-27.0, 180, ((500, -2, 0.7),), 1, hall=0.12),
+    "synth": Channel(-25.5, 180, ((500, -2, 0.7),), 1, hall=0.12),
     "fx": Channel(-30.0, 200, (), 0, hall=0.2),
 }
 
@@ -73,6 +76,8 @@ def channel(stem: str, audio: Audio) -> Audio:
         audio = effects.shelf(audio, 6000, strip.air_db, high=False)
     if strip.ratio > 1:
         audio = effects.compress(audio, strip.ratio, -strip.depth_db, 6, 140)
+    if strip.drive_db:
+        audio = effects.drive(audio, strip.drive_db)
     audio = effects.level(effects.pan(audio, strip.position, strip.width), strip.level_db, HEADROOM)
     wet = np.zeros_like(audio)
     for send, seed, decay_s, delay_ms in ((strip.hall, 21, 2.1, 28.0), (strip.room, 22, 0.7, 9.0)):
@@ -99,7 +104,7 @@ def master(stems: Mapping[str, Audio]) -> dict[str, Audio]:
     return {stem: np.asarray(audio * gain, np.float32) for stem, audio in stems.items()}
 
 
-def _glue(mix: NDArray[np.float64], threshold_db: float = -14.0, ratio: float = 1.8) -> NDArray[np.float64]:
+def _glue(mix: NDArray[np.float64], threshold_db: float = -14.0, ratio: float = 1.5) -> NDArray[np.float64]:
     """Gain `(samples,)` of a slow bus compressor that hears the level of 30 ms."""
     pole = np.exp(-1 / (0.03 * SAMPLE_RATE_HZ))
     power = lfilter([1 - pole], [1, -pole], (mix**2).mean(axis=0))

@@ -12,7 +12,7 @@ BEATS = 4
 INTRO, VERSE, HALF_VERSE, CHORUS, OUTRO, LAST = 0, 4, 8, 12, 20, 22
 """First bars of the sections; in the last chord's two bars everybody rings out."""
 BARS = 24
-DURATION_S = 53.0
+DURATION_S = 52.0
 
 
 @dataclass(frozen=True)

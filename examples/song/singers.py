@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
 from training.compose.note import Note
 from training.effects import Audio
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
@@ -17,11 +16,17 @@ from training.voices.speech import Voice
 from training.voices.utterance import Syllable, Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Timbre, render
 
+from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
+
 PAD_FRAMES = 10  # training.voices.utterance puts 50 ms before what was said.
 _VOWELS = frozenset(["aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
 _GLIDING = frozenset(["aw", "ay", "ey", "ow", "oy"])
-_SECOND_CONSONANTS = {"s": "p t k m n l w", "default": "l r w y"}
-_STOPS = frozenset(["p", "b", "t", "d", "k", "g", "f", "th", "sh", "v", "s"])
+# fmt: off
+_ONSETS = frozenset([
+    "bl", "br", "dr", "fl", "fr", "gl", "gr", "kl", "kr", "kw", "pl", "pr",
+    "shr", "sk", "sl", "sm", "sn", "sp", "st", "sw", "thr", "tr", "tw",
+])
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ _SLT = Voice("flite", "slt", "en-us", True)
 _RMS = Voice("flite", "rms", "en-us", False)
 LEAD = Singer(
     _SLT,
-    Timbre(breath=0.06, hiss=0.45, tilt_db_per_octave=0.5, ring_db=5.0, air_db=7.0, consonant_db=-3.0),
+    Timbre(breath=0.06, hiss=0.35, tilt_db_per_octave=2.5, ring_db=8.0, air_db=6.0, consonant_db=-7.0),
     SingingStyle(
         glide_s=0.06,
         overshoot_cents=12,
@@ -80,10 +85,13 @@ LEAD = Singer(
 _SOFT = replace(LEAD.articulation, breath_chance=0.0, dynamics_db=3.0, release_s=0.14)
 _STRAIGHT = replace(LEAD.style, vibrato_cents=16, scoop_chance=0.1)
 _WOMAN = Singer(
-    _SLT, replace(LEAD.timbre, formant_ratio=0.95, breath=0.16, ring_db=1, consonant_db=-8), _STRAIGHT, _SOFT
+    _SLT, replace(LEAD.timbre, formant_ratio=0.95, breath=0.16, ring_db=1, consonant_db=-11), _STRAIGHT, _SOFT
 )
 _GIRL = replace(_WOMAN, timbre=replace(_WOMAN.timbre, formant_ratio=1.06))
-_MAN = Singer(_RMS, replace(LEAD.timbre, formant_ratio=1.02, breath=0.14, ring_db=2, consonant_db=-8), _STRAIGHT, _SOFT)
+_MAN = Singer(
+    _RMS, replace(LEAD.timbre, formant_ratio=1.02, breath=0.14, ring_db=2, consonant_db=-11), _STRAIGHT, _SOFT
+)
+# The lead once more at both sides.
 DOUBLES = (Take(LEAD, -0.5, -9, -7, 0.014), Take(LEAD, 0.5, -9, 8, 0.022))
 # Two takes of each line, left and right; the men sing the lower line an octave below.
 UPPER = (Take(_WOMAN, -0.75, 0, -5, 0.012), Take(_GIRL, 0.75, 0, 6, -0.008))
@@ -117,7 +125,8 @@ def backing() -> Audio:
         notes = [Sung(beat - first, beats, pitches[voice]) for beat, beats, pitches in OOHS]
         for take in takes:
             number += 1
-            _sing(mix, line, notes, replace(take, octaves=0), np.random.default_rng((9, number)))
+            softer = replace(take, octaves=0, gain_db=take.gain_db - 5)
+            _sing(mix, line, notes, softer, np.random.default_rng((9, number)))
     return mix.astype(np.float32)
 
 
@@ -190,7 +199,7 @@ def _syllables(phones: Sequence[_Phone]) -> list[Syllable]:
     borders = [0]
     for before, after in pairwise(vowels):
         first = max(before + 1, after - 1)  # the onset is at least the last consonant, where there is one
-        if first > before + 1 and _begins(phones[first - 1].name, phones[first].name):
+        if first > before + 1 and phones[first - 1].name + phones[first].name in _ONSETS:
             first -= 1
         borders.append(first)
     borders.append(len(phones))
@@ -200,12 +209,6 @@ def _syllables(phones: Sequence[_Phone]) -> list[Syllable]:
         length = end - start
         # The edges of a vowel belong to its neighbours; of a diphthong the first half is held and the rest is the glide.
         core_end = start + round((0.55 if phones[vowel].name in _GLIDING else 0.8) * length)
-        core_start = start + min(4, round(0.2 * length))
+        core_start = start + min(7, round(0.3 * length))
         found.append(Syllable(phones[first].start, core_start, max(core_end, core_start + 4), phones[stop - 1].end))
     return found
-
-
-def _begins(first: str, second: str) -> bool:
-    """Whether English words begin with this pair of consonants."""
-    seconds = _SECOND_CONSONANTS.get(first, _SECOND_CONSONANTS["default"]).split()
-    return first in _STOPS and second in seconds

@@ -1,0 +1,1 @@
+"""The example song, and the code that composes and renders it."""
