@@ -30,13 +30,23 @@ QUIET_DB = -60.0
 TOP_SHARE = 0.05
 """Share of the song that a stem must play in to be judged by it."""
 
+SILENT_DB = -120.0
+"""Level of a part that holds nothing."""
+
 _READ_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Score from 0 to 1 of each part, in order, and whether it counts as playing."""
+    """What the song says of each part, in order.
 
+    Attributes:
+        levels_db: share of the mix in its best twentieth of the song.
+        scores: 0 to 1.
+        present: whether it counts as playing.
+    """
+
+    levels_db: tuple[float, ...]
     scores: tuple[float, ...]
     present: tuple[bool, ...]
 
@@ -61,22 +71,25 @@ def level_rows(
 
 def judge(levels: RowFile, n_parts: int) -> Presence:
     """Judges the whole song from its level rows. Where nothing sounds, nothing is present."""
+    level_db = np.full(n_parts, SILENT_DB)
     blocks = [
         np.column_stack([block[:, 1] / block[:, 0], block[:, 2:] / np.maximum(block[:, 1:2], 1e-30)]).astype(np.float32)
         for start in range(0, levels.n_rows, _READ_ROWS)
         if len(block := levels.read(start, start + _READ_ROWS))
     ]
-    if not blocks:
-        return Presence((0.0,) * n_parts, (False,) * n_parts)
-    table = np.concatenate(blocks)  # 52 bytes a second of song
-    power, shares = table[:, 0], table[:, 1:]
-    loud = power > power.max() * 10 ** (QUIET_DB / 10)
-    if not loud.any():
-        return Presence((0.0,) * n_parts, (False,) * n_parts)
-    top = np.quantile(shares[loud], 1 - TOP_SHARE, axis=0)
-    level_db = 10 * np.log10(np.maximum(top, 1e-12))
+    if blocks:
+        table = np.concatenate(blocks)  # 56 bytes a second of song
+        power, shares = table[:, 0], table[:, 1:]
+        loud = power > power.max() * 10 ** (QUIET_DB / 10)
+        if loud.any():
+            top = np.quantile(shares[loud], 1 - TOP_SHARE, axis=0)
+            level_db = 10 * np.log10(np.maximum(top, 10 ** (SILENT_DB / 10)))
     scores = 1 / (1 + np.exp(-(level_db - BORDER_DB) / SLOPE_DB))
     present = scores >= 0.5
-    if not present.any():
+    if not present.any() and (level_db > SILENT_DB).any():
         present[-1] = True  # something sounds: whatever it is belongs to the rest
-    return Presence(tuple(float(score) for score in scores), tuple(bool(flag) for flag in present))
+    return Presence(
+        levels_db=tuple(float(level) for level in level_db),
+        scores=tuple(float(score) for score in scores),
+        present=tuple(bool(flag) for flag in present),
+    )

@@ -1,0 +1,95 @@
+"""Calibrates presence: at what share of the mix does a stem play? Measured on composed songs kept out of training.
+
+    python -m training.presence training/corpus
+
+Each held-out song is separated by the network in the wheel as it is and, so that there are absent stems enough, three
+times with half of its stems left out. Printed are quantiles of the levels of stems that play and of stems that do not, the
+logistic curve that fits them best, and the border that keeps 98 % of the stems that play: ``BORDER_DB`` and ``SLOPE_DB``
+of ``stemwright.separation.presence``. Silencing a stem that plays loses it, leaving one that does not costs a faint leak,
+so the border lies low.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engines import load_engine
+from stemwright.separation.listening import listen, part_dtype, part_shape
+from stemwright.separation.plan import model_of
+from stemwright.separation.presence import Presence, judge
+from stemwright.separation.resources import cores
+from stemwright.separation.source import ArraySource
+from stemwright.separation.working_files import WorkingFiles
+from stemwright.stems import STEMS, select
+from training.songs import Corpus
+
+Audio = NDArray[np.float32]
+KEPT = 0.98
+HALVES = 3
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description="Calibrates presence on held-out composed songs.")
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    playing: list[float] = []
+    absent: list[float] = []
+    engine = load_engine(model_of("fast"), device="cpu", threads=cores())
+    for song in (song for song in Corpus(options.corpus).songs() if song.held_out):
+        stems = {stem: _read(path) for stem, path in song.stems.items()}
+        halves = [{stem: audio for stem, audio in stems.items() if rng.random() < 0.5} for _ in range(HALVES)]
+        for chosen in (stems, *halves):
+            if chosen:
+                levels = judge_mix(engine, np.sum(list(chosen.values()), axis=0)).levels_db
+                for stem, level in zip(STEMS, levels, strict=True):
+                    (playing if stem in chosen else absent).append(level)
+    for name, found in (("playing", playing), ("absent", absent)):
+        quantiles = np.quantile(found, (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98))
+        print(f"{name:8} {len(found):5}  " + " ".join(f"{level:7.1f}" for level in quantiles))
+    border, slope = fit(np.array(playing), np.array(absent))
+    print(f"logistic fit: border {border:.1f} dB, slope {slope:.1f} dB")
+    print(f"{KEPT:.0%} of the stems that play lie above {np.quantile(playing, 1 - KEPT):.1f} dB")
+    print(f"area under the curve: {np.mean(np.array(playing)[:, None] > np.array(absent)):.3f}")
+
+
+def judge_mix(engine: MaskEngine | WaveformEngine, mix: Audio) -> Presence:
+    """Presence of the twelve stems in a mix ``(2, samples)`` at 44.1 kHz."""
+    selection = select("twelve")
+    shape = part_shape(engine, selection, channels=2)
+    with tempfile.TemporaryDirectory() as folder:
+        work = WorkingFiles(Path(folder), {}, part_shape=shape, part_dtype=part_dtype(engine), resume=False)
+        with work:
+            source = ArraySource(mix, engine.sample_rate)
+            listen(source, engine, selection, work, on_seconds=lambda _: None, is_cancelled=lambda: False)
+            return judge(work.levels, len(STEMS))
+
+
+def fit(playing: NDArray[np.float64], absent: NDArray[np.float64]) -> tuple[float, float]:
+    """Border and slope in dB of the logistic curve of least cross-entropy, both classes counting the same."""
+    borders, slopes = np.meshgrid(np.arange(-60, 0, 0.5), np.arange(0.5, 12, 0.5))
+
+    def cost(levels: NDArray[np.float64], sign: float) -> NDArray[np.float64]:
+        odds = sign * (levels[:, None, None] - borders) / slopes
+        return np.asarray(np.logaddexp(0, -odds).mean(axis=0))
+
+    best = np.argmin(cost(playing, 1) + cost(absent, -1))
+    return float(borders.flat[best]), float(slopes.flat[best])
+
+
+def _read(path: Path) -> Audio:
+    samples: Audio = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    return samples.T  # (2, samples)
+
+
+if __name__ == "__main__":
+    main()
