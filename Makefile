@@ -1,24 +1,36 @@
-# make run    separates the example song (or SONG=path) into twelve stems
-# make test   everything that must hold, from nothing, in under 15 minutes
-# make check  ruff and mypy
-# make bench  speed and memory of the separator on this machine
+# make run        separates the example song (or SONG=path) into twelve stems
+# make test       everything that must hold, from nothing, in under 15 minutes
+# make test-long  the long drills: hour-long files, many kills
+# make check      ruff and mypy
+# make bench      speed and memory of the separator on this machine
+# make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
 
 PYTHON ?= python3
 SONG ?= examples/song.mp3
 STEMS ?= twelve
+SONGS ?= 200
+MINUTES ?= 120
+CORPUS ?= training/corpus
+RUN ?= training/runs/first
 BIN := .venv/bin
-# pip has no way to prefer the small CPU build of torch; this pin is the one that exists everywhere (CONTRIBUTING.md).
+# pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
 CONSTRAINTS := --constraint training/constraints.txt
 
-.PHONY: run test test-long check bench train clean packages
+TEST_PACKAGES := libfluidsynth3 timgm6mb-soundfont espeak-ng
+TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
+  csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits sonic-pi-samples flite festival \
+  festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
+  festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
+
+.PHONY: run test test-long check bench train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
 
-test: .venv/tested packages
+test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 2 --dist worksteal
 
-test-long: .venv/tested packages
+test-long: .venv/tested test-packages
 	$(BIN)/pytest -m long
 
 check: .venv/tested
@@ -29,18 +41,22 @@ check: .venv/tested
 bench: .venv/installed
 	$(BIN)/python benchmarks/separate.py
 
-train: .venv/tested packages
-	$(BIN)/python -m training.train $(TRAIN)
+train: .venv/tested
+	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
+	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
+	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
+	$(BIN)/python -m training.train --corpus $(CORPUS) --minutes $(MINUTES) --run $(RUN) --resume
 
-packages:
-	@sh tests/packages.sh
+test-packages:
+	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)
 
 clean:
-	rm -rf .venv stems build dist
+	rm -rf .venv build dist
 
 # Each mark is made once all that it stands for is installed, so a broken install is begun again.
 .venv/made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Stemwright needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Stemwright needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing: apt-get install python3-venv"; exit 2; }
 	$(BIN)/pip install --quiet --upgrade pip
 	@touch $@
@@ -49,13 +65,8 @@ clean:
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/checked: .venv/installed
-	$(BIN)/pip install --quiet --editable .[dev]
-	@touch $@
-
-.venv/tested: .venv/checked training/constraints.txt
-	$(BIN)/pip install --quiet $(CONSTRAINTS) torch
-	$(BIN)/pip install --quiet $(CONSTRAINTS) 'setuptools<80' wheel cython numpy
-	@$(BIN)/pip install --quiet $(CONSTRAINTS) --no-build-isolation pyworld || echo "pyworld could not be built (it needs a C++ compiler): the tests of singing are left out"
-	$(BIN)/pip install --quiet $(CONSTRAINTS) mido onnx onnxscript
+.venv/tested: .venv/installed training/constraints.txt
+	$(BIN)/pip install --quiet $(CONSTRAINTS) --editable .[dev] torch onnx onnxscript 'setuptools<80' wheel cython numpy
+	@$(BIN)/pip install --quiet --no-build-isolation pyworld \
+	  || echo "left out: the tests of singing, for pyworld could not be built (it needs a C++ compiler)"
 	@touch $@
