@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stemwright.errors import StorageError
+from stemwright.separation.resources import check_room, cores, peak_rss_mb
+
+
+def test_room_is_looked_for_on_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    check_room(tmp_path / "a" / "b" / "c", 1000)
+    with pytest.raises(StorageError, match="make room"):
+        check_room(tmp_path / "a" / "b" / "c", 10**18)
+    assert not (tmp_path / "a").exists()
+
+
+def test_this_process_has_a_core_and_takes_memory() -> None:
+    assert cores() >= 1
+    before = peak_rss_mb()
+    block = bytearray(200_000_000)
+    assert peak_rss_mb() >= max(before, 200)
+    del block
+    assert peak_rss_mb() >= 200
