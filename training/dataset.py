@@ -42,7 +42,10 @@ class Mixing:
         gain_db: least and greatest gain of a stem in a mix of many songs; half of it in a coherent one.
         p_speed, speed: a change of speed and pitch, by up to this fraction.
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch.
-        p_mono, p_drive: a stem in the middle; a soft clip.
+        p_width, p_pan, pan_db: a stem gets narrower or wider; it moves to a side, by up to this level difference.
+        p_drive: a soft clip.
+        p_mono, p_narrow: the mix has one channel, twice; its sides are lowered. Half of the old recordings are so, and a
+        network that never met a silent side takes it for a sign of what is always in the middle.
         p_levelled: the mix goes through a slow compressor, stems with it; p_low_pass: it ends below the top.
         peak_db: least and greatest peak of the mix.
         p_augmented: a mix has any of these changes but swap and polarity.
@@ -58,10 +61,14 @@ class Mixing:
     p_equaliser: float = 0.4
     tilt_db_per_octave: float = 2.0
     bell_db: float = 8.0
-    p_mono: float = 0.08
+    p_width: float = 0.3
+    p_pan: float = 0.3
+    pan_db: float = 6.0
+    p_mono: float = 0.35
+    p_narrow: float = 0.25
     p_drive: float = 0.08
     p_levelled: float = 0.3
-    p_low_pass: float = 0.1
+    p_low_pass: float = 0.2
     peak_db: tuple[float, float] = (-16.0, 0.0)
     p_augmented: float = 0.8
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
@@ -129,6 +136,9 @@ class Dataset:
             stems[stem] = audio * np.float32(10 ** (rng.uniform(low, high) / 20) * rng.choice((-1, 1)))
         if coherent and rng.random() < 0.5:
             stems = {stem: audio[::-1] for stem, audio in stems.items()}
+        if augmented and (drawn := rng.random()) < mixing.p_mono + mixing.p_narrow:
+            width = 0.0 if drawn < mixing.p_mono else float(rng.uniform(0, 0.6))
+            stems = {stem: _widened(audio, width) for stem, audio in stems.items()}
         peak = max(1e-3, float(np.abs(sum(stems.values())).max())) if stems else 1.0
         gain = np.float32(10 ** (rng.uniform(*mixing.peak_db) / 20) / peak)
         return {stem: audio * gain for stem, audio in stems.items()}
@@ -163,8 +173,11 @@ class Dataset:
 
     def _coloured(self, audio: Audio) -> Audio:
         rng, mixing = self._rng, self.mixing
-        if rng.random() < mixing.p_mono:
-            audio = np.broadcast_to(audio.mean(0, keepdims=True), audio.shape)
+        if rng.random() < mixing.p_width:
+            audio = _widened(audio, max(0.0, float(rng.uniform(-0.3, 1.5))))
+        if rng.random() < mixing.p_pan:
+            side_db = float(rng.uniform(-1, 1)) * mixing.pan_db / 2
+            audio = audio * np.array([[10 ** (side_db / 20)], [10 ** (-side_db / 20)]], np.float32)
         if rng.random() < mixing.p_drive:
             drive = np.float32(10 ** (rng.uniform(0, 15) / 20) / max(1e-3, float(np.abs(audio).max())))
             audio = np.tanh(audio * drive) / drive
@@ -215,6 +228,13 @@ class Dataset:
         smooth = torch.nn.functional.avg_pool1d(level[None], 9, 1, 4, count_include_pad=False)[0]
         amount = float(self._rng.uniform(0, 0.25))
         return torch.exp((level.mean() - smooth) * amount)
+
+
+def _widened(audio: Audio, width: float) -> Audio:
+    """``(2, n)`` with its sides scaled: 0 is mono, exactly, 1 is as it was."""
+    left, right = audio
+    middle, side = (left + right) / 2, (left - right) * np.float32(width / 2)
+    return np.stack([middle + side, middle - side])
 
 
 def _resample(audio: Audio, length: int) -> Audio:

@@ -21,6 +21,9 @@ from stemwright.stems import STEMS
 FRAME_MULTIPLE = 64
 """The network halves time six times, so that its input must be a multiple of this many frames."""
 
+LEAST_FEATURE = -3.0
+"""Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""
+
 
 @dataclass(frozen=True)
 class NetworkShape:
@@ -140,7 +143,7 @@ class MaskNetwork(nn.Module):
         ``frames`` must be a multiple of 64. In bfloat16 on a CPU it must be 128 at least: with a single frame at the
         coarsest level, dilated convolutions of oneDNN read memory that nobody wrote.
         """
-        x = features * self.scale + self.shift
+        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)
         skips = []
         for encoder in self.encoders:
