@@ -31,6 +31,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
+from training.memory import keep_memory
 from training.network import MaskNetwork
 
 Audio = NDArray[np.float32]
@@ -145,6 +146,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     options = parser.parse_args()
+    keep_memory()
     checkpoint = Checkpoint.load(options.checkpoint)
     network = checkpoint.averaged_network()
     hours = checkpoint.audio_s / 3600

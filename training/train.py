@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import ctypes
 import queue
 import threading
 import time
@@ -26,6 +25,7 @@ from training import features
 from training.checkpoint import Average, Checkpoint, parameters
 from training.dataset import PLAIN, Batch, Dataset, Mixing
 from training.loss import band_widths, mask_loss
+from training.memory import keep_memory
 from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
 from training.songs import Bank, Corpus
 
@@ -199,13 +199,6 @@ class Feed:
         if isinstance(batch, BaseException):
             raise batch
         return batch
-
-
-def keep_memory() -> None:
-    """Asks the C library to keep freed memory: big tensors come and go, and fresh pages cost more than the sums."""
-    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: no block of its own for any tensor
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def main() -> None:

@@ -81,3 +81,12 @@ def test_the_stems_of_a_mix_add_up_to_it(root: Path) -> None:
 def test_without_songs_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"training\.corpus"):
         Dataset(bank(tmp_path), FRAMES, Mixing(), seed=0).batch(1)
+
+
+def test_mono_mixes_have_a_silent_side(root: Path) -> None:
+    mixing = Mixing(p_augmented=1, p_mono=1, p_equaliser=0, p_levelled=0, p_low_pass=0, p_coherent=1, p_left_out=0)
+    batch = Dataset(bank(root), FRAMES, mixing, seed=5).batch(2)
+    left, right, middle, side = batch.powers.unbind(1)
+    assert side.max() == 0
+    assert torch.equal(left, right) and torch.allclose(left, middle)
+    assert left.max() > 0
