@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio.decode import Decoder
-from stemwright.audio.source import probe
+from stemwright.audio.decode import Decoder, probe
 from stemwright.errors import UnreadableInputError
 from tests.audio.signals import noise, offset, read, write_av
 

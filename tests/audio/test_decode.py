@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio.decode import Decoder
-from stemwright.audio.source import probe
+from stemwright.audio.decode import Decoder, probe
 from stemwright.errors import UsageError
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 

@@ -79,3 +79,9 @@ class Decoder:
                 f"A start at {self._start / rate:g} s is beyond the end of {self._track.path}, which is "
                 f"{position / rate:.1f} s long: give an earlier one."
             )
+
+
+def probe(path: Path) -> SourceFormat:
+    """The format of the file's first sound track; raises UnreadableInputError where there is none that decodes."""
+    with Decoder(path) as decoder:
+        return decoder.format

@@ -58,14 +58,6 @@ class SourceFormat:
         return 1 if self.file_channels == 1 else 2
 
 
-def probe(path: Path) -> SourceFormat:
-    """The format of the file's first sound track; raises UnreadableInputError where there is none that decodes."""
-    from stemwright.audio.decode import Decoder
-
-    with Decoder(path) as decoder:
-        return decoder.format
-
-
 def open_sound(path: Path) -> tuple[InputContainer, AudioStream]:
     """Open a file and find its first sound track; raises UnreadableInputError."""
     import av

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat, output_format
 from stemwright.errors import CancelledError, StemwrightError, UsageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import load_engine
 from stemwright.separation.exactness import Rounding, Values
-from stemwright.separation.finishing import Finish, Sink, finish
-from stemwright.separation.listening import listen, part_dtype, part_shape
+from stemwright.separation.finishing import Sink
+from stemwright.separation.job import Encoded, Job
 from stemwright.separation.naming import song_folder_name
 from stemwright.separation.options import Device, Options
 from stemwright.separation.plan import model_of
-from stemwright.separation.presence import Presence, judge
-from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
-from stemwright.separation.resources import check_room, cores, peak_rss_mb
+from stemwright.separation.presence import Presence
+from stemwright.separation.progress import IsCancelled, OnProgress
+from stemwright.separation.resources import cores, peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.song_folder import Order, SongFolder
-from stemwright.separation.source import ArraySource, FileSource, Source
-from stemwright.separation.working_files import WorkingFiles
+from stemwright.separation.source import ArraySource, FileSource
 from stemwright.stems import Selection, select
 
 Samples = NDArray[np.float32]
 
 WORKING_FORMAT = 1
 """Raised when the working files change their meaning, so that no run takes up those of an older version."""
-
-LOSSY_KBPS = 256
-"""What a lossy stem is reckoned with when room on the disk is checked and no bit rate was given."""
 
 
 class Separator:
@@ -90,7 +83,7 @@ class Separator:
         source = ArraySource(np.asarray(samples, np.float32), sample_rate)
         sinks = [_ArraySink() for _ in selection.parts]
         with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
-            job = _Job(self._engine, source, selection, self._threads, None, None)
+            job = Job(self._engine, source, selection, self._threads, None, None)
             with job.working_files(Path(folder), {}, resume=False) as work:
                 presence = job.listen(work)
                 job.finish(work, presence, sinks, Rounding(bits=None, limited=False))
@@ -133,17 +126,18 @@ class Separator:
         if not options.overwrite and (kept := folder.kept(order)):
             return kept
         folder.check_writable()
-        job = _Job(self._engine, source, selection, self._threads, on_progress, is_cancelled)
+        job = Job(self._engine, source, selection, self._threads, on_progress, is_cancelled)
         job.check_room(folder.path.parent, fmt)
         work = job.working_files(folder.working, recipe, resume=options.resume)
         try:
             presence = job.listen(work)
-            done, rounding, files, notes = job.encode(work, presence, fmt)
-            result = self._result(source, selection, presence, done, rounding, fmt, folder)
+            encoded = job.encode(source, work, presence, fmt)
+            result = self._result(source, selection, presence, encoded, fmt, folder)
+            elapsed_s = time.monotonic() - started
             result = replace(
-                result, notes=(*source.notes, *notes), **_timing(time.monotonic() - started, result.seconds)
+                result, elapsed_s=round(elapsed_s, 3), realtime_factor=round(result.seconds / elapsed_s, 2)
             )
-            folder.publish(files, result, order)
+            folder.publish(encoded.files, result, order)
         except (CancelledError, KeyboardInterrupt):
             work.close()
             raise
@@ -170,11 +164,11 @@ class Separator:
         source: FileSource,
         selection: Selection,
         presence: Presence,
-        done: Finish,
-        rounding: Rounding,
+        encoded: Encoded,
         fmt: OutputFormat,
         folder: SongFolder,
     ) -> Result:
+        done = encoded.finish
         stems = tuple(
             StemResult(
                 name=part.name,
@@ -198,119 +192,13 @@ class Separator:
             samples=done.n_samples,
             seconds=done.n_samples / source.sample_rate,
             residual_db=_rounded(done.residual_db) if fmt.lossless else None,
-            gain_db=20 * float(np.log10(rounding.gain)),
+            gain_db=20 * float(np.log10(encoded.rounding.gain)),
             stems=stems,
             elapsed_s=0.0,
             realtime_factor=0.0,
             peak_rss_mb=round(peak_rss_mb(), 1),
+            notes=(*source.notes, *encoded.notes),
         )
-
-
-@dataclass
-class _Job:
-    """One song on its way through both passes."""
-
-    engine: MaskEngine | WaveformEngine
-    source: Source
-    selection: Selection
-    threads: int
-    on_progress: OnProgress | None
-    is_cancelled: IsCancelled | None
-    _fraction: float = 0.0
-
-    def working_files(self, folder: Path, recipe: Order, *, resume: bool) -> WorkingFiles:
-        shape = part_shape(self.engine, self.selection, self.source.channels)
-        return WorkingFiles(folder, recipe, part_shape=shape, part_dtype=part_dtype(self.engine), resume=resume)
-
-    def check_room(self, folder: Path, fmt: OutputFormat) -> None:
-        """Both passes' files lie on the disk together at the end."""
-        seconds = self.source.expected_s
-        if seconds is None:
-            return
-        rows_per_s = self.engine.sample_rate / (self.engine.hop if isinstance(self.engine, MaskEngine) else 1)
-        shape = part_shape(self.engine, self.selection, self.source.channels)
-        working = rows_per_s * int(np.prod(shape)) * np.dtype(part_dtype(self.engine)).itemsize
-        if fmt.bit_depth:
-            written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
-        else:
-            written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
-        check_room(folder, int(seconds * (working + written * len(self.selection.parts))))
-
-    def listen(self, work: WorkingFiles) -> Presence:
-        """The first pass, and what the whole song says about presence."""
-        listen(
-            self.source,
-            self.engine,
-            self.selection,
-            work,
-            on_seconds=lambda seconds: self._tell("separating", seconds),
-            is_cancelled=self._cancelled,
-        )
-        return judge(work.levels, len(self.selection.parts))
-
-    def finish(self, work: WorkingFiles, presence: Presence, sinks: list[Any], rounding: Rounding) -> Finish:
-        """The second pass into the given sinks."""
-        return finish(
-            self.source,
-            self.engine,
-            work.parts,
-            presence,
-            sinks,
-            rounding,
-            threads=self.threads,
-            on_seconds=lambda seconds: self._tell("writing", seconds),
-            is_cancelled=self._cancelled,
-        )
-
-    def encode(
-        self, work: WorkingFiles, presence: Presence, fmt: OutputFormat
-    ) -> tuple[Finish, Rounding, list[Path], tuple[str, ...]]:
-        """The second pass into files, run again with a common gain where a part left full scale."""
-        assert isinstance(self.source, FileSource)
-        folder = work.folder / "stems"
-        folder.mkdir(exist_ok=True)
-        files = [folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts]
-        bits = fmt.bit_depth if fmt.bit_depth in (16, 24) else None
-        rounding = Rounding(bits, limited=fmt.bit_depth != 32)
-        while True:
-            with ExitStack() as stack:
-                encoders = [
-                    stack.enter_context(
-                        Encoder(
-                            file,
-                            fmt,
-                            sample_rate=self.source.sample_rate,
-                            channels=self.source.channels,
-                            tags=self._tags(part.name),
-                        )
-                    )
-                    for part, file in zip(self.selection.parts, files, strict=True)
-                ]
-                done = self.finish(work, presence, encoders, rounding)
-            if not done.exceeded:
-                notes = dict.fromkeys(note for encoder in encoders for note in encoder.notes)
-                return done, rounding, files, tuple(notes)
-            rounding = replace(rounding, gain=rounding.gain * rounding.ceiling / done.peak)
-
-    def _tags(self, stem: str) -> Tags:
-        assert isinstance(self.source, FileSource)
-        known = self.source.format
-        return Tags(title=known.title or self.source.path.stem, artist=known.artist, album=known.album, stem=stem)
-
-    def _cancelled(self) -> bool:
-        return self.is_cancelled is not None and self.is_cancelled()
-
-    def _tell(self, stage: Stage, done_s: float) -> None:
-        if self.on_progress is None:
-            return
-        total_s = self.source.expected_s
-        fraction = None
-        if total_s:
-            share = min(1.0, done_s / total_s) / 2
-            # a second writing pass, with a gain, must not make the bar go back
-            self._fraction = max(self._fraction, share + (0.5 if stage == "writing" else 0.0))
-            fraction = self._fraction
-        self.on_progress(Progress(stage, done_s, total_s, fraction))
 
 
 class _ArraySink(Sink):
@@ -326,10 +214,6 @@ class _ArraySink(Sink):
     def samples(self) -> Samples:
         """``(channels, samples)``."""
         return np.concatenate(self._blocks, axis=1).astype(np.float32, copy=False)
-
-
-def _timing(elapsed_s: float, seconds: float) -> dict[str, Any]:
-    return {"elapsed_s": round(elapsed_s, 3), "realtime_factor": round(seconds / elapsed_s, 2)}
 
 
 def _rounded(value: float | None) -> float | None:

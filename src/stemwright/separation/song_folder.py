@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class SongFolder:
         stems = tuple(replace(stem, path=self.path / stem.path.name) for stem in result.stems)
         return replace(result, output_dir=self.path, stems=stems, skipped=True)
 
-    def publish(self, files: list[Path], result: Result, order: Order) -> None:
+    def publish(self, files: Sequence[Path], result: Result, order: Order) -> None:
         """Moves whole files to their final names and writes the record last.
 
         Raises:

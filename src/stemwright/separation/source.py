@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.errors import UnreadableInputError
+
+if TYPE_CHECKING:
+    from stemwright.audio.encode import Tags
 
 Samples = NDArray[np.float32]
 
@@ -84,7 +87,7 @@ class FileSource:
     """
 
     def __init__(self, path: Path, *, start_s: float = 0.0, duration_s: float | None = None) -> None:
-        from stemwright.audio.source import probe
+        from stemwright.audio.decode import probe
 
         self.path = path
         self.format = probe(path)
@@ -117,6 +120,13 @@ class FileSource:
         with Decoder(self.path, start_s=self._start_s, duration_s=self._duration_s) as decoder:
             yield from decoder
             self.notes = tuple(decoder.notes)
+
+    def tags(self, stem: str) -> Tags:
+        """The song's tags for the file of one of its stems."""
+        from stemwright.audio.encode import Tags
+
+        known = self.format
+        return Tags(title=known.title or self.path.stem, artist=known.artist, album=known.album, stem=stem)
 
     def digest(self) -> str:
         """SHA-256 of the file."""
