@@ -134,7 +134,8 @@ class MaskNetwork(nn.Module):
             )
             for level in range(len(widths) - 1, 0, -1)
         )
-        self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1)
+        # The prior is its bias: with one inside, oneDNN takes a slow way.
+        self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
         self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -152,5 +153,6 @@ class MaskNetwork(nn.Module):
         for decoder, skip in zip(self.decoders, skips[-2::-1], strict=True):
             x = torch.cat([decoder(x), skip], 1)
         logits = self.head(x) + self.prior  # (batch, stems * channels, bands, frames)
-        by_stem: Tensor = logits.unflatten(1, (self.shape.stems, self.shape.channels))
+        shape = self.shape
+        by_stem: Tensor = logits.unflatten(1, (shape.stems, shape.channels))
         return by_stem

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
+import os
 import queue
 import threading
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed
 
 from training import features
 from training.checkpoint import Average, Checkpoint, parameters
@@ -31,6 +34,7 @@ from training.songs import Bank, Corpus
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
 VALIDATION_SEED = 20
+RENDEZVOUS = ".rendezvous"
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,17 @@ class Recipe:
 
 
 class Run:
-    """One run: the network, its average, its optimiser and its folder."""
+    """One run: the network, its average, its optimiser and its folder.
 
-    def __init__(self, folder: Path, recipe: Recipe, shape: NetworkShape, device: torch.device, resume: bool) -> None:
-        self.folder, self.recipe, self.device = folder, recipe, device
+    With several ``workers`` each has mixes of its own, and all take the same steps with the mean of their gradients;
+    the first one logs and saves.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, shape: NetworkShape, device: torch.device, resume: bool, workers: int = 1
+    ) -> None:
+        self.folder, self.recipe, self.device, self.workers = folder, recipe, device, workers
+        torch.manual_seed(0)  # all workers begin alike
         self.path = folder / "checkpoint.pt"
         stored = Checkpoint.load(self.path) if resume and self.path.exists() else None
         self.network = MaskNetwork(stored.shape if stored else shape)
@@ -98,12 +109,29 @@ class Run:
         loss: torch.Tensor = self._loss(self.network, batch.powers, batch.magnitudes, self.widths)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.workers > 1:
+            self._agree()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.average.update(self.network.state_dict(), self.step)
         self.step += 1
-        self.audio_s += len(batch.powers) * batch.powers.shape[-1] * features.HOP / features.SAMPLE_RATE_HZ
+        self.audio_s += (
+            len(batch.powers) * batch.powers.shape[-1] * features.HOP * self.workers / features.SAMPLE_RATE_HZ
+        )
         return loss.detach()
+
+    def _agree(self) -> None:
+        """Takes the mean of all workers' gradients."""
+        gradients = [value.grad for value in self.network.parameters() if value.grad is not None]
+        flat = self._mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        means = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def _mean(self, values: torch.Tensor) -> torch.Tensor:
+        if self.workers > 1:
+            distributed.all_reduce(values)
+        return values / self.workers
 
     @torch.no_grad()
     def validate(self, bank: Bank) -> float | None:
@@ -130,15 +158,19 @@ class Run:
             audio_s=self.audio_s,
         )
 
-    def train(self, bank: Bank, batches: Iterator[Batch]) -> None:
-        """Trains until the run's minutes are over, logging and saving on the way."""
+    def train(self, bank: Bank, batches: Iterator[Batch], *, follow: bool = False) -> None:
+        """Trains until the run's minutes are over, logging and saving on the way, but for the workers that follow."""
         recipe, losses = self.recipe, []
         ticked = saved = logged = time.monotonic()
         heard_s = self.audio_s
         while self.minutes < recipe.minutes:
             losses.append(self.learn(next(batches).to(self.device)))
             now = time.monotonic()
-            self.minutes, ticked = self.minutes + (now - ticked) / 60, now
+            # One clock for all, so that all end at the same step.
+            self.minutes += float(self._mean(torch.tensor([now - ticked]))) / 60
+            ticked = now
+            if follow:
+                continue
             if self.step % recipe.log_every == 0:
                 loss = float(torch.stack(losses).mean())
                 speed = (self.audio_s - heard_s) / (now - logged)
@@ -148,7 +180,8 @@ class Run:
             if now - saved > recipe.save_s:
                 self.checkpoint().save(self.path)
                 saved = now
-        self.checkpoint().save(self.path)
+        if not follow:
+            self.checkpoint().save(self.path)
 
     def _log(self, loss: float, speed: float, validation: float | None, hours: float) -> None:
         path = self.folder / "log.csv"
@@ -208,10 +241,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="length of the whole run")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step")
+    parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step, a worker")
     parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch likes")
+    parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one a core is fastest")
+    parser.add_argument("--threads", type=int, default=0, help="of each process; 0: the cores, shared out")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="memory for songs")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
@@ -220,6 +254,21 @@ def main() -> None:
         parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     if (options.run / "checkpoint.pt").exists() and not options.resume:
         parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
+    options.run.mkdir(parents=True, exist_ok=True)
+    (options.run / RENDEZVOUS).unlink(missing_ok=True)
+    followers = [
+        multiprocessing.get_context("spawn").Process(target=work, args=(options, rank), daemon=True)
+        for rank in range(1, options.workers)
+    ]
+    for follower in followers:
+        follower.start()
+    work(options, 0)
+    for follower in followers:
+        follower.join()
+
+
+def work(options: argparse.Namespace, rank: int) -> None:
+    """What one worker does: the first leads, the others follow. A follower ends by an error when its leader dies."""
     recipe = Recipe(
         minutes=options.minutes,
         batch=options.batch,
@@ -227,15 +276,20 @@ def main() -> None:
         learning_rate=options.learning_rate,
         compile=not options.no_compile,
     )
-    options.run.mkdir(parents=True, exist_ok=True)
     keep_memory()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9))
+    torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // options.workers))
+    # Each worker holds a part of the songs of its own.
+    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()
-    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume)
-    # A resumed run draws other mixes than it has heard.
-    run.train(bank, iter(Feed(bank, recipe, Mixing(), seed=run.step)))
+    if options.workers > 1:
+        meeting = f"file://{(options.run / RENDEZVOUS).resolve()}"
+        distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.workers)
+    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers)
+    # A resumed run draws other mixes than it has heard, and each worker other ones.
+    feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
+    run.train(bank, iter(feed), follow=rank > 0)
+    if options.workers > 1:
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
