@@ -25,7 +25,7 @@ Audio = NDArray[np.float32]
 Song = dict[str, Recording]
 
 OFTEN = {
-    "vocals": 0.7, "backing_vocals": 0.35, "drums": 0.7, "bass": 0.7, "guitar": 0.5, "keyboard": 0.5,
+    "vocals": 0.8, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.8, "guitar": 0.55, "keyboard": 0.55,
     "strings": 0.3, "brass": 0.25, "woodwinds": 0.25, "percussion": 0.3, "synth": 0.3, "fx": 0.2,
 }  # fmt: skip
 """How often each stem plays in a mix of many songs."""
@@ -37,6 +37,7 @@ class Mixing:
 
     Attributes:
         p_coherent: stems of one song; p_sparse: one to three stems of any kind; else stems of many songs.
+        p_sung: a coherent mix is of a song with a lead voice, as most songs are; else of any.
         p_left_out: a stem of a coherent mix is left out.
         p_together: lead and backing vocals of a mix of many songs come from one place of one song.
         gain_db: least and greatest gain of a stem in a mix of many songs; half of it in a coherent one.
@@ -53,6 +54,7 @@ class Mixing:
 
     p_coherent: float = 0.45
     p_sparse: float = 0.15
+    p_sung: float = 0.6
     p_left_out: float = 0.12
     p_together: float = 0.5
     gain_db: tuple[float, float] = (-9.0, 6.0)
@@ -74,7 +76,9 @@ class Mixing:
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
 
 
-PLAIN = Mixing(p_coherent=1, p_left_out=0, gain_db=(0, 0), p_levelled=0, p_low_pass=0, p_augmented=0, peak_db=(-6, -6))
+PLAIN = Mixing(
+    p_coherent=1, p_sung=0, p_left_out=0, gain_db=(0, 0), p_levelled=0, p_low_pass=0, p_augmented=0, peak_db=(-6, -6)
+)
 """Songs as they are: for validation."""
 
 
@@ -145,6 +149,9 @@ class Dataset:
 
     def _one_song(self, songs: list[Song], length: int) -> dict[str, Audio]:
         rng = self._rng
+        sung = [song for song in songs if "vocals" in song]
+        if sung and rng.random() < self.mixing.p_sung:
+            songs = sung
         song = songs[int(rng.integers(len(songs)))]
         stems = [stem for stem in song if rng.random() >= self.mixing.p_left_out]
         start = song[stems[int(rng.integers(len(stems)))]].audible_start(rng, length) if stems else 0
