@@ -31,7 +31,10 @@ def sdr_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     return float(10 * np.log10((reference**2).sum() / ((reference - estimate) ** 2).sum()))
 
 
-@pytest.mark.parametrize(("song", "stem", "least_db"), [("nov2", "vocals", 1.0), ("nov2", "bass", 3.0)])
+@pytest.mark.parametrize(
+    ("song", "stem", "least_db"),
+    [("mir1k_titon_3_02", "vocals", 4.0), ("hardikj_song", "vocals", 1.5), ("nov2", "bass", 3.0)],
+)
 def test_a_stem_of_a_real_song_is_found(separator: Separator, song: str, stem: str, least_db: float) -> None:
     """Silence would score 0 dB, and the mix as estimate far less."""
     stems = true_stems(song)
