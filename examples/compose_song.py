@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from examples.song import ensemble, mix, singers
 from examples.song.score import TITLE
-from training.effects import SAMPLE_RATE_HZ, Audio
-
 from stemwright.audio.container import ContainerWriter
 from stemwright.audio.formats import OutputFormat
 from stemwright.stems import STEMS
+from training.effects import SAMPLE_RATE_HZ, Audio
 
 TAGS = {
     "title": TITLE,

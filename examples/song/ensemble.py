@@ -4,12 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.signal import butter, sosfilt
-from training import effects
-from training.compose.theory import nearest, voice
-from training.effects import SAMPLE_RATE_HZ, Audio
-from training.instruments import synthesis
-from training.instruments.soundfont import Patch
-from training.instruments.synthesis import Sound
 
 from examples.song.rhythm import bass, drums, percussion
 from examples.song.score import (
@@ -27,6 +21,12 @@ from examples.song.score import (
     harmony,
 )
 from examples.song.staves import FONT, chords, in_order, play, staff_of
+from training import effects
+from training.compose.theory import nearest, voice
+from training.effects import SAMPLE_RATE_HZ, Audio
+from training.instruments import synthesis
+from training.instruments.soundfont import Patch
+from training.instruments.synthesis import Sound
 
 GUITARS, HORN, TRUMPETS, STRINGS, FLUTE = (25, 27), 60, 61, 48, 73
 

@@ -1,9 +1,5 @@
 """Drums, percussion and bass: what they play, bar by bar."""
 
-from training.compose.theory import nearest
-from training.effects import Audio
-from training.instruments.soundfont import Patch
-
 from examples.song.score import (
     BEATS,
     CHORUS,
@@ -16,6 +12,9 @@ from examples.song.score import (
     harmony,
 )
 from examples.song.staves import FONT, chords, play, staff_of
+from training.compose.theory import nearest
+from training.effects import Audio
+from training.instruments.soundfont import Patch
 
 KICK, STICK, SNARE, HAT, OPEN_HAT, CRASH, RIDE = 36, 37, 38, 42, 46, 49, 51
 TOMS = (50, 47, 45, 41)

@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
 from training.compose.note import Note
 from training.effects import Audio
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
@@ -15,8 +17,6 @@ from training.voices.phrase import Articulation, set_to_notes
 from training.voices.speech import Voice
 from training.voices.utterance import Syllable, Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Timbre, render
-
-from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
 
 PAD_FRAMES = 10  # training.voices.utterance puts 50 ms before what was said.
 _VOWELS = frozenset(["aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])

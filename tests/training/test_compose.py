@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+from stemwright.stems import STEMS
 from training.compose import arrangement
 from training.compose.genres import GENRES, GUESTS
 from training.compose.grooves import GROOVES, PERCUSSION
@@ -9,8 +11,6 @@ from training.compose.score import Clock
 from training.compose.song import compose
 from training.compose.theory import MODES, PROGRESSIONS, STANDARD_TUNING, Chord, Key, finger, harmonise, voice
 from training.instruments import kits
-
-from stemwright.stems import STEMS
 
 
 def test_the_same_seed_gives_the_same_song() -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+
+from stemwright.stems import SINGING, STEMS
 from training import corpus, effects
 from training.compose.genres import GENRES
 from training.compose.note import Note
 from training.compose.song import Part, compose
 from training.instruments import amplifier, hits, kits, modal, noises, players, plucked, soundfont, sounds, synthesis
 from training.instruments.soundfont import Patch, SoundFontMissingError
-
-from stemwright.stems import SINGING, STEMS
 
 RATE = 44100
 SHORT_S = 2.0

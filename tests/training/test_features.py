@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from training import features
 
 from stemwright.models.bands import BANDS_384
 from stemwright.models.features import planes as numpy_planes
+from training import features
 
 pytestmark = pytest.mark.training
 

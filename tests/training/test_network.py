@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training.network import MaskNetwork, NetworkShape
 
 from stemwright.stems import STEMS
+from training.network import MaskNetwork, NetworkShape
 
 pytestmark = pytest.mark.training
 

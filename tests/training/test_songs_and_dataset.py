@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
+from stemwright.stems import STEMS
 from training import features
 from training.dataset import PLAIN, Dataset, Mixing
 from training.songs import Bank, Corpus
-
-from stemwright.stems import STEMS
 
 pytestmark = pytest.mark.training
 

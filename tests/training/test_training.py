@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
+from stemwright.evaluation.oracle import oracle_errors
+from stemwright.stems import STEMS
 from training import export as onnx_export
 from training import score
 from training.checkpoint import Checkpoint
 from training.dataset import Batch
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
-
-from stemwright.evaluation.oracle import oracle_errors
-from stemwright.stems import STEMS
 
 pytestmark = pytest.mark.training
 
