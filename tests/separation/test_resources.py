@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,11 @@ def test_this_process_has_a_core_and_takes_memory() -> None:
     assert peak_rss_mb() >= max(before, 200)
     del block
     assert peak_rss_mb() >= 200
+
+
+def test_a_process_does_not_inherit_the_peak_of_the_one_that_started_it() -> None:
+    block = bytearray(300_000_000)
+    code = "from stemwright.separation.resources import peak_rss_mb; print(peak_rss_mb())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert float(child.stdout) < 200
+    assert len(block) == 300_000_000
