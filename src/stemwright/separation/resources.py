@@ -24,10 +24,10 @@ def peak_rss_mb() -> float:
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset) / 1e6
-    if sys.platform == "linux":
-        # not getrusage: its peak outlives exec, so it would be that of a larger process which started this one
-        status = Path("/proc/self/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    status = Path("/proc/self/status")
+    if status.exists():
+        # not getrusage: on Linux its peak outlives exec, and may be that of a larger process which started this one
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     import resource
 
