@@ -103,9 +103,7 @@ class Job:
 
     def encode(self, song: FileSource, work: WorkingFiles, presence: Presence, fmt: OutputFormat) -> Encoded:
         """The second pass into files, run again with a common gain where a part left full scale."""
-        folder = work.folder / "stems"
-        folder.mkdir(exist_ok=True)
-        files = tuple(folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
+        files = tuple(work.stems / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
         rounding = Rounding(fmt.bit_depth if fmt.bit_depth in (16, 24) else None, limited=fmt.bit_depth != 32)
         shape = {"sample_rate": song.sample_rate, "channels": song.channels}
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,15 +131,10 @@ class Separator:
         try:
             presence = job.listen(work)
             encoded = job.encode(source, work, presence, fmt)
-            result = self._result(source, selection, presence, encoded, fmt, folder)
-            elapsed_s = time.monotonic() - started
-            result = replace(
-                result, elapsed_s=round(elapsed_s, 3), realtime_factor=round(result.seconds / elapsed_s, 2)
-            )
+            result = self._result(source, selection, presence, encoded, fmt, folder, started)
             folder.publish(encoded.files, result, order)
-        except (CancelledError, KeyboardInterrupt):
-            work.close()
-            raise
+        except CancelledError:
+            raise  # the working files stay for a resume
         except StemwrightError:
             work.remove()
             raise
@@ -167,8 +161,11 @@ class Separator:
         encoded: Encoded,
         fmt: OutputFormat,
         folder: SongFolder,
+        started: float,
     ) -> Result:
         done = encoded.finish
+        seconds = done.n_samples / source.sample_rate
+        elapsed_s = time.monotonic() - started
         stems = tuple(
             StemResult(
                 name=part.name,
@@ -190,12 +187,12 @@ class Separator:
             sample_rate=source.sample_rate,
             channels=source.channels,
             samples=done.n_samples,
-            seconds=done.n_samples / source.sample_rate,
+            seconds=seconds,
             residual_db=_rounded(done.residual_db) if fmt.lossless else None,
             gain_db=20 * float(np.log10(encoded.rounding.gain)),
             stems=stems,
-            elapsed_s=0.0,
-            realtime_factor=0.0,
+            elapsed_s=round(elapsed_s, 3),
+            realtime_factor=round(seconds / elapsed_s, 2),
             peak_rss_mb=round(peak_rss_mb(), 1),
             notes=(*source.notes, *encoded.notes),
         )

@@ -96,6 +96,7 @@ class WorkingFiles:
         self, folder: Path, recipe: Recipe, *, part_shape: tuple[int, ...], part_dtype: DTypeLike, resume: bool
     ) -> None:
         self.folder = folder
+        self.stems = folder / "stems"  # where whole files wait for their final names
         self.state = WorkState()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +106,7 @@ class WorkingFiles:
             else:
                 _empty(folder)
                 _replace_json(folder / "recipe.json", recipe)
+            self.stems.mkdir(exist_ok=True)
             self.parts = RowFile(folder / "parts", part_shape, part_dtype)
             self.levels = RowFile(folder / "levels", (part_shape[0] + 2,), np.float64)
             self.parts.truncate(self.state.n_parts)
