@@ -36,7 +36,7 @@ class Checkpoint:
 
     Attributes:
         shape: of the network; network: its weights; average: their moving average, which is what gets used.
-        optimiser: state of the optimiser.
+        optimiser: state of the optimiser; empty where a run begins from the network in the wheel.
         step, minutes, audio_s: how far the run is, over all its parts.
     """
 

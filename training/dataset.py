@@ -25,10 +25,16 @@ Audio = NDArray[np.float32]
 Song = dict[str, Recording]
 
 OFTEN = {
-    "vocals": 0.8, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.8, "guitar": 0.55, "keyboard": 0.55,
+    "vocals": 0.8, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.65, "guitar": 0.55, "keyboard": 0.55,
     "strings": 0.3, "brass": 0.25, "woodwinds": 0.25, "percussion": 0.3, "synth": 0.3, "fx": 0.2,
 }  # fmt: skip
 """How often each stem plays in a mix of many songs."""
+
+LEAN_DB_PER_OCTAVE = {
+    "vocals": -1.2, "bass": -3.0, "guitar": -2.0, "keyboard": -1.5, "strings": -2.0, "woodwinds": -2.0, "synth": 1.0,
+}  # fmt: skip
+"""The furthest that an equaliser leans a stem towards what it is in recordings: composed basses hold twice the energy
+of recorded ones above 160 Hz, and composed voices and instruments half of theirs below 320 Hz or less."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class Mixing:
         p_together: lead and backing vocals of a mix of many songs come from one place of one song.
         gain_db: least and greatest gain of a stem in a mix of many songs; half of it in a coherent one.
         p_speed, speed: a change of speed and pitch, by up to this fraction.
-        p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch.
+        p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
+        lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
         p_width, p_pan, pan_db: a stem gets narrower or wider; it moves to a side, by up to this level difference.
         p_drive: a soft clip.
         p_mono, p_narrow: the mix has one channel, twice; its sides are lowered. Half of the old recordings are so, and a
@@ -53,14 +60,14 @@ class Mixing:
     """
 
     p_coherent: float = 0.45
-    p_sparse: float = 0.15
+    p_sparse: float = 0.2
     p_sung: float = 0.6
-    p_left_out: float = 0.12
+    p_left_out: float = 0.18
     p_together: float = 0.5
     gain_db: tuple[float, float] = (-9.0, 6.0)
     p_speed: float = 0.25
     speed: float = 0.12
-    p_equaliser: float = 0.4
+    p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
     bell_db: float = 8.0
     p_width: float = 0.3
@@ -74,6 +81,7 @@ class Mixing:
     peak_db: tuple[float, float] = (-16.0, 0.0)
     p_augmented: float = 0.8
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
+    lean_db_per_octave: dict[str, float] = field(default_factory=lambda: dict(LEAN_DB_PER_OCTAVE))
 
 
 PLAIN = Mixing(
@@ -197,11 +205,12 @@ class Dataset:
         low_pass = self._low_pass() if rng.random() < mixing.p_low_pass else None
         for stem, audio in stems.items():
             spectra = features.spectrum(torch.from_numpy(np.ascontiguousarray(audio)))  # (2, frames, bins)
-            response = low_pass
             if augmented and rng.random() < mixing.p_equaliser:
-                response = self._equaliser() if low_pass is None else low_pass * self._equaliser()
-            if response is not None:
-                spectra *= response
+                level = torch.linalg.vector_norm(spectra)
+                spectra *= self._equaliser(stem)
+                spectra *= level / torch.linalg.vector_norm(spectra).clamp_min(1e-9)
+            if low_pass is not None:
+                spectra *= low_pass
             mixture = mixture + spectra
             banded = features.band_power(spectra).sqrt_()
             magnitudes[STEMS.index(stem)] = banded.transpose(-1, -2)  # (2, frames, bands) -> (2, bands, frames)
@@ -211,12 +220,13 @@ class Dataset:
             powers *= gain**2
             magnitudes *= gain
 
-    def _equaliser(self) -> Tensor:
+    def _equaliser(self, stem: str) -> Tensor:
         """Gain of each bin, ``(bins,)``: a tilt about 1 kHz and one bell an octave or so wide."""
         rng, mixing = self._rng, self.mixing
         hz = np.maximum(np.arange(BANDS_384.n_bins) * (features.SAMPLE_RATE_HZ / features.N_FFT), 20)
         octaves = np.log2(hz / 1000)
-        tilt = rng.uniform(-1, 1) * mixing.tilt_db_per_octave
+        lean = mixing.lean_db_per_octave.get(stem, 0.0)
+        tilt = rng.uniform(-1, 1) * mixing.tilt_db_per_octave + rng.uniform(0, 1) * lean
         centre, width = rng.uniform(-4, 4), rng.uniform(0.4, 2)
         bell = rng.uniform(-1, 1) * mixing.bell_db * np.exp(-(((octaves - centre) / width) ** 2))
         gain_db = np.clip(tilt * octaves + bell, -18, 12)

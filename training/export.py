@@ -49,14 +49,21 @@ class Masks(nn.Module):
         return raised / raised.sum(0, keepdim=True)
 
 
+def normalised(network: MaskNetwork) -> list[tuple[str, str]]:
+    """Names of each convolution that a batch norm follows, and of that norm."""
+    pairs = []
+    for parent, module in network.named_modules():
+        for (first, convolution), (second, norm) in itertools.pairwise(module.named_children()):
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
+                pairs.append((f"{parent}.{first}", f"{parent}.{second}"))
+    return pairs
+
+
 def fold(network: MaskNetwork) -> None:
     """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
-    for module in network.modules():
-        children = list(module.named_children())
-        for (_, first), (name, second) in itertools.pairwise(children):
-            if isinstance(second, nn.BatchNorm2d) and isinstance(first, nn.Conv2d | nn.ConvTranspose2d):
-                _fold_into(first, second)
-                setattr(module, name, nn.Identity())
+    for convolution, norm in normalised(network):
+        _fold_into(network.get_submodule(convolution), network.get_submodule(norm))
+        network.set_submodule(norm, nn.Identity())
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.numel() >= SMALL:
@@ -64,7 +71,8 @@ def fold(network: MaskNetwork) -> None:
 
 
 @torch.no_grad()
-def _fold_into(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
+    assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d)
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     gain = norm.weight / (variance + norm.eps).sqrt()

@@ -94,8 +94,12 @@ class Run:
         self.optimiser = torch.optim.AdamW(groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
         self.average = Average(self.network.state_dict())
         self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
+        self.warm_from = 0
         if stored:
-            self.optimiser.load_state_dict(stored.optimiser)
+            if stored.optimiser:
+                self.optimiser.load_state_dict(stored.optimiser)
+            else:  # begun from the network in the wheel
+                self.warm_from = stored.step
             self.average.state = {name: value.to(device) for name, value in stored.average.items()}
             self.step, self.minutes, self.audio_s = stored.step, stored.minutes, stored.audio_s
         self.widths = band_widths(device)
@@ -104,7 +108,7 @@ class Run:
     def learn(self, batch: Batch) -> torch.Tensor:
         """One step; gives its loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate(self.step, self.minutes)
+            group["lr"] = self.recipe.rate(self.step - self.warm_from, self.minutes)
         self.network.train()
         loss: torch.Tensor = self._loss(self.network, batch.powers, batch.magnitudes, self.widths)
         self.optimiser.zero_grad()
@@ -192,7 +196,7 @@ class Run:
             f"{loss:.4f}",
             f"{speed:.1f}",
             "" if validation is None else f"{validation:.4f}",
-            f"{self.recipe.rate(self.step, self.minutes):.2e}",
+            f"{self.optimiser.param_groups[0]['lr']:.2e}",
             f"{hours:.2f}",
         )
         with path.open("a", newline="") as log:

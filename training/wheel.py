@@ -1,0 +1,130 @@
+"""Begins a run from the network in the wheel, where no checkpoint of it is left.
+
+    python -m training.wheel --corpus training/corpus --run training/runs/next
+    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 200
+
+Export has multiplied each batch norm into its convolution. Here every norm is put back: it measures the mean ``m`` and
+variance ``v`` of what it normalises on mixes of the corpus, and takes ``sqrt(v + eps)`` and ``bias + m`` for its gain and
+bias. The network computes the same as before, and training goes on as if it had never been folded.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from stemwright.models import registry, weights
+from training import features
+from training.checkpoint import Checkpoint, State
+from training.dataset import Dataset, Mixing
+from training.export import normalised
+from training.network import MaskNetwork, NetworkShape
+from training.songs import Bank, Corpus
+
+CALIBRATION_MIXES = 96
+PREFIX = "network."
+EPS = 1e-5
+"""What torch's batch norm adds to the variance."""
+
+
+def read(exported: bytes) -> tuple[State, dict[str, str]]:
+    """Tensors of an exported file by their name in the network, and what the file says of its training."""
+    model = onnx.load_from_string(exported)
+    tensors = {
+        initialiser.name.removesuffix(".half").removeprefix(PREFIX): torch.from_numpy(
+            numpy_helper.to_array(initialiser).astype(np.float32)
+        )
+        for initialiser in model.graph.initializer
+        if initialiser.name.startswith(PREFIX)
+    }
+    return tensors, {property.key: property.value for property in model.metadata_props}
+
+
+def unfold(tensors: State, shape: NetworkShape) -> MaskNetwork:
+    """The exported network in evaluation mode, each folded norm a mere bias.
+
+    Raises:
+        ValueError: the file holds another network.
+    """
+    network = MaskNetwork(shape)
+    state = network.state_dict()
+    for convolution, norm in normalised(network):
+        tensors = tensors | {
+            # With a variance of one and a mean of zero, this gain makes the norm add its bias and no more.
+            f"{norm}.weight": torch.full_like(state[f"{norm}.weight"], (1 + EPS) ** 0.5),
+            f"{norm}.bias": tensors[f"{convolution}.bias"],
+            f"{norm}.running_mean": torch.zeros_like(state[f"{norm}.running_mean"]),
+            f"{norm}.running_var": torch.ones_like(state[f"{norm}.running_var"]),
+        }
+    counters = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")}
+    missing = state.keys() - tensors.keys() - counters.keys()
+    wrong = sorted(
+        missing | {name for name in state.keys() & tensors.keys() if state[name].shape != tensors[name].shape}
+    )
+    if wrong:
+        raise ValueError(f"The file holds another network than {shape}: {wrong[0]} is missing or has another shape.")
+    network.load_state_dict({name: tensors.get(name, value) for name, value in state.items()})
+    return network.eval()
+
+
+@torch.no_grad()
+def renormalise(network: MaskNetwork, dataset: Dataset, mixes: int = CALIBRATION_MIXES) -> None:
+    """Gives the folded norms the statistics of what they see, without a change of what the network computes."""
+    norms = [network.get_submodule(norm) for _, norm in normalised(network)]
+    seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
+
+    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (x,) = inputs  # (batch, width, bands, frames)
+        seen[norm].append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+    hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+    for _ in range(max(1, mixes // 8)):
+        network(features.features(dataset.batch(8).powers))
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+        mean, square = torch.stack(seen[norm]).mean(0)
+        variance = square - mean.square()
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + EPS).sqrt())
+        norm.bias += mean
+
+
+def main() -> None:
+    """Reads the command line and writes the checkpoint."""
+    parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of songs to measure the norms on")
+    parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    options = parser.parse_args()
+    path = options.run / "checkpoint.pt"
+    if path.exists():
+        parser.error(f"{options.run} holds a run already: name another folder.")
+    tensors, facts = read(weights.load(registry.find("stemwright-12")))
+    network = unfold(tensors, NetworkShape())
+    bank = Bank([Corpus(options.corpus)], 10**9, 0)
+    bank.refresh()
+    renormalise(network, Dataset(bank, 128, Mixing(), 0))
+    options.run.mkdir(parents=True, exist_ok=True)
+    state = network.state_dict()
+    Checkpoint(
+        shape=network.shape,
+        network=state,
+        average=state,
+        optimiser={},
+        step=int(facts["training_steps"]),
+        minutes=float(facts["training_minutes"]),
+        audio_s=3600 * float(facts["training_audio_hours"]),
+    ).save(path)
+    print(f"{path}: {facts['training_minutes']} minutes and {facts['training_audio_hours']} h of audio behind it")
+
+
+if __name__ == "__main__":
+    main()
