@@ -1,0 +1,1 @@
+"""The faces: each translates a wire contract to the service, and back."""

@@ -1,0 +1,1 @@
+"""Tables, their engine and their migrations."""

@@ -1,0 +1,1 @@
+"""The domain: accounts, tracks, tasks, credits, callbacks. No HTTP in it."""

@@ -1,0 +1,180 @@
+"""What an operator may set: by flags, by ``STEMWRIGHT_*`` in the environment, or in ``settings.toml`` of the data folder.
+
+Flags win over the environment, the environment over the file. docs/settings.md has the list.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from stemwright.errors import UsageError
+
+FILE = "settings.toml"
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Words separated by commas in the environment."""
+
+Numbers = Annotated[tuple[float, ...], NoDecode]
+
+DEFAULT_PRICES = {
+    "separate_vocal": 10.0,
+    "split_stem": 50.0,
+    "split_stem_advanced": 20.0,
+    "vocal": 10.0,
+    "instrumental": 50.0,
+    "v1": 0.0,
+}
+
+
+class Settings(BaseSettings):
+    """One object for the whole server; the field names in capitals after ``STEMWRIGHT_`` are the variables."""
+
+    model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="forbid", frozen=True)
+
+    data: Path = Field(Path("stemwright-data"), description="Folder of the database, the files and the settings file.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None, description="What clients call this server, https://stems.example.org; links begin with it."
+    )
+    trusted_proxies: Names = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
+    storage_url: str | None = Field(None, description="Where files lie; default: a folder in the data folder.")
+
+    workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
+    worker_threads: int | None = Field(
+        None, ge=1, description="Threads of each; default: a core is left to the server."
+    )
+    worker_memory_mb: int = Field(6000, ge=500, description="Memory above which a worker's task is ended.")
+    max_song_minutes: float = Field(180.0, gt=0, description="Longest song taken.")
+    attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
+    lease_s: float = Field(30.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
+
+    allowed_hosts: Names = Field((), description="Hosts that the guard lets through whatever their address.")
+    upstream_kie_key: SecretStr | None = Field(None, description="Your kie.ai key: turns look-up and pass-through on.")
+    upstream_crun_key: SecretStr | None = Field(None, description="Your crun.ai key: the same.")
+    upstream_kie_url: str = Field("https://api.kie.ai", description="Where kie.ai is.")
+    upstream_crun_url: str = Field("https://api.crun.ai", description="Where crun.ai is.")
+    upstream_timeout_s: float = Field(30.0, gt=0, description="Seconds that a vendor may stay silent.")
+    webhook_key: SecretStr | None = Field(None, description="Signs callbacks, the vendor's way and the standard one.")
+
+    mirror_status: bool = Field(False, description="On kie's face, the HTTP status is the body's code.")
+    lenient: bool = Field(
+        True, description="Answer with keys and take requests that no vendor documents but clients use."
+    )
+    dialect: Literal["kie", "sunoapi"] = Field("kie", description="Whose codes and words kie's face speaks.")
+    rate_limit: str = Field(
+        "20/10", description="New tasks an account on the vendors' faces, COUNT/SECONDS; 0: no limit."
+    )
+    native_rate_limit: str = Field("0", description="The same on /v1.")
+    max_running: int = Field(0, ge=0, description="Tasks of an account that run or wait at once; 0: no limit.")
+    prices: dict[str, float] = Field(DEFAULT_PRICES, description="Credits a task, by type or mode, as JSON.")
+    disabled: Names = Field((), description="Types and modes that are switched off (505).")
+    stem_format: Literal["mp3", "wav", "flac", "m4a", "ogg", "opus"] = Field(
+        "mp3", description="Format of stems on the vendors' faces."
+    )
+    plan: str = Field("fast", description="Plan of the vendors' faces.")
+    callback_retry_s: Numbers = Field((60, 300, 900), description="Seconds before each further try of a callback.")
+    callback_timeout_s: float = Field(15.0, gt=0, description="Seconds that a callback may take.")
+    retention_days: float = Field(14.0, gt=0, description="Days that tracks, tasks and stems are kept.")
+    upload_days: float = Field(3.0, gt=0, description="Days that uploads under the vendors' paths are kept.")
+    max_upload_mb: int = Field(500, ge=1, description="Largest file taken, in MB (10^6 bytes).")
+    fetch_timeout_s: float = Field(120.0, gt=0, description="Seconds that fetching a source may take in all.")
+    cache_dir: Path | None = Field(None, description="Folder of what may be deleted at any time.")
+    offline: bool = Field(False, description="Reach no other machine: no sources by URL, no callbacks, no vendor.")
+
+    @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+    @field_validator("callback_retry_s", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        return tuple(float(word) for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+    @field_validator("prices", mode="after")
+    @classmethod
+    def _all_prices(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = value.keys() - DEFAULT_PRICES.keys()
+        if unknown or min(value.values(), default=0) < 0:
+            raise ValueError(f"prices are credits, 0 or more, for: {', '.join(DEFAULT_PRICES)}")
+        return DEFAULT_PRICES | value
+
+    @field_validator("rate_limit", "native_rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        parse_rate(value)
+        return value
+
+    @field_validator("public_url", "upstream_kie_url", "upstream_crun_url")
+    @classmethod
+    def _base(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("it begins with https:// or http://")
+        return value.rstrip("/") if value else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file."""
+        data = init_settings().get("data") or os.environ.get("STEMWRIGHT_DATA") or cls.model_fields["data"].default
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(data) / FILE)
+
+    @property
+    def work_folder(self) -> Path:
+        """Where workers keep what they have in hand."""
+        return self.data / "work"
+
+    def price(self, kind: str) -> int:
+        """Price of a type or mode in hundredths of a credit."""
+        return round(100 * self.prices[kind])
+
+
+def parse_rate(rate: str) -> tuple[int, float] | None:
+    """``20/10`` as (20, 10.0); None for ``0``, no limit.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if rate == "0":
+        return None
+    try:
+        count, seconds = rate.split("/")
+        parsed = int(count), float(seconds)
+    except ValueError as error:
+        raise ValueError(f"{rate!r} is no limit: write COUNT/SECONDS, as 20/10, or 0 for none") from error
+    if parsed[0] < 1 or parsed[1] <= 0:
+        raise ValueError(f"{rate!r} is no limit: both numbers are above 0")
+    return parsed
+
+
+def read_settings(**flags: object) -> Settings:  # the one place where flags become settings; None: not given
+    """The settings of this run.
+
+    Raises:
+        UsageError: a setting is unknown or has no meaning.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise UsageError(f"STEMWRIGHT_{name} cannot be used: {first['msg']}; docs/settings.md lists all.") from error
