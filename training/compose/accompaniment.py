@@ -205,6 +205,31 @@ def two_hands(plan: Plan, rng: np.random.Generator, style: str, centre: int) -> 
     return tuple(line.notes)
 
 
+def left_hand(plan: Plan, rng: np.random.Generator, low: int, quiet: float = 0.0) -> tuple[Note, ...]:
+    """A pianist's left hand alone: roots, octaves, fifths or low chords within an octave above ``low``."""
+    grip = str(rng.choice(("root", "octave", "octave", "fifth", "chord", "broken")))
+    step = float(rng.choice((1, 2, 2, 4)))
+    line = Line(plan.clock, rng, timing_s=0.007)
+    for bar in plan.bars:
+        if bar.energy < quiet:
+            continue
+        for index in range(max(1, round(bar.beats / step))):
+            beat = index * step
+            chord = bar.chord_at(beat)
+            root = low + (chord.root - low) % 12
+            tones = {
+                "root": (0,),
+                "octave": (-12, 0) if root - 12 >= 24 else (0, 12),
+                "fifth": (0, chord.fifth),
+                "chord": (0, chord.fifth, 12),
+                "broken": (0, chord.fifth, 12, chord.fifth),
+            }[grip]
+            for place, tone in enumerate(tones):
+                late = place * step / len(tones) if grip == "broken" else 0.0
+                line.add(bar.start + beat + late, (step - late) * 0.97, root + tone, 70 + 25 * bar.energy)
+    return tuple(line.notes)
+
+
 def power_chords(plan: Plan, rng: np.random.Generator, tuning: int, muted: float) -> tuple[Note, ...]:
     """Root, fifth and octave on the low strings; ``muted`` is the share of bars that are palm-muted eighths.
 

@@ -29,7 +29,9 @@ def write(
     if stem == "drums":
         return grooves.drums(plan, str(rng.choice(genre.drums or ("pop",))), rng)
     if stem == "bass":
-        return basslines.bass(plan, rng, str(rng.choice(genre.bass or ("roots",))), int(rng.choice((26, 28, 28, 31))))
+        return basslines.bass(
+            plan, rng, str(rng.choice(genre.bass or ("roots",))), int(rng.choice((26, 28, 28, 31, 33)))
+        )
     if stem == "vocals":
         return lead
     if stem == "backing_vocals":
@@ -80,9 +82,11 @@ def _guitar(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]
         ring = float(rng.choice((1.0, 2.0, 4.0)))
         if rng.random() < 0.65:
             return accompaniment.fingerpick(plan, rng, int(rng.choice((0, 0, 2, 5, 7))), step, ring, quiet)
-        return accompaniment.arpeggio(plan, rng, step, 4, int(rng.integers(52, 64)), ring, quiet)
+        return accompaniment.arpeggio(plan, rng, step, 4, int(rng.integers(48, 61)), ring, quiet)
     if role == "power":
-        return accompaniment.power_chords(plan, rng, int(rng.choice((40, 40, 38, 36, 45))), float(rng.uniform(0, 0.9)))
+        return accompaniment.power_chords(
+            plan, rng, int(rng.choice((40, 40, 40, 38, 36, 33))), float(rng.uniform(0, 0.9))
+        )
     if role == "funk":
         return accompaniment.block(
             plan, rng, "funk", 3, int(rng.integers(62, 70)), float(rng.uniform(0.15, 0.5)), 0.005, quiet
@@ -93,24 +97,35 @@ def _guitar(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]
         )
     if role == "comp":
         rhythm = str(rng.choice(("comp", "charleston", "quarters", "strum")))
+        # A whole grip with its bass string, or four inner voices.
+        grip = int(rng.integers(0, 8)) if rng.random() < 0.6 else None
         return accompaniment.block(
-            plan, rng, rhythm, 4, int(rng.integers(52, 62)), float(rng.uniform(0.4, 0.9)), 0.006, quiet
+            plan, rng, rhythm, 4, int(rng.integers(50, 60)), float(rng.uniform(0.4, 0.9)), 0.006, quiet, grip
         )
     if role == "riff":
         return accompaniment.riff(
             plan,
             rng,
-            int(rng.choice((40, 45, 52))),
+            int(rng.choice((40, 40, 45, 52))),
             float(rng.choice((0.25, 0.5))),
             float(rng.uniform(0.4, 1.0)),
             quiet,
         )
-    return melody(plan, rng, Tessitura(57, 84), float(rng.uniform(0.4, 0.9)), quiet, float(rng.uniform(0, 0.5)))
+    low = int(rng.choice((45, 50, 55)))
+    range_ = Tessitura(low, low + 24)
+    return melody(plan, rng, range_, float(rng.uniform(0.4, 0.9)), quiet, float(rng.uniform(0, 0.5)))
 
 
 def _keyboard(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     quiet = _quiet(rng)
-    centre = int(rng.integers(58, 68))
+    centre = int(rng.integers(53, 65))
+    right = _right_hand(plan, role, centre, quiet, rng)
+    if role in ("ballad", "broken", "stride", "montuno", "organ_bubble", "offbeat") or rng.random() < 0.45:
+        return right
+    return right + accompaniment.left_hand(plan, rng, int(rng.integers(33, 42)), quiet)
+
+
+def _right_hand(plan: Plan, role: str, centre: int, quiet: float, rng: np.random.Generator) -> tuple[Note, ...]:
     if role in ("ballad", "broken", "stride"):
         return accompaniment.two_hands(plan, rng, role, centre)
     if role == "chords":
@@ -127,10 +142,10 @@ def _keyboard(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ..
             plan, rng, str(rng.choice(("comp", "quarters", "halves"))), 4, centre, 0.8, 0.0, quiet
         )
     if role == "montuno":
-        return accompaniment.montuno(plan, rng, centre + 6)
+        return accompaniment.montuno(plan, rng, centre + 4)
     if role == "arpeggio":
         return accompaniment.arpeggio(
-            plan, rng, float(rng.choice((0.25, 0.5))), 4, centre + int(rng.choice((0, 7, 12))), 2.0, quiet
+            plan, rng, float(rng.choice((0.25, 0.5))), 4, centre + int(rng.choice((-7, 0, 7))), 2.0, quiet
         )
     if role == "organ_bubble":
         return accompaniment.block(plan, rng, "offbeat", 3, centre, 0.3, 0.0)
@@ -211,12 +226,24 @@ def _fx(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     return tuple(line.notes)
 
 
-_REGISTERS = {"strings": (55, 88), "brass": (52, 77), "woodwinds": (60, 90)}
+_REGISTERS: dict[str, tuple[tuple[int, int], ...]] = {
+    "strings": ((55, 86), (55, 86), (50, 79), (48, 74), (36, 65), (36, 62), (31, 55)),  # violins to double basses
+    "brass": ((52, 77), (52, 77), (46, 70), (40, 64), (34, 58)),  # trumpets, horns, trombones, tubas
+    "woodwinds": ((60, 88), (57, 81), (53, 77), (48, 74), (46, 70), (38, 62)),  # flutes to bassoons
+}
+"""Lowest and highest pitch of the instruments of a family, as often as they are there."""
 
 
 def _orchestral(plan: Plan, stem: str, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    low, high = _REGISTERS[stem]
+    registers = _REGISTERS[stem]
+    low, high = registers[rng.integers(len(registers))]
     quiet = _quiet(rng)
+    if role == "low":  # cellos and double basses, bassoons, tubas: the bass of an orchestra
+        style = str(
+            rng.choice(("long", "long", "roots", "walking", "driving") if stem == "strings" else ("long", "roots"))
+        )
+        line = basslines.bass(plan, rng, style, int(rng.choice((28, 33, 36, 40))))
+        return line + harmony(line, plan.key, 7, rng) if rng.random() < 0.35 else line
     middle = (low + high) // 2 - 6
     if role == "pad":
         return accompaniment.pad(plan, rng, int(rng.integers(3, 6)), middle, quiet)
@@ -228,22 +255,22 @@ def _orchestral(plan: Plan, stem: str, role: str, rng: np.random.Generator) -> t
     if role == "ostinato":
         step = float(rng.choice((0.25, 0.5, 0.5)))
         return accompaniment.arpeggio(
-            plan, rng, step, 3, int(rng.choice((middle - 12, middle, middle + 7))), float(rng.uniform(0.5, 1.0)), quiet
+            plan, rng, step, 3, int(rng.choice((middle - 7, middle, middle + 5))), float(rng.uniform(0.5, 1.0)), quiet
         )
     if role in ("pizzicato", "harp", "plucked"):
         return accompaniment.arpeggio(
-            plan, rng, float(rng.choice((0.25, 0.5, 1.0))), 4, middle + int(rng.choice((-7, 0, 7))), 2.0, quiet
+            plan, rng, float(rng.choice((0.25, 0.5, 1.0))), 4, middle + int(rng.choice((-5, 0, 5))), 2.0, quiet
         )
     if role == "riff":
         return accompaniment.riff(plan, rng, middle, 0.5, 0.8, quiet)
     if role == "runs":
-        return melody(plan, rng, Tessitura(low + 7, high + 5), 0.4, quiet, 0.9)
+        return melody(plan, rng, Tessitura(low + 5, high + 3), 0.4, quiet, 0.9)
     if role == "solo":
         return melody(
             plan, rng, Tessitura(low, high), float(rng.uniform(0.5, 0.95)), quiet, float(rng.uniform(0.1, 0.5))
         )
     if role == "counter":
-        return melody(plan, rng, Tessitura(low - 5, low + 14), 0.7, quiet, 0.05)
-    range_ = Tessitura(low + int(rng.choice((-7, 0, 5))), high)
+        return melody(plan, rng, Tessitura(max(28, low - 5), low + 14), 0.7, quiet, 0.05)
+    range_ = Tessitura(low + int(rng.choice((-2, 0, 5))), high)
     tune = melody(plan, rng, range_, float(rng.uniform(0.6, 0.95)), quiet, 0.15)
     return tune + harmony(tune, plan.key, int(rng.choice((-2, -5, 2))), rng) if rng.random() < 0.35 else tune

@@ -19,16 +19,20 @@ BASS_RHYTHMS: dict[str, tuple[str, ...]] = {
 
 
 def bass(plan: Plan, rng: np.random.Generator, style: str, low: int = 28) -> tuple[Note, ...]:
-    """A bass line: a style of ``BASS_RHYTHMS``, or ``walking``; roots, fifths, octaves and steps into the next chord."""
+    """A bass line: a style of ``BASS_RHYTHMS``, or ``walking``; roots, fifths, octaves and steps into the next chord.
+
+    A third of the players wait for the louder sections.
+    """
+    quiet = float(rng.choice((0.12, 0.12, 0.12, 0.12, 0.4, 0.65)))
     if style == "walking":
-        return _walking(plan, rng, low)
+        return _walking(plan, rng, low, quiet)
     variants = BASS_RHYTHMS[style]
     first, second = variants[rng.integers(len(variants))], variants[rng.integers(len(variants))]
     line = Line(plan.clock, rng, timing_s=float(rng.choice((0.002, 0.006))), late_s=float(rng.choice((0, 0.005))))
     gate, wander = float(rng.uniform(0.5, 1.0)), float(rng.choice((0.0, 0.15, 0.4)))
-    octaves = float(rng.choice((0.0, 0.1, 0.5)))
+    octaves = float(rng.choice((0.0, 0.0, 0.1, 0.35)))
     for index, bar in enumerate(plan.bars):
-        if bar.energy < 0.12:
+        if bar.energy < quiet:
             continue
         pattern = second if bar.energy > 0.7 else first
         steps = bar.beats * 4
@@ -51,10 +55,12 @@ def bass(plan: Plan, rng: np.random.Generator, style: str, low: int = 28) -> tup
     return tuple(line.notes)
 
 
-def _walking(plan: Plan, rng: np.random.Generator, low: int) -> tuple[Note, ...]:
+def _walking(plan: Plan, rng: np.random.Generator, low: int, quiet: float) -> tuple[Note, ...]:
     line = Line(plan.clock, rng, timing_s=0.006)
-    pitch = low + 10
+    pitch = low + 8
     for index, bar in enumerate(plan.bars):
+        if bar.energy < quiet:
+            continue
         following = plan.bars[(index + 1) % len(plan.bars)].chord
         for beat in range(bar.beats):
             chord = bar.chord_at(beat)
@@ -76,6 +82,6 @@ def _walking(plan: Plan, rng: np.random.Generator, low: int) -> tuple[Note, ...]
 def _within(pitch: int, low: int) -> int:
     while pitch < low:
         pitch += 12
-    while pitch > low + 24:
+    while pitch > low + 19:
         pitch -= 12
     return pitch

@@ -37,16 +37,16 @@ class Amplifier:
             effects.peaking(second, self.presence_hz, self.presence_db, 0.9), 500, self.scoop_db, 0.7
         )
         speaker = effects.cut(effects.cut(voiced, self.cabinet_hz, high=True, order=4), 75, high=False)
-        return effects.peaking(speaker, 110, 3, 1.0)
+        return effects.peaking(speaker, 120, 5, 0.8)
 
 
 def choose(rng: np.random.Generator, gain_db: float) -> Amplifier:
     """An amplifier of random make at about a gain."""
     return Amplifier(
         max(0.0, gain_db + float(rng.normal(0, 4))),
-        float(rng.uniform(70, 250)),
-        float(rng.uniform(1800, 3600)),
-        float(rng.uniform(0, 8)),
-        float(rng.uniform(3600, 6500)),
+        float(rng.uniform(40, 130) if gain_db < 12 else rng.uniform(60, 200)),
+        float(rng.uniform(1500, 3200)),
+        float(rng.uniform(-2, 7)),
+        float(rng.uniform(3000, 5500)),
         float(rng.uniform(-8, 3)),
     )

@@ -16,6 +16,8 @@ from training.instruments.soundfont import Patch
 
 _PALM_MUTED = 28
 _HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
+_PLUCKED = ("pizzicato", "harp", "plucked")
+_LOW_PITCH = 54
 _MELODIC = ("melody", "solo", "lead", "counter")
 
 
@@ -80,7 +82,7 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         return synthesis.play(notes, sound, duration_s, rng)
     if stem == "strings" and role in ("harp", "plucked") and chance < 0.4:
         return plucked.play(notes, plucked.harp(rng), duration_s, rng)
-    if stem in ("strings", "brass", "woodwinds") and role not in ("harp", "plucked", "pizzicato") and chance < 0.18:
+    if stem in ("strings", "brass", "woodwinds") and role not in _PLUCKED and chance < 0.18:
         return _modelled(part, duration_s, rng)
     return _programme(part, duration_s, rng)
 
@@ -133,7 +135,7 @@ def _percussion(part: Part, duration_s: float, rng: np.random.Generator) -> Audi
 def _guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if rng.random() < 0.3:
         if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
-            return plucked.play(part.notes, plucked.acoustic_guitar(rng), duration_s, rng)
+            return _close(plucked.play(part.notes, plucked.acoustic_guitar(rng), duration_s, rng), rng)
         strings = plucked.electric_guitar(rng, muted=part.role == "funk")
         return _amplify(part.role, plucked.play(part.notes, strings, duration_s, rng), rng, 0.0)
     programme = _choose(part, rng)
@@ -147,8 +149,16 @@ def _guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     else:
         audio = soundfont.play(part.notes, patch, duration_s)
     if programme in (24, 25):
-        return audio
+        return _close(audio, rng)
     return _amplify(part.role, audio, rng, 10.0 if programme in (29, 30) else 0.0)
+
+
+def _close(audio: Audio, rng: np.random.Generator) -> Audio:
+    """A box with a microphone at its sound hole: boomy, and often dull."""
+    audio = effects.peaking(audio, float(rng.uniform(95, 220)), float(rng.uniform(0, 10)), float(rng.uniform(0.5, 1.2)))
+    if rng.random() < 0.6:
+        audio = effects.peaking(audio, float(rng.uniform(600, 1200)), float(rng.uniform(-8, 0)), 0.7)
+    return effects.cut(audio, float(rng.uniform(2500, 9000)), high=True, order=1) if rng.random() < 0.7 else audio
 
 
 def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db: float) -> Audio:
@@ -163,20 +173,28 @@ def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db
 
 def _bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     chance, upright = rng.random(), part.role == "walking"
-    if chance < (0.08 if upright else 0.35):
-        return synthesis.play(part.notes, sounds.bass(rng), duration_s, rng)
-    if chance < (0.35 if upright else 0.55):
-        strings = plucked.double_bass(rng) if upright or rng.random() < 0.15 else plucked.electric_bass(rng)
+    if chance < (0.05 if upright else 0.25):
+        return _rounded(synthesis.play(part.notes, sounds.bass(rng), duration_s, rng), rng)
+    if chance < (0.35 if upright else 0.5):
+        strings = plucked.double_bass(rng) if upright or rng.random() < 0.25 else plucked.electric_bass(rng)
         audio = plucked.play(part.notes, strings, duration_s, rng)
     else:
         audio = soundfont.play(part.notes, _patch(part, _choose(part, rng), rng), duration_s)
-    if rng.random() < 0.5 and not upright:
-        if rng.random() < 0.4:
-            return amplifier.choose(rng, float(rng.choice((4, 8, 16, 26)))).play(audio) + audio * np.float32(
-                rng.choice((0, 0.5))
-            )
-        return effects.drive(audio, float(rng.uniform(0, 12)))
-    return audio
+    if rng.random() < 0.35 and not upright:
+        if rng.random() < 0.3:
+            audio = amplifier.choose(rng, float(rng.choice((4, 8, 16, 26)))).play(audio) * np.float32(0.5) + audio
+        else:
+            audio = effects.drive(audio, float(rng.uniform(0, 9)))
+    return _rounded(audio, rng)
+
+
+def _rounded(audio: Audio, rng: np.random.Generator) -> Audio:
+    """A bass with its tone knob turned down, as most are: little is left above its first partials."""
+    if rng.random() < 0.2:
+        return audio
+    return effects.cut(
+        audio, float(np.exp(rng.uniform(np.log(180), np.log(900)))), high=True, order=int(rng.choice((1, 2)))
+    )
 
 
 def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
@@ -210,7 +228,10 @@ def _font(stem: str, rng: np.random.Generator) -> Path:
 
 def _choose(part: Part, rng: np.random.Generator) -> int:
     choices = PROGRAMMES[part.stem]
-    return int(rng.choice(choices.get(part.role, choices.get("", (0,)))))
+    # A tune below its instrument goes to a larger one of the family.
+    low = part.role not in _PLUCKED and np.median([note.pitch for note in part.notes]) < _LOW_PITCH
+    role = "low" if low and "low" in choices else part.role
+    return int(rng.choice(choices.get(role, choices.get("", (0,)))))
 
 
 def _patch(part: Part, programme: int, rng: np.random.Generator) -> Patch:

@@ -1,7 +1,7 @@
 """General MIDI programmes, by stem and by what they have to play."""
 
 PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
-    "bass": {"": (33, 33, 34, 34, 35, 36, 37, 32), "walking": (32, 32, 32, 33, 35)},
+    "bass": {"": (33, 33, 33, 33, 32, 32, 34, 34, 35, 35, 36, 37), "walking": (32, 32, 32, 33, 35)},
     "guitar": {
         "": (24, 25, 26, 27),
         "strum": (24, 25, 25, 25, 26, 27),
@@ -32,6 +32,7 @@ PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
         "melody": (40, 40, 41, 42, 48, 49, 110),
         "counter": (40, 41, 42, 48, 43),
         "ostinato": (48, 40, 49, 45, 42),
+        "low": (42, 42, 43, 43, 48, 49, 45),
         "pizzicato": (45,),
         "harp": (46,),
         "plucked": (46, 45, 104, 106, 107),
@@ -42,6 +43,7 @@ PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
         "melody": (56, 57, 60, 59, 61),
         "solo": (56, 56, 57, 59, 60),
         "stabs": (61, 61, 56, 57),
+        "low": (57, 58, 58, 60, 61),
     },
     "woodwinds": {
         "": (73, 71, 68, 65),
@@ -51,6 +53,7 @@ PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
         "runs": (73, 72, 71),
         "solo": (64, 65, 66, 67, 73, 71, 75, 78, 79),
         "stabs": (65, 66, 64, 67),
+        "low": (70, 70, 67, 66, 71, 71),
         "riff": (73, 75, 77, 74),
     },
     "percussion": {"mallets": (9, 10, 11, 11, 12, 12, 13, 13, 14, 8, 108, 114), "timpani": (47,)},

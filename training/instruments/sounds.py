@@ -91,7 +91,7 @@ def pluck(rng: np.random.Generator) -> Sound:
 
 def bass(rng: np.random.Generator) -> Sound:
     """A synth bass: sub, 808, acid, reese, FM, or plain."""
-    kind = str(rng.choice(("sub", "808", "acid", "reese", "fm", "plain", "plain")))
+    kind = str(rng.choice(("sub", "sub", "sub", "808", "808", "acid", "reese", "fm", "plain", "plain")))
     slide = float(rng.choice((0, 0.06)))
     if kind == "sub":
         wave = str(rng.choice(("sine", "triangle")))
