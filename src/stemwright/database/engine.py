@@ -33,6 +33,8 @@ class Database:
     def read(self) -> Iterator[Session]:
         """A session that sees one moment and changes nothing."""
         with Session(self.engine) as session:
+            if self.engine.dialect.name == "sqlite":
+                session.execute(sqlalchemy.text("BEGIN"))
             yield session
 
     @contextmanager
@@ -58,9 +60,13 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        # The lock of a transaction keeps a second process, started at the same moment, out of the same migration.
         with self.engine.connect() as connection:
+            if self.engine.dialect.name == "sqlite":
+                connection.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.commit()
 
     def close(self) -> None:
         """Closes all connections."""

@@ -74,12 +74,15 @@ class Blob(Base):
 
 
 class Track(Base):
-    """A song. ``task_id`` and ``id`` are what both faces call the task and the audio of a song."""
+    """A song. ``task_id`` and ``id`` are what both faces call the task and the audio of a song.
+
+    Two accounts may both use one song of a vendor's, so an id is an account's own.
+    """
 
     __tablename__ = "tracks"
     __table_args__ = (Index("tracks_by_account", "account_id", "created_at"),)
     id: Mapped[str] = mapped_column(Hex, primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     task_id: Mapped[str] = mapped_column(Hex, index=True)
     position: Mapped[int] = mapped_column(default=0)
     origin: Mapped[str] = mapped_column(String(16))  # upload, url, vendor

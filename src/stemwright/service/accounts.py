@@ -1,0 +1,101 @@
+"""Accounts: who owns tracks, tasks and credits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.clock import Clock
+from stemwright.service.errors import Conflict, InvalidRequest, NotFound
+from stemwright.service.ids import new_id, parse_id
+
+NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account.
+
+    Attributes:
+        metered: it pays for tasks with credits; else it may have as many as it likes.
+        balance: hundredths of a credit; 0 where it is not metered.
+        created_at: seconds since 1970.
+    """
+
+    id: str
+    name: str
+    metered: bool
+    balance: int
+    created_at: float
+
+
+def open_account(session: Session, name: str, *, metered: bool, now: float) -> tables.Account:
+    """Adds an account within a transaction.
+
+    Raises:
+        InvalidRequest: the name is empty or too long.
+        Conflict: the name is taken.
+    """
+    if not name.strip() or len(name) > NAME_CHARACTERS:
+        raise InvalidRequest("name", f"A name has 1 to {NAME_CHARACTERS} characters.")
+    if session.scalar(select(tables.Account.id).where(tables.Account.name == name)):
+        raise Conflict(f"There is an account named '{name}' already; name another.")
+    row = tables.Account(id=new_id(), name=name, metered=metered, balance=0, created_at=now)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find_account(session: Session, name_or_id: str) -> tables.Account | None:
+    """The account of that name or id, within a transaction."""
+    by_name = session.scalar(select(tables.Account).where(tables.Account.name == name_or_id))
+    if by_name is not None:
+        return by_name
+    known = parse_id(name_or_id)
+    return session.get(tables.Account, known) if known else None
+
+
+def as_account(row: tables.Account) -> Account:
+    """What others see of a row."""
+    return Account(row.id, row.name, row.metered, row.balance, row.created_at)
+
+
+class Accounts:
+    """All accounts of this server."""
+
+    def __init__(self, database: Database, clock: Clock = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, name: str, *, metered: bool = False) -> Account:
+        """Opens an account.
+
+        Raises:
+            Conflict: the name is taken.
+        """
+        with self._database.write() as session:
+            return as_account(open_account(session, name, metered=metered, now=self._clock()))
+
+    def find(self, name_or_id: str) -> Account:
+        """The account of that name or id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._database.read() as session:
+            row = find_account(session, name_or_id)
+            if row is None:
+                raise NotFound(f"There is no account named '{name_or_id}'; `stemwright keys list` names them.")
+            return as_account(row)
+
+    def all(self) -> list[Account]:
+        """All accounts, the oldest first."""
+        with self._database.read() as session:
+            return [
+                as_account(row) for row in session.scalars(select(tables.Account).order_by(tables.Account.created_at))
+            ]

@@ -1,0 +1,52 @@
+"""How a task ends: in one transaction, and once."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.jobs.queue import Queue
+from stemwright.service.clock import Clock
+from stemwright.service.ids import new_id
+from stemwright.service.ledger import Ledger
+from stemwright.service.task import UNDER_WAY, State
+
+
+class Ending:
+    """What follows from the end of a task: its place in the queue goes, credits come back, a callback is due."""
+
+    def __init__(self, queue: Queue, ledger: Ledger, clock: Clock = time.time) -> None:
+        self._queue = queue
+        self._ledger = ledger
+        self._clock = clock
+
+    def end(self, session: Session, row: tables.Task, state: State) -> bool:
+        """Ends a task within a transaction; gives False where it has ended already."""
+        session.flush()
+        ended = session.execute(
+            update(tables.Task)
+            .where(tables.Task.id == row.id, tables.Task.state.in_(UNDER_WAY))
+            .values(state=state, ended_at=self._clock(), stage=None)
+        )
+        if not ended.rowcount:  # type: ignore[attr-defined]
+            return False
+        session.refresh(row)
+        self._queue.remove(session, row.id)
+        if state != "succeeded":
+            self._ledger.refund(session, row.account_id, row.id)
+        if row.callback_url:
+            session.add(
+                tables.Delivery(
+                    id=new_id(),
+                    account_id=row.account_id,
+                    task_id=row.id,
+                    attempt=1,
+                    state="pending",
+                    due_at=self._clock(),
+                )
+            )
+        session.flush()
+        return True

@@ -1,0 +1,215 @@
+"""API keys: doors to accounts. A key is shown once; only its digest is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.accounts import find_account, open_account
+from stemwright.service.clock import Clock
+from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, NotPermitted
+from stemwright.service.ids import new_id
+from stemwright.settings import parse_rate
+
+PREFIX = "sw_"
+LENGTH = 40
+SCOPES = ("read", "write")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who a request comes from, and what its key allows.
+
+    Attributes:
+        scopes: ``read`` to look, ``write`` to make, cancel and delete.
+        rate_limit: new tasks, ``COUNT/SECONDS``; None takes the face's.
+        max_running: tasks under way at once; None takes the server's.
+    """
+
+    account_id: str
+    account_name: str
+    key_id: str
+    scopes: tuple[str, ...]
+    rate_limit: str | None
+    max_running: int | None
+    metered: bool
+
+    def require(self, scope: str) -> None:
+        """Raises NotPermitted unless the key has the scope."""
+        if scope not in self.scopes:
+            raise NotPermitted(f"This key may not {scope}; make one with --scopes read,write.")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What can be told of a key; ``hint`` is its first characters."""
+
+    name: str
+    account: str
+    hint: str
+    scopes: tuple[str, ...]
+    rate_limit: str | None
+    max_running: int | None
+    created_at: float
+    revoked_at: float | None
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key on the one occasion when it is known."""
+
+    name: str
+    account: str
+    key: str
+
+
+class Keys:
+    """All keys of this server."""
+
+    def __init__(self, database: Database, clock: Clock = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(
+        self,
+        name: str,
+        *,
+        account: str | None = None,
+        credits_hundredths: int | None = None,
+        scopes: Sequence[str] = SCOPES,
+        rate_limit: str | None = None,
+        max_running: int | None = None,
+    ) -> NewKey:
+        """Makes a key, and an account of the same name unless ``account`` names one.
+
+        With ``credits_hundredths`` the account is metered and gets them.
+
+        Raises:
+            Conflict: a key of that name is in use.
+            NotFound: there is no such account.
+            InvalidRequest: a scope, limit or number of credits has no meaning.
+        """
+        _check(scopes, rate_limit, credits_hundredths)
+        key = PREFIX + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
+        with self._database.write() as session:
+            if _active(session, name) is not None:
+                raise Conflict(f"There is a key named '{name}'; revoke it first, or name another.")
+            row = find_account(session, account) if account else find_account(session, name)
+            if row is None and account:
+                raise NotFound(f"There is no account named '{account}'; `stemwright keys list` names them.")
+            if row is None:
+                row = open_account(session, name, metered=False, now=self._clock())
+            if credits_hundredths is not None:
+                row.metered = True
+                row.balance += credits_hundredths
+                if credits_hundredths:
+                    session.add(
+                        tables.CreditEntry(
+                            account_id=row.id, amount=credits_hundredths, reason="grant", created_at=self._clock()
+                        )
+                    )
+            session.add(
+                tables.ApiKey(
+                    id=new_id(),
+                    account_id=row.id,
+                    name=name,
+                    digest=_digest(key),
+                    hint=key[: len(PREFIX) + 4],
+                    scopes=",".join(scopes),
+                    rate_limit=rate_limit,
+                    max_running=max_running,
+                    created_at=self._clock(),
+                )
+            )
+            return NewKey(name, row.name, key)
+
+    def authenticate(self, key: str | None) -> Caller:
+        """Who holds this key.
+
+        Raises:
+            NotAuthenticated: nobody does.
+        """
+        if key:
+            with self._database.read() as session:
+                found = session.execute(
+                    select(tables.ApiKey, tables.Account)
+                    .join(tables.Account, tables.Account.id == tables.ApiKey.account_id)
+                    .where(tables.ApiKey.digest == _digest(key), tables.ApiKey.revoked_at.is_(None))
+                ).one_or_none()
+                if found is not None:
+                    row, account = found
+                    scopes = tuple(row.scopes.split(","))
+                    return Caller(
+                        account.id, account.name, row.id, scopes, row.rate_limit, row.max_running, account.metered
+                    )
+        raise NotAuthenticated("You do not have access permissions")
+
+    def revoke(self, name: str) -> None:
+        """Closes the door for good.
+
+        Raises:
+            NotFound: no key of that name is in use.
+        """
+        with self._database.write() as session:
+            row = _active(session, name)
+            if row is None:
+                raise NotFound(f"No key named '{name}' is in use; `stemwright keys list` names them.")
+            row.revoked_at = self._clock()
+
+    def all(self) -> list[Key]:
+        """All keys, revoked ones too, the oldest first."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(tables.ApiKey, tables.Account.name)
+                .join(tables.Account, tables.Account.id == tables.ApiKey.account_id)
+                .order_by(tables.ApiKey.created_at)
+            )
+            return [
+                Key(
+                    row.name,
+                    account,
+                    row.hint,
+                    tuple(row.scopes.split(",")),
+                    row.rate_limit,
+                    row.max_running,
+                    row.created_at,
+                    row.revoked_at,
+                )
+                for row, account in rows
+            ]
+
+    def any(self) -> bool:
+        """Whether a key is in use."""
+        with self._database.read() as session:
+            count = session.scalar(select(func.count()).where(tables.ApiKey.revoked_at.is_(None)))
+            return bool(count)
+
+
+def _digest(key: str) -> str:
+    # A key has 238 bits of chance in it, so a plain digest needs no salt and no slowness.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _active(session: Session, name: str) -> tables.ApiKey | None:
+    return session.scalar(select(tables.ApiKey).where(tables.ApiKey.name == name, tables.ApiKey.revoked_at.is_(None)))
+
+
+def _check(scopes: Sequence[str], rate_limit: str | None, credits_hundredths: int | None) -> None:
+    if not scopes or set(scopes) - set(SCOPES):
+        raise InvalidRequest("scopes", f"Scopes are: {', '.join(SCOPES)}.")
+    if credits_hundredths is not None and credits_hundredths < 0:
+        raise InvalidRequest("credits", "Credits are 0 or more.")
+    if rate_limit is not None:
+        try:
+            parse_rate(rate_limit)
+        except ValueError as error:
+            raise InvalidRequest("rate_limit", f"{error}.") from error

@@ -1,0 +1,219 @@
+"""Tasks: one separation each. Money and state change together, and every change of state is guarded in SQL."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.jobs.queue import Queue
+from stemwright.service.clock import Clock
+from stemwright.service.ending import Ending
+from stemwright.service.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    SwitchedOff,
+    TooManyRunning,
+    UnderMaintenance,
+)
+from stemwright.service.ids import new_id
+from stemwright.service.keys import Caller
+from stemwright.service.ledger import Ledger
+from stemwright.service.limits import RateLimits
+from stemwright.service.task import UNDER_WAY, State, Submission, Task, as_task, load_task
+from stemwright.service.tracks import DAY_S, Tracks
+from stemwright.settings import Settings
+from stemwright.stems import select as select_stems
+
+MAINTENANCE = "maintenance"
+"""The fact that says so, as `on`."""
+
+
+class Tasks:
+    """All tasks; every question of a client's names the account that asks."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        queue: Queue,
+        ledger: Ledger,
+        tracks: Tracks,
+        limits: RateLimits,
+        ending: Ending,
+        clock: Clock = time.time,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._queue = queue
+        self._ledger = ledger
+        self._tracks = tracks
+        self._limits = limits
+        self._ending = ending
+        self._clock = clock
+
+    def submit(self, caller: Caller, order: Submission) -> Task:
+        """Takes an order: charges it, notes it and queues it, in one transaction.
+
+        Raises:
+            SwitchedOff, UnderMaintenance, TooFast, TooManyRunning, CreditsInsufficient: it is not taken, and nothing
+                is charged.
+            InvalidRequest: the stems make no sense.
+            Conflict: the idempotency key was used with another body.
+            NotFound: the account has no such track.
+        """
+        if order.kind in self._settings.disabled:
+            raise SwitchedOff(f"{order.kind} is switched off on this server.")
+        selection = select_stems(order.stems)
+        if order.idempotency_key and (before := self._repeated(caller.account_id, order)) is not None:
+            return before
+        rate = self._settings.native_rate_limit if order.face == "native" else self._settings.rate_limit
+        self._limits.take(caller, order.face, rate)
+        now = self._clock()
+        with self._database.write() as session:
+            if (fact := session.get(tables.Fact, MAINTENANCE)) is not None and fact.value == "on":
+                raise UnderMaintenance("The service is under maintenance. Please try again later.")
+            if order.idempotency_key and (before := self._repeated(caller.account_id, order, session)) is not None:
+                return before
+            self._check_running(session, caller)
+            task = tables.Task(
+                id=new_id(),
+                account_id=caller.account_id,
+                face=order.face,
+                kind=order.kind,
+                state="pending",
+                stems=selection.mode,
+                plan=order.plan,
+                format=order.format,
+                bit_depth=order.bit_depth,
+                bitrate_kbps=order.bitrate_kbps,
+                stem_name=order.stem_name,
+                track_id=self._track_id(session, caller.account_id, order),
+                source_url=order.source_url,
+                callback_url=order.callback_url,
+                request=order.request or {},
+                price=self._settings.price(order.kind),
+                progress=0.0,
+                cancel_requested=False,
+                facts={},
+                created_at=now,
+                expires_at=now + self._settings.retention_days * DAY_S,
+            )
+            session.add(task)
+            session.flush()
+            self._ledger.charge(session, caller.account_id, task.id, task.price)
+            self._queue.enqueue(session, task.id, caller.account_id, order.priority)
+            if order.idempotency_key:
+                session.add(
+                    tables.IdempotencyKey(
+                        account_id=caller.account_id,
+                        key=order.idempotency_key,
+                        body_digest=order.body_digest,
+                        task_id=task.id,
+                        created_at=now,
+                    )
+                )
+            return as_task(session, task)
+
+    def get(self, account_id: str, task_id: str) -> Task | None:
+        """A task by its id."""
+        task = self.any(task_id)
+        return task if task is not None and task.account_id == account_id else None
+
+    def any(self, task_id: str) -> Task | None:
+        """A task of whichever account: for workers and callbacks."""
+        with self._database.read() as session:
+            return load_task(session, task_id)
+
+    def list(
+        self, account_id: str, *, after: str | None = None, limit: int = 20, state: State | None = None
+    ) -> list[Task]:
+        """The newest tasks first, ``limit`` of them, from behind the task ``after`` on."""
+        with self._database.read() as session:
+            query = select(tables.Task).where(tables.Task.account_id == account_id)
+            if state:
+                query = query.where(tables.Task.state == state)
+            if after:
+                mark = session.get(tables.Task, after)
+                if mark is None or mark.account_id != account_id:
+                    raise NotFound("The page begins after a task that is not there any more; begin again without it.")
+                query = query.where(
+                    (tables.Task.created_at < mark.created_at)
+                    | ((tables.Task.created_at == mark.created_at) & (tables.Task.id < mark.id))
+                )
+            query = query.order_by(tables.Task.created_at.desc(), tables.Task.id.desc()).limit(limit)
+            return [as_task(session, row) for row in session.scalars(query)]
+
+    def cancel(self, account_id: str, task_id: str) -> Task:
+        """Cancels a task: a waiting one at once, a running one at its next chunk. An ended one stays as it is.
+
+        Raises:
+            NotFound: the account has no such task.
+        """
+        with self._database.write() as session:
+            row = session.get(tables.Task, task_id)
+            if row is None or row.account_id != account_id:
+                raise NotFound("There is no task of that id.")
+            if row.state == "pending":
+                self._ending.end(session, row, "cancelled")
+            elif row.state == "running":
+                row.cancel_requested = True
+            return as_task(session, row)
+
+    def delete(self, account_id: str, task_id: str) -> None:
+        """Forgets an ended task and its stems.
+
+        Raises:
+            NotFound: the account has no such task.
+            Conflict: it is under way.
+        """
+        with self._database.write() as session:
+            row = session.get(tables.Task, task_id)
+            if row is None or row.account_id != account_id:
+                raise NotFound("There is no task of that id.")
+            if row.state in UNDER_WAY:
+                raise Conflict("The task is under way: cancel it first.")
+            session.delete(row)
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks there are in each state."""
+        with self._database.read() as session:
+            rows = session.execute(select(tables.Task.state, func.count()).group_by(tables.Task.state)).all()
+            return {state: count for state, count in rows}  # noqa: C416  # rows are Row, not tuples, to mypy
+
+    def _check_running(self, session: Session, caller: Caller) -> None:
+        allowed = self._settings.max_running if caller.max_running is None else caller.max_running
+        if not allowed:
+            return
+        under_way = session.scalar(
+            select(func.count()).where(tables.Task.account_id == caller.account_id, tables.Task.state.in_(UNDER_WAY))
+        )
+        if (under_way or 0) >= allowed:
+            raise TooManyRunning(
+                f"{allowed} tasks are under way, as many as this key may have. Please try again later."
+            )
+
+    def _track_id(self, session: Session, account_id: str, order: Submission) -> str:
+        if order.track_id is not None:
+            if session.get(tables.Track, (order.track_id, account_id)) is None:
+                raise NotFound("There is no track of that id.")
+            return order.track_id
+        if not order.source_url:
+            raise InvalidRequest("source", "A song is needed: the id of a track, or a URL.")
+        title = order.source_url.split("?")[0].rstrip("/").rpartition("/")[2] or "song"
+        return self._tracks.add_url(session, account_id, order.source_url, title[:200]).id
+
+    def _repeated(self, account_id: str, order: Submission, session: Session | None = None) -> Task | None:
+        if session is None:
+            with self._database.read() as reading:
+                return self._repeated(account_id, order, reading)
+        known = session.get(tables.IdempotencyKey, (account_id, order.idempotency_key))
+        if known is None:
+            return None
+        if known.body_digest != order.body_digest:
+            raise Conflict("This Idempotency-Key was used with another body; take a new key for a new request.")
+        return load_task(session, known.task_id)

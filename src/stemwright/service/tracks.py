@@ -1,0 +1,196 @@
+"""Tracks: the songs that tasks separate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.clock import Clock
+from stemwright.service.errors import Conflict, NotFound
+from stemwright.service.ids import new_id
+from stemwright.settings import Settings
+from stemwright.storage.store import StoredBlob
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True)
+class Track:
+    """A song of an account; the attributes are the columns of the table."""
+
+    id: str
+    account_id: str
+    task_id: str
+    position: int
+    origin: str
+    title: str
+    url: str | None
+    blob: str | None
+    media_type: str | None
+    file_name: str | None
+    size_bytes: int | None
+    seconds: float | None
+    details: dict[str, Any]
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class VendorTrack:
+    """A song that a vendor made: its audio's id there, where the audio is, and what else the vendor says of it."""
+
+    audio_id: str
+    url: str
+    title: str
+    position: int
+    seconds: float | None
+    details: dict[str, Any]
+
+
+def as_track(row: tables.Track) -> Track:
+    """What others see of a row."""
+    return Track(**{field.name: getattr(row, field.name) for field in fields(Track)})
+
+
+class Tracks:
+    """All tracks; every question names the account that asks."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock = time.time) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+
+    def add_stored(
+        self,
+        account_id: str,
+        blob: StoredBlob,
+        *,
+        title: str,
+        file_name: str | None = None,
+        media_type: str | None = None,
+        seconds: float | None = None,
+        origin: str = "upload",
+    ) -> Track:
+        """Adds a song whose audio is in the store."""
+        with self._database.write() as session:
+            row = self._new(account_id, title, origin)
+            row.blob, row.size_bytes, row.seconds = blob.digest, blob.size_bytes, seconds
+            row.file_name, row.media_type = file_name, media_type
+            session.add(row)
+            session.flush()
+            return as_track(row)
+
+    def add_url(self, session: Session, account_id: str, url: str, title: str) -> Track:
+        """Adds a song whose audio a worker will fetch, within the transaction of its task."""
+        row = self._new(account_id, title, "url")
+        row.url = url
+        session.add(row)
+        session.flush()
+        return as_track(row)
+
+    def add_vendor(self, account_id: str, task_id: str, songs: Sequence[VendorTrack]) -> list[Track]:
+        """Adds the songs of a vendor's task, under the ids that they have there. Songs that are known stay."""
+        with self._database.write() as session:
+            for song in songs:
+                if session.get(tables.Track, (song.audio_id, account_id)) is not None:
+                    continue
+                row = self._new(account_id, song.title, "vendor")
+                row.id, row.task_id, row.position = song.audio_id, task_id, song.position
+                row.url, row.seconds, row.details = song.url, song.seconds, song.details
+                session.add(row)
+            session.flush()
+            return [as_track(row) for row in self._of_task(session, account_id, task_id)]
+
+    def get(self, account_id: str, track_id: str) -> Track | None:
+        """A track by its id."""
+        with self._database.read() as session:
+            row = session.get(tables.Track, (track_id, account_id))
+            return as_track(row) if row is not None else None
+
+    def of_task(self, account_id: str, task_id: str) -> list[Track]:
+        """The tracks of a task, in order: one for an upload, mostly two for a vendor's."""
+        with self._database.read() as session:
+            return [as_track(row) for row in self._of_task(session, account_id, task_id)]
+
+    def find(self, account_id: str, task_id: str, audio_id: str) -> Track | None:
+        """The track that both ids name."""
+        track = self.get(account_id, audio_id)
+        return track if track is not None and track.task_id == task_id else None
+
+    def list(self, account_id: str, *, after: str | None = None, limit: int = 20) -> list[Track]:
+        """The newest tracks first, ``limit`` of them, from behind the track ``after`` on."""
+        with self._database.read() as session:
+            query = select(tables.Track).where(tables.Track.account_id == account_id)
+            mark = session.get(tables.Track, (after, account_id)) if after else None
+            if after and mark is None:
+                raise NotFound("The page begins after a track that is not there any more; begin again without it.")
+            if mark is not None:
+                query = query.where(
+                    (tables.Track.created_at < mark.created_at)
+                    | ((tables.Track.created_at == mark.created_at) & (tables.Track.id < mark.id))
+                )
+            query = query.order_by(tables.Track.created_at.desc(), tables.Track.id.desc()).limit(limit)
+            return [as_track(row) for row in session.scalars(query)]
+
+    def stored(
+        self,
+        account_id: str,
+        track_id: str,
+        blob: StoredBlob,
+        *,
+        media_type: str | None = None,
+        file_name: str | None = None,
+    ) -> None:
+        """A track's audio has been fetched."""
+        with self._database.write() as session:
+            row = session.get(tables.Track, (track_id, account_id))
+            if row is None:
+                raise NotFound("The track was deleted.")
+            row.blob, row.size_bytes = blob.digest, blob.size_bytes
+            row.media_type, row.file_name = media_type or row.media_type, file_name or row.file_name
+
+    def delete(self, account_id: str, track_id: str) -> None:
+        """Deletes a track; its tasks keep their stems.
+
+        Raises:
+            NotFound: the account has none of that id.
+            Conflict: a task that needs it is under way.
+        """
+        with self._database.write() as session:
+            row = session.get(tables.Track, (track_id, account_id))
+            if row is None:
+                raise NotFound("There is no track of that id.")
+            under_way = select(tables.Task.id).where(
+                tables.Task.track_id == track_id,
+                tables.Task.account_id == account_id,
+                tables.Task.state.in_(("pending", "running")),
+            )
+            if session.scalar(under_way.limit(1)):
+                raise Conflict("A separation of this track is under way: cancel it first, or wait for it.")
+            session.delete(row)
+
+    def _new(self, account_id: str, title: str, origin: str) -> tables.Track:
+        now = self._clock()
+        return tables.Track(
+            id=new_id(),
+            account_id=account_id,
+            task_id=new_id(),
+            position=0,
+            origin=origin,
+            title=title,
+            details={},
+            created_at=now,
+            expires_at=now + self._settings.retention_days * DAY_S,
+        )
+
+    @staticmethod
+    def _of_task(session: Session, account_id: str, task_id: str) -> list[tables.Track]:
+        query = select(tables.Track).where(tables.Track.task_id == task_id, tables.Track.account_id == account_id)
+        return list(session.scalars(query.order_by(tables.Track.position)))
