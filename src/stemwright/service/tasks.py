@@ -129,6 +129,13 @@ class Tasks:
         with self._database.read() as session:
             return load_task(session, task_id)
 
+    def of_stem(self, account_id: str, stem_id: str) -> Task | None:
+        """The task that a stem belongs to."""
+        with self._database.read() as session:
+            row = session.get(tables.Stem, stem_id)
+            task = load_task(session, row.task_id) if row is not None else None
+            return task if task is not None and task.account_id == account_id else None
+
     def list(
         self, account_id: str, *, after: str | None = None, limit: int = 20, state: State | None = None
     ) -> list[Task]:

@@ -1,0 +1,69 @@
+"""The application: all faces under one address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+import stemwright
+from stemwright.api import crun, files, kie, native, operations, uploads
+from stemwright.service.callbacks import Bodies, CallbackLoop
+from stemwright.service.retention import RetentionLoop
+from stemwright.service.service import Service
+
+DESCRIPTION = """Splits songs into stems. Three faces of one server: kie.ai's (`/api/v1/vocal-removal/…`), crun.ai's
+(`/api/v1/client/…`) and our own (`/v1/…`). The key goes into `Authorization: Bearer …` or `x-api-key: …` on all of them."""
+
+EXPOSED = [
+    "Retry-After",
+    "Content-Range",
+    "Accept-Ranges",
+    "Content-Disposition",
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+]
+
+
+def bodies(service: Service) -> Bodies:
+    """What each face sends when a task ends."""
+    return {
+        "kie": lambda task: kie.callback_body(service, task),
+        "crun": lambda task: crun.callback_body(service, task),
+        "native": lambda task: native.callback_body(service, task),
+    }
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application on a service. While it runs it delivers callbacks and sweeps up what has expired."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        callbacks = CallbackLoop(service.callbacks, bodies(service))
+        retention = RetentionLoop(service.retention)
+        callbacks.start()
+        retention.start()
+        try:
+            yield
+        finally:
+            retention.stop()
+            callbacks.stop()
+
+    app = FastAPI(
+        title="Stemwright", version=stemwright.__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    # Browser clients call the vendors' paths and play the audio (contracts 16.7).
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
+    )
+    app.include_router(operations.router(service))
+    app.include_router(files.router(service))
+    app.include_router(native.router(service))
+    # crun's paths begin as kie's do; the catch-all of each face comes after its own routes.
+    app.include_router(crun.router(service))
+    app.include_router(uploads.router(service))
+    app.include_router(kie.router(service))
+    return app

@@ -1,0 +1,74 @@
+"""Bodies of requests: JSON of a bounded size, whatever a stranger sends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from stemwright.service.errors import ServiceError, TooLarge
+
+MAX_JSON_BYTES = 1_000_000
+MAX_DEPTH = 32
+
+
+class BadBody(ServiceError):
+    """The body is not the JSON object that it should be."""
+
+    code = 400
+
+
+async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it has more than ``limit_bytes``; no more than that is ever held.
+    """
+    held = bytearray()
+    async for piece in request.stream():
+        held += piece
+        if len(held) > limit_bytes:
+            raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
+    return bytes(held)
+
+
+async def read_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """The body as a JSON object; of a key that comes twice the last one counts.
+
+    Raises:
+        BadBody: it is not JSON, not an object, too deep, or holds text that is none (NUL, half a surrogate pair).
+        TooLarge: it has more than ``limit_bytes``.
+    """
+    return parse_object(await read_bytes(request, limit_bytes))
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parses a body; see ``read_object``."""
+    try:
+        parsed = json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise BadBody("The request body is not valid JSON.") from error
+    if not isinstance(parsed, dict):
+        raise BadBody("The request body is not a JSON object.")
+    _check(parsed, MAX_DEPTH)
+    return parsed
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _check(value: object, depth: int) -> None:
+    if depth == 0:
+        raise BadBody(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadBody("The request body holds characters that are not text: NUL, or half of a surrogate pair.")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check(key, depth)
+            _check(inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth - 1)

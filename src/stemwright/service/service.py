@@ -1,0 +1,110 @@
+"""The domain in one piece: what the faces, the workers and the command line are given."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from stemwright.database.engine import Database
+from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.queue import Queue
+from stemwright.service import facts
+from stemwright.service.accounts import Accounts
+from stemwright.service.callbacks import Callbacks
+from stemwright.service.clock import Clock
+from stemwright.service.ending import Ending
+from stemwright.service.fetching import Fetcher
+from stemwright.service.keys import Keys
+from stemwright.service.ledger import Ledger
+from stemwright.service.limits import RateLimits
+from stemwright.service.links import Links
+from stemwright.service.retention import Retention
+from stemwright.service.sources import Sources
+from stemwright.service.tasks import Tasks
+from stemwright.service.tracks import Tracks
+from stemwright.service.uploads import Uploads
+from stemwright.service.upstream import Upstream
+from stemwright.service.work import Work
+from stemwright.settings import Settings
+from stemwright.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Service:
+    """All of the domain on one data folder. Threads may share it; each process opens its own."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    store: Store
+    queue: Queue
+    accounts: Accounts
+    keys: Keys
+    ledger: Ledger
+    tracks: Tracks
+    tasks: Tasks
+    work: Work
+    uploads: Uploads
+    links: Links
+    sources: Sources
+    fetcher: Fetcher
+    upstream: Upstream
+    callbacks: Callbacks
+    retention: Retention
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock = time.time) -> Service:
+        """Opens the data folder, made if it is missing, with its tables up to date.
+
+        Raises:
+            StorageError: the folder cannot be made or written.
+        """
+        database = _database(settings)
+        database.migrate()
+        store = Store.open(settings)
+        queue = EmbeddedQueue(database, clock)
+        ledger = Ledger(database, clock)
+        tracks = Tracks(database, settings, clock)
+        ending = Ending(queue, ledger, clock)
+        tasks = Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock)
+        uploads = Uploads(database, settings, clock)
+        links = Links(public_url(settings), facts.secret(database, "link_secret"), clock)
+        fetcher = Fetcher(settings)
+        upstream = Upstream(settings, tracks)
+        return cls(
+            settings=settings,
+            clock=clock,
+            database=database,
+            store=store,
+            queue=queue,
+            accounts=Accounts(database, clock),
+            keys=Keys(database, clock),
+            ledger=ledger,
+            tracks=tracks,
+            tasks=tasks,
+            work=Work(database, ending, clock),
+            uploads=uploads,
+            links=links,
+            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher),
+            fetcher=fetcher,
+            upstream=upstream,
+            callbacks=Callbacks(database, settings, fetcher, tasks, clock),
+            retention=Retention(database, settings, store, clock),
+        )
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        self.fetcher.close()
+        self.database.close()
+
+
+def public_url(settings: Settings) -> str:
+    """What links begin with: the public address, or where the server listens."""
+    if settings.public_url:
+        return settings.public_url
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _database(settings: Settings) -> Database:
+    return Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)

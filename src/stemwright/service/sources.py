@@ -1,0 +1,92 @@
+"""Where the song of a task comes from: ids that a client names, or a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stemwright.service.errors import RecordMissing
+from stemwright.service.fetching import Fetcher
+from stemwright.service.links import Links
+from stemwright.service.task import Task
+from stemwright.service.tasks import Tasks
+from stemwright.service.tracks import Track, Tracks
+from stemwright.service.uploads import Uploads
+from stemwright.service.upstream import Upstream
+from stemwright.storage.store import StoredBlob
+
+MISSING = "Record does not exist"
+"""The vendor's own words for ids that lead to nothing (contracts 2.3)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A song: a track, or a URL that a worker will fetch."""
+
+    track_id: str | None = None
+    url: str | None = None
+
+
+class Sources:
+    """Finds songs: in the store, at the vendor, by URL."""
+
+    def __init__(
+        self, tracks: Tracks, tasks: Tasks, uploads: Uploads, links: Links, upstream: Upstream, fetcher: Fetcher
+    ) -> None:
+        self._tracks = tracks
+        self._tasks = tasks
+        self._uploads = uploads
+        self._links = links
+        self._upstream = upstream
+        self._fetcher = fetcher
+
+    def by_ids(self, account_id: str, task_id: str, audio_id: str) -> Source:
+        """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
+
+        Raises:
+            RecordMissing: nobody knows it.
+            UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        """
+        track = self._tracks.find(account_id, task_id, audio_id)
+        if track is not None:
+            return Source(track.id)
+        task = self._tasks.get(account_id, task_id)
+        if task is not None:
+            return self._by_stem(account_id, task, audio_id)
+        found = self._upstream.look_up(account_id, task_id, audio_id)
+        if found is None:
+            raise RecordMissing(MISSING)
+        return Source(found.id)
+
+    def by_url(self, account_id: str, url: str) -> Source:
+        """The song at a URL. One under our own address is looked up in the store, and never fetched.
+
+        Raises:
+            InvalidRequest: it is no URL.
+        """
+        self._fetcher.check_syntax(url)
+        link = self._links.resolve(url)
+        if link is None:
+            return Source(url=url)
+        if link.kind == "track":
+            known = self._tracks.get(account_id, link.id)
+            return Source(known.id) if known is not None else Source(url=url)
+        if link.kind == "stem":
+            task = self._tasks.of_stem(account_id, link.id)
+            return self._by_stem(account_id, task, link.id) if task is not None else Source(url=url)
+        upload = self._uploads.get(account_id, link.id)
+        if upload is None or upload.blob is None:
+            return Source(url=url)
+        blob = StoredBlob(upload.blob, upload.size_bytes)
+        name = upload.path.rpartition("/")[2]
+        return Source(self._add(account_id, blob, name, upload.media_type).id)
+
+    def _by_stem(self, account_id: str, task: Task, stem_id: str) -> Source:
+        for stem in task.stems:
+            if stem.id == stem_id:
+                blob = StoredBlob(stem.blob, stem.size_bytes)
+                return Source(self._add(account_id, blob, f"{stem.name}.{stem.format}", None).id)
+        raise RecordMissing(MISSING)
+
+    def _add(self, account_id: str, blob: StoredBlob, name: str, media_type: str | None) -> Track:
+        title = name.rpartition(".")[0] or name
+        return self._tracks.add_stored(account_id, blob, title=title, file_name=name, media_type=media_type)
