@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 
 def printable(text: str) -> str:
@@ -26,3 +27,8 @@ def megabytes(n_bytes: float) -> str:
     """MB of 10^6 bytes, GB from a thousand of them on."""
     megas = n_bytes / 1e6
     return f"{megas / 1e3:.1f} GB" if megas >= 1e3 else f"{megas:.1f} MB"
+
+
+def moment(seconds: float | None) -> str:
+    """A moment of local time, ``2026-05-01 07:19``; a dash for none."""
+    return "–" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")

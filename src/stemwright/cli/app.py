@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stemwright.cli import doctor, evaluate, models, plot, separate
+from stemwright.cli import credits, doctor, evaluate, keys, models, operation, plot, separate, serve
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.words import printable
 
@@ -76,3 +76,10 @@ app.command("models", epilog=EXIT_CODES)(models.models)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("plot", epilog=EXIT_CODES)(plot.plot)
+app.command("serve", epilog=EXIT_CODES)(serve.serve)
+app.add_typer(keys.app, name="keys")
+app.add_typer(credits.app, name="credits")
+app.command("maintenance", epilog=EXIT_CODES)(operation.maintenance)
+app.command("tracks", epilog=EXIT_CODES)(operation.tracks)
+app.command("tasks", epilog=EXIT_CODES)(operation.tasks)
+app.command("backup", epilog=EXIT_CODES)(operation.backup)

@@ -109,6 +109,14 @@ def load_task(session: Session, task_id: str) -> Task | None:
     return as_task(session, row) if row is not None else None
 
 
+def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[Task]:
+    """The newest tasks of an account, or of all, within a transaction."""
+    query = select(tables.Task).order_by(tables.Task.created_at.desc()).limit(limit)
+    if account_id is not None:
+        query = query.where(tables.Task.account_id == account_id)
+    return [as_task(session, row) for row in session.scalars(query)]
+
+
 def as_task(session: Session, row: tables.Task) -> Task:
     """What others see of a row."""
     stems = session.scalars(select(tables.Stem).where(tables.Stem.task_id == row.id).order_by(tables.Stem.position))

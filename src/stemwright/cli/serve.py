@@ -1,0 +1,116 @@
+"""``stemwright serve``: the server, its workers and its queue in one process tree."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemwright.cli.data import Data, settings_of
+from stemwright.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from stemwright.service.service import Service
+    from stemwright.settings import Settings
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all, once there is a key. Default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Default: 8000.")] = None,
+    data: Data = None,
+    public_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="What clients call this server; links begin with it.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=0, help="Worker processes. Default: 1.")] = None,
+) -> None:
+    """Serves kie.ai's, crun.ai's and our own API until it is stopped. Every other setting: docs/settings.md.
+
+    The first start makes an API key and prints it. SIGTERM ends requests in hand, and leaves separations where the next
+    start takes them up.
+
+    [bold]Examples[/]
+
+      stemwright serve
+
+      stemwright serve --port 9000 --data /srv/stemwright --public-url https://stems.example.org
+
+      STEMWRIGHT_UPSTREAM_KIE_KEY=… stemwright serve
+    """
+    settings = settings_of(host=host, port=port, data=data, public_url=public_url, workers=workers)
+    from stemwright.jobs.supervisor import Supervisor, exclusive
+
+    with exclusive(settings.data), _listen(settings) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        _run(settings, listener, Supervisor)
+
+
+def _run(settings: Settings, listener: socket.socket, supervisor_type: type) -> None:
+    import uvicorn
+
+    from stemwright.api.app import create_app
+    from stemwright.api.logs import configure_logs
+    from stemwright.service.service import Service, public_url
+
+    configure_logs()
+    service = Service.open(settings)
+    try:
+        first = _first_key(service)
+        supervisor = supervisor_type(settings, service.queue, "stemwright.service.separating:handler")
+        config = uvicorn.Config(
+            create_app(service),
+            log_config=None,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_graceful_shutdown=30,
+            server_header=False,
+        )
+        typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
+        if first:
+            typer.echo(f"Your API key, shown this once: {first}")
+        supervisor.start()
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            supervisor.drain()
+    finally:
+        service.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket.
+
+    Raises:
+        StorageError: the address is taken or is not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise StorageError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror or error}); choose another --port."
+        ) from error
+    return listener
+
+
+def _first_key(service: Service) -> str | None:
+    """Makes the first key, unless strangers could come before its owner has read it."""
+    if service.keys.any():
+        return None
+    if not is_loopback(service.settings.host):
+        raise UsageError(
+            f"{service.settings.host} is open to others and there is no API key yet: "
+            "run `stemwright keys create NAME` first, or listen on 127.0.0.1."
+        )
+    return service.keys.create("first").key
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,81 @@
+"""A copy of all that a server holds, taken while it runs."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.errors import StorageError, UsageError, storage_error
+from stemwright.settings import FILE, Settings
+from stemwright.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Backup:
+    """How much was copied."""
+
+    files: int
+    size_bytes: int
+
+
+def back_up(settings: Settings, database: Database, folder: Path) -> Backup:
+    """Copies database, files and settings into ``folder``, which appears when all is there.
+
+    The database is copied at one moment; then every file that it names, which does not change any more. A file that expired
+    in between is not missed.
+
+    Raises:
+        UsageError: the folder is there already, or the database is not SQLite (it has tools of its own).
+        StorageError: the copy cannot be written.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; name a folder that is not.")
+    if database.engine.dialect.name != "sqlite":
+        raise UsageError("Only SQLite is copied; a database server has tools of its own, such as pg_dump.")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        saved = _copy(settings, database, unfinished)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    except sqlite3.Error as error:
+        raise StorageError(f"The database could not be copied to {folder} ({error}); free some space.") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return saved
+
+
+def _copy(settings: Settings, database: Database, folder: Path) -> Backup:
+    with database.engine.connect() as connection:
+        target = sqlite3.connect(folder / "stemwright.db")
+        try:
+            raw = connection.connection.dbapi_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.backup(target)
+        finally:
+            target.close()
+    store, copied = Store.open(settings), Store.open(settings.model_copy(update={"data": folder, "storage_url": None}))
+    copy = Database.in_folder(folder)
+    with copy.read() as session:
+        blobs = session.execute(select(tables.Blob.digest, tables.Blob.size_bytes)).all()
+    copy.close()
+    files = size = 0
+    for digest, size_bytes in blobs:
+        if not store.exists(digest):
+            continue
+        with copied.writer() as writer:
+            for piece in store.read(digest):
+                writer.write(piece)
+            writer.commit()
+        files, size = files + 1, size + size_bytes
+    if (settings.data / FILE).exists():
+        shutil.copy2(settings.data / FILE, folder / FILE)
+    return Backup(files, size)
