@@ -1,0 +1,59 @@
+"""What stems are called on the wire. No other module spells these names.
+
+kie.ai names a stem three ways (a group, a key in camelCase, a key in snake_case); crun.ai is given the snake_case keys, and
+links to files end in the group's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WireName:
+    """The names of one part of a song.
+
+    Attributes:
+        stem: its name in Stemwright.
+        group: ``Backing Vocals``.
+        camel: ``backingVocalsUrl``, or None for a part that no vendor has a key for.
+        snake: ``backing_vocals_url``, or None likewise.
+    """
+
+    stem: str
+    group: str
+    camel: str | None
+    snake: str | None
+
+    @property
+    def label(self) -> str:
+        """``Backing_Vocals``, as names of files have it."""
+        return self.group.replace(" ", "_")
+
+
+# In the order of the keys in kie's replies.
+WIRE_NAMES = {
+    name.stem: name
+    for name in (
+        WireName("instrumental", "Instrumental", "instrumentalUrl", "instrumental_url"),
+        WireName("vocals", "Vocals", "vocalUrl", "vocal_url"),
+        WireName("backing_vocals", "Backing Vocals", "backingVocalsUrl", "backing_vocals_url"),
+        WireName("drums", "Drums", "drumsUrl", "drums_url"),
+        WireName("bass", "Bass", "bassUrl", "bass_url"),
+        WireName("guitar", "Guitar", "guitarUrl", "guitar_url"),
+        WireName("keyboard", "Keyboard", "keyboardUrl", "keyboard_url"),
+        WireName("percussion", "Percussion", "percussionUrl", "percussion_url"),
+        WireName("strings", "Strings", "stringsUrl", "strings_url"),
+        WireName("synth", "Synth", "synthUrl", "synth_url"),
+        WireName("fx", "FX", "fxUrl", "fx_url"),
+        WireName("brass", "Brass", "brassUrl", "brass_url"),
+        WireName("woodwinds", "Woodwinds", "woodwindsUrl", "woodwinds_url"),
+        WireName("residual", "Residual", None, None),
+    )
+}
+"""Every part that a separation can make, by its name in Stemwright."""
+
+
+def wire_name(stem: str) -> WireName:
+    """The names of a part; raises KeyError for what no separation makes."""
+    return WIRE_NAMES[stem]
