@@ -111,6 +111,12 @@ def reverb(
     return np.asarray(audio + wet * tail, np.float32)
 
 
+def soften(audio: Audio, frequency_hz: float, ratio: float, threshold_db: float) -> Audio:
+    """A de-esser: the band above a frequency is compressed on its own, so that sibilants are no louder than vowels."""
+    hiss = cut(audio, frequency_hz, high=False, order=1)  # what is left is then a clean low-pass
+    return np.asarray(audio - hiss + compress(hiss, ratio, threshold_db, 1.0, 60.0), np.float32)
+
+
 def chorus(audio: Audio, rng: np.random.Generator, depth_ms: float = 2.5, mix: float = 0.5) -> Audio:
     """A second, wavering copy, out of phase between the ears."""
     samples = np.arange(audio.shape[1])

@@ -33,6 +33,12 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
         room: level of the room's reverb, which a song's parts share.
         rng: source of the engineer's choices.
     """
+    if stem in SINGING:
+        audio = _microphone(audio, rng)
+        if stem == "vocals" and rng.random() < 0.3:  # nothing more is done to a singer in a living room
+            return effects.reverb(
+                audio, rng, 0.5 * room, float(rng.uniform(0.15, 0.6)), float(rng.uniform(2500, 7000)), 1.0
+            )
     audio = effects.equalise(audio, rng, 5.0 if stem in ("strings", "woodwinds", "brass") else 7.0)
     if stem in ("drums", "bass", "percussion") and rng.random() < 0.35:
         audio = effects.drive(audio, float(rng.uniform(0, 12)))
@@ -64,4 +70,19 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
     if wet > 0.02:
         decay = float(rng.uniform(0.3, 1.0) if stem in ("drums", "percussion", "guitar") else rng.uniform(0.5, 2.6))
         audio = effects.reverb(audio, rng, wet, decay, float(rng.uniform(2500, 9000)), float(rng.uniform(2, 40)))
+    return audio
+
+
+def _microphone(audio: Audio, rng: np.random.Generator) -> Audio:
+    """What a singer's microphone makes of a voice: warm from near, often dull, and sometimes de-essed."""
+    audio = effects.peaking(
+        audio, float(rng.uniform(150, 320)), float(rng.uniform(-2, 7)), float(rng.uniform(0.5, 1.0))
+    )
+    audio = effects.cut(audio, float(rng.uniform(50, 120)), high=False)
+    if rng.random() < 0.5:
+        audio = effects.soften(
+            audio, float(rng.uniform(3500, 6500)), float(rng.uniform(2, 8)), float(rng.uniform(-30, -15))
+        )
+    if rng.random() < 0.35:
+        audio = effects.cut(audio, float(rng.uniform(3500, 9000)), high=True, order=int(rng.choice((1, 2, 4))))
     return audio

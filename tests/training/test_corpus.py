@@ -161,6 +161,16 @@ def test_compression_evens_loud_and_soft() -> None:
     assert after < 0.4 * before
 
 
+def test_a_de_esser_tames_hisses_and_leaves_vowels() -> None:
+    rng = np.random.default_rng(0)
+    tone = 0.5 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
+    hiss = 0.3 * rng.standard_normal(RATE) * (np.arange(RATE) % 11025 < 2000)
+    softened = effects.soften(np.stack((tone + hiss,) * 2).astype(np.float32), 5000, 8, -30)
+    before, after = (np.abs(np.fft.rfft(audio)) for audio in (tone + hiss, softened[0]))
+    assert (after[10000:20000] ** 2).sum() < 0.35 * (before[10000:20000] ** 2).sum()
+    assert after[220] == pytest.approx(before[220], rel=0.05)
+
+
 def test_level_counts_only_what_sounds() -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32)
     noise[:, RATE // 2 :] = 0

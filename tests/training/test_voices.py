@@ -25,8 +25,8 @@ from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
 from training.voices.phrase import Articulation, phrases, set_to_notes
 from training.voices.singer import harmony, sing, voice_lines
 from training.voices.speech import Voice
-from training.voices.utterance import steady_voicing
-from training.voices.vocoder import SAMPLE_RATE, Timbre, render
+from training.voices.utterance import POINTS, steady_voicing
+from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
 from training.voices.world import pyworld
 
 pytestmark = pytest.mark.training
@@ -74,6 +74,28 @@ def test_contour_without_habits_is_the_melody(interval: int) -> None:
     np.testing.assert_allclose(midi[:90], 60, atol=1e-9)
     np.testing.assert_allclose(midi[105:], 60 + interval, atol=1e-9)
     assert np.abs(np.diff(midi)).max() <= abs(interval) * 0.2
+
+
+def test_an_untrained_singer_misses_notes_but_not_by_much() -> None:
+    off = SingingStyle(0.05, 0, 0, 0, 0, 5, 0, 0.3, 0, 0, tuning_cents=30)
+    notes = [Note(float(i), 1.0, 60 + i % 5, 90) for i in range(20)]
+    midi = 69 + 12 * np.log2(pitch_contour(notes, 0.0, 4000, off, np.random.default_rng(0)) / 440)
+    missed = 100 * (midi[100::200] - [note.pitch for note in notes])  # in the middle of every note
+    assert 15 < np.std(missed) < 50
+
+
+def test_chest_lifts_the_fundamental() -> None:
+    frames = Frames(
+        np.full((400, POINTS), -10, np.float32), np.zeros((400, POINTS), np.float32), np.ones(400, bool), np.zeros(400)
+    )
+    first, second = [], []
+    for chest_db in (0.0, 9.0):
+        sound = render(frames, np.full(400, 200.0), Timbre(breath=0, hiss=0, chest_db=chest_db))[22050:66150]
+        spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+        first.append(spectrum[200])
+        second.append(spectrum[800])
+    assert 20 * np.log10(first[1] / first[0]) == pytest.approx(9, abs=1)
+    assert 20 * np.log10(second[1] / second[0]) == pytest.approx(0, abs=0.5)
 
 
 def test_vibrato_starts_late_and_has_its_rate() -> None:

@@ -23,7 +23,7 @@ class Genre:
         chord_sizes: tones a chord (3 triads, 4 sevenths, 5 ninths).
         seats: the band.
         drums: styles of ``grooves.GROOVES``; empty for none of its own.
-        bass: styles of ``accompaniment.bass``.
+        bass: styles of ``basslines.bass``, for an electric or an upright one.
         hands: percussion of ``grooves.PERCUSSION`` that belongs to it; empty for any.
         swing: share of songs that swing.
         waltz: share of songs in three-four time.

@@ -172,7 +172,7 @@ def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db
 
 
 def _bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
-    chance, upright = rng.random(), part.role == "walking"
+    chance, upright = rng.random(), part.role == "upright"
     if chance < (0.05 if upright else 0.25):
         return _rounded(synthesis.play(part.notes, sounds.bass(rng), duration_s, rng), rng)
     if chance < (0.35 if upright else 0.5):

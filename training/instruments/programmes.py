@@ -1,7 +1,7 @@
 """General MIDI programmes, by stem and by what they have to play."""
 
 PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
-    "bass": {"": (33, 33, 33, 33, 32, 32, 34, 34, 35, 35, 36, 37), "walking": (32, 32, 32, 33, 35)},
+    "bass": {"": (33, 33, 33, 33, 32, 32, 34, 34, 35, 35, 36, 37), "upright": (32,)},
     "guitar": {
         "": (24, 25, 26, 27),
         "strum": (24, 25, 25, 25, 26, 27),

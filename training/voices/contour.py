@@ -17,7 +17,10 @@ FRAME_S = 0.005
 
 @dataclass(frozen=True)
 class SingingStyle:
-    """How a singer moves in pitch. Cents are hundredths of a semitone; vibrato depth is from the centre to the peak."""
+    """How a singer moves in pitch. Cents are hundredths of a semitone; vibrato depth is from the centre to the peak.
+
+    `tuning_cents` is how far notes are missed, `late_s` how late phrases start.
+    """
 
     glide_s: float = 0.07
     overshoot_cents: float = 20.0
@@ -29,10 +32,27 @@ class SingingStyle:
     vibrato_onset_s: float = 0.3
     drift_cents: float = 8.0
     flutter_cents: float = 3.0
+    tuning_cents: float = 0.0
+    late_s: float = 0.0
 
 
 def draw_style(rng: np.random.Generator) -> SingingStyle:
-    """A singer's habits: from a straight pop tone to a trained, wide vibrato."""
+    """A singer's habits: from a straight pop tone to a trained, wide vibrato; two in five never learned it."""
+    if rng.random() < 0.4:
+        return SingingStyle(
+            glide_s=float(rng.uniform(0.05, 0.2)),
+            overshoot_cents=float(rng.uniform(0, 30)),
+            scoop_cents=float(rng.uniform(80, 320)),
+            scoop_chance=float(rng.uniform(0.2, 0.7)),
+            fall_chance=float(rng.uniform(0.1, 0.5)),
+            vibrato_hz=float(rng.uniform(4.2, 6.8)),
+            vibrato_cents=float(rng.uniform(0, 25)),
+            vibrato_onset_s=float(rng.uniform(0.2, 0.7)),
+            drift_cents=float(rng.uniform(8, 35)),
+            flutter_cents=float(rng.uniform(2, 7)),
+            tuning_cents=float(rng.uniform(5, 40)),
+            late_s=float(rng.uniform(0.0, 0.08)),
+        )
     trained = rng.beta(1.5, 2.0)
     return SingingStyle(
         glide_s=float(rng.uniform(0.03, 0.13)),
@@ -60,13 +80,15 @@ def pitch_contour(
     if not notes:
         raise ValueError("a pitch contour needs at least one note")
     time_s = np.asarray(start_s + FRAME_S * np.arange(frames), dtype=np.float64)
-    cents = np.full(frames, 100.0 * notes[0].pitch)
-    for before, note in pairwise(notes):
+    aims = [100.0 * note.pitch + rng.normal(0, style.tuning_cents) for note in notes]
+    cents = np.full(frames, aims[0])
+    for (before, from_cents), (note, to_cents) in pairwise(zip(notes, aims, strict=True)):
         _step(
             cents,
             time_s,
-            100.0 * before.pitch,
-            note,
+            from_cents,
+            to_cents,
+            note.start_s,
             min(style.glide_s, 0.4 * note.duration_s, 0.4 * before.duration_s),
         )
         after = time_s - note.start_s
@@ -92,11 +114,16 @@ def pitch_contour(
 
 
 def _step(
-    cents: NDArray[np.float64], time_s: NDArray[np.float64], from_cents: float, note: Note, glide_s: float
+    cents: NDArray[np.float64],
+    time_s: NDArray[np.float64],
+    from_cents: float,
+    to_cents: float,
+    start_s: float,
+    glide_s: float,
 ) -> None:
-    """Turns the contour to `note` from its start on; most of the glide lies before the beat, as singers do it."""
-    progress = np.clip((time_s - note.start_s + 0.7 * glide_s) / max(glide_s, FRAME_S), 0, 1)
-    cents += (100.0 * note.pitch - from_cents) * 0.5 * (1 - np.cos(np.pi * progress))
+    """Turns the contour to a note from its start on; most of the glide lies before the beat, as singers do it."""
+    progress = np.clip((time_s - start_s + 0.7 * glide_s) / max(glide_s, FRAME_S), 0, 1)
+    cents += (to_cents - from_cents) * 0.5 * (1 - np.cos(np.pi * progress))
 
 
 def _bump(x: NDArray[np.float64]) -> NDArray[np.float64]:

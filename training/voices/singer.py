@@ -74,15 +74,17 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
     bent = rng.random() < 1 / 6
     voice = draw_voice(rng, female != bent)
     ratio = rng.uniform(0.93, 1.08) * (1.0 if not bent else 1.16 if female else 0.88)
+    bright = rng.random() < 0.15  # belted, or close to a bright microphone; most are darker than speech is
     timbre = Timbre(
         formant_ratio=float(ratio),
         breath=float(0.35 * rng.beta(1.2, 3.0)),
         rasp=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.12 else 0.0,
         hiss=float(rng.uniform(0.3, 0.9)),
-        tilt_db_per_octave=float(rng.uniform(-3.0, 1.0)),
-        ring_db=float(rng.uniform(0, 9)),
-        air_db=float(rng.uniform(-5, 12)),
-        consonant_db=float(rng.uniform(-3, 8)),
+        tilt_db_per_octave=float(rng.uniform(-1.5, 1.0) if bright else rng.uniform(-4.6, -0.6)),
+        ring_db=float(rng.uniform(0, 8)),
+        chest_db=float(rng.uniform(1, 11)),
+        air_db=float(rng.uniform(0, 12) if bright else rng.uniform(-8, 6)),
+        consonant_db=float(rng.uniform(-4, 7) if bright else rng.uniform(-10, 2)),
     )
     articulation = Articulation(
         melisma_chance=float(rng.uniform(0, 0.3)),
@@ -91,7 +93,7 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
         dynamics_db=float(rng.uniform(3, 10)),
         release_s=float(rng.uniform(0.03, 0.18)),
     )
-    centre = rng.uniform(61, 71) if female else rng.uniform(49, 59)
+    centre = rng.uniform(58, 67) if female else rng.uniform(48, 57)
     return Singer(voice, timbre, draw_style(rng), articulation, float(centre))
 
 
@@ -187,7 +189,7 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
 
     for phrase in phrases(part.notes):
         # Nobody repeats the same slip: each phrase is a little early or late on its own.
-        late_s = part.late_s + float(rng.normal(0, 0.008))
+        late_s = part.late_s + float(rng.normal(singer.style.late_s, 0.008 + singer.style.late_s / 2))
         moved = [replace(note, start_s=note.start_s + late_s, pitch=note.pitch + 12 * octaves) for note in phrase]
         frames, start_s = set_to_notes(moved, next_line, singer.articulation, rng)
         pitch = pitch_contour(moved, start_s, len(frames.voiced), singer.style, rng) * 2 ** (part.cents / 1200)

@@ -17,7 +17,7 @@ SAMPLE_RATE = 44100
 @dataclass(frozen=True)
 class Timbre:
     """A throat. `formant_ratio` above 1 is a smaller one; `breath` (noise in vowels), `hiss` (at 10 kHz) and `rasp` go
-    from 0 to 1. `air_db` lifts all above 8 kHz, `consonant_db` what is not voiced.
+    from 0 to 1. `air_db` lifts all above 8 kHz, `consonant_db` what is not voiced, `chest_db` the fundamental.
 
     `ring_db` is the singer's formant near 3 kHz (Sundberg, "Articulatory interpretation of the singing formant", 1974).
     """
@@ -30,6 +30,7 @@ class Timbre:
     ring_db: float = 0.0
     air_db: float = 0.0
     consonant_db: float = 0.0
+    chest_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
     air = timbre.air_db * np.clip((AXIS_HZ - 3000) / 5000, 0, 1)
     level_db = frames.gain_db + np.where(frames.voiced, 0, timbre.consonant_db)
     colour_db = level_db[:, None] + tilt * np.clip(octaves, -2, 4) + ring + air
-    log_power = _open_mouth(frames.log_envelope, pitch_hz / timbre.formant_ratio) + (colour_db / 4.343).astype(
-        np.float32
-    )
+    sung_hz = pitch_hz / timbre.formant_ratio  # as the unshifted envelope sees it
+    if timbre.chest_db:
+        distance = np.log2(np.maximum(AXIS_HZ, 20) / sung_hz[:, None])  # (frames, POINTS), octaves from the fundamental
+        colour_db = colour_db + timbre.chest_db * np.exp(-0.5 * (distance / 0.35) ** 2)
+    log_power = _open_mouth(frames.log_envelope, sung_hz) + (colour_db / 4.343).astype(np.float32)
     onto_bins = _warp(bins_hz / timbre.formant_ratio)
     power = np.exp(log_power @ onto_bins, dtype=np.float64) + 1e-16
     # Breath is stronger the higher the frequency, and no voice is a clean pulse train at 10 kHz.
