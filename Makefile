@@ -1,6 +1,7 @@
 # make run        separates the example song (or SONG=path) into twelve stems
 # make test       everything that must hold, from nothing, in under 15 minutes
 # make test-long  the long drills: hour-long files, many kills
+# make serve      the server on this machine, with its own API and those of kie.ai and crun.ai
 # make check      ruff and mypy
 # make bench      speed and memory of the separator on this machine
 # make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
@@ -22,10 +23,13 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
   festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
 
-.PHONY: run test test-long check bench train clean test-packages
+.PHONY: run serve test test-long check bench train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
+
+serve: .venv/served
+	@$(BIN)/stemwright serve
 
 test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 2 --dist worksteal
@@ -63,6 +67,10 @@ clean:
 
 .venv/installed: .venv/made pyproject.toml
 	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/served: .venv/installed
+	$(BIN)/pip install --quiet --editable .[server]
 	@touch $@
 
 .venv/tested: .venv/installed training/constraints.txt
