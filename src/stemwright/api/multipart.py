@@ -1,0 +1,176 @@
+"""Forms with a file (``multipart/form-data``), read as they arrive: memory does not grow with the file."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from stemwright.api.body import BadBody
+from stemwright.service.errors import InvalidRequest, TooLarge
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MAX_FIELD_BYTES = 10_000
+"""Of all fields that are no file, together."""
+
+FRAME_BYTES = 20_000
+"""Boundaries and headers around the file, at most."""
+
+IDLE_S = 60.0
+"""Seconds without a byte after which an upload is given up."""
+
+
+class Writer(Protocol):
+    """Where the file goes."""
+
+    def write(self, data: bytes) -> object:
+        """Takes the next bytes."""
+
+
+@dataclass
+class Form:
+    """What was in a form.
+
+    Attributes:
+        fields: the plain fields; of one that comes twice, the last.
+        file_field: name of the file's field; None where no file was sent.
+        file_name: as the client says, without folders; None where it does not.
+        media_type: of the file, as the client says.
+        size_bytes: of the file.
+    """
+
+    fields: dict[str, str] = field(default_factory=dict)
+    file_field: str | None = None
+    file_name: str | None = None
+    media_type: str | None = None
+    size_bytes: int = 0
+
+
+def is_form(request: Request) -> bool:
+    """Whether the request's body is a form that may hold a file."""
+    return parse_options_header(request.headers.get("content-type"))[0] == b"multipart/form-data"
+
+
+async def read_form(request: Request, writer: Writer, max_bytes: int, file_fields: tuple[str, ...] = ("file",)) -> Form:
+    """Reads a form; the bytes of its one file go to ``writer`` as they come.
+
+    Raises:
+        BadBody: it is no form, or ends early.
+        InvalidRequest: it holds two files, or one in a field that is none of ``file_fields``.
+        TooLarge: the file has more than ``max_bytes``, or the fields more than ``MAX_FIELD_BYTES``.
+        StorageError: the file could not be written.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes + MAX_FIELD_BYTES + FRAME_BYTES:
+        raise _too_large(max_bytes)
+    boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
+    if not boundary:
+        raise BadBody("The content type names no boundary; let your HTTP client make the form.")
+    reader = _Reader(writer, max_bytes, file_fields)
+    try:
+        parser = MultipartParser(boundary, reader.callbacks())
+        pieces = request.stream()
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(pieces, None)
+            if piece is None:
+                break
+            await run_in_threadpool(parser.write, piece)
+    except FormParserError as error:
+        raise BadBody("The form cannot be read; let your HTTP client make it.") from error
+    except TimeoutError as error:
+        raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+    if not reader.is_whole:
+        raise BadBody("The form ends early: the upload was cut off.")
+    return reader.form
+
+
+class _Reader:
+    """Takes a form apart as the parser goes through it."""
+
+    def __init__(self, writer: Writer, max_bytes: int, file_fields: tuple[str, ...]) -> None:
+        self.form = Form()
+        self.is_whole = False
+        self._writer = writer
+        self._max_bytes = max_bytes
+        self._file_fields = file_fields
+        self._headers: dict[bytes, bytes] = {}  # of the part in hand
+        self._name = bytearray()
+        self._value = bytearray()
+        self._field = ""
+        self._text: bytearray | None = None  # None while the part is the file
+        self._field_bytes = 0
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._headers.clear,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_end,
+            "on_end": self._end,
+        }
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[bytes(self._name).lower()] = bytes(self._value)
+        self._name.clear()
+        self._value.clear()
+
+    def _headers_finished(self) -> None:
+        # Options are Latin-1 to the parser, and UTF-8 to every client.
+        disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
+        options = parse_options_header(disposition)[1]
+        self._field = _text(options.get(b"name", b""))
+        if b"filename" not in options and self._field not in self._file_fields:
+            self._text = bytearray()
+            return
+        if self._field not in self._file_fields:
+            raise InvalidRequest(self._field, f"The file belongs in the field '{self._file_fields[0]}'.")
+        if self.form.file_field is not None:
+            raise InvalidRequest(self._field, "One file a request; send each on its own.")
+        self._text = None
+        name = _text(options.get(b"filename", b"")).replace("\\", "/").rpartition("/")[2]
+        self.form.file_field, self.form.file_name = self._field, name or None
+        self.form.media_type = self._headers.get(b"content-type", b"").decode("latin-1").strip() or None
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._text is None:
+            self.form.size_bytes += end - start
+            if self.form.size_bytes > self._max_bytes:
+                raise _too_large(self._max_bytes)
+            self._writer.write(data[start:end])
+            return
+        self._field_bytes += end - start
+        if self._field_bytes > MAX_FIELD_BYTES:
+            raise TooLarge(f"The fields of the form have more than {MAX_FIELD_BYTES} bytes together.")
+        self._text += data[start:end]
+
+    def _part_end(self) -> None:
+        if self._text is not None:
+            self.form.fields[self._field] = _text(bytes(self._text))
+
+    def _end(self) -> None:
+        self.is_whole = True
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").replace("\0", "")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The file has more than {max_bytes / 1e6:g} MB, the most that this server takes.")
