@@ -1,0 +1,137 @@
+"""The queue of one machine: leases on the table of jobs, with no server beside the database."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from stemwright.database.engine import Database
+from stemwright.database.tables import Fact, Job
+from stemwright.jobs.queue import Lease, Queue
+
+TURN = "queue_turn"
+"""The fact that names the account which got the last lease."""
+
+
+class EmbeddedQueue(Queue):
+    """A queue in the server's own database; tasks are taken out of it in this order.
+
+    First by priority. Then by account: those with the fewest leases first, and among them in turn, by id, from behind the
+    account that got the last lease; so an account with a thousand tasks delays another's first by one. Then by age.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def enqueue(self, session: Session, task_id: str, account_id: str, priority: int) -> None:
+        """See ``Queue``."""
+        session.add(Job(task_id=task_id, account_id=account_id, priority=priority, queued_at=self._clock(), attempts=0))
+        session.flush()
+
+    def remove(self, session: Session, task_id: str) -> None:
+        """See ``Queue``."""
+        session.execute(delete(Job).where(Job.task_id == task_id))
+
+    def claim(self, worker: str, lease_s: float) -> Lease | None:
+        """See ``Queue``."""
+        if not self._anything_waits():
+            return None
+        now = self._clock()
+        token = uuid.uuid4().hex
+        with self._database.write() as session:
+            turn = session.get(Fact, TURN)
+            taken = session.execute(
+                update(Job)
+                .where(Job.task_id == _next(now, turn.value if turn else "").scalar_subquery())
+                .values(leased_by=worker, leased_until=now + lease_s, token=token, attempts=Job.attempts + 1)
+                .returning(Job.task_id, Job.account_id, Job.attempts)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            if taken is None:
+                return None
+            if turn is None:
+                session.add(Fact(name=TURN, value=taken.account_id))
+            else:
+                turn.value = taken.account_id
+        return Lease(taken.task_id, token, taken.attempts)
+
+    def extend(self, lease: Lease, lease_s: float) -> bool:
+        """See ``Queue``."""
+        with self._database.write() as session:
+            held = session.execute(
+                update(Job).where(*_held(lease)).values(leased_until=self._clock() + lease_s).returning(Job.task_id)
+            )
+            return held.one_or_none() is not None
+
+    def release(self, lease: Lease) -> None:
+        """See ``Queue``."""
+        with self._database.write() as session:
+            session.execute(
+                update(Job)
+                .where(*_held(lease))
+                .values(leased_by=None, leased_until=None, token=None, attempts=Job.attempts - 1)
+            )
+
+    def complete(self, lease: Lease) -> None:
+        """See ``Queue``."""
+        with self._database.write() as session:
+            session.execute(delete(Job).where(*_held(lease)))
+
+    def release_worker(self, worker: str) -> None:
+        """See ``Queue``."""
+        below = Job.leased_by.startswith(f"{worker}/", autoescape=True)
+        with self._database.write() as session:
+            session.execute(
+                update(Job)
+                .where(or_(Job.leased_by == worker, below))
+                .values(leased_by=None, leased_until=None, token=None)
+                .execution_options(synchronize_session=False)
+            )
+
+    def depth(self) -> int:
+        """See ``Queue``."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).where(_waits(self._clock()))) or 0
+
+    def _anything_waits(self) -> bool:
+        """Idle workers ask often: that must not take the lock that writers need."""
+        with self._database.read() as session:
+            return session.scalar(select(Job.task_id).where(_waits(self._clock())).limit(1)) is not None
+
+
+def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return Job.task_id == lease.task_id, Job.token == lease.token
+
+
+def _waits(now: float) -> ColumnElement[bool]:
+    """Never leased, given back, or its holder has not been heard of."""
+    return or_(Job.leased_by.is_(None), Job.leased_until <= now)
+
+
+def _next(now: float, turn: str) -> Select[str]:
+    holder = aliased(Job)
+    held = (
+        select(holder.account_id, func.count().label("leases"))
+        .where(holder.leased_by > "", holder.leased_until > now)
+        .group_by(holder.account_id)
+        .subquery()
+    )
+    return (
+        select(Job.task_id)
+        .outerjoin(held, held.c.account_id == Job.account_id)
+        .where(_waits(now))
+        .order_by(
+            Job.priority.desc(),
+            func.coalesce(held.c.leases, 0),
+            Job.account_id <= turn,
+            Job.account_id,
+            Job.queued_at,
+            Job.task_id,
+        )
+        .limit(1)
+    )

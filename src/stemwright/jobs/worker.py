@@ -1,0 +1,231 @@
+"""The process that works off the queue: one task at a time, and fit to be killed at any moment.
+
+Three threads: the main one runs the handler; the pulse extends the lease, tells the supervisor that all is well, and ends
+what takes too much memory or stands still; the last reads standard input, whose end means that the server is gone.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from stemwright.database.engine import Database
+from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
+from stemwright.jobs.queue import Lease, Queue
+from stemwright.settings import Settings
+
+POLL_S = 0.25
+"""How often an idle worker looks for a task."""
+
+TICK_S = 0.25
+"""How often the pulse looks at memory and progress."""
+
+PATIENCE_S = 10.0
+"""How long a handler may take to stop, when the worker is to end."""
+
+FAREWELL_S = 2.0
+"""How long a worker whose server is gone may take to give its task back."""
+
+NICENESS = 5
+
+LIVES = b"."
+READY = b"!"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told at its start.
+
+    Attributes:
+        name: whose leases these are, ``local/0``.
+        handler: ``package.module:function``, the factory of its handler.
+        stall_s: seconds without progress after which a task is given up.
+    """
+
+    name: str
+    handler: str
+    settings: Settings
+    stall_s: float
+
+    def to_line(self) -> bytes:
+        """One line for the standard input of a worker; settings hold secrets, which no argument may show."""
+        return base64.b64encode(pickle.dumps(self)) + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Order:
+        """The reverse of ``to_line``."""
+        order: Order = pickle.loads(base64.b64decode(line))
+        return order
+
+
+class Hold:
+    """A task in hand: the ``Control`` of its handler."""
+
+    def __init__(self, worker: Worker, lease: Lease) -> None:
+        self._worker = worker
+        self.lease = lease
+        self.lost = False
+        self.extended_at = self.advanced_at = time.monotonic()
+
+    def should_stop(self) -> bool:
+        """See ``Control``."""
+        return self.lost or self._worker.stops
+
+    def advance(self) -> None:
+        """See ``Control``."""
+        self.advanced_at = time.monotonic()
+
+
+class Worker:
+    """Takes tasks from a queue and has a handler work on them, until it is told to stop."""
+
+    def __init__(self, order: Order, queue: Queue, pulse_file: int) -> None:
+        self._order = order
+        self._queue = queue
+        self._pulse_file = pulse_file
+        self._handler: Handler | None = None
+        self._hold: Hold | None = None
+        self._stopped_at: float | None = None
+        self._process = psutil.Process()
+
+    @property
+    def stops(self) -> bool:
+        """Whether it is to end."""
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        """Lets it end as soon as the handler has stopped. Safe in a signal handler."""
+        self._stopped_at = self._stopped_at or time.monotonic()
+
+    def run(self) -> None:
+        """Works until ``stop``; needs a main thread of its own."""
+        threading.Thread(target=self._watch_server, name="server", daemon=True).start()
+        threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
+        self._handler = load_factory(self._order.handler)(self._order.settings)
+        self._tell(READY)
+        while not self.stops:
+            lease = self._queue.claim(self._order.name, self._order.settings.lease_s)
+            if lease is None:
+                time.sleep(POLL_S)
+            else:
+                self._work(self._handler, lease)
+
+    def _work(self, handler: Handler, lease: Lease) -> None:
+        if lease.attempt > self._order.settings.attempts:
+            self._give_up(handler, lease, "crashes")
+            return
+        self._hold = Hold(self, lease)
+        try:
+            handler.run(lease, self._hold)
+        except Interrupted:
+            self._queue.release(lease)
+        except Exception:
+            logger.exception("task %s failed in a way nobody foresaw", lease.task_id)
+            self._queue.release_worker(self._order.name)
+        else:
+            self._queue.complete(lease)
+        finally:
+            self._hold = None
+
+    def _give_up(self, handler: Handler, lease: Lease, reason: Reason) -> None:
+        logger.error("task %s is given up: %s", lease.task_id, reason)
+        handler.gave_up(lease, reason)
+        self._queue.complete(lease)
+
+    def _pulse(self) -> None:
+        while True:
+            self._tell(LIVES)
+            if self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE_S:
+                self._leave()
+            if (hold := self._hold) is not None:
+                self._check(hold)
+            time.sleep(TICK_S)
+
+    def _check(self, hold: Hold) -> None:
+        now = time.monotonic()
+        if self._process.memory_info().rss > self._order.settings.worker_memory_mb * 1e6:
+            self._end_with(hold, "memory")
+        if now - hold.advanced_at > self._order.stall_s:
+            self._end_with(hold, "stall")
+        if now - hold.extended_at > self._order.settings.lease_s / 3:
+            hold.extended_at = now
+            try:
+                hold.lost = not self._queue.extend(hold.lease, self._order.settings.lease_s)
+            except Exception:
+                logger.exception("the lease of task %s could not be extended", hold.lease.task_id)
+
+    def _end_with(self, hold: Hold, reason: Reason) -> None:
+        """Ends the task and this process: nothing else stops a thread that is deep in a decoder."""
+        try:
+            if self._handler is not None and self._hold is hold:
+                self._give_up(self._handler, hold.lease, reason)
+        except Exception:
+            logger.exception("task %s could not be given up; the next worker does", hold.lease.task_id)
+        finally:
+            os._exit(1)
+
+    def _watch_server(self) -> None:
+        while os.read(0, 1024):
+            pass
+        self._leave()
+
+    def _leave(self) -> None:
+        """Ends this process at once; the task goes back to the queue, for it has done nothing wrong."""
+        if (hold := self._hold) is not None:
+            farewell = threading.Thread(target=self._queue.release, args=(hold.lease,), daemon=True)
+            farewell.start()
+            farewell.join(FAREWELL_S)
+        os._exit(1)
+
+    def _tell(self, word: bytes) -> None:
+        # else the supervisor is gone, which standard input tells too, or does not listen for a while
+        with suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._pulse_file, word)
+
+
+def main() -> None:
+    """Runs a worker on the order that comes on standard input."""
+    pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
+    os.set_blocking(pulse_file, False)
+    os.dup2(2, 1)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
+    order = Order.from_line(_line(0))
+    worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse_file)
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, on_term)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # requests are answered first
+    worker.run()
+
+
+def _line(file: int) -> bytes:
+    """One line, and not a byte more, of an unbuffered file."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (more := os.read(file, 1)):
+            os._exit(1)
+        line += more
+    return line
+
+
+def _database(settings: Settings) -> Database:
+    return Database(settings.database_url) if settings.database_url else Database.in_folder(Path(settings.data))
