@@ -13,7 +13,19 @@ from training import corpus, effects
 from training.compose.genres import GENRES
 from training.compose.note import Note
 from training.compose.song import Part, compose
-from training.instruments import amplifier, hits, kits, modal, noises, players, plucked, soundfont, sounds, synthesis
+from training.instruments import (
+    amplifier,
+    hits,
+    kits,
+    microphones,
+    modal,
+    noises,
+    players,
+    plucked,
+    soundfont,
+    sounds,
+    synthesis,
+)
 from training.instruments.soundfont import Patch, SoundFontMissingError
 
 RATE = 44100
@@ -100,6 +112,26 @@ def test_kicks_are_low_and_hats_are_high() -> None:
 
     assert max(centroid_hz("kick", seed) for seed in range(10)) < 400
     assert min(centroid_hz("hat", seed) for seed in range(10)) > 2500
+
+
+def test_kicks_ring_short_and_long() -> None:
+    def ring_s(seed: int) -> float:
+        hit = hits.strike("kick", np.random.default_rng(seed))[0]
+        return float(np.flatnonzero(np.abs(hit) > 0.1)[-1]) / RATE
+
+    lengths = [ring_s(seed) for seed in range(40)]
+    assert min(lengths) < 0.12
+    assert max(lengths) > 0.5
+
+
+def test_a_room_is_heard_after_a_stroke() -> None:
+    kit = np.zeros((2, RATE), np.float32)
+    kit[:, 100:600] = hits.strike("snare", np.random.default_rng(0))[:, :500]
+    recordings = [microphones.record(kit, np.random.default_rng(seed)) for seed in range(12)]
+    after = [float(np.abs(recording[:, 2000:6000]).max()) for recording in recordings]
+    assert min(after) == 0  # some kits stay dry
+    assert sum(level > 0.005 for level in after) >= 6
+    assert all(np.isfinite(recording).all() and recording.shape == kit.shape for recording in recordings)
 
 
 @pytest.mark.parametrize("role", ["riser", "swell", "impact", "drone", "texture", "echo"])

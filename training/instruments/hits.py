@@ -7,6 +7,7 @@ from scipy.signal import butter, sosfilt
 SAMPLE_RATE_HZ = 44100
 KINDS = ("kick", "snare", "clap", "hat", "open_hat", "tom", "rim", "crash", "ride", "shaker")
 
+_SKIN_RATIOS = (1.0, 1.594, 2.136, 2.296, 2.653)  # modes of an ideal membrane
 _METAL_HZ = (205.3, 304.4, 369.6, 522.7, 540.0, 800.0)  # the six square waves of the classic analogue hi-hat
 
 
@@ -17,7 +18,7 @@ def strike(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
     elif kind in ("snare", "rim"):
         sound = _snare(rng, short=kind == "rim")
     elif kind == "tom":
-        sound = _sweep(rng, float(rng.uniform(80, 140)), float(rng.uniform(1.2, 2)), float(rng.uniform(0.1, 0.3)))
+        sound = _tom(rng)
     elif kind == "clap":
         sound = _clap(rng)
     elif kind == "shaker":
@@ -51,13 +52,66 @@ def _sweep(
     )
 
 
+def _skin(
+    rng: np.random.Generator, lowest_hz: float, decay_s: float, bend: float, brightness: float
+) -> NDArray[np.float64]:
+    """A drum's two skins: modes of a membrane that start a little sharp and die the faster the higher they are."""
+    time = _time(min(2.5, decay_s * 6))
+    phase = 2 * np.pi * np.cumsum(lowest_hz * (1 + bend * np.exp(-time / 0.025))) / SAMPLE_RATE_HZ
+    sound = np.zeros(len(time))
+    for number, ratio in enumerate(_SKIN_RATIOS):
+        tuned = ratio * float(rng.uniform(0.97, 1.03))
+        level = float(rng.uniform(0.4, 1)) * brightness**number
+        sound += level * np.sin(tuned * phase) * np.exp(-time * tuned**1.4 / decay_s)
+    return sound
+
+
+def _stick(rng: np.random.Generator, count: int, decay_s: float, low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    """The blow itself: a burst of noise, peak 1."""
+    burst = _noise(rng, count, low_hz, high_hz) * np.exp(-np.arange(count) / (decay_s * SAMPLE_RATE_HZ))
+    return np.asarray(burst / (np.abs(burst).max() + 1e-9), np.float64)
+
+
+def _tom(rng: np.random.Generator) -> NDArray[np.float64]:
+    if rng.random() < 0.3:  # an electronic one
+        return _sweep(rng, float(rng.uniform(70, 150)), float(rng.uniform(1.2, 2)), float(rng.uniform(0.1, 0.4)))
+    sound = _skin(
+        rng,
+        float(rng.uniform(65, 160)),
+        float(rng.uniform(0.1, 0.5)),
+        float(rng.uniform(0.03, 0.25)),
+        float(rng.uniform(0.2, 0.6)),
+    )
+    return sound + rng.uniform(0.1, 0.5) * _stick(rng, len(sound), float(rng.uniform(0.002, 0.01)), 300, 5000)
+
+
 def _kick(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A falling sine with a click: from a tight acoustic thump to a long boom."""
+    return _acoustic_kick(rng) if rng.random() < 0.6 else _electronic_kick(rng)
+
+
+def _acoustic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A beater on a skin: a body of 45 to 95 Hz, stuffed with a blanket or left to ring, and a felt or wooden click."""
+    stuffed = rng.random() < 0.5
+    body = _skin(
+        rng,
+        float(rng.uniform(45, 95)),
+        float(rng.uniform(0.03, 0.08) if stuffed else rng.uniform(0.09, 0.3)),
+        float(rng.uniform(0.05, 0.5)),
+        float(rng.uniform(0.1, 0.4)),
+    )
+    shell = _stick(rng, len(body), float(rng.uniform(0.01, 0.04)), 120, float(rng.uniform(300, 700)))
+    beater = _stick(rng, len(body), float(rng.uniform(0.001, 0.006)), 1000, float(rng.uniform(2500, 7000)))
+    sound = body + rng.uniform(0, 0.25) * shell + rng.uniform(0.03, 0.22) * beater
+    return np.asarray(np.tanh(sound * rng.uniform(0.3, 2)), np.float64)
+
+
+def _electronic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A falling sine with a click: from a tight thump to a long boom."""
     sound = _sweep(
         rng,
         float(rng.uniform(38, 72)),
         float(rng.uniform(1.5, 9)),
-        float(rng.choice((rng.uniform(0.04, 0.14), rng.uniform(0.14, 0.45)))),
+        float(rng.choice((rng.uniform(0.04, 0.14), rng.uniform(0.14, 0.7)))),
         float(rng.uniform(0.006, 0.06)),
     )
     click = min(len(sound), int(rng.uniform(0.001, 0.012) * SAMPLE_RATE_HZ))

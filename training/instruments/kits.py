@@ -177,13 +177,16 @@ def assemble(rng: np.random.Generator, synthetic: float) -> dict[str, Drum]:
         pool = base.get(kind) if rng.random() < 0.75 else None
         if pool is None and others:
             pool = others[rng.integers(len(others))]
-        if pool is None or (rng.random() < synthetic and kind in hits.KINDS):
+        made = max(synthetic, 0.25) if kind in ("kick", "tom") else synthetic
+        if pool is None or (rng.random() < made and kind in hits.KINDS):
             source: Sequence[NDArray[np.float32]] = (hits.strike(kind, rng),)
         else:
             source = [load(file) for file in pool[rng.integers(len(pool))]]
             if kind == "kick" and rng.random() < 0.25:  # the studio's layered kick
                 body = hits.strike("kick", rng) * np.float32(rng.uniform(0.3, 0.9))
                 source = [_layer(stroke, body) for stroke in source]
+        if kind in ("kick", "snare", "tom") and rng.random() < 0.25:
+            source = _damped(source, float(rng.uniform(0.05, 0.25)))
         wide = 0.05 if kind in ("kick", "snare", "rim", "clap") else 0.45
         kit[kind] = _drum(
             source,
@@ -192,6 +195,14 @@ def assemble(rng: np.random.Generator, synthetic: float) -> dict[str, Drum]:
             float(rng.normal(0, 2)),
         )
     return kit
+
+
+def _damped(source: Sequence[NDArray[np.float32]], decay_s: float) -> Sequence[NDArray[np.float32]]:
+    """A cloth on the skin, or a gate: strokes die sooner."""
+    return [
+        np.asarray(stroke * np.exp(-np.arange(stroke.shape[1]) / (decay_s * SAMPLE_RATE_HZ)), np.float32)
+        for stroke in source
+    ]
 
 
 def _layer(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:

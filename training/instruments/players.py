@@ -10,7 +10,7 @@ from training import effects, studio
 from training.compose.note import Note
 from training.compose.song import Part
 from training.effects import Audio
-from training.instruments import amplifier, kits, modal, noises, plucked, soundfont, sounds, synthesis
+from training.instruments import amplifier, kits, microphones, modal, noises, plucked, soundfont, sounds, synthesis
 from training.instruments.programmes import PROGRAMMES
 from training.instruments.soundfont import Patch
 
@@ -103,16 +103,15 @@ def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -
     if source < 0.06 and kits.loops():
         return kits.play_loop(duration_s, rng)
     if source < 0.7:
-        return kits.play(notes, kits.assemble(rng, float(rng.choice((0.0, 0.15, 0.4, 1.0)))), duration_s)
+        kit = kits.assemble(rng, float(rng.choice((0.0, 0.15, 0.4, 1.0))))
+        return microphones.record(kits.play(notes, kit, duration_s), rng)
     recorded = [font for font in soundfont.DRUM_KITS if font.exists()]
     if source < 0.85 and recorded:
-        return soundfont.play(
-            notes,
-            Patch(recorded[rng.integers(len(recorded))], 0, brightness_cents=float(rng.uniform(-1500, 0))),
-            duration_s,
-        )
-    kit = int(rng.choice((0, 8, 16, 24, 25, 32, 40, 48)))
-    return soundfont.play(notes, Patch(_font("drums", rng), kit, drums=True), duration_s)
+        patch = Patch(recorded[rng.integers(len(recorded))], 0, brightness_cents=float(rng.uniform(-1500, 0)))
+    else:
+        programme = int(rng.choice((0, 8, 16, 24, 25, 32, 40, 48)))
+        patch = Patch(_font("drums", rng), programme, drums=True)
+    return microphones.record(soundfont.play(notes, patch, duration_s), rng)
 
 
 def _percussion(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
@@ -189,7 +188,8 @@ def _bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
 
 
 def _rounded(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A bass with its tone knob turned down, as most are: little is left above its first partials."""
+    """A bass with its tone knob turned down, as most are: a body of first partials, and little above them."""
+    audio = effects.peaking(audio, float(rng.uniform(90, 170)), float(rng.uniform(0, 9)), float(rng.uniform(0.6, 1.2)))
     if rng.random() < 0.2:
         return audio
     return effects.cut(
