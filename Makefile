@@ -4,6 +4,7 @@
 # make serve      the server on this machine, with its own API and those of kie.ai and crun.ai
 # make check      ruff and mypy
 # make bench      speed and memory of the separator on this machine
+# make bench-server  latency, memory, queue and callbacks of the server
 # make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
   festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
 
-.PHONY: run serve test test-long check bench train clean test-packages
+.PHONY: run serve test test-long check bench bench-server train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -44,6 +45,9 @@ check: .venv/tested
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/separate.py
+
+bench-server: .venv/served
+	$(BIN)/python -m benchmarks.serve
 
 train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from stemwright.settings import Settings
 
 
+HANDLER = "stemwright.service.separating:handler"
+"""What workers do with a task."""
+
+
 def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all, once there is a key. Default: 127.0.0.1.")
@@ -41,25 +45,41 @@ def serve(
       STEMWRIGHT_UPSTREAM_KIE_KEY=… stemwright serve
     """
     settings = settings_of(host=host, port=port, data=data, public_url=public_url, workers=workers)
-    from stemwright.jobs.supervisor import Supervisor, exclusive
-
-    with exclusive(settings.data), _listen(settings) as listener:
-        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        _run(settings, listener, Supervisor)
+    with _listen(settings) as listener:
+        run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, HANDLER)
 
 
-def _run(settings: Settings, listener: socket.socket, supervisor_type: type) -> None:
+def run(settings: Settings, listener: socket.socket, handler: str) -> None:
+    """Serves until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: with the port that is listened on.
+        listener: what requests come in by.
+        handler: ``package.module:function``, what workers do with a task.
+
+    Raises:
+        StorageError: another server works on the data folder, or it cannot be written.
+        UsageError: the address is open to others, and there is no key.
+    """
+    from stemwright.jobs.supervisor import exclusive
+
+    with exclusive(settings.data):
+        _run(settings, listener, handler)
+
+
+def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
     import uvicorn
 
     from stemwright.api.app import create_app
     from stemwright.api.logs import configure_logs
+    from stemwright.jobs.supervisor import Supervisor
     from stemwright.service.service import Service, public_url
 
     configure_logs()
     service = Service.open(settings)
     try:
         first = _first_key(service)
-        supervisor = supervisor_type(settings, service.queue, "stemwright.service.separating:handler")
+        supervisor = Supervisor(settings, service.queue, handler)
         config = uvicorn.Config(
             create_app(service),
             log_config=None,

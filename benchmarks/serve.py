@@ -1,0 +1,210 @@
+"""Speed and memory of the server on this machine: ``make bench-server``.
+
+A server with one worker is started as ``stemwright serve`` starts it, limits off. While the worker separates a long song:
+orders at 50 a second, polls at 200 a second, an upload of 200 MB. Then, with a worker that separates nothing: how long a
+thousand orders take, and how soon after a task's end its callback arrives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.load import Answer, at_rate, http, percentile_ms
+from benchmarks.separate import write_song
+
+REAL = "stemwright.service.separating:handler"
+TRIVIAL = "benchmarks.trivial:handler"
+ORDERS = 1000
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    port: int
+    key: str
+    process: psutil.Process
+
+    def client(self) -> httpx.Client:
+        """A client with the key."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=120)
+
+    def memory_mb(self) -> float:
+        """Memory of the server's own process."""
+        return float(self.process.memory_info().rss) / 1e6
+
+
+@contextmanager
+def serving(data: Path, handler: str) -> Iterator[Server]:
+    """A server on a free port, ended by SIGTERM."""
+    command = [sys.executable, "-m", "benchmarks.serve", "--child", str(data), handler]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert child.stdout is not None
+    said = [child.stdout.readline() for _ in range(2)]
+    port = int(said[0].split("http://127.0.0.1:")[1].split()[0])
+    try:
+        server = Server(port, said[1].split()[-1], psutil.Process(child.pid))
+        with server.client() as client:
+            while client.get("/readyz").status_code != 200:
+                time.sleep(0.1)
+        yield server
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def child(data: Path, handler: str) -> None:
+    """What the server's process does."""
+    from stemwright.cli.serve import run
+    from stemwright.settings import read_settings
+
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port = listener.getsockname()[1]
+        run(read_settings(data=data, port=port, rate_limit="0"), listener, handler)
+
+
+def upload(client: httpx.Client, song: Path) -> tuple[str, str]:
+    """Uploads a song; gives its ids."""
+    with song.open("rb") as file:
+        answer = client.post("/v1/tracks", files={"file": (song.name, file, "audio/wav")})
+    answer.raise_for_status()
+    ids = answer.json()
+    return ids["task_id"], ids["audio_id"]
+
+
+def order(server: Server, ids: tuple[str, str], hook: str) -> bytes:
+    """An order on kie's face."""
+    body = {"taskId": ids[0], "audioId": ids[1], "type": "separate_vocal", "callBackUrl": hook}
+    return http("POST", "/api/v1/vocal-removal/generate", server.key, json.dumps(body).encode())
+
+
+def tell(what: str, answers: list[Answer]) -> list[str]:
+    """Prints the figures; gives the ids of the tasks, where there are any."""
+    bodies = [json.loads(answer.body) for answer in answers]
+    assert all(body["code"] == 200 for body in bodies), bodies[0]
+    print(f"{what}: p50 {percentile_ms(answers, 50):.1f} ms, p99 {percentile_ms(answers, 99):.1f} ms", flush=True)
+    return [body["data"]["taskId"] for body in bodies]
+
+
+def under_load(folder: Path) -> None:
+    """Requests while a worker separates, and the memory of a large upload."""
+    write_song(folder / "long.wav", 20)
+    write_song(folder / "short.wav", 0.1)
+    with serving(folder / "busy", REAL) as server, server.client() as client:
+        long = upload(client, folder / "long.wav")
+        client.post(
+            "/api/v1/vocal-removal/generate",
+            json={"taskId": long[0], "audioId": long[1], "type": "split_stem", "callBackUrl": "http://127.0.0.1:9/"},
+        ).raise_for_status()
+        time.sleep(3)
+        request = order(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
+        answers = at_rate("127.0.0.1", server.port, 50, ORDERS, lambda _: request)
+        made = tell(f"submit, 50 a second, {ORDERS} times", answers)
+        polls = [http("GET", f"/api/v1/vocal-removal/record-info?taskId={task}", server.key) for task in made]
+        answers = at_rate("127.0.0.1", server.port, 200, 4000, lambda index: polls[index % len(polls)])
+        tell("record-info, 200 a second, 4000 times", answers)
+        measure_upload(server, client, folder)
+
+
+def measure_upload(server: Server, client: httpx.Client, folder: Path) -> None:
+    """Uploads 200 MB while a thread looks at the server's memory."""
+    big = folder / "big.wav"
+    write_song(big, 200e6 / (44_100 * 4 * 60))
+    before, most, ends = server.memory_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not ends.wait(0.02):
+            most[0] = max(most[0], server.memory_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begun = time.monotonic()
+    upload(client, big)
+    ends.set()
+    watcher.join()
+    seconds, size = time.monotonic() - begun, big.stat().st_size / 1e6
+    print(
+        f"upload of {size:.0f} MB: {seconds:.1f} s, server {before:.0f} MB before, {most[0]:.0f} MB at most", flush=True
+    )
+
+
+def through_the_queue(folder: Path) -> None:
+    """A thousand orders to their end, with a worker that separates nothing, and their callbacks."""
+    write_song(folder / "short.wav", 0.1)
+    with hooks() as (hook, arrived), serving(folder / "quick", TRIVIAL) as server, server.client() as client:
+        request = order(server, upload(client, folder / "short.wav"), hook)
+        begun = time.monotonic()
+        made = tell("submit, as fast as it goes", at_rate("127.0.0.1", server.port, 1e6, ORDERS, lambda _: request))
+        accepted = time.monotonic() - begun
+        while len(arrived) < ORDERS:
+            time.sleep(0.05)
+        ended = time.monotonic() - begun
+        delays = []
+        for task in made:
+            answer = client.get("/api/v1/vocal-removal/record-info", params={"taskId": task}).json()["data"]
+            assert answer["successFlag"] == "SUCCESS"
+            delays.append(Answer(arrived[task] - answer["completeTime"] / 1000, 200, b""))
+    print(f"{ORDERS} tasks: accepted in {accepted:.1f} s, ended and called back in {ended:.1f} s")
+    slow = max(delay.seconds for delay in delays)
+    print(f"callback after the end: p50 {percentile_ms(delays, 50):.0f} ms, slowest {1000 * slow:.0f} ms")
+
+
+@contextmanager
+def hooks() -> Iterator[tuple[str, dict[str, float]]]:
+    """A receiver of callbacks; notes when each task's arrived."""
+    arrived: dict[str, float] = {}
+
+    class Receiver(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            arrived.setdefault(body["data"]["task_id"], time.time())
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{receiver.server_address[1]}/hook", arrived
+    finally:
+        receiver.shutdown()
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description="Measures the server: latency, memory, queue and callbacks.")
+    parser.add_argument("--child", nargs=2, metavar=("DATA", "HANDLER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(Path(options.child[0]), options.child[1])
+        return
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as folder:
+        through_the_queue(Path(folder))
+        under_load(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
