@@ -124,7 +124,9 @@ class Guard:
             UrlRefused: this server does not go there.
         """
         if self._offline:
-            raise UrlRefused("This server is set to reach no other machine (STEMWRIGHT_OFFLINE): upload the file instead.")
+            raise UrlRefused(
+                "This server is set to reach no other machine (STEMWRIGHT_OFFLINE): upload the file instead."
+            )
         if destination.host in self._allowed:
             return
         if destination.has_login:

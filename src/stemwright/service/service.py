@@ -93,8 +93,8 @@ class Service:
         )
 
     def close(self) -> None:
-        """Lets go of connections."""
-        self.fetcher.close()
+        """Waits for callbacks under way and lets go of connections."""
+        self.callbacks.close()
         self.database.close()
 
 

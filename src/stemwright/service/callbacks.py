@@ -1,0 +1,250 @@
+"""Callbacks: telling clients that a task has ended, at least once, whatever dies in between.
+
+A delivery is a row from the very transaction that ended its task. It stays ``pending`` until its outcome is written, so
+what a kill interrupts is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.clock import Clock
+from stemwright.service.errors import Conflict, NotFound, SourceUnavailable, UrlRefused
+from stemwright.service.fetching import Fetcher
+from stemwright.service.ids import dashed, new_id
+from stemwright.service.signatures import signed_headers, signed_task_id
+from stemwright.service.task import Face, Task
+from stemwright.service.tasks import Tasks
+from stemwright.settings import Settings
+
+AT_ONCE = 64
+OF_AN_ACCOUNT_AT_ONCE = 8
+POLL_S = 0.25
+
+Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
+"""What each face sends when a task of its own has ended."""
+
+DeliveryState = Literal["pending", "delivered", "failed", "blocked", "dead"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt to deliver a callback.
+
+    Attributes:
+        state: ``failed`` is followed by another attempt, ``dead`` was the last one, ``blocked`` leads where this server
+            does not go.
+        due_at, attempted_at: seconds since 1970.
+        status_code: HTTP status of the answer, if there was one; error: else why not.
+    """
+
+    id: str
+    task_id: str
+    attempt: int
+    state: DeliveryState
+    due_at: float
+    attempted_at: float | None
+    status_code: int | None
+    error: str | None
+
+
+class Callbacks:
+    """Delivers what is due, in threads, so that a slow receiver holds up nobody else. Safe in threads itself."""
+
+    def __init__(
+        self, database: Database, settings: Settings, fetcher: Fetcher, tasks: Tasks, clock: Clock = time.time
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._fetcher = fetcher
+        self._tasks = tasks
+        self._clock = clock
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
+
+    def run_due(self, bodies: Bodies) -> int:
+        """Makes the attempts that are due, waits for their ends and gives how many they were."""
+        started = self.start_due(bodies)
+        wait(started)
+        return len(started)
+
+    def start_due(self, bodies: Bodies) -> list[Future[None]]:
+        """Starts the attempts that are due and not under way, and does not wait for them."""
+        with self._database.read() as session:
+            due = self._due(session)
+        with self._lock:
+            new = [delivery_id for delivery_id in due if delivery_id not in self._under_way]
+            self._under_way.update(new)
+        return [self._pool.submit(self._attempt, delivery_id, bodies) for delivery_id in new]
+
+    def log(self, account_id: str, task_id: str) -> list[Delivery]:
+        """All attempts for a task, in order.
+
+        Raises:
+            NotFound: the account has no such task.
+        """
+        self._own(account_id, task_id)
+        with self._database.read() as session:
+            query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
+            return [_as_delivery(row) for row in session.scalars(query.order_by(tables.Delivery.attempt))]
+
+    def replay(self, account_id: str, task_id: str) -> Delivery:
+        """Sends a task's callback once more, now; one that waits for its time is brought forward.
+
+        Raises:
+            NotFound: the account has no such task.
+            Conflict: the task is under way, or has no callback URL.
+        """
+        task = self._own(account_id, task_id)
+        if not task.callback_url:
+            raise Conflict("The task has no callback URL: name one when you make a task.")
+        if not task.has_ended:
+            raise Conflict("The task is under way: its callback is sent when it ends.")
+        with self._database.write() as session:
+            query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
+            last = session.scalars(query.order_by(tables.Delivery.attempt.desc()).limit(1)).first()
+            if last is not None and last.state == "pending":
+                last.due_at = self._clock()
+                return _as_delivery(last)
+            row = self._next(task_id, account_id, last.attempt if last is not None else 0, wait_s=0.0)
+            session.add(row)
+            return _as_delivery(row)
+
+    def close(self) -> None:
+        """Waits for what is under way; what has not begun stays due."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _own(self, account_id: str, task_id: str) -> Task:
+        task = self._tasks.get(account_id, task_id)
+        if task is None:
+            raise NotFound("There is no task of that id.")
+        return task
+
+    def _due(self, session: Session) -> list[str]:
+        """The oldest ones of each account, so that one with many slow receivers leaves room for the others."""
+        now, row = self._clock(), tables.Delivery
+        # A due date beyond any schedule, or a first attempt not yet due, means that the clock was put back.
+        longest = max(self._settings.callback_retry_s, default=0.0)
+        is_due: ColumnElement[bool] = or_(row.due_at <= now, row.due_at > now + longest, row.attempt == 1)
+        place = func.row_number().over(partition_by=row.account_id, order_by=row.due_at)
+        ranked = select(row.id, place.label("place")).where(row.state == "pending", is_due).subquery()
+        return list(session.scalars(select(ranked.c.id).where(ranked.c.place <= OF_AN_ACCOUNT_AT_ONCE)))
+
+    def _attempt(self, delivery_id: str, bodies: Bodies) -> None:
+        try:
+            with self._database.read() as session:
+                row = session.get(tables.Delivery, delivery_id)
+                delivery = _as_delivery(row) if row is not None else None
+            task = self._tasks.any(delivery.task_id) if delivery is not None else None
+            if delivery is None or task is None or delivery.state != "pending":
+                return
+            self._settle(delivery, task, *self._send(task, bodies))
+        except Exception:  # a pool's thread would keep it to itself; the delivery stays due
+            _log.exception("a callback could not be dealt with", delivery=delivery_id)
+        finally:
+            with self._lock:
+                self._under_way.discard(delivery_id)
+
+    def _send(self, task: Task, bodies: Bodies) -> tuple[DeliveryState, int | None, str | None]:
+        try:
+            content = bodies[task.face](task)
+        except Exception as error:  # whatever is wrong with one body must not stop the others
+            _log.exception("a callback could not be written", task=task.id)
+            return "failed", None, f"The callback could not be written: {type(error).__name__}."
+        body = json.dumps(content, separators=(",", ":"))
+        headers = {"Content-Type": "application/json"}
+        if self._settings.webhook_key is not None:
+            key = self._settings.webhook_key.get_secret_value()
+            named = signed_task_id(content, dashed(task.id))
+            # The message is the same one at every attempt, so that a receiver can tell a repetition.
+            headers |= signed_headers(key, named, f"msg_{task.id}", int(self._clock()), body)
+        try:
+            status = self._fetcher.post(
+                task.callback_url or "", body.encode(), headers, self._settings.callback_timeout_s
+            )
+        except UrlRefused as error:
+            return "blocked", None, str(error)
+        except SourceUnavailable as error:
+            return "failed", None, str(error)
+        return ("delivered" if 200 <= status < 300 else "failed"), status, None
+
+    def _settle(
+        self, delivery: Delivery, task: Task, state: DeliveryState, status_code: int | None, error: str | None
+    ) -> None:
+        waits = self._settings.callback_retry_s
+        again = state == "failed" and delivery.attempt <= len(waits)
+        if state == "failed" and not again:
+            state = "dead"
+        with self._database.write() as session:
+            changed = session.execute(
+                update(tables.Delivery)
+                .where(tables.Delivery.id == delivery.id, tables.Delivery.state == "pending")
+                .values(state=state, attempted_at=self._clock(), status_code=status_code, error=error)
+            )
+            if again and changed.rowcount:  # type: ignore[attr-defined]
+                session.add(self._next(task.id, task.account_id, delivery.attempt, waits[delivery.attempt - 1]))
+        _log.info("callback", task=task.id, attempt=delivery.attempt, state=state, status=status_code, error=error)
+
+    def _next(self, task_id: str, account_id: str, attempt: int, wait_s: float) -> tables.Delivery:
+        return tables.Delivery(
+            id=new_id(),
+            account_id=account_id,
+            task_id=task_id,
+            attempt=attempt + 1,
+            state="pending",
+            due_at=self._clock() + wait_s,
+        )
+
+
+class CallbackLoop:
+    """A thread that delivers callbacks as they fall due, from ``start`` to ``stop``."""
+
+    def __init__(self, callbacks: Callbacks, bodies: Bodies) -> None:
+        self._callbacks = callbacks
+        self._bodies = bodies
+        self._woken = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
+
+    def start(self) -> None:
+        """Begins to deliver, with what was left from before."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Looks at once for what is due; else it looks every quarter of a second, as tasks end in other processes."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begins nothing new, and waits for what is under way."""
+        self._stopping = True
+        self._woken.set()
+        self._thread.join()
+        self._callbacks.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._callbacks.start_due(self._bodies)
+            except Exception:  # the database may be busy or full for a moment: the loop outlives that
+                _log.exception("callbacks that are due could not be read")
+            self._woken.wait(POLL_S)
+            self._woken.clear()
+
+
+def _as_delivery(row: tables.Delivery) -> Delivery:
+    return Delivery(**{field.name: getattr(row, field.name) for field in fields(Delivery)})

@@ -1,0 +1,168 @@
+"""The vendors, asked with the operator's key: songs that were made there can be separated here under their own ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import httpcore
+import httpx
+from pydantic import SecretStr
+
+from stemwright.service.connection import USER_AGENT, exchange
+from stemwright.service.errors import SourceUnavailable, UpstreamSilent
+from stemwright.service.guard import MAX_URL_LENGTH, parse_url, resolve
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.tracks import Track, Tracks, VendorTrack
+from stemwright.settings import Settings
+from stemwright.words import printable
+
+MAX_ANSWER_BYTES = 1_000_000
+MAX_SECONDS = 1e7
+
+VendorName = Literal["kie", "crun"]
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor that the operator has a key of."""
+
+    name: VendorName
+    url: str
+    key: SecretStr
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that hold the operator's key."""
+        secret = self.key.get_secret_value()
+        return {"Authorization": f"Bearer {secret}"} if self.name == "kie" else {"x-api-key": secret}
+
+
+def vendor(settings: Settings, name: VendorName) -> Vendor | None:
+    """The vendor of that name; None where the operator has no key of it, or reaches no other machine."""
+    if settings.offline:
+        return None
+    if name == "kie":
+        return Vendor(name, settings.upstream_kie_url, settings.upstream_kie_key) if settings.upstream_kie_key else None
+    return Vendor(name, settings.upstream_crun_url, settings.upstream_crun_key) if settings.upstream_crun_key else None
+
+
+class Upstream:
+    """Looks up songs at the vendors and notes them as tracks. Their audio is fetched later, through the guard."""
+
+    def __init__(self, settings: Settings, tracks: Tracks) -> None:
+        self._vendors = [found for name in ("kie", "crun") if (found := vendor(settings, name)) is not None]
+        self._timeout_s = settings.upstream_timeout_s
+        self._tracks = tracks
+        self._context = httpx.create_ssl_context()
+
+    def look_up(self, account_id: str, task_id: str, audio_id: str | None = None) -> Track | None:
+        """The song of a vendor's task, noted as a track of the account's together with the others of that task.
+
+        Args:
+            account_id: who asks.
+            task_id: 32 hex digits.
+            audio_id: 32 hex digits; the first song, if None.
+
+        Returns:
+            The track; None where no vendor has such a song, or has not finished it.
+
+        Raises:
+            UpstreamSilent: a vendor did not answer in time, and none of the others has it.
+            SourceUnavailable: the same with one that failed.
+        """
+        failure: UpstreamSilent | SourceUnavailable | None = None
+        for asked in self._vendors:
+            try:
+                songs = self._songs(asked, task_id)
+            except (UpstreamSilent, SourceUnavailable) as error:
+                failure = failure or error
+                continue
+            if audio_id is None and songs:
+                audio_id = songs[0].audio_id
+            if any(song.audio_id == audio_id for song in songs):
+                noted = self._tracks.add_vendor(account_id, task_id, songs)
+                return next((track for track in noted if track.id == audio_id), None)
+        if failure is not None:
+            raise failure
+        return None
+
+    def _songs(self, asked: Vendor, task_id: str) -> list[VendorTrack]:
+        if asked.name == "kie":
+            answer = self._ask(asked, f"/api/v1/generate/record-info?taskId={quote(task_id)}")
+            listed = _at(answer, "data", "response", "sunoData")
+            return _tracks(listed, "id", "audioUrl")
+        answer = self._ask(asked, f"/api/v1/client/job/TaskInfo?task_id={quote(dashed(task_id))}")
+        return _tracks(_at(answer, "data", "result", "suno_data"), "suno_id", "suno_audio_url")
+
+    def _ask(self, asked: Vendor, path: str) -> Mapping[str, Any]:
+        """The answer's envelope; an empty one where the vendor knows no such task."""
+        try:
+            with exchange(
+                "GET",
+                parse_url(asked.url + path),
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
+                | asked.headers,
+                addresses=lambda host, port, _timeout_s: resolve(host, port),
+                timeout_s=self._timeout_s,
+                context=self._context,
+            ) as answer:
+                body = bytearray()
+                for piece in answer.pieces:
+                    body += piece
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise SourceUnavailable(f"The answer of {asked.name} is too long.")
+                return _envelope(asked.name, answer.status, bytes(body))
+        except httpcore.TimeoutException as error:
+            raise UpstreamSilent(f"{asked.name} did not answer in time. Please try again later.") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            raise SourceUnavailable(f"{asked.name} could not be reached. Please try again later.") from error
+
+
+def _envelope(name: str, status: int, body: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(body, parse_constant=_no_number)
+        json.dumps(answer, ensure_ascii=False).encode()  # what is noted must be text that can be sent on
+    except (ValueError, RecursionError):
+        answer = None
+    code = answer.get("code", status) if isinstance(answer, dict) else status
+    code = status if status != 200 else code
+    if code in (404, 422):  # the vendor's ways to say that it knows no such task
+        return {}
+    if code != 200 or not isinstance(answer, dict):
+        raise SourceUnavailable(f"{name} could not say what song this is (code {code}). Please try again later.")
+    return answer
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _at(answer: object, *keys: str) -> object:
+    for key in keys:
+        answer = answer.get(key) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _tracks(listed: object, id_key: str, url_key: str) -> list[VendorTrack]:
+    """The finished songs of a vendor's list, in its order; what has no id or no audio yet is left out."""
+    found = []
+    for position, song in enumerate(listed if isinstance(listed, list) else []):
+        audio_id, url = parse_id(_at(song, id_key)), _at(song, url_key)
+        if audio_id is None or not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH:
+            continue
+        title, seconds = _at(song, "title"), _at(song, "duration")
+        found.append(
+            VendorTrack(
+                audio_id=audio_id,
+                url=url,
+                title=printable(title[:200]) if isinstance(title, str) and title else "song",
+                position=position,
+                seconds=float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < MAX_SECONDS else None,
+                details=dict(song),
+            )
+        )
+    return found

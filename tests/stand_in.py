@@ -1,0 +1,359 @@
+"""A web server that stands in for the world outside: both vendors, sources of songs and receivers of callbacks.
+
+It listens on 127.0.0.1 and a free port. What it does wrong, it does on request: by a path under ``/faults/``, or for a
+vendor's path by ``break_with``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import threading
+import time
+import uuid
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from tests.faults import Faults
+
+KIE_KEY = "kie-key-of-the-operator"
+CRUN_KEY = "ak_key_of_the_operator"
+
+Fault = Literal["slow", "failing", "refusing", "busy", "silent", "garbage", "cut", "drip", "headerless", "leaky"]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came; header names are in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Song:
+    """One track of a vendor's task."""
+
+    audio: bytes
+    title: str = "A song"
+    seconds: float = 1.0
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass
+class VendorTask:
+    """A vendor's task of making music; ``songs`` is empty while it runs."""
+
+    id: str
+    songs: list[Song]
+
+
+def tone(seconds: float = 1.0, rate: int = 44100) -> bytes:
+    """A WAV of a quiet chord, stereo, 16 bits."""
+    times = np.arange(round(seconds * rate)) / rate
+    left = 0.2 * np.sin(2 * np.pi * 220 * times)
+    right = 0.2 * np.sin(2 * np.pi * 330 * times)
+    samples = (np.stack([left, right], axis=1) * 32767).astype("<i2")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(2)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+class StandIn:
+    """The server; a context manager.
+
+    Attributes:
+        url: its base, ``http://127.0.0.1:PORT``.
+        received: all requests so far.
+        callback_statuses: what ``/hook`` answers with, one after the other; the last one stays.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.callback_statuses = [200]
+        self.credits = 5916.25
+        self._tasks: dict[str, VendorTask] = {}
+        self._faults: dict[str, tuple[Fault, float]] = {}
+        self._changed = threading.Condition()
+        self.closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler, self)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> StandIn:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add_task(self, *songs: Song, crun: bool = False) -> VendorTask:
+        """A finished task of a vendor's; with no songs, one that still runs."""
+        task_id = str(uuid.uuid4()) if crun else uuid.uuid4().hex
+        task = self._tasks[task_id] = VendorTask(task_id, list(songs))
+        return task
+
+    def task(self, task_id: str) -> VendorTask | None:
+        return self._tasks.get(task_id)
+
+    def song(self, song_id: str) -> Song | None:
+        return next((song for task in self._tasks.values() for song in task.songs if song.id == song_id), None)
+
+    def break_with(self, fault: Fault | None, path: str = "/api/", seconds: float = 30.0) -> None:
+        """Lets all paths that begin with ``path`` go wrong from now on; with None, no longer."""
+        if fault is None:
+            self._faults.pop(path, None)
+        else:
+            self._faults[path] = (fault, seconds)
+
+    def fault(self, path: str) -> tuple[Fault, float] | None:
+        return next((fault for start, fault in self._faults.items() if path.startswith(start)), None)
+
+    def note(self, request: Received) -> None:
+        with self._changed:
+            self.received.append(request)
+            self._changed.notify_all()
+
+    def of(self, path: str) -> list[Received]:
+        """The requests for one path."""
+        return [request for request in self.received if request.path == path]
+
+    def wait_for(self, path: str, count: int = 1, timeout_s: float = 10.0) -> list[Received]:
+        """Waits until a path was asked for so many times, and gives these requests.
+
+        Raises:
+            TimeoutError: it was not.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.of(path)) >= count, timeout_s):
+                raise TimeoutError(f"{path} was asked for {len(self.of(path))} times in {timeout_s} s, not {count}")
+        return self.of(path)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], stand_in: StandIn) -> None:
+        super().__init__(address, handler)
+        self.stand_in = stand_in
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are part of the play."""
+
+
+class _Handler(Faults):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        self._serve()
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
+
+    def _serve(self) -> None:
+        self.world = self.server.stand_in
+        self.closing = self.world.closing
+        parts = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.request_ = Received(self.command, parts.path, self.query(), headers, self._body(), time.time())
+        self.world.note(self.request_)
+        if (fault := self.world.fault(parts.path)) and not self._go_wrong(*fault):
+            return
+        segments = parts.path.strip("/").split("/")
+        routes: dict[str, Callable[[], None]] = {"faults": self.misbehave, "audio": self._audio, "hook": self._hook}
+        if segments[0] in routes:
+            routes[segments[0]]()
+        elif segments[:3] == ["api", "v1", "client"]:
+            self._crun("/".join(segments[3:]))
+        else:
+            self._kie("/".join(segments[2:]))
+
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    # --- kie
+
+    def _kie(self, path: str) -> None:
+        if self.request_.headers.get("authorization") != f"Bearer {KIE_KEY}":
+            return self._json({"code": 401, "msg": "You do not have access permissions"})
+        if path in ("generate", "jobs/createTask"):
+            task = self.world.add_task(Song(tone(), "First"), Song(tone(), "Second"))
+            return self._enveloped({"taskId": task.id})
+        if path == "generate/record-info":
+            return self._enveloped(self._generated(self.request_.query.get("taskId", "")))
+        if path == "jobs/recordInfo":
+            known = self.world.task(self.request_.query.get("taskId", ""))
+            if known is None:
+                return self._json({"code": 422, "msg": "recordInfo is null", "data": None})
+            return self._enveloped({"taskId": known.id, "state": "success" if known.songs else "generating"})
+        if path in ("chat/credit", "generate/credit"):
+            return self._enveloped(self.world.credits)
+        if path == "echo":
+            return self._enveloped({"body": self.request_.body.decode("latin-1"), "headers": self.request_.headers})
+        return self._json({"code": 404, "msg": "Not Found", "data": None})
+
+    def _generated(self, task_id: str) -> dict[str, Any] | None:
+        task = self.world.task(task_id)
+        if task is None:
+            return None
+        songs = [
+            {
+                "id": song.id,
+                "audioUrl": f"{self.world.url}/audio/{song.id}.wav",
+                "streamAudioUrl": f"{self.world.url}/audio/{song.id}",
+                "imageUrl": f"{self.world.url}/covers/{song.id}.jpeg",
+                "prompt": "[Verse] la la",
+                "modelName": "chirp-v4",
+                "title": song.title,
+                "tags": "rock",
+                "createTime": "2026-05-01 00:00:00",
+                "duration": song.seconds,
+            }
+            for song in task.songs
+        ]
+        return {
+            "taskId": task.id,
+            "parentMusicId": "",
+            "param": '{"prompt":"la"}',
+            "response": {"taskId": task.id, "sunoData": songs} if songs else None,
+            "status": "SUCCESS" if songs else "PENDING",
+            "type": "GENERATE",
+            "operationType": "generate",
+            "errorCode": None,
+            "errorMessage": None,
+        }
+
+    # --- crun
+
+    def _crun(self, path: str) -> None:
+        if self.request_.headers.get("x-api-key") != CRUN_KEY:
+            return self._json({"code": 401, "message": "Unauthorized", "data": None}, 401)
+        if path == "job/CreateTask":
+            task = self.world.add_task(Song(tone(), "First"), Song(tone(), "Second"), crun=True)
+            return self._json({"code": 200, "message": "success", "data": {"task_id": task.id}})
+        if path == "job/TaskInfo":
+            known = self.world.task(self.request_.query.get("task_id", ""))
+            if known is None:
+                return self._json({"code": 404, "message": "task_id not found", "data": None}, 404)
+            return self._json({"code": 200, "message": "success", "data": self._made(known)})
+        if path == "account/balance":
+            return self._json({"code": 200, "message": "success", "data": {"balance": 1000}})
+        return self._json({"code": 404, "message": "Not Found", "data": None}, 404)
+
+    def _made(self, task: VendorTask) -> dict[str, Any]:
+        songs = [
+            {
+                "suno_id": song.id,
+                "title": song.title,
+                "suno_audio_url": f"{self.world.url}/audio/{song.id}.wav",
+                "suno_image_url": f"{self.world.url}/covers/{song.id}.jpeg",
+                "duration": song.seconds,
+            }
+            for song in task.songs
+        ]
+        return {
+            "task_id": task.id,
+            "provider": "Suno",
+            "model_version": "suno-music-generate",
+            "status": "success" if songs else "running",
+            "param": {"model": "suno/music-generate", "callback_url": None, "input": {"prompt": "la"}},
+            "create_at": 1780000000,
+            "result": {"code": 200, "message": "success", "suno_data": songs} if songs else None,
+            "duration_s": 86 if songs else None,
+            "complete_at": 1780000086 if songs else None,
+            "source": "api",
+        }
+
+    # --- songs, callbacks
+
+    def _audio(self) -> None:
+        song = self.world.song(self.request_.path.rpartition("/")[2].removesuffix(".wav"))
+        if song is None:
+            return self.send(b"no such song", 404, {"Content-Type": "text/plain"})
+        self.send(song.audio, 200, {"Content-Type": "audio/wav"})
+
+    def _hook(self) -> None:
+        statuses = self.world.callback_statuses
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        self._json({"status": "received"}, status)
+
+    # --- what goes wrong
+
+    def _go_wrong(self, fault: Fault, seconds: float) -> bool:
+        """Lets a vendor's path go wrong; gives whether the right answer follows."""
+        match fault:
+            case "slow":
+                self.pause(seconds)
+                return True
+            case "silent":
+                self.pause(seconds)
+                self.close_connection = True
+            case "failing":
+                self._json({"code": 500, "msg": "Server Error - it broke", "data": None}, 500)
+            case "refusing":
+                self._json({"code": 402, "msg": "The current credits are insufficient.", "data": None})
+            case "busy":
+                self._json({"code": 429, "msg": "Your call frequency is too high.", "data": None}, 429)
+            case "garbage":
+                self.send(b"<html>not JSON</html>", 200, {"Content-Type": "text/html"})
+            case "cut":
+                self.start(200, {"Content-Length": "1000"}, b'{"code":200')
+            case "drip":
+                self.start(200, {"Content-Length": "100000"}, b"")
+                self.drip(b" ", seconds)
+            case "headerless":
+                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5000, seconds)
+            case "leaky":
+                sent = self.request_.headers.get("authorization", "") + self.request_.headers.get("x-api-key", "")
+                body = json.dumps({"code": 200, "msg": f"your key is {sent}, indeed", "data": None}).encode()
+                extra = {"Set-Cookie": "JSESSIONID=1", "X-Your-Key": sent, "Content-Encoding": "gzip"}
+                self.send(gzip.compress(body), 200, {"Content-Type": "application/json", **extra})
+        return False
+
+    # --- answers
+
+    def _enveloped(self, data: Any) -> None:
+        self._json({"code": 200, "msg": "success", "data": data})
+
+    def _json(self, body: Any, status: int = 200) -> None:
+        self.send(json.dumps(body).encode(), status, {"Content-Type": "application/json;charset=UTF-8"})
