@@ -1,0 +1,81 @@
+"""Handlers for tests: what a task does is the first word of its id, and a journal keeps what was done."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from stemwright.jobs.handler import Control, Interrupted, Reason
+from stemwright.jobs.queue import Lease
+from stemwright.settings import Settings
+
+STEPS = 10
+STEP_S = 0.05
+
+
+class Journal:
+    """Lines that outlive whoever wrote them."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "journal"
+
+    def write(self, *words: object) -> None:
+        with self._path.open("ab", buffering=0) as file:
+            file.write((" ".join(str(word) for word in words) + "\n").encode())
+
+    def lines(self) -> list[list[str]]:
+        return [line.split() for line in self._path.read_text().splitlines()] if self._path.exists() else []
+
+    def of(self, what: str) -> list[list[str]]:
+        """What follows the first word in the lines that begin with it."""
+        return [words for first, *words in self.lines() if first == what]
+
+
+class Trivial:
+    """Pretends to work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._journal = Journal(settings.data)
+        self._hoard: list[bytearray] = []
+
+    def run(self, lease: Lease, control: Control) -> None:
+        self._journal.write("begin", lease.task_id, lease.attempt, os.getpid())
+        match lease.task_id.split("-")[0]:
+            case "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "fault":
+                raise RuntimeError("a fault of the handler's")
+            case "hog":
+                while True:
+                    self._hoard.append(bytearray(os.urandom(1 << 20)) * 50)
+                    time.sleep(0.01)
+            case "stuck":
+                time.sleep(60)
+            case "deaf":
+                for _ in range(600):
+                    control.advance()
+                    time.sleep(0.1)
+            case "slow":
+                for _ in range(STEPS * 4):
+                    self._step(control)
+            case _:
+                self._step(control)
+        self._journal.write("end", lease.task_id)
+
+    def gave_up(self, lease: Lease, reason: Reason) -> None:
+        self._journal.write("gave-up", lease.task_id, reason)
+
+    def _step(self, control: Control) -> None:
+        if control.should_stop():
+            raise Interrupted
+        control.advance()
+        time.sleep(STEP_S)
+
+
+def trivial(settings: Settings) -> Trivial:
+    return Trivial(settings)
+
+
+def broken(settings: Settings) -> Trivial:
+    Journal(settings.data).write("load")
+    raise RuntimeError("no model to load")

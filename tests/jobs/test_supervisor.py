@@ -1,0 +1,214 @@
+"""Workers as real processes, and real deaths."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from stemwright.database.engine import Database
+from stemwright.errors import StorageError
+from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.supervisor import exclusive
+from stemwright.jobs.worker import Order
+from stemwright.settings import Settings
+from tests.jobs.conftest import REPOSITORY, Start, enqueue, wait_until
+from tests.jobs.handlers import Journal
+
+
+def test_a_task_starts_at_once_and_leaves_the_queue(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    supervisor = start()
+    wait_until(lambda: supervisor.n_ready == 1)
+    began = time.monotonic()
+    enqueue(database, queue, "quick-1")
+    wait_until(lambda: journal.of("end") == [["quick-1"]])
+    assert time.monotonic() - began < 1
+    wait_until(lambda: queue.depth() == 0)
+    assert os.getpriority(os.PRIO_PROCESS, supervisor.pids[0]) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+
+
+def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    start(workers=2)
+    enqueue(database, queue, "slow-1", account="alice")
+    enqueue(database, queue, "slow-2", account="bob")
+    wait_until(lambda: len(journal.of("begin")) == 2)
+    victim, task = next((int(pid), task) for task, _, pid in journal.of("begin"))
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(journal.of("end")) == 2)
+    begun = {(name, attempt) for name, attempt, _ in journal.of("begin")}
+    assert begun == {("slow-1", "1"), ("slow-2", "1"), (task, "2")}
+
+
+def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    enqueue(database, queue, "crash-1", account="alice")
+    enqueue(database, queue, "quick-1", account="bob")
+    start(attempts=2)
+    wait_until(lambda: journal.of("gave-up"))
+    assert journal.of("gave-up") == [["crash-1", "crashes"]]
+    assert [attempt for name, attempt, _ in journal.of("begin") if name == "crash-1"] == ["1", "2"]
+    wait_until(lambda: journal.of("end") == [["quick-1"]])
+    names = [name for name, _, _ in journal.of("begin")]
+    assert names.index("quick-1") == 1  # not behind all that alice's file broke
+
+
+def test_a_fault_of_the_handler_counts_as_an_attempt_and_spares_the_worker(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    enqueue(database, queue, "fault-1")
+    start()
+    wait_until(lambda: journal.of("gave-up") == [["fault-1", "crashes"]])
+    assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2", "3"]
+    assert len({pid for _, _, pid in journal.of("begin")}) == 1
+
+
+@pytest.mark.parametrize(("task", "reason"), [("hog-1", "memory"), ("stuck-1", "stall")])
+def test_what_takes_too_much_or_stands_still_is_ended_once(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start, task: str, reason: str
+) -> None:
+    enqueue(database, queue, task, "quick-1")
+    start(worker_memory_mb=500, stall_s=1.0)
+    wait_until(lambda: journal.of("end") == [["quick-1"]])
+    assert journal.of("gave-up") == [[task, reason]]
+    assert len(journal.of("begin")) == 2
+    wait_until(lambda: queue.depth() == 0)
+
+
+def test_a_long_task_keeps_its_lease(database: Database, queue: EmbeddedQueue, journal: Journal, start: Start) -> None:
+    start(workers=2, lease_s=0.9)
+    enqueue(database, queue, "slow-1")
+    wait_until(lambda: journal.of("end"))
+    assert len(journal.of("begin")) == 1
+
+
+def test_a_worker_whose_lease_is_anothers_stops(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    start(lease_s=0.9)
+    enqueue(database, queue, "slow-1", "quick-1")
+    wait_until(lambda: journal.of("begin"))
+    queue.release_worker("local/0")  # as if its time had run out
+    lease = queue.claim("elsewhere", 60)
+    assert lease is not None and lease.task_id == "slow-1"
+    wait_until(lambda: journal.of("end") == [["quick-1"]])
+    assert queue.extend(lease, 60)
+
+
+def test_draining_gives_the_task_back_uncounted(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    supervisor = start()
+    enqueue(database, queue, "slow-1")
+    wait_until(lambda: journal.of("begin"))
+    pids = supervisor.pids
+    began = time.monotonic()
+    supervisor.drain()
+    assert time.monotonic() - began < 2
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    lease = queue.claim("elsewhere", 60)
+    assert lease is not None and lease.attempt == 1
+    assert journal.of("end") == []
+
+
+def test_a_worker_that_cannot_start_is_tried_again(journal: Journal, start: Start) -> None:
+    supervisor = start("broken")
+    wait_until(lambda: len(journal.of("load")) >= 2)
+    assert supervisor.n_ready == 0
+
+
+def test_a_hanging_worker_is_killed(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemwright.jobs.supervisor.SILENCE_S", 2.0)
+    start()
+    enqueue(database, queue, "slow-1")
+    wait_until(lambda: journal.of("begin"))
+    os.kill(int(journal.of("begin")[0][2]), signal.SIGSTOP)
+    wait_until(lambda: journal.of("end"))
+    assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
+
+
+SERVER = """
+import sys, time
+from stemwright.database.engine import Database
+from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.supervisor import Supervisor, exclusive
+from stemwright.settings import read_settings
+settings = read_settings(data=sys.argv[1], attempts=1)
+with exclusive(settings.data):
+    supervisor = Supervisor(settings, EmbeddedQueue(Database.in_folder(settings.data)), "tests.jobs.handlers:trivial")
+    supervisor.start()
+    time.sleep(60)
+"""
+
+
+def serve(data: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(data)], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
+
+
+@pytest.mark.parametrize("task", ["slow-1", "deaf-1"])
+def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
+    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, task: str
+) -> None:
+    enqueue(database, queue, task)
+    server = serve(tmp_path)
+    wait_until(lambda: journal.of("begin"))
+    server.kill()
+    server.wait()
+    worker = int(journal.of("begin")[0][2])
+    wait_until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie", 5)
+    server = serve(tmp_path)
+    try:
+        wait_until(lambda: len(journal.of("begin")) == 2)
+        # the task did nothing wrong: even where one attempt is all that it has, it is begun again
+        assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "1"]
+        if task == "slow-1":
+            wait_until(lambda: journal.of("end"))
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_kill_9_of_both_is_an_attempt(
+    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    enqueue(database, queue, "slow-1")
+    server = serve(tmp_path)
+    wait_until(lambda: journal.of("begin"))
+    worker = int(journal.of("begin")[0][2])
+    os.kill(server.pid, signal.SIGSTOP)  # it must not see the worker die
+    os.kill(worker, signal.SIGKILL)
+    server.kill()
+    server.wait()
+    start()
+    wait_until(lambda: journal.of("end"))
+    assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
+
+
+def test_one_data_folder_has_one_server(tmp_path: Path) -> None:
+    with exclusive(tmp_path), pytest.raises(StorageError, match="stop it first"), exclusive(tmp_path):
+        pass
+    with exclusive(tmp_path / "new" / "folder"):
+        assert (tmp_path / "new" / "folder").is_dir()
+
+
+def test_secrets_reach_workers_and_no_argument_or_environment_shows_them(settings: Settings, start: Start) -> None:
+    secret = settings.model_copy(update={"webhook_key": SecretStr("whsec_hidden")})
+    order = Order("local/0", "tests.jobs.handlers:trivial", secret, 30.0)
+    assert Order.from_line(order.to_line()) == order
+    supervisor = start(webhook_key=SecretStr("whsec_hidden"))
+    wait_until(lambda: supervisor.n_ready == 1)
+    process = psutil.Process(supervisor.pids[0])
+    assert "whsec_hidden" not in f"{process.cmdline()} {process.environ()}"
