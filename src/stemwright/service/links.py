@@ -1,0 +1,139 @@
+"""Links to files: whoever has one may GET the file until the link expires, and nobody can make one up."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
+
+from stemwright.service.clock import Clock
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.media_types import extension_of
+from stemwright.service.task import Stem, Task
+from stemwright.service.tracks import Track
+from stemwright.service.uploads import Upload
+from stemwright.wire_names import wire_name
+
+Kind = Literal["stem", "track", "upload", "put"]
+
+_LETTERS: dict[Kind, str] = {"stem": "s", "track": "t", "upload": "u", "put": "p"}
+_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
+_LINK = re.compile(r"/([stup])/([1-9][0-9]{0,11})-([0-9a-f]{64})/(.+)", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link says.
+
+    Attributes:
+        kind: of the thing; ``put`` is an upload that may be written.
+        id: 32 hex digits, of a stem, a track or an upload.
+        account_id: whose track it is; None for other kinds, whose ids are unique.
+        name: what the link ends in.
+        expires_at: seconds since 1970, whole.
+    """
+
+    kind: Kind
+    id: str
+    account_id: str | None
+    name: str
+    expires_at: int
+
+
+class Links:
+    """Makes links and reads them. A link is the same whenever it is made, so that it can be told again at every poll."""
+
+    def __init__(self, public_base: str | Callable[[], str], secret: bytes, clock: Clock = time.time) -> None:
+        self._public_base = public_base
+        self._secret = secret
+        self._clock = clock
+
+    def stem_url(self, stem: Stem, task: Task, base: str | None = None) -> str:
+        """``…/s/<expiry>-<signature>/<id>_Backing_Vocals.mp3``; works as long as the task is kept."""
+        name = f"{dashed(stem.id)}_{wire_name(stem.name).label}.{stem.format}"
+        return self._url("stem", name, task.expires_at, base)
+
+    def track_url(self, track: Track, base: str | None = None) -> str:
+        """``…/t/<expiry>-<signature>/<account>/<id>.mp3``; works as long as the track is kept."""
+        extension = (track.file_name or "").rpartition(".")[2].lower()
+        if not re.fullmatch(r"[a-z0-9]{1,5}", extension):
+            extension = extension_of(track.media_type)
+        return self._url("track", f"{track.account_id}/{dashed(track.id)}.{extension}", track.expires_at, base)
+
+    def upload_url(self, upload: Upload, base: str | None = None) -> str:
+        """``…/u/<expiry>-<signature>/<id>/<path>``; works as long as the upload is kept."""
+        return self._url("upload", f"{dashed(upload.id)}/{upload.path}", upload.expires_at, base)
+
+    def put_url(self, upload: Upload, seconds: float, base: str | None = None) -> str:
+        """``…/p/<expiry>-<signature>/<id>/<path>``: lets its holder PUT the file of a reserved upload for so long."""
+        expires_at = min(self._clock() + seconds, upload.expires_at)
+        return self._url("put", f"{dashed(upload.id)}/{upload.path}", expires_at, base)
+
+    def temporary(self, url: str, seconds: float, base: str | None = None) -> str | None:
+        """A link to the same file that works for so long, at most as long as the one given; None where that is not ours.
+
+        A link that may be written with gives none.
+        """
+        link = self.resolve(url)
+        if link is None or link.kind == "put":
+            return None
+        match = _search(url)
+        assert match is not None
+        return self._url(link.kind, match[4], min(self._clock() + seconds, link.expires_at), base)
+
+    def resolve(self, url: str) -> Link | None:
+        """What a path or URL, as clients write it, leads to; None where it is not ours or has expired.
+
+        The signature alone tells: the server may be known by more names than its own.
+        """
+        match = _search(url)
+        link = self._read(match) if match is not None else None
+        return link if link is not None and not self.has_expired(link) else None
+
+    def read(self, path: str) -> Link | None:
+        """What the path of a request, already unquoted, leads to, expired or not; None where we never made it."""
+        match = _LINK.fullmatch(path)
+        return self._read(match) if match is not None else None
+
+    def has_expired(self, link: Link) -> bool:
+        """Whether its time is over."""
+        return self._clock() >= link.expires_at
+
+    def _read(self, match: re.Match[str]) -> Link | None:
+        letter, expiry, signature, name = match.groups()
+        if not hmac.compare_digest(signature, self._sign(letter, expiry, name)):
+            return None
+        kind = _KINDS[letter]
+        if kind == "stem":
+            found, account_id = name.partition("_")[0], None
+        elif kind == "track":
+            account_id, _, last = name.partition("/")
+            found = last.partition(".")[0]
+        else:
+            found, account_id = name.partition("/")[0], None
+        thing = parse_id(found)
+        assert thing is not None, "we signed a link without an id"
+        return Link(kind, thing, account_id, name.rpartition("/")[2], int(expiry))
+
+    def _url(self, kind: Kind, name: str, expires_at: float, base: str | None) -> str:
+        letter, expiry = _LETTERS[kind], str(max(1, int(expires_at)))
+        if base is None:
+            base = self._public_base if isinstance(self._public_base, str) else self._public_base()
+        return f"{base.rstrip('/')}/{letter}/{expiry}-{self._sign(letter, expiry, name)}/{quote(name)}"
+
+    def _sign(self, letter: str, expiry: str, name: str) -> str:
+        text = f"{letter}/{expiry}/{name}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+
+
+def _search(url: str) -> re.Match[str] | None:
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:
+        return None
+    return _LINK.search(path)

@@ -1,0 +1,188 @@
+"""Retention: what has expired goes, and the files that nobody needs any more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.errors import StorageError
+from stemwright.service.blobs import Blobs, release, unneeded
+from stemwright.service.clock import Clock
+from stemwright.service.task import UNDER_WAY
+from stemwright.settings import Settings
+from stemwright.storage.blob import StoredBlob
+from stemwright.storage.store import Store
+
+BATCH = 200
+"""Rows a transaction: requests wait for the write lock meanwhile."""
+
+ABANDONED_S = 86_400.0
+"""After so long without a byte, a file in the making has no writer any more."""
+
+SWEEP_EVERY_S = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How much a sweep removed."""
+
+    tasks: int
+    tracks: int
+    uploads: int
+    idempotency_keys: int
+    blobs: int
+    abandoned_files: int
+
+
+class Retention:
+    """Deletes what is past its time. One process of a server sweeps; all others may go on meanwhile."""
+
+    def __init__(self, database: Database, settings: Settings, store: Store, clock: Clock = time.time) -> None:
+        self._database = database
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._blobs = Blobs(database, clock)
+        self._looked_for_strays = False
+
+    def sweep(self) -> Swept:
+        """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unneeded and abandoned files.
+
+        A task that is under way or whose callback is still due does not expire, nor does its track. A file goes when no
+        row has referred to it for an hour.
+        """
+        self._look_for_strays()
+        return Swept(
+            tasks=self._in_batches(self._delete_tasks),
+            tracks=self._in_batches(self._delete_tracks),
+            uploads=self._in_batches(self._delete_uploads),
+            idempotency_keys=self._in_batches(self._delete_idempotency_keys),
+            blobs=self._delete_blobs(),
+            abandoned_files=self._store.sweep(ABANDONED_S),
+        )
+
+    def _in_batches(self, delete_some: Callable[[Session, float], int]) -> int:
+        total = 0
+        while True:
+            with self._database.write() as session:
+                deleted = delete_some(session, self._clock())
+            total += deleted
+            if deleted < BATCH:
+                return total
+
+    @staticmethod
+    def _delete_tasks(session: Session, now: float) -> int:
+        due = select(tables.Delivery.id).where(
+            tables.Delivery.task_id == tables.Task.id, tables.Delivery.state == "pending"
+        )
+        expired = select(tables.Task.id).where(
+            tables.Task.expires_at <= now, tables.Task.state.not_in(UNDER_WAY), ~due.exists()
+        )
+        ids = session.scalars(expired.limit(BATCH)).all()
+        blobs = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id.in_(ids))).all()
+        release(session, blobs, now)
+        session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries go with it
+        return len(ids)
+
+    @staticmethod
+    def _delete_tracks(session: Session, now: float) -> int:
+        needed = select(tables.Task.id).where(
+            tables.Task.track_id == tables.Track.id,
+            tables.Task.account_id == tables.Track.account_id,
+            tables.Task.state.in_(UNDER_WAY),
+        )
+        expired = select(tables.Track).where(tables.Track.expires_at <= now, ~needed.exists())
+        rows = session.scalars(expired.limit(BATCH)).all()
+        release(session, [row.blob for row in rows if row.blob], now)
+        names = [(row.id, row.account_id) for row in rows]
+        session.execute(delete(tables.Track).where(tuple_(tables.Track.id, tables.Track.account_id).in_(names)))
+        return len(rows)
+
+    @staticmethod
+    def _delete_uploads(session: Session, now: float) -> int:
+        rows = session.scalars(select(tables.Upload).where(tables.Upload.expires_at <= now).limit(BATCH)).all()
+        release(session, [row.blob for row in rows if row.blob], now)
+        session.execute(delete(tables.Upload).where(tables.Upload.id.in_([row.id for row in rows])))
+        return len(rows)
+
+    @staticmethod
+    def _delete_idempotency_keys(session: Session, _now: float) -> int:
+        # A key lives as long as its task: sent again, it must never start and charge a second one.
+        task = select(tables.Task.id).where(tables.Task.id == tables.IdempotencyKey.task_id)
+        names = session.execute(
+            select(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key).where(~task.exists()).limit(BATCH)
+        ).all()
+        columns = tuple_(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key)
+        session.execute(delete(tables.IdempotencyKey).where(columns.in_([tuple(name) for name in names])))
+        return len(names)
+
+    def _delete_blobs(self) -> int:
+        with self._database.read() as session:
+            digests = session.scalars(select(tables.Blob.digest).where(unneeded(self._clock()))).all()
+        deleted = 0
+        for digest in digests:
+            try:
+                deleted += self._delete_blob(digest)
+            except StorageError as error:
+                _log.warning("a file that nobody needs stays for now: %s", error)
+        return deleted
+
+    def _delete_blob(self, digest: str) -> bool:
+        # The file goes while the write lock is held. Whoever stores the same bytes notes them first, and so waits: the
+        # new file then comes after the deletion of the old one. In any other order the new one could be deleted.
+        with self._database.write() as session:
+            condition = (tables.Blob.digest == digest) & unneeded(self._clock())
+            if session.scalar(select(tables.Blob.digest).where(condition)) is None:
+                return False
+            self._store.delete(digest)
+            session.execute(delete(tables.Blob).where(tables.Blob.digest == digest))
+            return True
+
+    def _look_for_strays(self) -> None:
+        """Notes files that the database does not know, once a process: an older copy of it may have been put back."""
+        if self._looked_for_strays:
+            return
+        with self._database.read() as session:
+            known = set(session.scalars(select(tables.Blob.digest)))
+        for digest in self._store.digests():
+            if digest not in known:
+                self._blobs.note(StoredBlob(digest, self._store.size(digest)))
+        self._looked_for_strays = True
+
+
+class RetentionLoop:
+    """A thread that sweeps at its start and every so often."""
+
+    def __init__(self, retention: Retention, every_s: float = SWEEP_EVERY_S) -> None:
+        self._retention = retention
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it, and waits for a sweep that is under way."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                swept = self._retention.sweep()
+                _log.info("swept: %s", swept)
+            except Exception:  # the next sweep may fare better; without any, the disk fills
+                _log.exception("the sweep failed; the next one is in %.0f s", self._every_s)
+            self._stopped.wait(self._every_s)

@@ -1,0 +1,130 @@
+"""Uploads: files under paths that clients choose, as the vendors' upload interfaces have them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.blobs import release
+from stemwright.service.clock import Clock
+from stemwright.service.errors import InvalidRequest, NotFound
+from stemwright.service.ids import new_id
+from stemwright.service.tracks import DAY_S
+from stemwright.settings import Settings
+from stemwright.storage.blob import StoredBlob
+
+MAX_PATH_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload of an account; the attributes are the columns of the table. ``blob`` is None until it is filled."""
+
+    id: str
+    account_id: str
+    path: str
+    blob: str | None
+    media_type: str
+    size_bytes: int
+    created_at: float
+    expires_at: float
+
+
+class Uploads:
+    """All uploads."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock = time.time) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+
+    def add(self, account_id: str, path: str, blob: StoredBlob, media_type: str) -> Upload:
+        """Notes a stored file under a path; a file that was there makes room.
+
+        Raises:
+            InvalidRequest: the path is none.
+        """
+        with self._database.write() as session:
+            row = self._place(session, account_id, path, media_type)
+            self._hold(session, row, blob)
+            return _as_upload(row)
+
+    def reserve(self, account_id: str, path: str, media_type: str) -> Upload:
+        """Takes a path for a file that is still to come; a file that is there stays until then.
+
+        Raises:
+            InvalidRequest: the path is none.
+        """
+        with self._database.write() as session:
+            return _as_upload(self._place(session, account_id, path, media_type))
+
+    def fill(self, upload_id: str, blob: StoredBlob) -> Upload:
+        """The file of a reserved upload has come; it may come again.
+
+        Raises:
+            NotFound: nothing is reserved, or not any more.
+        """
+        with self._database.write() as session:
+            row = session.get(tables.Upload, upload_id)
+            if row is None or row.expires_at <= self._clock():
+                raise NotFound("This upload has expired; ask for a new link.")
+            self._hold(session, row, blob)
+            return _as_upload(row)
+
+    def get(self, account_id: str, upload_id: str) -> Upload | None:
+        """An upload of an account that has not expired."""
+        upload = self.any(upload_id)
+        return upload if upload is not None and upload.account_id == account_id else None
+
+    def any(self, upload_id: str) -> Upload | None:
+        """An upload of whichever account that has not expired: for who holds a link to it."""
+        with self._database.read() as session:
+            row = session.get(tables.Upload, upload_id)
+            return _as_upload(row) if row is not None and row.expires_at > self._clock() else None
+
+    def _place(self, session: Session, account_id: str, path: str, media_type: str) -> tables.Upload:
+        path, now = clean_path(path), self._clock()
+        row = session.scalar(
+            select(tables.Upload).where(tables.Upload.account_id == account_id, tables.Upload.path == path)
+        )
+        if row is None:
+            row = tables.Upload(id=new_id(), account_id=account_id, path=path, size_bytes=0)
+            session.add(row)
+        row.media_type, row.created_at = media_type[:100], now
+        row.expires_at = now + self._settings.upload_days * DAY_S
+        session.flush()
+        return row
+
+    def _hold(self, session: Session, row: tables.Upload, blob: StoredBlob) -> None:
+        if row.blob is not None and row.blob != blob.digest:
+            release(session, [row.blob], self._clock())
+        row.blob, row.size_bytes = blob.digest, blob.size_bytes
+        session.flush()
+
+
+def clean_path(path: str) -> str:
+    """``/audio//mine/song.mp3`` as ``audio/mine/song.mp3``. It names no file of ours, but must survive in a URL.
+
+    Raises:
+        InvalidRequest: it is empty or too long, goes upwards, or holds what no path holds.
+    """
+    parts = [part for part in path.split("/") if part]
+    clean = "/".join(parts)
+    if not parts:
+        raise InvalidRequest("path", "The path of the upload is empty: name one, such as audio/song.mp3.")
+    if len(clean) > MAX_PATH_CHARACTERS:
+        raise InvalidRequest("path", f"The path of the upload has more than {MAX_PATH_CHARACTERS} characters.")
+    if any(part in (".", "..") for part in parts):
+        raise InvalidRequest("path", "The path of the upload may not hold . or .. as a folder.")
+    if "\\" in clean or any(not character.isprintable() for character in clean):
+        raise InvalidRequest("path", "The path of the upload holds a character that no path may hold.")
+    return clean
+
+
+def _as_upload(row: tables.Upload) -> Upload:
+    return Upload(**{field.name: getattr(row, field.name) for field in fields(Upload)})

@@ -1,0 +1,84 @@
+"""Files in a local folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stemwright.errors import storage_error
+from stemwright.storage.blob import PIECE_BYTES, is_digest, key, missing
+
+
+class Folder:
+    """A folder of files by digest. What has a final name is whole, and was on the disk before it got the name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def place(self, path: Path, digest: str) -> None:
+        """Renames ``path``, which must lie on the same file system (else OSError EXDEV)."""
+        target = self._root / key(digest)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sync_folder(self._root)
+        path.replace(target)
+        sync_folder(target.parent)
+
+    def local_path(self, digest: str) -> Path | None:
+        """Where the file lies."""
+        path = self._root / key(digest)
+        return path if path.is_file() else None
+
+    def read(self, digest: str, start: int, end: int | None) -> Iterator[bytes]:
+        """The bytes from ``start`` to before ``end``; a file that is deleted meanwhile is still read to its end."""
+        try:
+            with (self._root / key(digest)).open("rb", buffering=0) as file:
+                file.seek(start)
+                left = None if end is None else end - start
+                while left is None or left > 0:
+                    piece = file.read(PIECE_BYTES if left is None else min(PIECE_BYTES, left))
+                    if not piece:
+                        return
+                    left = None if left is None else left - len(piece)
+                    yield piece
+        except FileNotFoundError as error:
+            raise missing(digest) from error
+
+    def size(self, digest: str) -> int | None:
+        """The bytes of the file; None where there is none."""
+        try:
+            return (self._root / key(digest)).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, digest: str) -> None:
+        """Removes the file, if it is there."""
+        path = self._root / key(digest)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, path) from error
+
+    def digests(self) -> Iterator[str]:
+        """All files; names that are no digests are somebody else's."""
+        for shelf in self._root.iterdir():
+            if len(shelf.name) == 2 and shelf.is_dir():
+                for path in shelf.iterdir():
+                    if is_digest(shelf.name + path.name):
+                        yield shelf.name + path.name
+
+    def url(self, digest: str, seconds: float) -> str | None:
+        """None: the server's own links lead to local files."""
+        return None
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new names in a folder outlast a power cut."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
