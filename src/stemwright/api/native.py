@@ -1,0 +1,119 @@
+"""Our own API, ``/v1``: everything that Stemwright can do, in plain words and with typed errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from stemwright.api import (
+    native_deliveries,
+    native_events,
+    native_schema,
+    native_separations,
+    native_tracks,
+    native_zip,
+)
+from stemwright.api.authentication import caller
+from stemwright.api.native_orders import KIND
+from stemwright.api.native_views import moment, reply, separation_view
+from stemwright.api.problems import Problem, ProblemRoute, documented
+from stemwright.models import registry
+from stemwright.separation.plan import PLANS, model_of
+from stemwright.service.errors import NotFound
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+
+def router(service: Service) -> APIRouter:
+    """All endpoints of our own API."""
+    native = APIRouter(
+        route_class=ProblemRoute,
+        tags=["Stemwright"],
+        # These two only tell OpenAPI where the key goes.
+        dependencies=[
+            Depends(HTTPBearer(auto_error=False)),
+            Depends(APIKeyHeader(name="x-api-key", auto_error=False)),
+        ],
+        responses={500: {"model": Problem, "description": "The server failed"}},
+    )
+    for part in (native_tracks, native_separations, native_events, native_zip, native_deliveries):
+        part.add_routes(native, service)
+    _add_facts(native, service)
+    _add_rest(native)
+    return native
+
+
+def callback_body(service: Service, task: Task) -> dict[str, Any]:
+    """What is posted to ``callback_url`` when a separation has ended."""
+    event = native_schema.Event(
+        type=f"separation.{task.state}",  # type: ignore[arg-type]  # only ended ones are told of
+        timestamp=moment(task.ended_at or service.clock()),
+        data=separation_view(service, task),
+    )
+    return event.model_dump(mode="json")
+
+
+def _add_facts(native: APIRouter, service: Service) -> None:
+    @native.get(
+        "/v1/credits",
+        summary="What the account has",
+        response_model=native_schema.Credits,
+        responses=documented(401, 403),
+    )
+    def credits_left(request: Request) -> Response:
+        balance = service.ledger.balance(caller(request, service.keys, "read").account_id)
+        return reply(
+            native_schema.Credits(
+                metered=balance is not None,
+                credits=None if balance is None else balance / 100,
+                price=service.settings.price(KIND) / 100,
+            )
+        )
+
+    @native.get(
+        "/v1/plans",
+        summary="What separates songs",
+        response_model=native_schema.Plans,
+        responses=documented(401, 403),
+    )
+    def plans(request: Request) -> Response:
+        caller(request, service.keys, "read")
+        models = {name: model_of(name) for name in (*PLANS, *(model.name for model in registry.models()))}
+        return reply(
+            native_schema.Plans(
+                plans=[
+                    native_schema.Plan(
+                        name=name,
+                        model=model.name,
+                        title=model.title,
+                        stems=list(model.stems),
+                        licence=model.licence,
+                    )
+                    for name, model in models.items()
+                ]
+            )
+        )
+
+
+def _add_rest(native: APIRouter) -> None:
+    """Answers what no endpoint of ours does, so that it is a problem too."""
+    endpoints = list(native.routes)
+
+    @native.api_route(
+        "/v1/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    def rest(request: Request) -> Response:
+        allowed: set[str] = set()
+        for endpoint in endpoints:
+            if endpoint.matches(request.scope)[0] is not Match.NONE:
+                allowed |= getattr(endpoint, "methods", None) or set()
+        if allowed:
+            methods = ", ".join(sorted(allowed))
+            raise HTTPException(405, f"{request.method} is not for this address; {methods} is.", {"Allow": methods})
+        raise NotFound("There is nothing at this address; /docs lists what there is.")

@@ -1,0 +1,197 @@
+"""What our own API takes and gives, as OpenAPI and our clients see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stemwright.api.problems import InvalidFields
+
+State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+
+ID = Field(examples=["0b6f1a52-3d0c-4c2e-9d2f-2f6f0a7d9b11"])
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TrackRequest(_Request):
+    """A song by its address."""
+
+    url: str = Field(description="Where the song is; it is fetched when it is first separated.")
+    title: str | None = Field(None, max_length=500)
+
+
+class SeparationRequest(_Request):
+    """An order: which song, and what to make of it."""
+
+    track_id: str | None = Field(None, description="A track: this or `url`.")
+    url: str | None = Field(None, description="Where the song is: this or `track_id`.")
+    stems: str | list[str] = Field("two", description="`two`, `twelve`, or names: those, and `residual`.")
+    plan: str = Field("fast", description="See /v1/plans.")
+    format: Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"] = "wav"
+    bit_depth: Literal[16, 24, 32] | None = Field(
+        None, description="Of wav, flac and aiff; 32 is float. Default: the song's own."
+    )
+    bitrate_kbps: int | None = Field(None, description="Of the lossy formats. Default: a good variable one.")
+    callback_url: str | None = Field(None, description="Told when the separation has ended.")
+    priority: int = Field(0, ge=-10, le=10, description="Higher ones go first.")
+
+
+class Track(BaseModel):
+    """A song. ``task_id`` and ``audio_id`` are the ids by which the vendors' faces take it."""
+
+    id: Annotated[str, ID]
+    task_id: str
+    audio_id: str
+    title: str
+    origin: Literal["upload", "url", "vendor"]
+    seconds: float | None
+    size_bytes: int | None
+    media_type: str | None
+    file_name: str | None
+    url: str | None = Field(description="Where its audio can be had.")
+    created_at: datetime
+    expires_at: datetime
+
+
+class Stem(BaseModel):
+    """One stem; levels are in dB of full scale, null for silence."""
+
+    id: Annotated[str, ID]
+    name: str
+    url: str
+    format: str
+    size_bytes: int
+    seconds: float
+    present: bool
+    presence: float
+    peak_dbfs: float | None
+    rms_dbfs: float | None
+
+
+class Failure(BaseModel):
+    """Why a separation failed: 451, the song could not be had; 500 and above, it could not be separated."""
+
+    code: int
+    message: str
+
+
+class Separation(BaseModel):
+    """A separation. ``mode`` is what was asked for: ``two``, ``twelve`` or names."""
+
+    id: Annotated[str, ID]
+    state: State
+    stage: str | None
+    progress: float = Field(ge=0, le=1)
+    cancelling: bool
+    track_id: str
+    mode: str
+    plan: str
+    format: str
+    bit_depth: int | None
+    bitrate_kbps: int | None
+    callback_url: str | None
+    credits: float
+    seconds: float | None
+    sample_rate: int | None
+    channels: int | None
+    residual_db: float | None = Field(description="Sum of the stems less the song; -200: nothing; null: lossy.")
+    gain_db: float | None
+    models: list[str]
+    notes: list[str]
+    stems: list[Stem]
+    zip: str | None = Field(description="All stems in one file, once there are any.")
+    error: Failure | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime
+
+
+class TrackPage(BaseModel):
+    """Tracks, the newest first."""
+
+    tracks: list[Track]
+    next: str | None = Field(description="`after` of the next page; null on the last.")
+
+
+class SeparationPage(BaseModel):
+    """Separations, the newest first."""
+
+    separations: list[Separation]
+    next: str | None = Field(description="`after` of the next page; null on the last.")
+
+
+class Delivery(BaseModel):
+    """One attempt to deliver a callback."""
+
+    id: Annotated[str, ID]
+    attempt: int
+    state: str = Field(examples=["pending", "delivered", "failed", "blocked", "dead"])
+    due_at: datetime
+    attempted_at: datetime | None
+    status_code: int | None
+    error: str | None
+
+
+class Deliveries(BaseModel):
+    """All attempts, the first one first."""
+
+    deliveries: list[Delivery]
+
+
+class Credits(BaseModel):
+    """What the account has; null where it pays for nothing. ``price`` is that of one separation."""
+
+    metered: bool
+    credits: float | None
+    price: float
+
+
+class Plan(BaseModel):
+    """A plan, and the model that it runs."""
+
+    name: str
+    model: str
+    title: str
+    stems: list[str]
+    licence: str
+
+
+class Plans(BaseModel):
+    """What can be named as ``plan``."""
+
+    plans: list[Plan]
+
+
+class Event(BaseModel):
+    """What a callback carries, signed as Standard Webhooks are."""
+
+    type: Literal["separation.succeeded", "separation.failed", "separation.cancelled"]
+    timestamp: datetime
+    data: Separation
+
+
+_Asked = TypeVar("_Asked", bound=_Request)
+
+
+def read(model: type[_Asked], body: dict[str, Any]) -> _Asked:
+    """A body as the request that it should be.
+
+    Raises:
+        InvalidFields: with a sentence for each field that is wrong.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        known = ", ".join(model.model_fields)
+        fields: dict[str, str] = {}
+        for one in error.errors():
+            name = str(one["loc"][0]) if one["loc"] else "body"
+            unknown = one["type"] == "extra_forbidden"
+            fields.setdefault(name, f"There is no such field; there are: {known}." if unknown else f"{one['msg']}.")
+        raise InvalidFields(list(fields.items())) from error

@@ -1,0 +1,119 @@
+"""``/v1/separations``: orders, how far they are, their end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api.authentication import caller
+from stemwright.api.body import read_object
+from stemwright.api.native_orders import NO_TRACK, submission
+from stemwright.api.native_schema import Separation, SeparationPage, SeparationRequest, State
+from stemwright.api.native_tracks import next_link, parse_cursor
+from stemwright.api.native_views import MAX_PAGE, body_of, reply, separation_view
+from stemwright.api.problems import documented
+from stemwright.service.errors import InvalidRequest, NotFound
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Puts the endpoints on our own API's router."""
+
+    @router.post(
+        "/v1/separations",
+        summary="Separate a song",
+        status_code=201,
+        response_model=Separation,
+        responses=documented(400, 401, 402, 403, 409, 413, 422, 429, 503),
+        openapi_extra=body_of(SeparationRequest),
+    )
+    async def add_separation(
+        request: Request,
+        idempotency_key: Annotated[
+            str | None, Header(description="The same key with the same body gives the same separation.")
+        ] = None,
+    ) -> Response:
+        who = await run_in_threadpool(caller, request, service.keys, "write")
+        body = await read_object(request)
+
+        def submit() -> Response:
+            order = submission(service, who.account_id, body, idempotency_key)
+            try:
+                task = service.tasks.submit(who, order)
+            except NotFound as error:
+                raise InvalidRequest("track_id", NO_TRACK) from error
+            headers = {"Location": f"/v1/separations/{dashed(task.id)}"}
+            if task.request != order.request:
+                headers["Idempotency-Replayed"] = "true"
+            return reply(separation_view(service, task), 201, headers)
+
+        return await run_in_threadpool(submit)
+
+    @router.get(
+        "/v1/separations",
+        summary="All separations",
+        response_model=SeparationPage,
+        responses=documented(401, 403, 404, 422),
+    )
+    def list_separations(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+        after: str | None = None,
+        state: State | None = None,
+    ) -> Response:
+        account_id = caller(request, service.keys, "read").account_id
+        found = service.tasks.list(account_id, after=parse_cursor(after), limit=limit + 1, state=state)
+        page = SeparationPage(
+            separations=[separation_view(service, task) for task in found[:limit]],
+            next=dashed(found[limit - 1].id) if len(found) > limit else None,
+        )
+        return reply(page, headers=next_link(request, limit, page.next))
+
+    @router.get(
+        "/v1/separations/{separation_id}",
+        summary="A separation: how far it is, or its stems",
+        response_model=Separation,
+        responses=documented(401, 403, 404),
+    )
+    def get_separation(request: Request, separation_id: str) -> Response:
+        account_id = caller(request, service.keys, "read").account_id
+        return reply(separation_view(service, find_task(service, account_id, separation_id)))
+
+    @router.post(
+        "/v1/separations/{separation_id}/cancel",
+        summary="Cancel a separation; one that has ended stays as it is",
+        response_model=Separation,
+        responses=documented(401, 403, 404),
+    )
+    def cancel_separation(request: Request, separation_id: str) -> Response:
+        account_id = caller(request, service.keys, "write").account_id
+        return reply(separation_view(service, service.tasks.cancel(account_id, parse_id(separation_id) or "")))
+
+    @router.delete(
+        "/v1/separations/{separation_id}",
+        summary="Forget a separation and its stems",
+        status_code=204,
+        responses=documented(401, 403, 404, 409),
+    )
+    def delete_separation(request: Request, separation_id: str) -> Response:
+        account_id = caller(request, service.keys, "write").account_id
+        service.tasks.delete(account_id, parse_id(separation_id) or "")
+        return Response(status_code=204)
+
+
+def find_task(service: Service, account_id: str, separation_id: str) -> Task:
+    """The task that an id in a path names, in either spelling.
+
+    Raises:
+        NotFound: the account has none.
+    """
+    task = service.tasks.get(account_id, parse_id(separation_id) or "")
+    if task is None:
+        raise NotFound("There is no separation of that id.")
+    return task

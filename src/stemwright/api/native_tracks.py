@@ -1,0 +1,142 @@
+"""``/v1/tracks``: songs, uploaded or named by their address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api.authentication import caller
+from stemwright.api.body import read_object
+from stemwright.api.multipart import is_form, read_form
+from stemwright.api.native_schema import Track, TrackPage, TrackRequest, read
+from stemwright.api.native_views import MAX_PAGE, body_of, reply, track_view
+from stemwright.api.problems import documented
+from stemwright.service import tracks
+from stemwright.service.errors import InvalidRequest, NotFound
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.service import Service
+from stemwright.words import printable
+
+TITLE_CHARACTERS = 500
+
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "title": {"type": "string", "maxLength": TITLE_CHARACTERS},
+    },
+    "additionalProperties": False,
+}
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Puts the endpoints on our own API's router."""
+
+    @router.post(
+        "/v1/tracks",
+        summary="Upload a song, or name its address",
+        status_code=201,
+        response_model=Track,
+        responses=documented(400, 401, 403, 413, 422, 507),
+        openapi_extra=body_of(TrackRequest, form=_FORM),
+    )
+    async def add_track(request: Request) -> Response:
+        account_id = (await run_in_threadpool(caller, request, service.keys, "write")).account_id
+        if is_form(request):
+            track = await _upload(service, account_id, request)
+        else:
+            order = read(TrackRequest, await read_object(request))
+            track = await run_in_threadpool(_name, service, account_id, order)
+        return reply(track_view(service, track), 201, {"Location": f"/v1/tracks/{dashed(track.id)}"})
+
+    @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=documented(401, 403, 404, 422))
+    def list_tracks(
+        request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: str | None = None
+    ) -> Response:
+        account_id = caller(request, service.keys, "read").account_id
+        found = service.tracks.list(account_id, after=parse_cursor(after), limit=limit + 1)
+        page = TrackPage(
+            tracks=[track_view(service, track) for track in found[:limit]],
+            next=dashed(found[limit - 1].id) if len(found) > limit else None,
+        )
+        return reply(page, headers=next_link(request, limit, page.next))
+
+    @router.get("/v1/tracks/{track_id}", summary="A song", response_model=Track, responses=documented(401, 403, 404))
+    def get_track(request: Request, track_id: str) -> Response:
+        account_id = caller(request, service.keys, "read").account_id
+        track = service.tracks.get(account_id, parse_id(track_id) or "")
+        if track is None:
+            raise NotFound("There is no track of that id.")
+        return reply(track_view(service, track))
+
+    @router.delete(
+        "/v1/tracks/{track_id}", summary="Delete a song", status_code=204, responses=documented(401, 403, 404, 409)
+    )
+    def delete_track(request: Request, track_id: str) -> Response:
+        account_id = caller(request, service.keys, "write").account_id
+        service.tracks.delete(account_id, parse_id(track_id) or "")
+        return Response(status_code=204)
+
+
+async def _upload(service: Service, account_id: str, request: Request) -> tracks.Track:
+    # A writer that is left without a commit leaves nothing behind: that is all a cut-off upload needs.
+    with service.store.writer() as writer:
+        form = await read_form(request, writer, service.settings.max_upload_mb * 1_000_000)
+        unknown = sorted(form.fields.keys() - {"title"})
+        if unknown:
+            raise InvalidRequest(unknown[0], "There is no such field; there are: file, title.")
+        if form.file_field is None:
+            raise InvalidRequest("file", "A song is needed in the field 'file'.")
+        if form.size_bytes == 0:
+            raise InvalidRequest("file", "The file is empty.")
+        title = form.fields.get("title", "").strip()
+        if len(title) > TITLE_CHARACTERS:
+            raise InvalidRequest("title", f"A title has at most {TITLE_CHARACTERS} characters.")
+        name = printable(form.file_name or "")[-200:] or None
+        blob = await run_in_threadpool(writer.commit)
+    return await run_in_threadpool(
+        service.tracks.add_stored,
+        account_id,
+        blob,
+        title=printable(title) or (name or "").rpartition(".")[0] or name or "song",
+        file_name=name,
+        media_type=form.media_type[:100] if form.media_type else None,
+    )
+
+
+def _name(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
+    """A track for an address; one of our own is the track that lies there."""
+    known = service.sources.by_url(account_id, order.url).track_id
+    if known is not None and (track := service.tracks.get(account_id, known)) is not None:
+        return track
+    title = order.title or order.url.split("?")[0].rstrip("/").rpartition("/")[2] or "song"
+    with service.database.write() as session:
+        return service.tracks.add_url(session, account_id, order.url, printable(title)[:TITLE_CHARACTERS])
+
+
+def parse_cursor(after: str | None) -> str | None:
+    """The ``after`` of a request as an id.
+
+    Raises:
+        InvalidRequest: no page ever gave it.
+    """
+    if after is None:
+        return None
+    known = parse_id(after)
+    if known is None:
+        raise InvalidRequest("after", "It is the 'next' of a page before; leave it out to begin.")
+    return known
+
+
+def next_link(request: Request, limit: int, after: str | None) -> dict[str, str]:
+    """The ``Link`` header to the next page, with the filters of this one."""
+    if after is None:
+        return {}
+    query = {**request.query_params, "limit": str(limit), "after": after}
+    return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}

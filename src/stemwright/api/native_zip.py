@@ -1,0 +1,50 @@
+"""``/v1/separations/{id}/stems.zip``: all stems in one file, made as it is sent."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from zipstream import ZipStream  # type: ignore[import-untyped]
+
+from stemwright.api.authentication import caller
+from stemwright.api.native_separations import find_task
+from stemwright.api.problems import documented
+from stemwright.service.errors import Conflict, NotFound
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Puts the endpoint on our own API's router."""
+
+    @router.get(
+        "/v1/separations/{separation_id}/stems.zip",
+        summary="All stems in one file",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/zip": {}}}, **documented(401, 403, 404, 409)},
+    )
+    def download(request: Request, separation_id: str) -> Response:
+        account_id = caller(request, service.keys, "read").account_id
+        task = find_task(service, account_id, separation_id)
+        if task.state != "succeeded":
+            raise Conflict(f"There are no stems: the separation is {task.state}.")
+        archive = _archive(service, task)
+        headers = {"Content-Length": str(len(archive)), "Content-Disposition": _disposition(service, task)}
+        return StreamingResponse(iter(archive), media_type="application/zip", headers=headers)
+
+
+def _archive(service: Service, task: Task) -> ZipStream:
+    archive = ZipStream(sized=True)  # stored, not deflated: audio hardly shrinks, and the length is known beforehand
+    for stem in task.stems:
+        if not service.store.exists(stem.blob):
+            raise NotFound(f"The file of the stem '{stem.name}' is gone; separate the song again.")
+        archive.add(service.store.read(stem.blob), f"{stem.name}.{stem.format}", size=stem.size_bytes)
+    return archive
+
+
+def _disposition(service: Service, task: Task) -> str:
+    track = service.tracks.get(task.account_id, task.track_id)
+    title = track.title if track is not None else "stems"
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in " -_.()") else "_" for char in title)
+    return f'attachment; filename="{plain[:100]} stems.zip"'

@@ -1,0 +1,117 @@
+"""What operators and their tools ask: is it alive, is it ready, what does it do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import sqlalchemy
+import structlog
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+import stemwright
+from stemwright.errors import StorageError
+from stemwright.service.service import Service
+
+STATES = ("pending", "running", "succeeded", "failed", "cancelled")
+
+log = structlog.get_logger(__name__)
+
+
+class Alive(BaseModel):
+    """The server answers."""
+
+    status: str = "alive"
+
+
+class Readiness(BaseModel):
+    """Whether the server can work; each check is ``ok``, or says what is wrong."""
+
+    status: str
+    database: str
+    storage: str
+
+
+def router(service: Service) -> APIRouter:
+    """``/livez``, ``/readyz`` and ``/metrics``; none of them wants a key."""
+    operations = APIRouter(tags=["Operations"])
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(ServiceCollector(service))
+
+    @operations.get("/livez", summary="Whether the server answers", response_model=Alive)
+    async def livez() -> Response:
+        return JSONResponse(Alive().model_dump())
+
+    @operations.get(
+        "/readyz",
+        summary="Whether the server can work",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "It cannot"}},
+    )
+    def readyz() -> Response:
+        database, storage = _check_database(service), _check_storage(service)
+        ready = database == storage == "ok"
+        view = Readiness(status="ready" if ready else "not ready", database=database, storage=storage)
+        return JSONResponse(view.model_dump(), status_code=200 if ready else 503)
+
+    @operations.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return operations
+
+
+class ServiceCollector(Collector):
+    """Figures that are read from the service whenever somebody asks."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: so that registering it reads nothing."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures, of this moment."""
+        info = GaugeMetricFamily("stemwright_info", "The release that runs.", labels=["version"])
+        info.add_metric([stemwright.__version__], 1)
+        yield info
+        counts = self._service.tasks.counts()
+        tasks = GaugeMetricFamily("stemwright_tasks", "Tasks that are kept, by state.", labels=["state"])
+        for state in STATES:
+            tasks.add_metric([state], counts.get(state, 0))
+        yield tasks
+        yield GaugeMetricFamily(
+            "stemwright_queue_depth", "Tasks that no worker has taken.", value=self._service.queue.depth()
+        )
+        disk = shutil.disk_usage(self._service.settings.data)
+        yield GaugeMetricFamily(
+            "stemwright_disk_free_bytes", "Room left where the data folder is.", value=float(disk.free)
+        )
+
+
+def _check_database(service: Service) -> str:
+    try:
+        with service.database.read() as session:
+            session.execute(sqlalchemy.text("SELECT 1 FROM facts LIMIT 1"))
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        log.error("the database does not answer", exc_info=error)
+        return "does not answer"
+    return "ok"
+
+
+def _check_storage(service: Service) -> str:
+    """Writes a byte as an upload would, and leaves nothing behind."""
+    try:
+        with service.store.writer() as writer:
+            writer.write(b"\0")
+    except StorageError as error:
+        log.error("the store cannot be written", exc_info=error)
+        return "cannot be written"
+    return "ok"
