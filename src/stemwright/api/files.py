@@ -1,0 +1,148 @@
+"""Files by their links: stems, tracks and uploads, to browsers, players and programs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stemwright.api.problems import documented, problem_response
+from stemwright.service.downloads import Download, find_download
+from stemwright.service.errors import NotFound
+from stemwright.service.links import Link
+from stemwright.service.service import Service
+from stemwright.words import printable
+
+CACHE_S = 3600
+"""How long a browser may keep what never changes; after that it asks again, and is told that it has expired."""
+
+_EVERYBODY = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_SANDBOX = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
+"""A stranger's file, opened in a browser, can run and reach nothing."""
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+def router(service: Service) -> APIRouter:
+    """GET, HEAD and OPTIONS of ``/s/`` (stems), ``/t/`` (tracks) and ``/u/`` (uploads); the link is the permission."""
+    routes = APIRouter(tags=["files"])
+
+    def giving(letter: str) -> Callable[[str, Request], Response]:
+        def give(link: str, request: Request) -> Response:
+            return _answer(service, request, service.links.read(f"/{letter}/{link}"))
+
+        return give
+
+    def preflight() -> Response:
+        allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": "Range, If-Range"}
+        return Response(status_code=204, headers=_EVERYBODY | allowed)
+
+    for letter, thing in (("s", "stem"), ("t", "track"), ("u", "upload")):
+        path, give = f"/{letter}/{{link:path}}", giving(letter)
+        routes.add_api_route(
+            path,
+            give,
+            methods=["GET"],
+            name=f"get_{thing}_file",
+            summary=f"The file of {'an' if thing == 'upload' else 'a'} {thing}, whole or a range of it",
+            description="`?download=1` has a browser save it instead of playing it.",
+            response_class=StreamingResponse,
+            responses={
+                200: {"description": "The file", "content": {"audio/mpeg": {}, "application/octet-stream": {}}},
+                206: {"description": "A range of it"},
+                304: {"description": "The client has it already"},
+            }
+            | documented(404, 410, 416),
+        )
+        routes.add_api_route(path, give, methods=["HEAD"], include_in_schema=False)
+        routes.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
+    return routes
+
+
+def _answer(service: Service, request: Request, link: Link | None) -> Response:
+    if link is None:
+        return _problem(404, "This link leads to nothing: take it whole, as it was given out.")
+    if service.links.has_expired(link):
+        return _problem(410, "This link has expired: ask for the task again, or make the file anew.")
+    try:
+        download = find_download(service.database, link)
+    except NotFound as error:
+        return _problem(404, str(error))
+    if not service.store.exists(download.digest):
+        logging.getLogger(__name__).error("the file %s of %s %s is lost", download.digest, link.kind, link.id)
+        return _problem(404, "This file is lost: make it anew.")
+    return _give(service, request, download)
+
+
+def _give(service: Service, request: Request, download: Download) -> Response:
+    etag = f'"{download.digest}"'
+    headers = _EVERYBODY | {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-transform, "
+        + ("no-cache" if download.may_change else f"max-age={CACHE_S}, immutable"),
+        "Content-Disposition": _disposition(download.name, save="download" in request.query_params),
+        "Content-Security-Policy": _SANDBOX,
+        "Content-Type": download.media_type,
+        "ETag": etag,
+        "X-Content-Type-Options": "nosniff",
+    }
+    if _names(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    size = download.size_bytes
+    start, end, status = 0, size, 200
+    asked = request.headers.get("range")
+    if asked and request.method == "GET" and request.headers.get("if-range", etag) == etag:
+        span = parse_range(asked, size)
+        if span is not None and span[0] >= span[1]:
+            outside = f"The file has {size} bytes: ask for a range within them."
+            return _problem(416, outside, {"Content-Range": f"bytes */{size}"})
+        if span is not None:
+            (start, end), status = span, 206
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    headers["Content-Length"] = str(end - start)
+    pieces: Iterator[bytes] = iter(())
+    if request.method == "GET" and end > start:
+        pieces = service.store.read(download.digest, start, end)
+    return StreamingResponse(pieces, status, headers)
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """The first byte and the one behind the last of a ``Range`` header.
+
+    Returns:
+        None where the header is to be ignored (RFC 9110, 14.2): it makes no sense, or asks for several ranges, which a
+        server need not serve. Of a range outside the file the end is not behind the start.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if match is None:
+        return None
+    first, last = match.groups()
+    if not first:
+        return (max(0, size - int(last)), size) if last else None
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(size, int(last) + 1) if last else size
+
+
+def _names(header: str, etag: str) -> bool:
+    return header.strip() == "*" or etag in (one.strip().removeprefix("W/") for one in header.split(","))
+
+
+def _disposition(name: str, *, save: bool) -> str:
+    plain = printable(name).replace("/", "_").replace("\\", "_")
+    ascii_name = plain.encode("ascii", "replace").decode().replace("?", "_").replace('"', "'")
+    return f"{'attachment' if save else 'inline'}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(plain, safe='')}"
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return problem_response(HTTPException(status, detail, headers=_EVERYBODY | (headers or {})))

@@ -1,0 +1,77 @@
+"""What a link gives: a stored file, its type and a name to save it under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.errors import NotFound
+from stemwright.service.links import Link
+from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN, served_as
+from stemwright.wire_names import wire_name
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that may be given out.
+
+    Attributes:
+        digest, size_bytes: of its bytes.
+        media_type: one that a browser plays or shows, or ``application/octet-stream``.
+        name: for people, ``My song - Backing Vocals.mp3``.
+        may_change: whether another file can take its place under the same link.
+    """
+
+    digest: str
+    size_bytes: int
+    media_type: str
+    name: str
+    may_change: bool
+
+
+def find_download(database: Database, link: Link) -> Download:
+    """The file behind a link.
+
+    Raises:
+        NotFound: it was deleted, or is not there yet.
+    """
+    with database.read() as session:
+        if link.kind == "stem":
+            return _stem(session, link)
+        if link.kind == "track":
+            return _track(session, link)
+        return _upload(session, link)
+
+
+def _stem(session: Session, link: Link) -> Download:
+    stem = session.get(tables.Stem, link.id)
+    task = session.get(tables.Task, stem.task_id) if stem is not None else None
+    if stem is None or task is None:
+        raise NotFound("This stem was deleted.")
+    track = session.get(tables.Track, (task.track_id, task.account_id)) if task.track_id else None
+    group = wire_name(stem.name).group
+    name = f"{track.title} - {group}.{stem.format}" if track is not None and track.title else link.name
+    return Download(stem.blob, stem.size_bytes, MEDIA_TYPES.get(stem.format, UNKNOWN), name, may_change=False)
+
+
+def _track(session: Session, link: Link) -> Download:
+    track = session.get(tables.Track, (link.id, link.account_id))
+    if track is None:
+        raise NotFound("This track was deleted.")
+    if track.blob is None or track.size_bytes is None:
+        raise NotFound("The audio of this track has not been fetched yet; try again when its first task has ended.")
+    name = track.file_name or link.name
+    return Download(track.blob, track.size_bytes, served_as(track.media_type, name), name, may_change=False)
+
+
+def _upload(session: Session, link: Link) -> Download:
+    upload = session.get(tables.Upload, link.id)
+    if upload is None:
+        raise NotFound("This upload was deleted.")
+    if upload.blob is None:
+        raise NotFound("Nothing was uploaded here yet; PUT the file to the link that was given out with this one.")
+    name = upload.path.rpartition("/")[2]
+    return Download(upload.blob, upload.size_bytes, served_as(upload.media_type, name), name, may_change=True)
