@@ -1,0 +1,199 @@
+"""Passing requests on to a vendor with the operator's key, and its answers back, both as streams.
+
+Neither side sees the other's key: the client's stays here with its cookies, and the operator's is blotted out wherever
+the vendor should repeat it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Self
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from stemwright.service.errors import NotFound, UpstreamSilent
+from stemwright.service.upstream import Vendor, VendorName, vendor
+from stemwright.settings import Settings
+
+_OF_ONE_HOP = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+_OF_THE_CLIENT_ALONE = _OF_ONE_HOP | frozenset(
+    [
+        "host",
+        "expect",
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "accept-encoding",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "true-client-ip",
+    ]
+)
+# Cookies and rules for browsers are about the vendor's own host, not this one; dates, names and CORS this server adds.
+_OF_THE_VENDOR_ALONE = _OF_ONE_HOP | frozenset(
+    [
+        "set-cookie",
+        "strict-transport-security",
+        "alt-svc",
+        "clear-site-data",
+        "nel",
+        "report-to",
+        "server",
+        "date",
+        "content-encoding",
+    ]
+)
+
+
+class Passthrough:
+    """The way to one vendor.
+
+    Each request has a connection of its own: one that was kept may have died meanwhile, and an order must not be sent
+    twice to find that out.
+    """
+
+    def __init__(self, settings: Settings, to: Vendor) -> None:
+        self._vendor = to
+        self._timeout_s = settings.upstream_timeout_s
+        self._context = httpx.create_ssl_context()
+
+    @classmethod
+    def open(cls, settings: Settings, name: VendorName) -> Self | None:
+        """The way to the vendor of that name; None where the operator has no key of it."""
+        found = vendor(settings, name)
+        return cls(settings, found) if found is not None else None
+
+    async def forward(self, request: Request, content: bytes | None = None) -> Response:
+        """Gives the vendor's answer to a client's request: same method, path, query and body.
+
+        Args:
+            request: its key has been checked.
+            content: its body, where that was read already; else it is streamed.
+
+        Raises:
+            UpstreamSilent: the vendor cannot be reached, or begins no answer within ``upstream_timeout_s`` seconds.
+            NotFound: the path cannot be written in a URL.
+        """
+        client = httpx.AsyncClient(
+            verify=self._context, timeout=self._timeout_s, follow_redirects=False, trust_env=False
+        )
+        try:
+            answer = await self._send(client, request, content)
+        except BaseException:
+            await client.aclose()
+            raise
+        return _Forwarded(client, answer, self._vendor.key.get_secret_value())
+
+    async def _send(self, client: httpx.AsyncClient, request: Request, content: bytes | None) -> httpx.Response:
+        name = self._vendor.name
+        try:
+            # Counted from the last piece that the client sent, as a large body takes its time.
+            async with asyncio.timeout(self._timeout_s) as limit:
+                outgoing = client.build_request(
+                    request.method,
+                    self._url(request),
+                    headers=self._headers(request, content),
+                    content=self._body(request, content, limit),
+                )
+                return await client.send(outgoing, stream=True)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise UpstreamSilent(f"{name} did not answer in time. Please try again later.") from error
+        except httpx.TransportError as error:
+            raise UpstreamSilent(f"{name} could not be reached. Please try again later.") from error
+
+    def _url(self, request: Request) -> httpx.URL:
+        base = httpx.URL(self._vendor.url)
+        target = base.raw_path.rstrip(b"/") + request.scope["raw_path"]
+        if query := request.scope["query_string"]:
+            target += b"?" + query
+        try:
+            return base.copy_with(raw_path=target)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise NotFound("There is no such path.") from error
+
+    def _headers(self, request: Request, content: bytes | None) -> list[tuple[str, str]]:
+        dropped = _OF_THE_CLIENT_ALONE | _named_by_connection(request.headers.get("connection", ""))
+        if content is not None:
+            dropped |= {"content-length"}
+        kept = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name not in dropped and not name.startswith(("x-forwarded-", "cf-"))
+        ]
+        # Plain, so that the answer can be searched for the key.
+        return [*kept, ("accept-encoding", "identity"), *self._vendor.headers.items()]
+
+    def _body(
+        self, request: Request, content: bytes | None, limit: asyncio.Timeout
+    ) -> bytes | AsyncIterator[bytes] | None:
+        if content is not None:
+            return content
+        has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+        return self._pieces(request, limit) if has_body else None
+
+    async def _pieces(self, request: Request, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+        async for piece in request.stream():
+            limit.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
+            yield piece
+
+
+class _Forwarded(StreamingResponse):
+    """The vendor's answer, piece by piece, without the operator's key. Its connection ends with it, however that is."""
+
+    def __init__(self, client: httpx.AsyncClient, answer: httpx.Response, key: str) -> None:
+        super().__init__(_blotted(answer.aiter_bytes(), key.encode()), answer.status_code)
+        self._client = client
+        self._answer = answer
+        dropped = _OF_THE_VENDOR_ALONE | _named_by_connection(answer.headers.get("connection", ""))
+        if "content-encoding" in answer.headers:  # it is decoded here, which makes it longer
+            dropped |= {"content-length"}
+        self.raw_headers = [
+            (name.lower(), _blot(value, key.encode()))
+            for name, value in answer.headers.raw
+            if (plain := name.decode("latin-1").lower()) not in dropped and not plain.startswith("access-control-")
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._answer.aclose()
+            await self._client.aclose()
+
+
+def _named_by_connection(value: str) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in value.split(","))
+
+
+def _blot(data: bytes, key: bytes) -> bytes:
+    return data.replace(key, b"*" * len(key))
+
+
+async def _blotted(pieces: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
+    held = b""
+    async for piece in pieces:
+        held = _blot(held + piece, key)
+        # What may be the beginning of the key waits for the next piece; all else goes on at once.
+        waiting = next((size for size in range(len(key) - 1, 0, -1) if held.endswith(key[:size])), 0)
+        ready, held = held[: len(held) - waiting], held[len(held) - waiting :]
+        if ready:
+            yield ready
+    if held:
+        yield held
