@@ -14,6 +14,7 @@ from training.compose.genres import GENRES
 from training.compose.note import Note
 from training.compose.song import Part, compose
 from training.instruments import (
+    ambiences,
     amplifier,
     hits,
     kits,
@@ -134,12 +135,23 @@ def test_a_room_is_heard_after_a_stroke() -> None:
     assert all(np.isfinite(recording).all() and recording.shape == kit.shape for recording in recordings)
 
 
-@pytest.mark.parametrize("role", ["riser", "swell", "impact", "drone", "texture", "echo"])
+@pytest.mark.parametrize("role", ["riser", "swell", "impact", "drone", "texture", "echo", "ambience"])
 def test_noises_sound_where_they_are_asked_for(role: str) -> None:
     audio = noises.play([Note(0.5, 1.0, 48, 100)], role, SHORT_S, np.random.default_rng(3))
     assert np.isfinite(audio).all()
     assert float(np.abs(audio[:, : RATE // 2 - 10]).max()) == 0
     assert float(np.abs(audio).max()) > 0.01
+
+
+def test_ambiences_are_of_many_kinds_and_never_silent() -> None:
+    loudest_hz = set()
+    for seed in range(24):
+        audio = ambiences.make(1.0, np.random.default_rng(seed))
+        assert audio.shape == (2, RATE) and np.isfinite(audio).all()
+        assert float(np.abs(audio).max()) == pytest.approx(1, abs=1e-3)
+        assert float(np.abs(audio[:, (0, -1)]).max()) < 0.05
+        loudest_hz.add(int(np.log2(1 + np.argmax(np.abs(np.fft.rfft(audio[0]))))))
+    assert len(loudest_hz) > 4  # octaves
 
 
 def test_percussion_is_struck_on_time() -> None:

@@ -203,12 +203,16 @@ def _synth(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
 
 def _fx(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     line = Line(plan.clock, rng, timing_s=0.0)
+    if role == "ambience":  # under the whole song, or a stretch of it
+        bars = plan.bars[int(rng.choice((0, 0, 2, 6))) :] or plan.bars
+        line.add(bars[0].start, float(rng.choice((16, 32, 64, 128))), 60, 90)
+        return tuple(line.notes)
     for bar in plan.bars:
         root = nearest(bar.chord.root, 36)
         if role == "impact" and bar.opens:
             line.add(bar.start, 4, root, 110)
         elif role in ("riser", "swell") and bar.closes:
-            length = float(rng.choice((bar.beats, 2 * bar.beats, bar.beats / 2)))
+            length = float(rng.choice((bar.beats / 2, bar.beats, 2 * bar.beats, 4 * bar.beats)))
             line.add(max(0.0, bar.start + bar.beats - length), length, root + 24, 100)
         elif role == "drone" and bar.index % 4 == 0:
             line.add(bar.start, 4 * bar.beats, root + int(rng.choice((0, 12))), 80)
@@ -228,7 +232,7 @@ def _fx(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
 
 _REGISTERS: dict[str, tuple[tuple[int, int], ...]] = {
     "strings": ((55, 86), (55, 86), (50, 79), (48, 74), (36, 65), (36, 62), (31, 55)),  # violins to double basses
-    "brass": ((52, 77), (52, 77), (46, 70), (40, 64), (34, 58)),  # trumpets, horns, trombones, tubas
+    "brass": ((52, 77), (52, 77), (54, 79), (48, 72), (43, 65)),  # trumpets, horns, trombones, tubas
     "woodwinds": ((60, 88), (57, 81), (53, 77), (48, 74), (46, 70), (38, 62)),  # flutes to bassoons
 }
 """Lowest and highest pitch of the instruments of a family, as often as they are there."""
@@ -242,7 +246,7 @@ def _orchestral(plan: Plan, stem: str, role: str, rng: np.random.Generator) -> t
         style = str(
             rng.choice(("long", "long", "roots", "walking", "driving") if stem == "strings" else ("long", "roots"))
         )
-        line = basslines.bass(plan, rng, style, int(rng.choice((28, 33, 36, 40))))
+        line = basslines.bass(plan, rng, style, int(rng.choice((28, 33, 36, 40))) + (8 if stem == "brass" else 0))
         return line + harmony(line, plan.key, 7, rng) if rng.random() < 0.35 else line
     middle = (low + high) // 2 - 6
     if role == "pad":

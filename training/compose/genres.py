@@ -78,6 +78,7 @@ GUESTS: tuple[Seat, ...] = (
     ("synth", "arp", 0.05),
     ("fx", "riser", 0.07),
     ("fx", "texture", 0.07),
+    ("fx", "ambience", 0.07),
     ("fx", "drone", 0.04),
     ("backing_vocals", "oohs", 0.06),
 )

@@ -46,7 +46,7 @@ def choose(rng: np.random.Generator, gain_db: float) -> Amplifier:
         max(0.0, gain_db + float(rng.normal(0, 4))),
         float(rng.uniform(40, 130) if gain_db < 12 else rng.uniform(60, 200)),
         float(rng.uniform(1500, 3200)),
-        float(rng.uniform(-2, 7)),
+        float(rng.uniform(0, 9)),
         float(rng.uniform(3000, 5500)),
         float(rng.uniform(-8, 3)),
     )

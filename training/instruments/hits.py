@@ -115,7 +115,7 @@ def _electronic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
         float(rng.uniform(0.006, 0.06)),
     )
     click = min(len(sound), int(rng.uniform(0.001, 0.012) * SAMPLE_RATE_HZ))
-    sound[:click] += rng.uniform(0, 0.8) * rng.standard_normal(click) * np.linspace(1, 0, click)
+    sound[:click] += rng.uniform(0, 0.5) * rng.standard_normal(click) * np.linspace(1, 0, click)
     if rng.random() < 0.4:  # the beater
         beater = _time(0.03)
         count = min(len(sound), len(beater))

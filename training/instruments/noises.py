@@ -8,7 +8,7 @@ from scipy.signal import butter, sosfilt
 
 from training import effects
 from training.compose.note import Note
-from training.instruments import hits, kits, sounds, synthesis
+from training.instruments import ambiences, hits, kits, sounds, synthesis
 
 SAMPLE_RATE_HZ = 44100
 _AMBIENCES = (
@@ -46,23 +46,28 @@ def play(notes: Sequence[Note], role: str, duration_s: float, rng: np.random.Gen
 def _sound(role: str, note: Note, recipe: np.random.Generator, rng: np.random.Generator) -> NDArray[np.float32]:
     length = max(0.15, note.duration_s)
     if role == "riser":
-        return _noise_sweep(length, recipe) if recipe.random() < 0.6 else _tone_sweep(length, recipe)
+        sweep = _noise_sweep(length, recipe) if recipe.random() < 0.6 else _tone_sweep(length, recipe)
+        return _gated(sweep, recipe) if recipe.random() < 0.25 else sweep
+    if role == "ambience":
+        return ambiences.make(length, recipe)
     if role == "swell":
         return _reversed_cymbal(length, recipe) if recipe.random() < 0.6 else _noise_sweep(length, recipe)
     if role == "impact":
-        return _impact(recipe)
+        return _impact(recipe) if recipe.random() < 0.6 else _fall(recipe)
     if role == "drone":
         return _drone(note, length, recipe)
     if role == "echo":
         bleep = synthesis.play([Note(0.0, 0.12, note.pitch + 24, 100)], sounds.pluck(recipe), 3.0, recipe)
         return effects.echo(bleep, float(recipe.uniform(0.15, 0.45)), 0.7, 0.8, ping_pong=True)
     kind = recipe.random()
-    if kind < 0.45:
+    if kind < 0.35:
         return _recorded(length, recipe)
-    if kind < 0.65:
+    if kind < 0.5:
         return _grains(length, recipe, rng)
-    if kind < 0.8:
+    if kind < 0.6:
         return _wind(length, recipe)
+    if kind < 0.88:
+        return ambiences.make(length, recipe)
     return _zap(recipe)
 
 
@@ -88,6 +93,25 @@ def _noise_sweep(length_s: float, recipe: np.random.Generator) -> NDArray[np.flo
             noise[:, block], state = sosfilt(sos, noise[:, block], axis=-1, zi=state)
     envelope = np.linspace(0, 1, count) ** float(recipe.uniform(1, 3))
     return _normal(noise * (envelope if recipe.random() < 0.85 else envelope[::-1]))
+
+
+def _gated(audio: NDArray[np.float32], recipe: np.random.Generator) -> NDArray[np.float32]:
+    """Cut into pulses that come faster and faster, or stay even."""
+    along = np.arange(audio.shape[1]) / SAMPLE_RATE_HZ
+    rate = float(recipe.uniform(3, 8)) * (1 + float(recipe.choice((0, 0.5, 1))) * along)
+    pulses = np.sin(2 * np.pi * np.cumsum(rate) / SAMPLE_RATE_HZ)
+    return np.asarray(audio * np.clip(0.5 + 4 * pulses, float(recipe.uniform(0, 0.3)), 1), np.float32)
+
+
+def _fall(recipe: np.random.Generator) -> NDArray[np.float32]:
+    """What comes after a riser: noise that sinks and dies, or a tone that dives below hearing."""
+    length = float(recipe.uniform(1, 4))
+    if recipe.random() < 0.5:
+        return _noise_sweep(length, recipe)[:, ::-1].copy()
+    time = np.arange(int(length * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    frequency = float(recipe.uniform(90, 400)) * np.exp(-time * float(recipe.uniform(1, 4)) / length) + 20
+    tone = np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE_HZ) * np.exp(-2.5 * time / length)
+    return _normal(effects.drive(np.stack((tone, tone)).astype(np.float32), float(recipe.uniform(0, 12))))
 
 
 def _tone_sweep(length_s: float, recipe: np.random.Generator) -> NDArray[np.float32]:

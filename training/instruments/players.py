@@ -75,7 +75,7 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         return _bass(part, duration_s, rng)
     if stem == "keyboard":
         return _keyboard(part, duration_s, rng)
-    if stem == "fx" and (role in ("impact", "riser", "swell", "echo") or chance < 0.75):
+    if stem == "fx" and (role in ("impact", "riser", "swell", "echo", "ambience") or chance < 0.75):
         return noises.play(notes, role, duration_s, rng)
     if stem == "synth" and chance < 0.72:
         sound = {"pad": sounds.pad, "lead": sounds.lead}.get(role, sounds.pluck)(rng)
@@ -157,7 +157,7 @@ def _close(audio: Audio, rng: np.random.Generator) -> Audio:
     audio = effects.peaking(audio, float(rng.uniform(95, 220)), float(rng.uniform(0, 10)), float(rng.uniform(0.5, 1.2)))
     if rng.random() < 0.6:
         audio = effects.peaking(audio, float(rng.uniform(600, 1200)), float(rng.uniform(-8, 0)), 0.7)
-    return effects.cut(audio, float(rng.uniform(2500, 9000)), high=True, order=1) if rng.random() < 0.7 else audio
+    return effects.cut(audio, float(rng.uniform(3000, 9000)), high=True, order=1) if rng.random() < 0.5 else audio
 
 
 def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db: float) -> Audio:
@@ -193,7 +193,7 @@ def _rounded(audio: Audio, rng: np.random.Generator) -> Audio:
     if rng.random() < 0.2:
         return audio
     return effects.cut(
-        audio, float(np.exp(rng.uniform(np.log(180), np.log(900)))), high=True, order=int(rng.choice((1, 2)))
+        audio, float(np.exp(rng.uniform(np.log(180), np.log(1300)))), high=True, order=int(rng.choice((1, 2)))
     )
 
 
