@@ -30,7 +30,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         summary="Separate a song",
         status_code=201,
         response_model=Separation,
-        responses=documented(400, 401, 402, 403, 409, 413, 422, 429, 503),
+        responses=documented(400, 401, 402, 403, 409, 413, 429, 503),
         openapi_extra=body_of(SeparationRequest),
     )
     async def add_separation(
@@ -59,7 +59,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/separations",
         summary="All separations",
         response_model=SeparationPage,
-        responses=documented(401, 403, 404, 422),
+        responses=documented(401, 403, 404),
     )
     def list_separations(
         request: Request,

@@ -43,7 +43,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         summary="Upload a song, or name its address",
         status_code=201,
         response_model=Track,
-        responses=documented(400, 401, 403, 413, 422, 507),
+        responses=documented(400, 401, 403, 413, 507),
         openapi_extra=body_of(TrackRequest, form=_FORM),
     )
     async def add_track(request: Request) -> Response:
@@ -55,7 +55,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
             track = await run_in_threadpool(_name, service, account_id, order)
         return reply(track_view(service, track), 201, {"Location": f"/v1/tracks/{dashed(track.id)}"})
 
-    @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=documented(401, 403, 404, 422))
+    @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=documented(401, 403, 404))
     def list_tracks(
         request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: str | None = None
     ) -> Response:

@@ -141,9 +141,9 @@ def _response(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that an endpoint can answer with, for its OpenAPI."""
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
+    """The problems that an endpoint can answer with, for its OpenAPI; 422 is always among them."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in {*statuses, 422}}
 
 
 class ProblemRoute(APIRoute):
