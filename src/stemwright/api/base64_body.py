@@ -1,0 +1,200 @@
+"""JSON that holds a whole file in base64, read as it arrives: memory does not grow with the file."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from stemwright.api.body import BadBody, parse_object
+from stemwright.api.multipart import IDLE_S, Writer
+from stemwright.service.errors import InvalidRequest, TooLarge
+
+MAX_OTHER_BYTES = 20_000
+"""Of all that is not the file."""
+
+MAX_PREFIX_BYTES = 500
+"""Of ``data:audio/wav;base64,``."""
+
+_BACKSLASH, _QUOTE, _COLON, _COMMA = b"\\"[0], b'"'[0], b":"[0], b","[0]
+_OPENING, _CLOSING = b"{[", b"}]"
+_SPACES = b" \t\r\n"
+
+
+@dataclass(frozen=True)
+class Base64Body:
+    """What was in a body.
+
+    Attributes:
+        fields: the JSON object, with an empty text in place of the file.
+        size_bytes: of the file; 0 where there was none.
+        media_type: of the file, where a data URL says it.
+    """
+
+    fields: dict[str, Any]
+    size_bytes: int
+    media_type: str | None
+
+
+async def read_base64(request: Request, file_field: str, writer: Writer, max_bytes: int) -> Base64Body:
+    """Reads a JSON object; the file in ``file_field``, bare base64 or a data URL, goes to ``writer`` as it comes.
+
+    Raises:
+        BadBody: it is not a JSON object, or stood still.
+        InvalidRequest: the file is not base64.
+        TooLarge: the file has more than ``max_bytes``, or the rest more than ``MAX_OTHER_BYTES``.
+        StorageError: the file could not be written.
+    """
+    file = _Base64File(file_field, writer, max_bytes)
+    scanner = _Scanner(file_field, file)
+    pieces = request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(pieces, None)
+            if piece is None:
+                break
+            await run_in_threadpool(scanner.feed, piece)
+    except TimeoutError as error:
+        raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+    return Base64Body(parse_object(bytes(scanner.others)), file.size_bytes, file.media_type)
+
+
+class _Scanner:
+    """Copies JSON, but for the one text of the top-level object that is the file. It leaves errors to the JSON parser."""
+
+    def __init__(self, file_field: str, file: _Base64File) -> None:
+        self.others = bytearray()
+        self._key = f'"{file_field}"'.encode()
+        self._file = file
+        self._depth = 0
+        self._text_start: int | None = None  # in `others`, of the text in hand
+        self._is_escaped = False
+        self._awaits_key = False
+        self._last_key = b""
+        self._in_file = False
+
+    def feed(self, piece: bytes) -> None:
+        position = 0
+        while position < len(piece):
+            if not self._in_file:
+                position = self._copy(piece, position)
+                continue
+            end = piece.find(b'"', position)
+            self._file.feed(piece[position : end if end >= 0 else len(piece)])
+            if end < 0:
+                return
+            self._file.finish()
+            self._in_file = False
+            self.others.append(_QUOTE)
+            position = end + 1
+
+    def _copy(self, piece: bytes, position: int) -> int:
+        """Copies up to the file, or to the end; gives where it stopped."""
+        for index in range(position, len(piece)):
+            byte = piece[index]
+            self.others.append(byte)
+            if len(self.others) > MAX_OTHER_BYTES:
+                raise TooLarge(f"What is not the file has more than {MAX_OTHER_BYTES} bytes; send less.")
+            if self._text_start is not None:
+                self._copy_text(byte)
+            elif byte == _QUOTE:
+                if self._depth == 1 and not self._awaits_key and self._last_key == self._key:
+                    self._file.start()
+                    self._in_file = True
+                    return index + 1
+                self._text_start = len(self.others) - 1
+            elif byte in _OPENING:
+                self._depth += 1
+                self._awaits_key = self._depth == 1
+            elif byte in _CLOSING:
+                self._depth -= 1
+            elif byte in (_COLON, _COMMA) and self._depth == 1:
+                self._awaits_key = byte == _COMMA
+        return len(piece)
+
+    def _copy_text(self, byte: int) -> None:
+        if self._is_escaped:
+            self._is_escaped = False
+        elif byte == _BACKSLASH:
+            self._is_escaped = True
+        elif byte == _QUOTE:
+            if self._depth == 1 and self._awaits_key:
+                self._last_key = bytes(self.others[self._text_start :])
+            self._text_start = None
+
+
+class _Base64File:
+    """Decodes a file piece by piece."""
+
+    def __init__(self, field: str, writer: Writer, max_bytes: int) -> None:
+        self.size_bytes = 0
+        self.media_type: str | None = None
+        self._field = field
+        self._writer = writer
+        self._max_bytes = max_bytes
+        self._rest = bytearray()  # what is not decoded yet
+        self._has_started = False
+        self._is_past_prefix = False
+
+    def start(self) -> None:
+        if self._has_started:
+            raise BadBody(f"{self._field} stands twice in the body.")
+        self._has_started = True
+
+    def feed(self, piece: bytes) -> None:
+        self._rest += piece
+        if self._is_past_prefix or self._skip_prefix():
+            self._decode(last=False)
+
+    def finish(self) -> None:
+        if not self._is_past_prefix and not self._skip_prefix(last=True):
+            raise self._wrong()
+        self._decode(last=True)
+
+    def _skip_prefix(self, *, last: bool = False) -> bool:
+        """Takes ``data:…,`` off, once so much is there that it can be told."""
+        if len(self._rest) < len(b"data:") and not last:
+            return False
+        if self._rest.startswith(b"data:"):
+            comma = self._rest.find(b",", 0, MAX_PREFIX_BYTES)
+            if comma < 0:
+                if len(self._rest) >= MAX_PREFIX_BYTES:
+                    raise self._wrong()
+                return False
+            kind, *options = bytes(self._rest[len(b"data:") : comma]).replace(b"\\/", b"/").split(b";")
+            if b"base64" not in options:
+                raise self._wrong()
+            self.media_type = kind.decode("latin-1").strip().lower() or None
+            del self._rest[: comma + 1]
+        self._is_past_prefix = True
+        return True
+
+    def _decode(self, *, last: bool) -> None:
+        held = bytes(self._rest)
+        # Many writers of JSON put a backslash before each slash, and line breaks are n or r after one.
+        cut = len(held) - 1 if held.endswith(b"\\") and not last else len(held)
+        plain = held[:cut].replace(b"\\/", b"/").replace(b"\\n", b"").replace(b"\\r", b"").translate(None, _SPACES)
+        whole = len(plain) if last else len(plain) // 4 * 4
+        self._rest = bytearray(plain[whole:] + held[cut:])
+        encoded = plain[:whole]
+        if last and not encoded.endswith(b"="):
+            encoded += b"=" * (-len(encoded) % 4)
+        try:
+            decoded = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise self._wrong() from error
+        if encoded.endswith(b"=") and not last and self._rest:
+            raise self._wrong()
+        self.size_bytes += len(decoded)
+        if self.size_bytes > self._max_bytes:
+            raise TooLarge(f"The file has more than {self._max_bytes / 1e6:g} MB, the most that this server takes.")
+        self._writer.write(decoded)
+
+    def _wrong(self) -> InvalidRequest:
+        return InvalidRequest(self._field, f"{self._field} must be a file in base64, bare or as a data URL")

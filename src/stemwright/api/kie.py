@@ -1,0 +1,192 @@
+"""kie.ai's face, ``/api/v1/…`` (contracts 1 to 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api import kie_schemas as schemas
+from stemwright.api.authentication import caller
+from stemwright.api.body import parse_object, read_bytes, read_object
+from stemwright.api.kie_envelope import Envelope, WrongMethod
+from stemwright.api.kie_orders import read_order, text
+from stemwright.api.kie_records import callback_body, credits, song_record, task_record
+from stemwright.api.own_files import own_file
+from stemwright.api.passthrough import Passthrough
+from stemwright.service.errors import InvalidRequest, NotFound
+from stemwright.service.ids import parse_id
+from stemwright.service.ledger import UNMETERED_CREDITS
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+from stemwright.service.tracks import Track
+
+__all__ = ["callback_body", "router"]
+
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+DOWNLOAD_S = 20 * 60.0
+"""Seconds that a link of ``common/download-url`` works."""
+
+METHODS = {
+    "/api/v1/vocal-removal/generate": "POST",
+    "/api/v1/vocal-removal/record-info": "GET",
+    "/api/v1/generate/record-info": "GET",
+    "/api/v1/chat/credit": "GET",
+    "/api/v1/generate/credit": "GET",
+    "/api/v1/common/download-url": "POST",
+    "/api/file-base64-upload": "POST",
+    "/api/file-url-upload": "POST",
+    "/api/file-stream-upload": "POST",
+}
+"""The paths that this server answers itself; all others are the vendor's."""
+
+
+class KieFace:
+    """The handlers. Whatever is not served here goes to the vendor where the operator has a key, and is a 404 elsewhere."""
+
+    def __init__(self, service: Service, envelope: Envelope) -> None:
+        self._service = service
+        self._envelope = envelope
+        self._vendor = Passthrough.open(service.settings, "kie")
+
+    async def generate(self, request: Request) -> Response:
+        """Starts a separation. Every request is a new task, and a new charge.
+
+        The song is named by `taskId` and `audioId`, or by `audioUrl`. `separate_vocal` gives vocals and instrumental,
+        `split_stem` twelve stems, `split_stem_advanced` the one stem of `stemName`, and the song without it.
+        """
+        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
+        body = await read_object(request)
+
+        def submit() -> Task:
+            order = read_order(self._service, asking.account_id, body)
+            return self._service.tasks.submit(asking, order)
+
+        task = await run_in_threadpool(submit)
+        return self._envelope.success({"taskId": task.id})
+
+    async def record_info(self, request: Request) -> Response:
+        """Tells of a separation, whichever face it was made on; `data` is null where there is none of that id."""
+        account_id = await self._account(request)
+        task_id = parse_id(_asked(request, "taskId"))
+        if task_id is None:
+            return self._envelope.success(None)
+
+        def look() -> dict[str, Any] | None:
+            task = self._service.tasks.get(account_id, task_id)
+            return task_record(self._service, task) if task is not None else None
+
+        return self._envelope.success(await run_in_threadpool(look))
+
+    async def generated(self, request: Request) -> Response:
+        """Tells of songs: those that were uploaded here look as if they had been generated, others are the vendor's."""
+        account_id = await self._account(request)
+        task_id = parse_id(_asked(request, "taskId"))
+        if task_id is not None:
+            tracks, is_ours = await run_in_threadpool(self._songs, account_id, task_id)
+            if tracks:
+                return self._envelope.success(await run_in_threadpool(song_record, self._service, task_id, tracks))
+            if is_ours:
+                return self._envelope.success(None)
+        if self._vendor is not None:
+            return await self._vendor.forward(request)
+        return self._envelope.success(None)
+
+    async def credit(self, request: Request) -> Response:
+        """Tells the credits of the key's account; 1000000 where it pays for nothing."""
+        account_id = await self._account(request)
+        balance = await run_in_threadpool(self._service.ledger.balance, account_id)
+        return self._envelope.success(UNMETERED_CREDITS if balance is None else credits(balance))
+
+    async def download_url(self, request: Request) -> Response:
+        """Gives a link to a file of this server that works for 20 minutes, or for as long as the file is kept."""
+        account_id = await self._account(request)
+        content = await read_bytes(request)
+        url = text(parse_object(content), "url")
+        if url is None:
+            raise InvalidRequest("url", "url cannot be blank")
+        found = await run_in_threadpool(self._temporary, account_id, url)
+        if found is not None:
+            return self._envelope.success(found)
+        if self._vendor is not None and self._service.links.resolve(url) is None:
+            return await self._vendor.forward(request, content)
+        raise InvalidRequest("url", "url is wrong")
+
+    async def anything_else(self, request: Request) -> Response:
+        """Hands the request to the vendor, with the operator's key."""
+        scope = "read" if request.method in ("GET", "HEAD", "OPTIONS") else "write"
+        await run_in_threadpool(caller, request, self._service.keys, scope)
+        path = request.url.path
+        if path in METHODS:
+            raise WrongMethod(f"{path} takes {METHODS[path]}, not {request.method}.")
+        if self._vendor is None:
+            raise NotFound(f"{path} is not offered by this server.")
+        return await self._vendor.forward(request)
+
+    async def _account(self, request: Request) -> str:
+        return (await run_in_threadpool(caller, request, self._service.keys, "read")).account_id
+
+    def _songs(self, account_id: str, task_id: str) -> tuple[list[Track], bool]:
+        """The songs of a task to tell of here, and whether the id is one of ours: the vendor is not asked for those."""
+        tracks = self._service.tracks.of_task(account_id, task_id)
+        if tracks and self._vendor is not None and tracks[0].origin == "vendor":
+            return [], False  # the vendor itself knows more of its own songs
+        return tracks, self._service.tasks.any(task_id) is not None
+
+    def _temporary(self, account_id: str, url: str) -> str | None:
+        link = self._service.links.resolve(url)
+        if own_file(self._service, account_id, link) is None:
+            return None
+        return self._service.links.temporary(url, DOWNLOAD_S)
+
+
+def router(service: Service) -> APIRouter:
+    """All routes of the face; the last one takes what no other does."""
+    envelope = Envelope(service.settings)
+    face = KieFace(service, envelope)
+    mirrors = service.settings.mirror_status
+    routes = APIRouter(tags=["kie"], route_class=envelope.route())
+    task_id = {"parameters": [schemas.query("taskId", "The task.")]}
+    for path, handler, data, extra in (
+        (
+            "vocal-removal/generate",
+            face.generate,
+            schemas.TASK_ID,
+            {"requestBody": schemas.body(schemas.GENERATE_BODY)},
+        ),
+        ("vocal-removal/record-info", face.record_info, schemas.RECORD, task_id),
+        ("generate/record-info", face.generated, schemas.SONGS, task_id),
+        ("chat/credit", face.credit, schemas.CREDITS, {}),
+        ("generate/credit", face.credit, schemas.CREDITS, {}),
+        (
+            "common/download-url",
+            face.download_url,
+            schemas.URL,
+            {"requestBody": schemas.body(schemas.DOWNLOAD_BODY)},
+        ),
+    ):
+        routes.add_api_route(
+            f"/api/v1/{path}",
+            handler,
+            methods=[METHODS[f"/api/v1/{path}"]],
+            responses=schemas.replies(data, mirrors),
+            openapi_extra=extra,
+        )
+    routes.add_api_route("/api/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
+    return routes
+
+
+def _asked(request: Request, name: str) -> str:
+    """A parameter of the query.
+
+    Raises:
+        InvalidRequest: it is missing.
+    """
+    value = request.query_params.get(name, "").strip()
+    if not value:
+        raise InvalidRequest(name, f"{name} cannot be blank")
+    return value

@@ -1,0 +1,175 @@
+"""What kie's face tells of a task: in ``record-info``, and in the callback at its end (contracts 3 and 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from stemwright.api.kie_orders import ADVANCED
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Stem, Task
+from stemwright.service.tracks import Track
+from stemwright.wire_names import WIRE_NAMES, wire_name
+
+FLAGS = {
+    "pending": "PENDING",
+    "running": "PENDING",
+    "succeeded": "SUCCESS",
+    "failed": "GENERATE_AUDIO_FAILED",
+    "cancelled": "GENERATE_AUDIO_FAILED",  # kie knows no other word for an end without stems
+}
+
+FAILED = "Vocal separation failed"
+UNFETCHED = 451
+
+# "pianoUrl" is in the vendor's replies and never filled there: pianos are in keyboardUrl (contracts 17.14).
+PIANO_KEY = "pianoUrl"
+
+
+def task_record(service: Service, task: Task) -> dict[str, Any]:
+    """The ``data`` of ``vocal-removal/record-info``, for a task of whichever face."""
+    failed = task.has_ended and task.state != "succeeded"
+    flag = FLAGS[task.state]
+    record = {
+        "taskId": task.id,
+        **_song(service, task),
+        "callbackUrl": task.callback_url or "",
+        "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
+        "response": _response(service, task),
+        "successFlag": flag,
+        "createTime": milliseconds(task.created_at),
+        "errorCode": 500 if failed else None,
+        "errorMessage": _reason(service, task) if failed else None,
+    }
+    return record | {"status": flag} if service.settings.lenient else record
+
+
+def callback_body(service: Service, task: Task) -> dict[str, Any]:
+    """What is posted when a task ends: all that any of the vendor's documents and clients know of (contracts 4.6)."""
+    sister = service.settings.dialect == "sunoapi"
+    succeeded = task.state == "succeeded"
+    info = _info(service, task) if succeeded else None
+    data: dict[str, Any] = {"task_id": task.id, "taskId": task.id}
+    if not sister:
+        data["vocal_separation_info"] = info
+    data |= {
+        "vocal_removal_info": info,
+        "response": _response(service, task),
+        "successFlag": FLAGS[task.state],
+        **_song(service, task),
+    }
+    if succeeded:
+        separated = "vocal Removal" if sister or task.kind == ADVANCED else "vocal separation"
+        return {"code": 200, "msg": f"{separated} generated successfully.", "data": data}
+    if task.error_code == UNFETCHED:
+        return {"code": UNFETCHED, "msg": task.error_message or FAILED, "data": data}
+    code = 400 if sister else 501 if task.kind == ADVANCED else 500
+    return {"code": code, "msg": FAILED, "data": data}
+
+
+def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict[str, Any]:
+    """The ``data`` of ``generate/record-info`` for songs that were taken in, as if kie had made them (contracts 9)."""
+    return {
+        "taskId": task_id,
+        "parentMusicId": "",
+        "param": json.dumps({"title": tracks[0].title}, ensure_ascii=False),
+        "response": {"taskId": task_id, "sunoData": [_suno_data(service, track) for track in tracks]},
+        "status": "SUCCESS",
+        "type": "GENERATE",
+        "operationType": "upload_cover",
+        "errorCode": None,
+        "errorMessage": None,
+    }
+
+
+def credits(hundredths: int) -> int | float:
+    """Credits as JSON has them: whole where they are whole."""
+    return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100
+
+
+def milliseconds(moment: float) -> int:
+    """A moment as the vendor writes it."""
+    return round(moment * 1000)
+
+
+def _song(service: Service, task: Task) -> dict[str, Any]:
+    """Which song it was: the id that the client named it by, and its place among those of its task."""
+    named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
+    track = service.tracks.get(task.account_id, task.track_id)
+    return {"musicId": dashed(named or task.track_id), "musicIndex": track.position if track else 0}
+
+
+def _response(service: Service, task: Task) -> dict[str, Any] | None:
+    if task.state != "succeeded":
+        return None
+    data = [_origin_data(service, task, stem) for stem in task.stems]
+    advanced = task.kind == ADVANCED
+    response: dict[str, Any] = {
+        "id": None,
+        "originUrl": _origin_url(service, task),
+        "originData": [_told_apart(data)] if advanced else data,
+    }
+    for name in WIRE_NAMES.values():
+        if name.camel is not None:
+            response[name.camel] = None
+        if name.stem == "guitar":
+            response[PIANO_KEY] = None
+    if not advanced:
+        for stem in task.stems:
+            if (key := wire_name(stem.name).camel) is not None:
+                response[key] = service.links.stem_url(stem, task)
+    return response
+
+
+def _info(service: Service, task: Task) -> dict[str, Any]:
+    info: dict[str, Any] = {"origin_url": _origin_url(service, task) or ""}
+    if task.kind == ADVANCED:
+        return info | {"origin_data": [_told_apart([_origin_data(service, task, stem) for stem in task.stems])]}
+    urls = {wire_name(stem.name).snake: service.links.stem_url(stem, task) for stem in task.stems}
+    return info | {key: url for key, url in urls.items() if key is not None}
+
+
+def _origin_data(service: Service, task: Task, stem: Stem) -> dict[str, Any]:
+    return {
+        "duration": round(stem.seconds, 3),
+        "audio_url": service.links.stem_url(stem, task),
+        "stem_type_group_name": wire_name(stem.name).group,
+        "id": dashed(stem.id),
+    }
+
+
+def _told_apart(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of a single instrument: itself, and the song without it."""
+    extract, remove = data
+    return {"extract": extract, "remove": remove}
+
+
+def _origin_url(service: Service, task: Task) -> str | None:
+    """The mix. The documents describe it, the vendor leaves it out: so does this server where it is not lenient."""
+    if not service.settings.lenient:
+        return None
+    track = service.tracks.get(task.account_id, task.track_id)
+    return service.links.track_url(track) if track is not None and track.blob is not None else None
+
+
+def _reason(service: Service, task: Task) -> str:
+    told = "the task was cancelled." if task.state == "cancelled" else task.error_message
+    return f"{FAILED}: {told}" if service.settings.lenient and told else FAILED
+
+
+def _suno_data(service: Service, track: Track) -> dict[str, Any]:
+    url = service.links.track_url(track) if track.blob is not None else track.url
+    told = {key: track.details.get(key) for key in ("imageUrl", "prompt", "tags")}
+    return {
+        "id": dashed(track.id),
+        "audioUrl": url,
+        "streamAudioUrl": url,
+        **{key: value if isinstance(value, str) else "" for key, value in told.items()},
+        "modelName": "imported",
+        "title": track.title,
+        "createTime": datetime.fromtimestamp(track.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "duration": track.seconds,
+    }

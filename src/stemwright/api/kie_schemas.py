@@ -1,0 +1,157 @@
+"""What OpenAPI says of kie's face: bodies, queries and replies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stemwright.api.instruments import ANSWERED
+from stemwright.wire_names import WIRE_NAMES
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+URL: Schema = {"type": "string", "format": "uri"}
+MILLISECONDS: Schema = {"type": "integer", "description": "Milliseconds since 1970."}
+CREDITS: Schema = {"type": "number", "description": "1000000 where the account pays for nothing."}
+
+REFUSALS = (
+    "A refusal too: HTTP says 200, `code` says what happened (400, 401, 402, 404, 405, 408, 413, 422, 429, 451, 455, 500, "
+    "505), `msg` why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status is the code."
+)
+
+
+def object_of(*required: str, **properties: Schema) -> Schema:
+    """An object with these properties."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def list_of(schema: Schema) -> Schema:
+    """An array of these."""
+    return {"type": "array", "items": schema}
+
+
+GENERATE_BODY: Schema = object_of(
+    taskId={"type": "string", "description": "Task of the song; with audioId, or else audioUrl."},
+    audioId={
+        "type": "string",
+        "description": "The song: audio_id of an upload, or id of one of a task's songs or stems.",
+    },
+    audioUrl={**URL, "description": "A file of one's own, in place of taskId and audioId."},
+    type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
+    stemName={"type": "string", "enum": list(ANSWERED), "description": "For split_stem_advanced."},
+    callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
+)
+
+TASK_ID = object_of("taskId", taskId=TEXT)
+
+_STEM = object_of(
+    "duration",
+    "audio_url",
+    "stem_type_group_name",
+    "id",
+    duration={"type": "number", "description": "Seconds."},
+    audio_url=URL,
+    stem_type_group_name=TEXT,
+    id=TEXT,
+)
+
+_RESPONSE: Schema = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "null"},
+        "originUrl": nullable(URL),
+        "originData": list_of({"anyOf": [_STEM, object_of("extract", "remove", extract=_STEM, remove=_STEM)]}),
+        "pianoUrl": {"type": "null"},
+        **{name.camel: nullable(URL) for name in WIRE_NAMES.values() if name.camel is not None},
+    },
+}
+
+RECORD = object_of(
+    "taskId",
+    "successFlag",
+    taskId=TEXT,
+    musicId=TEXT,
+    callbackUrl=TEXT,
+    musicIndex={"type": "integer"},
+    completeTime=nullable(MILLISECONDS),
+    response=nullable(_RESPONSE),
+    successFlag={"type": "string", "enum": ["PENDING", "SUCCESS", "GENERATE_AUDIO_FAILED"]},
+    createTime=MILLISECONDS,
+    errorCode=nullable({"type": "integer"}),
+    errorMessage=nullable(TEXT),
+)
+
+SONGS = object_of("taskId", "response", "status", taskId=TEXT, response={"type": "object"}, status=TEXT)
+
+DOWNLOAD_BODY = object_of("url", url=URL)
+
+_PLACE: dict[str, Schema] = {
+    "uploadPath": {"type": "string", "minLength": 1, "example": "audio"},
+    "fileName": {"type": "string", "minLength": 1, "description": "The same name again takes the place of the file."},
+}
+
+
+def body(schema: Schema, media_type: str = "application/json") -> Schema:
+    """A body of a request."""
+    return {"required": True, "content": {media_type: {"schema": schema}}}
+
+
+BASE64_UPLOAD = body(object_of("base64Data", "uploadPath", base64Data=TEXT, **_PLACE))
+URL_UPLOAD = body(object_of("fileUrl", "uploadPath", fileUrl=URL, **_PLACE))
+STREAM_UPLOAD = body(
+    object_of("file", "uploadPath", file={"type": "string", "format": "binary"}, **_PLACE), "multipart/form-data"
+)
+
+_UPLOADED = object_of(
+    "success",
+    "fileName",
+    "filePath",
+    "downloadUrl",
+    "fileSize",
+    "mimeType",
+    "uploadedAt",
+    success={"type": "boolean"},
+    fileName=TEXT,
+    filePath=TEXT,
+    downloadUrl=URL,
+    fileSize={"type": "integer"},
+    mimeType=TEXT,
+    uploadedAt={"type": "string", "format": "date-time"},
+)
+
+
+def query(name: str, description: str) -> Schema:
+    """A parameter of the query that is needed."""
+    return {"name": name, "in": "query", "required": True, "description": description, "schema": TEXT}
+
+
+def replies(data: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
+    """The replies of an endpoint whose good one has this data."""
+    return _replies(object_of("code", "msg", code={"type": "integer"}, msg=TEXT, data=nullable(data)), mirrors)
+
+
+def upload_replies(mirrors: bool) -> dict[int | str, dict[str, Any]]:
+    """The replies of an upload."""
+    return _replies(
+        object_of(
+            "success",
+            "code",
+            "msg",
+            success={"type": "boolean"},
+            code={"type": "integer"},
+            msg=TEXT,
+            data=nullable(_UPLOADED),
+        ),
+        mirrors,
+    )
+
+
+def _replies(envelope: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": envelope}}
+    good = {"description": f"The reply. {REFUSALS}", "content": content}
+    return {200: good, "default": {"description": "A refusal.", "content": content}} if mirrors else {200: good}
