@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -29,6 +30,13 @@ _EVERYBODY = {
 }
 _SANDBOX = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
 """A stranger's file, opened in a browser, can run and reach nothing."""
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {"audio/mpeg": {}, "application/octet-stream": {}}},
+    206: {"description": "A range of it"},
+    304: {"description": "The client has it already"},
+    **documented(404, 410, 416),
+}
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -57,12 +65,7 @@ def router(service: Service) -> APIRouter:
             summary=f"The file of {'an' if thing == 'upload' else 'a'} {thing}, whole or a range of it",
             description="`?download=1` has a browser save it instead of playing it.",
             response_class=StreamingResponse,
-            responses={
-                200: {"description": "The file", "content": {"audio/mpeg": {}, "application/octet-stream": {}}},
-                206: {"description": "A range of it"},
-                304: {"description": "The client has it already"},
-            }
-            | documented(404, 410, 416),
+            responses=_RESPONSES,
         )
         routes.add_api_route(path, give, methods=["HEAD"], include_in_schema=False)
         routes.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
