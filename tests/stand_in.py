@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import ssl
 import threading
 import time
 import uuid
@@ -16,6 +17,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -115,6 +117,15 @@ class StandIn:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def listen_with_tls(self, certificate: Path, key: Path) -> list[str]:
+        """Speaks TLS from now on; gives the list to which the names that clients ask for will be added."""
+        context, names = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), list[str]()
+        context.load_cert_chain(certificate, key)
+        context.sni_callback = lambda _socket, name, _context: names.append(name)
+        # The handshake comes with the first read, in the thread of its connection.
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        return names
 
     def add_task(self, *songs: Song, crun: bool = False) -> VendorTask:
         """A finished task of a vendor's; with no songs, one that still runs."""

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from stemwright.service.connection import tls_context
 from stemwright.service.errors import NotFound, UpstreamSilent
 from stemwright.service.upstream import Vendor, VendorName, vendor
 from stemwright.settings import Settings
@@ -72,7 +73,6 @@ class Passthrough:
     def __init__(self, settings: Settings, to: Vendor) -> None:
         self._vendor = to
         self._timeout_s = settings.upstream_timeout_s
-        self._context = httpx.create_ssl_context()
 
     @classmethod
     def open(cls, settings: Settings, name: VendorName) -> Self | None:
@@ -92,7 +92,7 @@ class Passthrough:
             NotFound: the path cannot be written in a URL.
         """
         client = httpx.AsyncClient(
-            verify=self._context, timeout=self._timeout_s, follow_redirects=False, trust_env=False
+            verify=tls_context(), timeout=self._timeout_s, follow_redirects=False, trust_env=False
         )
         try:
             answer = await self._send(client, request, content)

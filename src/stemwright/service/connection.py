@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpcore
+import httpx
 
 from stemwright import __version__
 from stemwright.service.guard import Destination
@@ -31,6 +33,12 @@ class Answer:
     pieces: Iterator[bytes]
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """How servers prove who they are: by the usual authorities. Made once, as reading them takes a while."""
+    return httpx.create_ssl_context()
+
+
 @contextmanager
 def exchange(
     method: str,
@@ -40,7 +48,7 @@ def exchange(
     body: bytes = b"",
     addresses: Addresses,
     timeout_s: float,
-    context: ssl.SSLContext,
+    context: ssl.SSLContext | None = None,
     backend: httpcore.NetworkBackend | None = None,
 ) -> Iterator[Answer]:
     """Sends a request and gives its answer, until the block is left.
@@ -55,7 +63,7 @@ def exchange(
         body: sent whole.
         addresses: asked once.
         timeout_s: for all of it, from the resolution of the name to the last byte.
-        context: of TLS.
+        context: of TLS; the usual authorities, if None.
         backend: makes the connections; the system's sockets, if None.
 
     Raises:
@@ -70,7 +78,7 @@ def exchange(
     port = destination.port
     with httpcore.HTTPConnection(
         httpcore.Origin(destination.scheme.encode(), destination.host.encode(), port),
-        ssl_context=context,
+        ssl_context=context or tls_context(),
         network_backend=_Pinned(addresses, deadline, backend or httpcore.SyncBackend()),
     ) as connection:
         url = httpcore.URL(scheme=destination.scheme, host=destination.host, port=port, target=destination.target)

@@ -72,7 +72,7 @@ class Fetcher:
         """
         self._settings = settings
         self._guard = guard or Guard(settings)
-        self._context = context or httpx.create_ssl_context()
+        self._context = context
         self._backend = backend
 
     def check_syntax(self, url: object, field: str = "url") -> None:

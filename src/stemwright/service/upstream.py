@@ -9,7 +9,6 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import httpcore
-import httpx
 from pydantic import SecretStr
 
 from stemwright.service.connection import USER_AGENT, exchange
@@ -57,7 +56,6 @@ class Upstream:
         self._vendors = [found for name in ("kie", "crun") if (found := vendor(settings, name)) is not None]
         self._timeout_s = settings.upstream_timeout_s
         self._tracks = tracks
-        self._context = httpx.create_ssl_context()
 
     def look_up(self, account_id: str, task_id: str, audio_id: str | None = None) -> Track | None:
         """The song of a vendor's task, noted as a track of the account's together with the others of that task.
@@ -108,7 +106,6 @@ class Upstream:
                 | asked.headers,
                 addresses=lambda host, port, _timeout_s: resolve(host, port),
                 timeout_s=self._timeout_s,
-                context=self._context,
             ) as answer:
                 body = bytearray()
                 for piece in answer.pieces:
