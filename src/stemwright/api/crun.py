@@ -1,0 +1,250 @@
+"""crun.ai's face, ``/api/v1/client/…`` (contracts 11 to 14)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api import crun_schemas as schemas
+from stemwright.api import crun_uploads
+from stemwright.api.authentication import caller
+from stemwright.api.body import parse_object, read_bytes
+from stemwright.api.crun_envelope import CrunRoute, success
+from stemwright.api.crun_models import MODEL, SPELLINGS, describe_model, list_models
+from stemwright.api.crun_orders import asked_mode, asked_model, read_order
+from stemwright.api.crun_records import credits, song_record, task_record
+from stemwright.api.passthrough import Passthrough
+from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
+from stemwright.service.ids import dashed, parse_id
+from stemwright.service.ledger import UNMETERED_CREDITS
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+PREFIX = "/api/v1/client"
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def callback_body(service: Service, task: Task) -> dict[str, Any]:
+    """What a callback brings: the data of TaskInfo."""
+    return task_record(service, task)
+
+
+class CrunFace:
+    """The handlers. Whatever is not served here goes to the vendor where the operator has a key, and is a 505 elsewhere."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._vendor = Passthrough.open(service.settings, "crun")
+
+    async def create_task(self, request: Request) -> Response:
+        """Starts a separation. Every request is a new task, and a new charge.
+
+        `vocal` gives vocals and instrumental, `instrumental` twelve stems. Other models are the vendor's.
+        """
+        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
+        content = await read_bytes(request)
+        body = parse_object(content)
+        if (model := asked_model(body)) not in SPELLINGS:
+            return await self._forward(request, _named(model), content)
+
+        def create() -> Task:
+            order = read_order(self._service, asking.account_id, body)
+            return self._service.tasks.submit(asking, order)
+
+        task = await run_in_threadpool(create)
+        return success({"task_id": dashed(task.id)})
+
+    async def task_info(self, request: Request) -> Response:
+        """Tells of a task, whichever face it was made on. Ids are taken with dashes and without."""
+        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
+        asked = request.query_params.get("task_id", "").strip()
+        if not asked:
+            raise InvalidRequest("task_id", "task_id is required.")
+        task_id = parse_id(asked)
+        if task_id is not None:
+            record = await run_in_threadpool(self._record, asking.account_id, task_id)
+            if record is not None:
+                return success(record)
+        if self._vendor is not None and (task_id is None or await run_in_threadpool(self._is_nobodys, task_id)):
+            return await self._forward(request, "TaskInfo")
+        raise NotFound("Task not found")
+
+    async def estimate(self, request: Request) -> Response:
+        """Tells what a task would cost, and whether there are credits for it."""
+        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
+        content = await read_bytes(request)
+        body = parse_object(content)
+        if (model := asked_model(body)) not in SPELLINGS:
+            return await self._forward(request, _named(model), content)
+        price = self._service.settings.price(asked_mode(body))
+        if request.url.path.endswith("/estimate-credits"):
+            return success({"credits": credits(price), "estimated": True})
+        balance = await run_in_threadpool(self._service.ledger.balance, asking.account_id)
+        return success(
+            {
+                "estimated_credits": credits(price),
+                "balance": _shown(balance),
+                "affordable": balance is None or balance >= price,
+            }
+        )
+
+    async def balance(self, request: Request) -> Response:
+        """Tells the credits of the key's account; 1000000 where it pays for nothing."""
+        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
+        balance = await run_in_threadpool(self._service.ledger.balance, asking.account_id)
+        return success({"balance": _shown(balance)})
+
+    async def models(self, request: Request) -> Response:
+        """Lists models: the vendor's, which this server's is one of, where the operator has a key."""
+        await run_in_threadpool(caller, request, self._service.keys, "read")
+        if self._vendor is not None:
+            return await self._forward(request, "Models")
+        query = request.query_params
+        return success(list_models(query.get("modality"), query.get("operation")))
+
+    async def model(self, request: Request) -> Response:
+        """Tells of one model, with the schema of its input."""
+        await run_in_threadpool(caller, request, self._service.keys, "read")
+        name = request.path_params["model"]
+        if name in SPELLINGS:
+            return success(describe_model(name))
+        return await self._forward(request, _named(name))
+
+    async def upload_url(self, request: Request) -> Response:
+        """Gives two URLs of a new file: `presigned_url` to PUT its bytes to, and `file_url` to name it by.
+
+        Stemwright takes the `file_url` as `input.audio_url` of a task. Files other than sound are the vendor's to take.
+        """
+        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
+        if self._vendor is not None and not crun_uploads.is_sound(request):
+            return await self._forward(request, "This type of file")
+        return await run_in_threadpool(crun_uploads.offer, self._service, asking.account_id, request)
+
+    async def upload(self, request: Request) -> Response:
+        """Takes the bytes of a file at the `presigned_url`, with the Content-Type it was asked for and a Content-Length."""
+        return await crun_uploads.receive(self._service, request)
+
+    async def anything_else(self, request: Request) -> Response:
+        """Hands the request to the vendor, with the operator's key."""
+        scope = "read" if request.method in ("GET", "HEAD") else "write"
+        await run_in_threadpool(caller, request, self._service.keys, scope)
+        return await self._forward(request, f"{request.method} {request.url.path}")
+
+    async def _forward(self, request: Request, what: str, content: bytes | None = None) -> Response:
+        if self._vendor is None:
+            raise SwitchedOff(f"{what} is not offered by this server, whose model is {MODEL}.")
+        return await self._vendor.forward(request, content)
+
+    def _record(self, account_id: str, task_id: str) -> dict[str, Any] | None:
+        """What is known here of an id: a separation, or songs that were taken in."""
+        task = self._service.tasks.get(account_id, task_id)
+        if task is not None:
+            return task_record(self._service, task)
+        tracks = self._service.tracks.of_task(account_id, task_id)
+        if not tracks or (self._vendor is not None and tracks[0].origin == "vendor"):
+            return None  # the vendor itself knows more of its own songs
+        return song_record(self._service, task_id, tracks)
+
+    def _is_nobodys(self, task_id: str) -> bool:
+        """Whether no account here has a task of that id: such ids are none of the vendor's business."""
+        return self._service.tasks.any(task_id) is None
+
+
+def router(service: Service) -> APIRouter:
+    """All routes of the face; the last one takes what no other does."""
+    face = CrunFace(service)
+    routes = APIRouter(prefix=PREFIX, route_class=CrunRoute)
+    routes.add_api_route(
+        "/job/CreateTask",
+        face.create_task,
+        methods=["POST"],
+        responses=schemas.replies(
+            schemas.object_of("task_id", task_id=schemas.TEXT), 400, 402, 408, 413, 422, 429, 451, 455, 505
+        ),
+        openapi_extra={"requestBody": schemas.body(schemas.ORDER)},
+    )
+    routes.add_api_route(
+        "/job/TaskInfo",
+        face.task_info,
+        methods=["GET"],
+        responses=schemas.replies(schemas.TASK, 404, 408, 422),
+        openapi_extra={"parameters": [schemas.query("task_id", "The task.", required=True)]},
+    )
+    for name, data in (
+        (
+            "EstimateTask",
+            schemas.object_of(
+                "estimated_credits",
+                "balance",
+                "affordable",
+                estimated_credits=schemas.NUMBER,
+                balance=schemas.NUMBER,
+                affordable={"type": "boolean"},
+            ),
+        ),
+        (
+            "estimate-credits",
+            schemas.object_of("credits", "estimated", credits=schemas.NUMBER, estimated={"type": "boolean"}),
+        ),
+    ):
+        routes.add_api_route(
+            f"/job/{name}",
+            face.estimate,
+            methods=["POST"],
+            responses=schemas.replies(data, 400, 408, 413, 422, 505),
+            openapi_extra={"requestBody": schemas.body(schemas.ESTIMATE)},
+        )
+    routes.add_api_route(
+        "/job/Models",
+        face.models,
+        methods=["GET"],
+        responses=schemas.replies(
+            schemas.object_of("models", models={"type": "array", "items": {"type": "object"}}), 408
+        ),
+        openapi_extra={
+            "parameters": [schemas.query("modality", "audio"), schemas.query("operation", "vocal-separation")]
+        },
+    )
+    routes.add_api_route(
+        "/job/Models/{model:path}",
+        face.model,
+        methods=["GET"],
+        responses=schemas.replies(schemas.object_of("model", model=schemas.TEXT), 408, 505),
+    )
+    routes.add_api_route(
+        "/account/balance",
+        face.balance,
+        methods=["GET"],
+        responses=schemas.replies(schemas.object_of("balance", balance=schemas.NUMBER)),
+    )
+    routes.add_api_route(
+        "/files/upload-url",
+        face.upload_url,
+        methods=["GET"],
+        responses=schemas.replies(
+            schemas.object_of("presigned_url", "file_url", presigned_url=schemas.TEXT, file_url=schemas.TEXT), 422
+        ),
+        openapi_extra={
+            "parameters": [
+                schemas.query("content_type", "As audio/mpeg.", required=True),
+                schemas.query("ext", "As .mp3.", required=True),
+            ]
+        },
+    )
+    routes.add_api_route("/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
+    every = APIRouter(tags=["crun"], route_class=CrunRoute)
+    every.add_api_route("/p/{link:path}", face.upload, methods=["PUT"], include_in_schema=False)
+    every.include_router(routes)
+    return every
+
+
+def _shown(balance: int | None) -> int | float:
+    return UNMETERED_CREDITS if balance is None else credits(balance)
+
+
+def _named(model: str) -> str:
+    return f"The model {model[:100]!r}"

@@ -1,0 +1,122 @@
+"""crun's way to bring a file: ask for a link, PUT the bytes there, name the file's URL in a task (contracts 14)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api.body import BadBody
+from stemwright.api.crun_envelope import success
+from stemwright.api.multipart import IDLE_S
+from stemwright.service.errors import InvalidRequest, NotFound, NotPermitted, ServiceError, TooLarge
+from stemwright.service.ids import new_id
+from stemwright.service.service import Service
+from stemwright.service.uploads import Upload
+from stemwright.words import megabytes
+
+LINK_S = 3600.0
+"""How long the link to PUT works."""
+
+_SOUND = re.compile(r"(audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(ogg|octet-stream)")
+_EXTENSION = re.compile(r"\.?([A-Za-z0-9]{1,10})")
+
+
+class LengthMissing(ServiceError):
+    """The request does not say how long its body is."""
+
+    code = 411
+
+
+class LinkExpired(ServiceError):
+    """The link's time is over."""
+
+    code = 410
+
+
+def is_sound(request: Request) -> bool:
+    """Whether the file that a link is asked for may hold a song."""
+    return _SOUND.fullmatch(_asked_type(request)) is not None
+
+
+def offer(service: Service, account_id: str, request: Request) -> Response:
+    """The two URLs of a new file.
+
+    Raises:
+        InvalidRequest: the type is missing or none of sound, or the extension is none.
+    """
+    if not _asked_type(request):
+        raise InvalidRequest("content_type", "content_type is required, as audio/mpeg.")
+    if not is_sound(request):
+        raise InvalidRequest("content_type", "content_type must be a type of sound or film, as audio/mpeg.")
+    extension = _EXTENSION.fullmatch(request.query_params.get("ext", "").strip())
+    if extension is None:
+        raise InvalidRequest("ext", "ext is required: the end of the file's name, as .mp3.")
+    path = f"crun/{new_id()}.{extension[1].lower()}"
+    upload = service.uploads.reserve(account_id, path, _asked_type(request))
+    return success(
+        {"presigned_url": service.links.put_url(upload, LINK_S), "file_url": service.links.upload_url(upload)}
+    )
+
+
+async def receive(service: Service, request: Request) -> Response:
+    """Takes the bytes of a file for which a link was given out. The link is the permission; a key is not asked for.
+
+    A second PUT takes the place of the first, so that a client may try again.
+    """
+    upload = await run_in_threadpool(_reserved, service, request)
+    declared = _check_length(request, service.settings.max_upload_mb * 1_000_000)
+    sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent_type != upload.media_type:
+        raise NotPermitted(f"This link is for Content-Type: {upload.media_type}; send the bytes with that.")
+    with service.store.writer() as writer:
+        pieces = request.stream()
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_S):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
+                await run_in_threadpool(writer.write, piece)
+        except TimeoutError as error:
+            raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+        if writer.size_bytes != declared:
+            raise BadBody(f"The body has {writer.size_bytes} bytes, not the {declared} of its Content-Length.")
+        blob = await run_in_threadpool(writer.commit)
+    await run_in_threadpool(service.uploads.fill, upload.id, blob)
+    return Response(headers={"ETag": f'"{blob.digest}"'})
+
+
+def _asked_type(request: Request) -> str:
+    return request.query_params.get("content_type", "").partition(";")[0].strip().lower()
+
+
+def _reserved(service: Service, request: Request) -> Upload:
+    link = service.links.read(request.scope["path"])
+    if link is None or link.kind != "put":
+        raise NotFound("This is no link to upload to; ask for one at files/upload-url.")
+    upload = None if service.links.has_expired(link) else service.uploads.any(link.id)
+    if upload is None:
+        raise LinkExpired("This link to upload to has expired; ask for a new one at files/upload-url.")
+    return upload
+
+
+def _check_length(request: Request, max_bytes: int) -> int:
+    """The length that the request declares.
+
+    Raises:
+        LengthMissing: it declares none.
+        InvalidRequest: it is 0.
+        TooLarge: it is more than is taken; nothing of the body has been read then.
+    """
+    declared = request.headers.get("content-length", "")
+    if not (declared.isascii() and declared.isdigit()):
+        raise LengthMissing("Send the upload with a Content-Length.")
+    if int(declared) == 0:
+        raise InvalidRequest("body", "The file is empty.")
+    if int(declared) > max_bytes:
+        raise TooLarge(f"The file has more than {megabytes(max_bytes)}, the most that is taken; send a smaller one.")
+    return int(declared)
