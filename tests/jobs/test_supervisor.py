@@ -1,6 +1,7 @@
 """Workers as real processes, and real deaths."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -212,3 +213,36 @@ def test_secrets_reach_workers_and_no_argument_or_environment_shows_them(setting
     wait_until(lambda: supervisor.n_ready == 1)
     process = psutil.Process(supervisor.pids[0])
     assert "whsec_hidden" not in f"{process.cmdline()} {process.environ()}"
+
+
+@pytest.mark.long
+def test_twenty_random_kills_lose_nothing(
+    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    chance = random.Random(0)
+    tasks = [f"slow-{place}" for place in range(12)]
+    for place, task in enumerate(tasks):
+        enqueue(database, queue, task, account=f"account-{place % 3}")
+    supervisor = start(workers=3, attempts=1000)
+    for _ in range(20):
+        time.sleep(chance.uniform(0.2, 1.5))
+        pids = supervisor.pids
+        if pids:
+            os.kill(chance.choice(pids), signal.SIGKILL)
+    wait_until(lambda: {task for (task,) in journal.of("end")} == set(tasks), 120)
+    wait_until(lambda: queue.depth() == 0)
+    assert journal.of("gave-up") == []
+
+
+@pytest.mark.long
+def test_draining_waits_for_no_handler_that_does_not_listen(
+    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+) -> None:
+    supervisor = start()
+    enqueue(database, queue, "deaf-1")
+    wait_until(lambda: journal.of("begin"))
+    began = time.monotonic()
+    supervisor.drain()
+    assert time.monotonic() - began < 13
+    lease = queue.claim("elsewhere", 60)
+    assert lease is not None and lease.attempt == 1  # it gave the task back before it ended
