@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stemwright.database.engine import Database
+from stemwright.service import facts
+
+ASKS = """
+import sys
+from pathlib import Path
+from stemwright.database.engine import Database
+from stemwright.service import facts
+
+database = Database.in_folder(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+print(facts.secret(database, "links").hex())
+database.close()
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database.in_folder(tmp_path)
+    database.migrate()
+    return database
+
+
+def test_a_fact_is_put_and_put_anew(database: Database) -> None:
+    assert facts.get(database, "maintenance") is None
+    for value in ("on", "off"):
+        with database.write() as session:
+            facts.put(session, "maintenance", value)
+        assert facts.get(database, "maintenance") == value
+
+
+def test_a_secret_is_made_once_and_each_is_its_own(database: Database) -> None:
+    links = facts.secret(database, "links")
+    assert len(links) == 32 and links == facts.secret(database, "links") != facts.secret(database, "other")
+
+
+def test_processes_that_start_at_once_get_one_secret(database: Database, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ASKS, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    secrets = {process.communicate(timeout=20)[0].strip() for process in processes}
+    assert secrets == {facts.secret(database, "links").hex()}
