@@ -284,13 +284,15 @@ def test_a_worker_that_stops_leaves_its_files_and_the_next_one_goes_on(bench: Be
     state = next(bench.folder(task).glob(".stems.stemwright/state.json")).read_text()
     assert '"n_chunks": 0' not in state
     bench.service.queue.release(lease)
-    assert bench.work().attempt == 1
+    resuming, whole = Hands(), Hands()
+    assert bench.work(resuming).attempt == 1
     resumed = bench.stems(task)
     for stem in bench.task(task).stems:
         bench.service.store.delete(stem.blob)
     anew = bench.submit(track_id=task.track_id)
-    bench.work()
+    bench.work(whole)
     assert bench.stems(anew) == resumed
+    assert resuming.advances < whole.advances
 
 
 def test_a_lost_lease_ends_nothing(bench: Bench, tmp_path: Path) -> None:
