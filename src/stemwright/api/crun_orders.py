@@ -74,6 +74,7 @@ def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[S
                 "input.audio_url", "input.audio_url stands in place of task_id and suno_id: give either."
             )
         check_syntax(audio_url, "input.audio_url")
+        _check_arrived(service, account_id, audio_url)
         return service.sources.by_url(account_id, audio_url), {"audio_url": audio_url}
     if task_id is None:
         raise InvalidRequest("input.task_id", "input.task_id is required.")
@@ -88,6 +89,16 @@ def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[S
         return service.sources.by_ids(account_id, task, song), {"task_id": task_id, "suno_id": suno_id}
     except RecordMissing as error:
         raise RecordMissing("task_id not found") from error  # the vendor's words (contracts 11)
+
+
+def _check_arrived(service: Service, account_id: str, url: str) -> None:
+    """Refuses the URL of a file for which a link was given out, but which was never sent."""
+    link = service.links.resolve(url)
+    if link is None or link.kind not in ("upload", "put"):
+        return
+    upload = service.uploads.get(account_id, link.id)
+    if upload is not None and upload.blob is None:
+        raise InvalidRequest("input.audio_url", "input.audio_url has no file yet: PUT it to the presigned_url first.")
 
 
 def _input(body: dict[str, Any]) -> dict[str, Any]:
