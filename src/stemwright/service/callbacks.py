@@ -32,6 +32,7 @@ from stemwright.settings import Settings
 AT_ONCE = 64
 OF_AN_ACCOUNT_AT_ONCE = 8
 POLL_S = 0.25
+PAUSE_S = 30.0
 
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
 """What each face sends when a task of its own has ended."""
@@ -75,6 +76,7 @@ class Callbacks:
         self._clock = clock
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
 
     def run_due(self, bodies: Bodies) -> int:
@@ -127,6 +129,7 @@ class Callbacks:
 
     def close(self) -> None:
         """Waits for what is under way; what has not begun stays due."""
+        self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _own(self, account_id: str, task_id: str) -> Task:
@@ -154,8 +157,9 @@ class Callbacks:
             if delivery is None or task is None or delivery.state != "pending":
                 return
             self._settle(delivery, task, *self._send(task, bodies))
-        except Exception:  # a pool's thread would keep it to itself; the delivery stays due
-            _log.exception("a callback could not be dealt with", delivery=delivery_id)
+        except Exception:  # the disk may be full: the delivery stays due, but is not sent over and over meanwhile
+            _log.exception("the outcome of a callback could not be written", delivery=delivery_id)
+            self._closing.wait(PAUSE_S)
         finally:
             with self._lock:
                 self._under_way.discard(delivery_id)
