@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemwright.client.asynchronous import AsyncClient
+    from stemwright.client.synchronous import Client
     from stemwright.errors import StemwrightError
     from stemwright.library import separate
     from stemwright.separation.options import Options
@@ -19,9 +21,21 @@ if TYPE_CHECKING:
     from stemwright.separation.result import Result, StemResult
     from stemwright.separation.separator import Separator
 
-__all__ = ["Options", "Progress", "Result", "Separator", "StemResult", "StemwrightError", "separate"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Options",
+    "Progress",
+    "Result",
+    "Separator",
+    "StemResult",
+    "StemwrightError",
+    "separate",
+]
 
 _HOME = {
+    "AsyncClient": "stemwright.client",
+    "Client": "stemwright.client",
     "Options": "stemwright.separation.options",
     "Progress": "stemwright.separation.progress",
     "Result": "stemwright.separation.result",

@@ -1,0 +1,55 @@
+"""A typed client of a Stemwright server, sync and async.
+
+>>> from stemwright.client import Client
+>>> with Client("http://127.0.0.1:8000", key="sw_…") as client:  # doctest: +SKIP
+...     separation = client.wait(client.separate("song.mp3", stems="twelve"))
+...     client.download(separation, "stems")
+"""
+
+from __future__ import annotations
+
+try:
+    import httpx  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError("stemwright.Client needs httpx: pip install 'stemwright[server]'.") from error
+
+from stemwright.client.asynchronous import AsyncClient
+from stemwright.client.errors import (
+    ApiError,
+    AuthenticationError,
+    ConflictError,
+    CreditsInsufficientError,
+    FieldError,
+    InvalidRequestError,
+    NotFoundError,
+    SeparationFailedError,
+    ServerError,
+    TooManyRequestsError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from stemwright.client.records import Credits, Delivery, Plan, Separation, Stem, Track
+from stemwright.client.synchronous import Client
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AuthenticationError",
+    "Client",
+    "ConflictError",
+    "Credits",
+    "CreditsInsufficientError",
+    "Delivery",
+    "FieldError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "Plan",
+    "Separation",
+    "SeparationFailedError",
+    "ServerError",
+    "Stem",
+    "TooManyRequestsError",
+    "Track",
+    "UnreachableError",
+    "WaitTimeoutError",
+]

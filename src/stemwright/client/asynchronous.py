@@ -1,0 +1,292 @@
+"""The client for asyncio; its methods are those of ``Client``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, TypeVar
+
+import httpx
+
+from stemwright.client import calls
+from stemwright.client.calls import Call, Deadline, Value
+from stemwright.client.events import EventReader
+from stemwright.client.files import Download, stem_paths
+from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track, read_track
+from stemwright.errors import UnreadableInputError
+
+Record = TypeVar("Record")
+OnProgress = Callable[[Separation], None]
+Updates = AsyncGenerator[Separation, None]
+
+
+class AsyncClient:
+    """Speaks to a Stemwright server from asyncio; close it, or use it in an ``async with``.
+
+    Calls that failed on their way, or that the server asks to repeat later, are repeated where that does no harm.
+    Every method raises ``ApiError`` (one of its kinds) when the server says no, and ``UnreachableError`` when it says
+    nothing.
+
+    Args:
+        url: address of the server, as ``https://stems.example.org``.
+        key: an API key of it.
+        timeout_s: seconds without an answer, or without the next bytes of one.
+    """
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", *, key: str, timeout_s: float = 60.0) -> None:
+        self._url = url.rstrip("/")
+        # Links to files carry their own signature: the key goes to our own API alone, never where a link leads.
+        self._key = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def upload(self, path: Path | str, *, title: str | None = None) -> Track:
+        """Uploads a song.
+
+        Raises:
+            UnreadableInputError: the file cannot be read.
+        """
+        path = Path(path)
+        fields = {} if title is None else {"title": title}
+        try:
+            with path.open("rb") as file:
+
+                def request() -> httpx.Request:
+                    file.seek(0)
+                    files = {"file": (path.name, file)}
+                    return self._http.build_request(
+                        "POST", f"{self._url}/v1/tracks", headers=self._key, data=fields, files=files
+                    )
+
+                return read_track((await self._send(request, repeatable=False)).json())
+        except OSError as error:
+            raise UnreadableInputError(f"{path} cannot be read ({error.strerror}): name an audio file.") from error
+
+    async def add_url(self, url: str, *, title: str | None = None) -> Track:
+        """Names a song by its address; the server fetches it when it is first separated."""
+        return await self._do(calls.add_url(url, title))
+
+    async def track(self, track: Track | str) -> Track:
+        """The song as it is now."""
+        return await self._do(calls.track(calls.id_of(track)))
+
+    def tracks(self) -> AsyncIterator[Track]:
+        """All songs, the newest first."""
+        return self._pages(calls.tracks)
+
+    async def delete_track(self, track: Track | str) -> None:
+        """Deletes a song; stems that were made of it stay."""
+        await self._do(calls.delete_track(calls.id_of(track)))
+
+    async def separate(
+        self,
+        song: Track | Path | str,
+        *,
+        stems: str | Sequence[str] = "two",
+        plan: str = "fast",
+        format: Format = "wav",
+        bit_depth: Literal[16, 24, 32] | None = None,
+        bitrate_kbps: int | None = None,
+        callback_url: str | None = None,
+        priority: int = 0,
+        idempotency_key: str | None = None,
+    ) -> Separation:
+        """Orders a separation and comes back at once.
+
+        Args:
+            song: a track or its id, a URL, or a file, which is uploaded.
+            stems: ``two``, ``twelve``, or names.
+            plan: see ``plans``.
+            format: of the stems.
+            bit_depth: of wav, flac and aiff; None takes the song's own.
+            bitrate_kbps: of lossy formats; None takes a good variable one.
+            callback_url: told of the end.
+            priority: from -10 to 10, higher ones first.
+            idempotency_key: names this order, so that giving it again orders nothing new; None makes one.
+        """
+        source = calls.source_of(song)
+        if isinstance(source, Path):
+            source = {"track_id": (await self.upload(source)).id}
+        return await self._do(
+            calls.separate(
+                source,
+                stems=stems,
+                plan=plan,
+                format=format,
+                bit_depth=bit_depth,
+                bitrate_kbps=bitrate_kbps,
+                callback_url=callback_url,
+                priority=priority,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def separation(self, separation: Separation | str) -> Separation:
+        """The separation as it is now."""
+        return await self._do(calls.separation(calls.id_of(separation)))
+
+    def separations(self, state: State | None = None) -> AsyncIterator[Separation]:
+        """All separations, or those in one state, the newest first."""
+        return self._pages(lambda after: calls.separations(after, state))
+
+    async def wait(
+        self,
+        separation: Separation | str,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+        poll_s: float | None = None,
+    ) -> Separation:
+        """Waits for the end of a separation and gives it.
+
+        Args:
+            separation: it, or its id.
+            on_progress: told whenever it has moved on.
+            timeout_s: seconds to wait at most.
+            poll_s: seconds between two looks; None lets the server tell, by server-sent events.
+
+        Raises:
+            SeparationFailedError: it failed, or was cancelled.
+            WaitTimeoutError: the time was over; the separation goes on.
+        """
+        async with aclosing(self._updates(calls.id_of(separation), Deadline(timeout_s), poll_s)) as updates:
+            async for current in updates:
+                if on_progress is not None:
+                    on_progress(current)
+                if current.has_ended:
+                    break
+        return calls.finished(current)
+
+    async def cancel(self, separation: Separation | str) -> Separation:
+        """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
+        return await self._do(calls.cancel(calls.id_of(separation)))
+
+    async def delete(self, separation: Separation | str) -> None:
+        """Makes the server forget an ended separation and its stems."""
+        await self._do(calls.delete(calls.id_of(separation)))
+
+    async def download(self, separation: Separation, folder: Path | str) -> list[Path]:
+        """Downloads all stems as ``folder/<name>.<format>`` and gives the files, in order.
+
+        Raises:
+            StorageError: no room, or no permission.
+        """
+        return [await self._fetch(stem.url, path, {}) for stem, path in stem_paths(separation, Path(folder))]
+
+    async def download_zip(self, separation: Separation | str, path: Path | str) -> Path:
+        """Downloads all stems in one file; raises StorageError too."""
+        return await self._fetch(
+            f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip", Path(path), self._key
+        )
+
+    async def deliveries(self, separation: Separation | str) -> list[Delivery]:
+        """All attempts to deliver the callback."""
+        return await self._do(calls.deliveries(calls.id_of(separation)))
+
+    async def replay(self, separation: Separation | str) -> Delivery:
+        """Sends the callback once more."""
+        return await self._do(calls.replay(calls.id_of(separation)))
+
+    async def credits(self) -> Credits:
+        """What the account has."""
+        return await self._do(calls.credits_left())
+
+    async def plans(self) -> list[Plan]:
+        """What separates songs."""
+        return await self._do(calls.plans())
+
+    async def _do(self, call: Call[Value]) -> Value:
+        def request() -> httpx.Request:
+            headers = {**self._key, **call.headers}
+            url = f"{self._url}{call.path}"
+            return self._http.build_request(call.method, url, params=call.query, json=call.body, headers=headers)
+
+        reply = await self._send(request, repeatable=call.repeatable)
+        return call.read(reply.json() if reply.content else None)
+
+    async def _send(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                reply = await self._http.send(request())
+            except httpx.TransportError as error:
+                pause = calls.pause_after_error(error, tries, repeatable=repeatable)
+            else:
+                if reply.is_success:
+                    return reply
+                pause = calls.pause_after(reply, tries)
+            await asyncio.sleep(pause)
+
+    async def _pages(self, call: Callable[[str | None], Call[Page[Record]]]) -> AsyncIterator[Record]:
+        after = None
+        while True:
+            page = await self._do(call(after))
+            for record in page.records:
+                yield record
+            after = page.next
+            if after is None:
+                return
+
+    async def _updates(self, separation_id: str, deadline: Deadline, poll_s: float | None) -> Updates:
+        """The separation now, and whenever it has moved on; without end."""
+        yield await self.separation(separation_id)
+        reader = EventReader()
+        while True:
+            if poll_s is None:
+                async with aclosing(self._events(separation_id, reader, deadline)) as events:
+                    async for update in events:
+                        yield update
+            # Polling is what remains where the stream broke, or something on the way lets no stream through.
+            deadline.check()
+            await asyncio.sleep(deadline.at_most(calls.POLL_S if poll_s is None else poll_s))
+            yield await self.separation(separation_id)
+
+    async def _events(self, separation_id: str, reader: EventReader, deadline: Deadline) -> Updates:
+        url = f"{self._url}/v1/separations/{separation_id}/events"
+        headers = {**self._key, **reader.begin()}
+        try:
+            async with self._http.stream(
+                "GET", url, headers=headers, timeout=deadline.at_most(calls.STREAM_SILENCE_S)
+            ) as reply:
+                if reply.status_code != 200:
+                    return  # the look at the separation that follows tells why
+                async for line in reply.aiter_lines():
+                    deadline.check()
+                    update = reader.feed(line)
+                    if update is not None:
+                        yield update
+        except httpx.TransportError:
+            return
+
+    async def _fetch(self, url: str, path: Path, headers: dict[str, str]) -> Path:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                async with self._http.stream("GET", url, headers=headers, follow_redirects=True) as reply:
+                    if reply.is_success:
+                        with Download(path) as download:
+                            async for piece in reply.aiter_bytes():
+                                download.write(piece)
+                            return download.keep()
+                    await reply.aread()
+            except httpx.TransportError as error:
+                pause = calls.pause_after_error(error, tries, repeatable=True)
+            else:
+                pause = calls.pause_after(reply, tries)
+            await asyncio.sleep(pause)

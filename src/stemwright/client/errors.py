@@ -1,0 +1,111 @@
+"""What can go wrong between a client and its server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stemwright.errors import StemwrightError
+
+if TYPE_CHECKING:
+    from stemwright.client.records import Separation
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """A field that the server did not like, and why."""
+
+    field: str
+    detail: str
+
+
+class ApiError(StemwrightError):
+    """The server said no.
+
+    Attributes:
+        status: HTTP status.
+        type: names the kind of problem, ``urn:stemwright:problem:…``; title: the same for people.
+        detail: the sentence that says what to do.
+        errors: the fields that are wrong, where fields are.
+    """
+
+    def __init__(self, status: int, type: str, title: str, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.type = type
+        self.title = title
+        self.detail = detail
+        self.errors = errors
+
+
+class InvalidRequestError(ApiError):
+    """400, 413, 422: the request makes no sense."""
+
+
+class AuthenticationError(ApiError):
+    """401, 403: no key, a wrong one, or one that is not for this."""
+
+
+class CreditsInsufficientError(ApiError):
+    """402: the account cannot pay."""
+
+
+class NotFoundError(ApiError):
+    """404: the account has no such thing."""
+
+
+class ConflictError(ApiError):
+    """409: it contradicts what is there."""
+
+
+class TooManyRequestsError(ApiError):
+    """429: still too fast after all retries."""
+
+
+class ServerError(ApiError):
+    """5xx: the server failed, or is under maintenance."""
+
+
+class UnreachableError(StemwrightError):
+    """The server did not answer."""
+
+
+class SeparationFailedError(StemwrightError):
+    """A separation failed or was cancelled; ``separation`` says which."""
+
+    def __init__(self, separation: Separation) -> None:
+        reason = separation.error.message if separation.error else "The separation was cancelled."
+        super().__init__(reason)
+        self.separation = separation
+
+
+class WaitTimeoutError(StemwrightError):
+    """The separation had not ended when the time was over; it goes on."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: CreditsInsufficientError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: InvalidRequestError,
+    422: InvalidRequestError,
+    429: TooManyRequestsError,
+}
+
+
+def api_error(status: int, phrase: str, problem: Any) -> ApiError:
+    """The error that a reply stands for; ``problem`` is its JSON, or None where it has none."""
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
+    if not isinstance(problem, dict):  # something between us and the server answered
+        return kind(status, "about:blank", phrase, f"The server answered {status} {phrase}.")
+    fields = tuple(FieldError(one["field"], one["detail"]) for one in problem.get("errors", ()))
+    return kind(
+        status,
+        problem.get("type", "about:blank"),
+        problem.get("title", phrase),
+        problem.get("detail", f"The server answered {status} {phrase}."),
+        fields,
+    )

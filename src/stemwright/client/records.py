@@ -1,0 +1,187 @@
+"""What a server tells: tracks, separations, stems. Fields that a newer server adds are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+Format = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
+
+_Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True)
+class Track:
+    """A song on the server. ``task_id`` and ``audio_id`` are what the vendors' faces call it; ``seconds`` is its length."""
+
+    id: str
+    task_id: str
+    audio_id: str
+    title: str
+    origin: Literal["upload", "url", "vendor"]
+    seconds: float | None
+    size_bytes: int | None
+    media_type: str | None
+    file_name: str | None
+    url: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Stem:
+    """One stem, and where it can be had.
+
+    Attributes:
+        present: whether it plays; presence: the score from 0 to 1 behind that.
+        peak_dbfs, rms_dbfs: in dB of full scale; None for silence.
+    """
+
+    id: str
+    name: str
+    url: str
+    format: str
+    size_bytes: int
+    seconds: float
+    present: bool
+    presence: float
+    peak_dbfs: float | None
+    rms_dbfs: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a separation failed: 451, the song could not be had; 500 and above, it could not be separated."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A separation.
+
+    Attributes:
+        progress: from 0 to 1; stage: what is being done.
+        mode: what was asked for: ``two``, ``twelve`` or names.
+        credits: what it costs.
+        seconds: length of the song.
+        residual_db: sum of the stems less the song, in dB of the song's peak; -200: nothing; None: lossy, or not ended.
+        zip: path of all stems in one file; None while there are none.
+    """
+
+    id: str
+    state: State
+    stage: str | None
+    progress: float
+    cancelling: bool
+    track_id: str
+    mode: str
+    plan: str
+    format: str
+    bit_depth: int | None
+    bitrate_kbps: int | None
+    callback_url: str | None
+    credits: float
+    seconds: float | None
+    sample_rate: int | None
+    channels: int | None
+    residual_db: float | None
+    gain_db: float | None
+    models: tuple[str, ...]
+    notes: tuple[str, ...]
+    stems: tuple[Stem, ...]
+    zip: str | None
+    error: Failure | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will change."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt to deliver a callback: ``pending``, ``delivered``, ``failed``, ``blocked`` or ``dead``."""
+
+    id: str
+    attempt: int
+    state: str
+    due_at: datetime
+    attempted_at: datetime | None
+    status_code: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Credits:
+    """What the account has; None where it pays for nothing. ``price`` is that of one separation."""
+
+    metered: bool
+    credits: float | None
+    price: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can be named as ``plan``."""
+
+    name: str
+    model: str
+    title: str
+    stems: tuple[str, ...]
+    licence: str
+
+
+@dataclass(frozen=True)
+class Page(Generic[_Record]):
+    """Records, and where the next ones begin; None on the last page."""
+
+    records: tuple[_Record, ...]
+    next: str | None
+
+
+def read_separation(facts: dict[str, Any]) -> Separation:
+    """A separation as the server writes it."""
+    error = facts["error"]
+    parts = {
+        "stems": tuple(_read(Stem, stem) for stem in facts["stems"]),
+        "error": None if error is None else _read(Failure, error),
+    }
+    return _read(Separation, {**facts, **parts})
+
+
+def read_track(facts: dict[str, Any]) -> Track:
+    """A track as the server writes it."""
+    return _read(Track, facts)
+
+
+def read_delivery(facts: dict[str, Any]) -> Delivery:
+    """A delivery as the server writes it."""
+    return _read(Delivery, facts)
+
+
+def read_credits(facts: dict[str, Any]) -> Credits:
+    """Credits as the server writes them."""
+    return _read(Credits, facts)
+
+
+def read_plan(facts: dict[str, Any]) -> Plan:
+    """A plan as the server writes it."""
+    return _read(Plan, facts)
+
+
+def _read(record: type[_Record], facts: dict[str, Any]) -> _Record:
+    return record(**{field.name: _value(field.name, facts[field.name]) for field in fields(record)})  # type: ignore[arg-type]
+
+
+def _value(name: str, value: Any) -> Any:
+    if name.endswith("_at") and value is not None:
+        return datetime.fromisoformat(value)
+    return tuple(value) if isinstance(value, list) else value
