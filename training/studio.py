@@ -83,6 +83,6 @@ def _microphone(audio: Audio, rng: np.random.Generator) -> Audio:
         audio = effects.soften(
             audio, float(rng.uniform(3500, 6500)), float(rng.uniform(2, 8)), float(rng.uniform(-30, -15))
         )
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         audio = effects.cut(audio, float(rng.uniform(3500, 9000)), high=True, order=int(rng.choice((1, 2, 4))))
     return audio

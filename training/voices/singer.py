@@ -80,11 +80,11 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
         breath=float(0.35 * rng.beta(1.2, 3.0)),
         rasp=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.12 else 0.0,
         hiss=float(rng.uniform(0.3, 0.9)),
-        tilt_db_per_octave=float(rng.uniform(-1.5, 1.0) if bright else rng.uniform(-4.6, -0.6)),
+        tilt_db_per_octave=float(rng.uniform(-1.5, 1.0) if bright else rng.uniform(-3.8, 0.2)),
         ring_db=float(rng.uniform(0, 8)),
-        chest_db=float(rng.uniform(1, 11)),
+        chest_db=float(rng.uniform(0, 10)),
         air_db=float(rng.uniform(0, 12) if bright else rng.uniform(-8, 6)),
-        consonant_db=float(rng.uniform(-4, 7) if bright else rng.uniform(-10, 2)),
+        consonant_db=float(rng.uniform(-4, 7) if bright else rng.uniform(-7, 4)),
     )
     articulation = Articulation(
         melisma_chance=float(rng.uniform(0, 0.3)),
