@@ -92,14 +92,22 @@ PLAIN = Mixing(
 
 @dataclass(frozen=True)
 class Batch:
-    """``powers`` of the mixes ``(batch, 4, bands, frames)``, ``magnitudes`` of stems ``(batch, 12, 2, bands, frames)``."""
+    """What a step learns from.
+
+    Attributes:
+        powers: of the mixes, ``(batch, 4, bands, frames)``.
+        magnitudes: of the stems, ``(batch, 12, 2, bands, frames)``.
+        agreements: ``Re(S X*)`` of each stem with the mix, the mean over each band, ``(batch, 12, 2, bands, frames)``.
+    """
 
     powers: Tensor
     magnitudes: Tensor
+    agreements: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        return Batch(self.powers.to(device, non_blocking=True), self.magnitudes.to(device, non_blocking=True))
+        moved = (part.to(device, non_blocking=True) for part in (self.powers, self.magnitudes, self.agreements))
+        return Batch(*moved)
 
 
 class Dataset:
@@ -120,11 +128,12 @@ class Dataset:
         """
         powers = torch.zeros(size, features.PLANES, BANDS_384.n_bands, self.frames)
         magnitudes = torch.zeros(size, len(STEMS), 2, BANDS_384.n_bands, self.frames)
+        agreements = torch.zeros_like(magnitudes)
         for item in range(size):
             stems = self.mix()
             if stems:
-                self._analyse(stems, powers[item], magnitudes[item])
-        return Batch(powers, magnitudes)
+                self._analyse(stems, powers[item], magnitudes[item], agreements[item])
+        return Batch(powers, magnitudes, agreements)
 
     def mix(self) -> dict[str, Audio]:
         """The next mix: ``(2, samples)`` of each stem that plays in it, at its level. Their sum is the mix."""
@@ -198,10 +207,10 @@ class Dataset:
             audio = np.tanh(audio * drive) / drive
         return audio
 
-    def _analyse(self, stems: dict[str, Audio], powers: Tensor, magnitudes: Tensor) -> None:
+    def _analyse(self, stems: dict[str, Audio], powers: Tensor, magnitudes: Tensor, agreements: Tensor) -> None:
         rng, mixing = self._rng, self.mixing
         augmented = rng.random() < mixing.p_augmented
-        mixture = torch.zeros(())
+        by_stem: dict[str, Tensor] = {}
         low_pass = self._low_pass() if rng.random() < mixing.p_low_pass else None
         for stem, audio in stems.items():
             spectra = features.spectrum(torch.from_numpy(np.ascontiguousarray(audio)))  # (2, frames, bins)
@@ -211,14 +220,19 @@ class Dataset:
                 spectra *= level / torch.linalg.vector_norm(spectra).clamp_min(1e-9)
             if low_pass is not None:
                 spectra *= low_pass
-            mixture = mixture + spectra
-            banded = features.band_power(spectra).sqrt_()
-            magnitudes[STEMS.index(stem)] = banded.transpose(-1, -2)  # (2, frames, bands) -> (2, bands, frames)
+            by_stem[stem] = spectra
+        mixture = torch.stack(list(by_stem.values())).sum(0)
+        for stem, spectra in by_stem.items():
+            index = STEMS.index(stem)
+            # (2, frames, bands) -> (2, bands, frames)
+            magnitudes[index] = features.band_power(spectra).sqrt_().transpose(-1, -2)
+            agreements[index] = features.band_agreement(spectra, mixture).transpose(-1, -2)
         powers[:] = features.planes(mixture)
         if rng.random() < mixing.p_levelled:
             gain = self._leveller(powers)
             powers *= gain**2
             magnitudes *= gain
+            agreements *= gain**2
 
     def _equaliser(self, stem: str) -> Tensor:
         """Gain of each bin, ``(bins,)``: a tilt about 1 kHz and one bell an octave or so wide."""

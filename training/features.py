@@ -38,10 +38,15 @@ def spectrum(audio: Tensor) -> Tensor:
 
 def band_power(spectra: Tensor) -> Tensor:
     """Mean squared magnitude of each band: complex ``(..., bins)`` -> ``(..., bands)``."""
-    # Real and imaginary parts lie side by side, so a band of w bins is the sum of 2 w squares.
-    squares = torch.view_as_real(spectra).square().flatten(-2)
+    return band_agreement(spectra, spectra)
+
+
+def band_agreement(spectra: Tensor, mixture: Tensor) -> Tensor:
+    """Mean of ``Re(S X*)`` over each band: two complex ``(..., bins)`` -> ``(..., bands)``."""
+    # Real and imaginary parts lie side by side, so a band of w bins is the sum of 2 w products.
+    products = (torch.view_as_real(spectra) * torch.view_as_real(mixture)).flatten(-2)
     pooled = [
-        squares[..., 2 * start : 2 * stop].reshape(*squares.shape[:-1], -1, 2 * width).sum(-1) / width
+        products[..., 2 * start : 2 * stop].reshape(*products.shape[:-1], -1, 2 * width).sum(-1) / width
         for start, stop, width in BANDS_384.runs
     ]
     return torch.cat(pooled, -1)

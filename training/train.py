@@ -110,7 +110,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step - self.warm_from, self.minutes)
         self.network.train()
-        loss: torch.Tensor = self._loss(self.network, batch.powers, batch.magnitudes, self.widths)
+        loss: torch.Tensor = self._loss(self.network, batch, self.widths)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.workers > 1:
@@ -147,7 +147,7 @@ class Run:
         losses = []
         for _ in range(self.recipe.validation_batches):
             batch = dataset.batch(self.recipe.batch).to(self.device)
-            losses.append(mask_loss(network, batch.powers, batch.magnitudes, self.widths))
+            losses.append(mask_loss(network, batch, self.widths))
         return float(torch.stack(losses).mean())
 
     def checkpoint(self) -> Checkpoint:

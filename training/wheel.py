@@ -11,6 +11,7 @@ bias. The network computes the same as before, and training goes on as if it had
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ from torch import Tensor, nn
 from stemwright.models import registry, weights
 from training import features
 from training.checkpoint import Checkpoint, State
-from training.dataset import Dataset, Mixing
+from training.dataset import Batch, Dataset, Mixing
 from training.export import normalised
 from training.network import MaskNetwork, NetworkShape
 from training.songs import Bank, Corpus
 
-CALIBRATION_MIXES = 96
+CALIBRATION_BATCHES = 12
 PREFIX = "network."
 EPS = 1e-5
 """What torch's batch norm adds to the variance."""
@@ -58,7 +59,7 @@ def unfold(tensors: State, shape: NetworkShape) -> MaskNetwork:
         tensors = tensors | {
             # With a variance of one and a mean of zero, this gain makes the norm add its bias and no more.
             f"{norm}.weight": torch.full_like(state[f"{norm}.weight"], (1 + EPS) ** 0.5),
-            f"{norm}.bias": tensors[f"{convolution}.bias"],
+            f"{norm}.bias": tensors.get(f"{convolution}.bias", torch.empty(0)),
             f"{norm}.running_mean": torch.zeros_like(state[f"{norm}.running_mean"]),
             f"{norm}.running_var": torch.ones_like(state[f"{norm}.running_var"]),
         }
@@ -74,7 +75,7 @@ def unfold(tensors: State, shape: NetworkShape) -> MaskNetwork:
 
 
 @torch.no_grad()
-def renormalise(network: MaskNetwork, dataset: Dataset, mixes: int = CALIBRATION_MIXES) -> None:
+def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
     """Gives the folded norms the statistics of what they see, without a change of what the network computes."""
     norms = [network.get_submodule(norm) for _, norm in normalised(network)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
@@ -84,8 +85,8 @@ def renormalise(network: MaskNetwork, dataset: Dataset, mixes: int = CALIBRATION
         seen[norm].append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
-    for _ in range(max(1, mixes // 8)):
-        network(features.features(dataset.batch(8).powers))
+    for batch in batches:
+        network(features.features(batch.powers))
     for hook in hooks:
         hook.remove()
     for norm in norms:
@@ -111,7 +112,8 @@ def main() -> None:
     network = unfold(tensors, NetworkShape())
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
-    renormalise(network, Dataset(bank, 128, Mixing(), 0))
+    dataset = Dataset(bank, 128, Mixing(), 0)
+    renormalise(network, [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)])
     options.run.mkdir(parents=True, exist_ok=True)
     state = network.state_dict()
     Checkpoint(

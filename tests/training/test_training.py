@@ -7,11 +7,13 @@ import soundfile
 import torch
 
 from stemwright.evaluation.oracle import oracle_errors
+from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import export as onnx_export
-from training import score
+from training import features, loss, score, wheel
 from training.checkpoint import Checkpoint
 from training.dataset import Batch
+from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
 
@@ -28,7 +30,7 @@ def fixed_batch() -> Batch:
     magnitudes[:, STEMS.index("drums"), :, 100:] = 1
     powers = magnitudes.sum(1)[:, [0, 1, 0, 1]] ** 2
     powers[:, 3] = 0
-    return Batch(powers, magnitudes)
+    return Batch(powers, magnitudes, magnitudes.square())  # no two stems meet in a band: S X* is |S|^2
 
 
 def new_run(folder: Path, *, resume: bool = False) -> Run:
@@ -73,6 +75,65 @@ def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:
     exact = onnx_export.Masks(Checkpoint.averaged_network(checkpoint)).eval()
     assert onnx_export.compare(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 3 * sum(weight.numel() for weight in MaskNetwork(TINY).parameters())
+
+
+def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    with torch.no_grad():
+        for parameter in run.network.parameters():  # two weights that are equal are stored as one
+            parameter += 0.01 * torch.randn_like(parameter)
+    for _ in range(3):
+        run.learn(fixed_batch())
+    path = tmp_path / "tiny.onnx"
+    onnx_export.export(run.checkpoint(), path)
+    tensors, facts = wheel.read(path.read_bytes())
+    assert facts["training_steps"] == "3"
+    network = wheel.unfold(tensors, TINY)
+    assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
+    wheel.renormalise(network, [fixed_batch()])
+    assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
+    # In training, norms use what is in the batch: the very statistics that were measured.
+    seen = features.features(fixed_batch().powers)
+    with torch.no_grad():
+        evaluated, trained = network.eval()(seen), network.train()(seen)
+    assert float((evaluated - trained).abs().mean()) < 0.05 * float(evaluated.std())
+
+
+def test_another_networks_export_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.onnx"
+    onnx_export.export(new_run(tmp_path).checkpoint(), path)
+    tensors, _ = wheel.read(path.read_bytes())
+    with pytest.raises(ValueError, match="another network"):
+        wheel.unfold(tensors, NetworkShape())
+
+
+def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
+    """Noise in two stems, any masks: the banded sums give the energy of m X - S that the bins give."""
+    rng = torch.Generator().manual_seed(3)
+    spectra = torch.randn(2, 2, 4, 2049, generator=rng, dtype=torch.complex64)  # (stems, channels, frames, bins)
+    mixture = spectra.sum(0)
+    chosen = [STEMS.index("bass"), STEMS.index("synth")]
+    shape = (1, 12, 2, 384, 4)
+    magnitudes, agreements, masks = torch.zeros(shape), torch.zeros(shape), torch.zeros(shape)
+    for index, one in zip(chosen, spectra, strict=True):
+        magnitudes[0, index] = features.band_power(one).sqrt().transpose(-1, -2)
+        agreements[0, index] = features.band_agreement(one, mixture).transpose(-1, -2)
+        masks[0, index] = torch.rand(2, 384, 4, generator=rng)
+    batch = Batch(features.planes(mixture)[None], magnitudes, agreements)
+    expected = []
+    for index, one in zip(chosen, spectra, strict=True):
+        spread = torch.cat(
+            [
+                masks[0, index, :, band : band + 1].repeat_interleave(int(width), 1)
+                for band, width in enumerate(BANDS_384.widths)
+            ],
+            1,
+        ).transpose(-1, -2)  # (channels, frames, bins but the last)
+        left = (spread * mixture[..., :-1] - one[..., :-1]).abs().square().sum()
+        expected.append((left / one[..., :-1].abs().square().sum()).log())
+    widths = band_widths(torch.device("cpu"))
+    counts = 2 + loss.ABSENT_WEIGHT * 11
+    assert float(loss.error(masks, batch, widths)) == pytest.approx(float(sum(expected)) / counts, rel=0.02)
 
 
 @pytest.fixture
