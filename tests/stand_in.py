@@ -14,7 +14,8 @@ import threading
 import time
 import uuid
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -86,15 +87,20 @@ class StandIn:
     Attributes:
         url: its base, ``http://127.0.0.1:PORT``.
         received: all requests so far.
+        targets: their request lines' targets, as they came.
+        answers: bodies, as bytes or for JSON, with which paths answer in place of what they would.
         callback_statuses: what ``/hook`` answers with, one after the other; the last one stays.
     """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.callback_statuses = [200]
+        self.targets: list[str] = []
+        self.answers: dict[str, Any] = {}
         self.credits = 5916.25
         self._tasks: dict[str, VendorTask] = {}
         self._faults: dict[str, tuple[Fault, float]] = {}
+        self._open: list[str] = []
         self._changed = threading.Condition()
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler, self)
@@ -149,8 +155,21 @@ class StandIn:
     def fault(self, path: str) -> tuple[Fault, float] | None:
         return next((fault for start, fault in self._faults.items() if path.startswith(start)), None)
 
-    def note(self, request: Received) -> None:
+    def busy(self, path: str) -> bool:
+        """Whether an answer for that path is still being sent."""
+        return path in self._open
+
+    @contextmanager
+    def serving(self, path: str) -> Iterator[None]:
+        self._open.append(path)
+        try:
+            yield
+        finally:
+            self._open.remove(path)
+
+    def note(self, request: Received, target: str) -> None:
         with self._changed:
+            self.targets.append(target)
             self.received.append(request)
             self._changed.notify_all()
 
@@ -190,7 +209,8 @@ class _Handler(Faults):
         """Says nothing."""
 
     def do_GET(self) -> None:  # noqa: N802
-        self._serve()
+        with self.server.stand_in.serving(urlsplit(self.path).path):
+            self._serve()
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
 
@@ -200,17 +220,19 @@ class _Handler(Faults):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.request_ = Received(self.command, parts.path, self.query(), headers, self._body(), time.time())
-        self.world.note(self.request_)
+        self.world.note(self.request_, self.path)
         if (fault := self.world.fault(parts.path)) and not self._go_wrong(*fault):
             return
+        if parts.path in self.world.answers:
+            told = self.world.answers[parts.path]
+            return self.send(told, 200, {}) if isinstance(told, bytes) else self._json(told)
         segments = parts.path.strip("/").split("/")
         routes: dict[str, Callable[[], None]] = {"faults": self.misbehave, "audio": self._audio, "hook": self._hook}
         if segments[0] in routes:
-            routes[segments[0]]()
-        elif segments[:3] == ["api", "v1", "client"]:
-            self._crun("/".join(segments[3:]))
-        else:
-            self._kie("/".join(segments[2:]))
+            return routes[segments[0]]()
+        if segments[:3] == ["api", "v1", "client"]:
+            return self._crun("/".join(segments[3:]))
+        return self._kie("/".join(segments[2:]))
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
@@ -351,7 +373,7 @@ class _Handler(Faults):
                 self.start(200, {"Content-Length": "1000"}, b'{"code":200')
             case "drip":
                 self.start(200, {"Content-Length": "100000"}, b"")
-                self.drip(b" ", seconds)
+                self.drip(b" " * 100_000, seconds)
             case "headerless":
                 self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5000, seconds)
             case "leaky":

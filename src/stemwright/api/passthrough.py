@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
+from urllib.parse import unquote_to_bytes
 
 import httpx
 from starlette.requests import Request
@@ -89,7 +90,7 @@ class Passthrough:
 
         Raises:
             UpstreamSilent: the vendor cannot be reached, or begins no answer within ``upstream_timeout_s`` seconds.
-            NotFound: the path cannot be written in a URL.
+            NotFound: the path climbs, or cannot be written in a URL.
         """
         client = httpx.AsyncClient(
             verify=tls_context(), timeout=self._timeout_s, follow_redirects=False, trust_env=False
@@ -119,8 +120,10 @@ class Passthrough:
             raise UpstreamSilent(f"{name} could not be reached. Please try again later.") from error
 
     def _url(self, request: Request) -> httpx.URL:
-        base = httpx.URL(self._vendor.url)
-        target = base.raw_path.rstrip(b"/") + request.scope["raw_path"]
+        base, path = httpx.URL(self._vendor.url), request.scope["raw_path"]
+        if any(unquote_to_bytes(segment) in (b".", b"..") for segment in path.split(b"/")):
+            raise NotFound("There is no such path.")
+        target = base.raw_path.rstrip(b"/") + path
         if query := request.scope["query_string"]:
             target += b"?" + query
         try:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpcore
 from pydantic import SecretStr
 
+from stemwright.errors import UsageError
 from stemwright.service.connection import USER_AGENT, exchange
 from stemwright.service.errors import SourceUnavailable, UpstreamSilent
 from stemwright.service.guard import MAX_URL_LENGTH, parse_url, resolve
@@ -41,19 +42,30 @@ class Vendor:
 
 
 def vendor(settings: Settings, name: VendorName) -> Vendor | None:
-    """The vendor of that name; None where the operator has no key of it, or reaches no other machine."""
-    if settings.offline:
+    """The vendor of that name; None where the operator has no key of it, or reaches no other machine.
+
+    Raises:
+        UsageError: its address in the settings is none.
+    """
+    url, key = {
+        "kie": (settings.upstream_kie_url, settings.upstream_kie_key),
+        "crun": (settings.upstream_crun_url, settings.upstream_crun_key),
+    }[name]
+    if key is None or settings.offline:
         return None
-    if name == "kie":
-        return Vendor(name, settings.upstream_kie_url, settings.upstream_kie_key) if settings.upstream_kie_key else None
-    return Vendor(name, settings.upstream_crun_url, settings.upstream_crun_key) if settings.upstream_crun_key else None
+    try:
+        parse_url(url)
+    except ValueError as error:
+        raise UsageError(f"STEMWRIGHT_UPSTREAM_{name.upper()}_URL cannot be used: {error}.") from error
+    return Vendor(name, url, key)
 
 
 class Upstream:
     """Looks up songs at the vendors and notes them as tracks. Their audio is fetched later, through the guard."""
 
     def __init__(self, settings: Settings, tracks: Tracks) -> None:
-        self._vendors = [found for name in ("kie", "crun") if (found := vendor(settings, name)) is not None]
+        names: tuple[VendorName, ...] = ("kie", "crun")
+        self._vendors = [found for name in names if (found := vendor(settings, name)) is not None]
         self._timeout_s = settings.upstream_timeout_s
         self._tracks = tracks
 
