@@ -96,7 +96,7 @@ def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + EPS).sqrt())
-        norm.bias += mean
+        norm.bias.add_(mean)
 
 
 def main() -> None:

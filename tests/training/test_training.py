@@ -81,7 +81,7 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
     run = new_run(tmp_path)
     with torch.no_grad():
         for parameter in run.network.parameters():  # two weights that are equal are stored as one
-            parameter += 0.01 * torch.randn_like(parameter)
+            parameter.add_(0.01 * torch.randn_like(parameter))
     for _ in range(3):
         run.learn(fixed_batch())
     path = tmp_path / "tiny.onnx"
