@@ -203,7 +203,7 @@ def main() -> None:
     pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
     os.set_blocking(pulse_file, False)
     os.dup2(2, 1)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
     order = Order.from_line(_line(0))
     worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse_file)
