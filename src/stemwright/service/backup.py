@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import select
 
@@ -57,9 +58,7 @@ def _copy(settings: Settings, database: Database, folder: Path) -> Backup:
     with database.engine.connect() as connection:
         target = sqlite3.connect(folder / "stemwright.db")
         try:
-            raw = connection.connection.dbapi_connection
-            assert isinstance(raw, sqlite3.Connection)
-            raw.backup(target)
+            cast(sqlite3.Connection, connection.connection.dbapi_connection).backup(target)
         finally:
             target.close()
     store, copied = Store.open(settings), Store.open(settings.model_copy(update={"data": folder, "storage_url": None}))

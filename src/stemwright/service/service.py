@@ -10,6 +10,7 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Queue
 from stemwright.service import facts
 from stemwright.service.accounts import Accounts
+from stemwright.service.blobs import Blobs
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock
 from stemwright.service.ending import Ending
@@ -61,7 +62,7 @@ class Service:
         """
         database = _database(settings)
         database.migrate()
-        store = Store.open(settings)
+        store = Store.open(settings, Blobs(database, clock).note)
         queue = EmbeddedQueue(database, clock)
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)

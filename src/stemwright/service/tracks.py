@@ -106,7 +106,7 @@ class Tracks:
                 row.url, row.seconds, row.details = song.url, song.seconds, song.details
                 session.add(row)
             session.flush()
-            return [as_track(row) for row in self._of_task(session, account_id, task_id)]
+            return [as_track(row) for row in _songs(session, account_id, task_id)]
 
     def get(self, account_id: str, track_id: str) -> Track | None:
         """A track by its id."""
@@ -117,7 +117,7 @@ class Tracks:
     def of_task(self, account_id: str, task_id: str) -> list[Track]:
         """The tracks of a task, in order: one for an upload, mostly two for a vendor's."""
         with self._database.read() as session:
-            return [as_track(row) for row in self._of_task(session, account_id, task_id)]
+            return [as_track(row) for row in _songs(session, account_id, task_id)]
 
     def find(self, account_id: str, task_id: str, audio_id: str) -> Track | None:
         """The track that both ids name."""
@@ -190,7 +190,7 @@ class Tracks:
             expires_at=now + self._settings.retention_days * DAY_S,
         )
 
-    @staticmethod
-    def _of_task(session: Session, account_id: str, task_id: str) -> list[tables.Track]:
-        query = select(tables.Track).where(tables.Track.task_id == task_id, tables.Track.account_id == account_id)
-        return list(session.scalars(query.order_by(tables.Track.position)))
+
+def _songs(session: Session, account_id: str, task_id: str) -> list[tables.Track]:
+    query = select(tables.Track).where(tables.Track.task_id == task_id, tables.Track.account_id == account_id)
+    return list(session.scalars(query.order_by(tables.Track.position)))
