@@ -167,7 +167,7 @@ def test_browsers_of_all_origins_may_play(url: str) -> None:
 
 def test_what_was_never_given_out_leads_nowhere(server: Server) -> None:
     for letter in "stu":
-        for rest in ("", "x", "1-2/3", "9999999999-" + "0" * 64 + "/x.mp3", "%00", "%ff", "%0d%0aX:%20y"):
+        for rest in ("", "x", "1-2/3", "9999999999-" + "0" * 64 + "/x.mp3", "%00", "%ff", "%2e%2e%2fx"):
             answer = server.client.get(f"/{letter}/{rest}")
             assert answer.status_code == 404 and "leads to nothing" in detail(answer), rest
             assert server.client.head(f"/{letter}/{rest}").status_code == 404
