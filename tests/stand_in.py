@@ -7,78 +7,23 @@ vendor's path by ``break_with``.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import ssl
 import threading
 import time
 import uuid
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import numpy as np
+from tests.vendors import CRUN_KEY, KIE_KEY, Received, Song, Vendors, VendorTask, tone
 
-from tests.faults import Faults
-
-KIE_KEY = "kie-key-of-the-operator"
-CRUN_KEY = "ak_key_of_the_operator"
+__all__ = ["CRUN_KEY", "KIE_KEY", "Fault", "Received", "Song", "StandIn", "VendorTask", "tone"]
 
 Fault = Literal["slow", "failing", "refusing", "busy", "silent", "garbage", "cut", "drip", "headerless", "leaky"]
-
-
-@dataclass(frozen=True)
-class Received:
-    """A request as it came; header names are in lower case."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-    at: float
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Song:
-    """One track of a vendor's task."""
-
-    audio: bytes
-    title: str = "A song"
-    seconds: float = 1.0
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-@dataclass
-class VendorTask:
-    """A vendor's task of making music; ``songs`` is empty while it runs."""
-
-    id: str
-    songs: list[Song]
-
-
-def tone(seconds: float = 1.0, rate: int = 44100) -> bytes:
-    """A WAV of a quiet chord, stereo, 16 bits."""
-    times = np.arange(round(seconds * rate)) / rate
-    left = 0.2 * np.sin(2 * np.pi * 220 * times)
-    right = 0.2 * np.sin(2 * np.pi * 330 * times)
-    samples = (np.stack([left, right], axis=1) * 32767).astype("<i2")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(2)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes(samples.tobytes())
-    return file.getvalue()
 
 
 class StandIn:
@@ -201,7 +146,7 @@ class _Server(ThreadingHTTPServer):
         """Clients that go away are part of the play."""
 
 
-class _Handler(Faults):
+class _Handler(Vendors):
     protocol_version = "HTTP/1.1"
     server: _Server
 
@@ -225,14 +170,14 @@ class _Handler(Faults):
             return
         if parts.path in self.world.answers:
             told = self.world.answers[parts.path]
-            return self.send(told, 200, {}) if isinstance(told, bytes) else self._json(told)
+            return self.send(told, 200, {}) if isinstance(told, bytes) else self.json(told)
         segments = parts.path.strip("/").split("/")
         routes: dict[str, Callable[[], None]] = {"faults": self.misbehave, "audio": self._audio, "hook": self._hook}
         if segments[0] in routes:
             return routes[segments[0]]()
         if segments[:3] == ["api", "v1", "client"]:
-            return self._crun("/".join(segments[3:]))
-        return self._kie("/".join(segments[2:]))
+            return self.crun("/".join(segments[3:]))
+        return self.kie("/".join(segments[2:]))
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
@@ -243,99 +188,6 @@ class _Handler(Faults):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(pieces)
-
-    # --- kie
-
-    def _kie(self, path: str) -> None:
-        if self.request_.headers.get("authorization") != f"Bearer {KIE_KEY}":
-            return self._json({"code": 401, "msg": "You do not have access permissions"})
-        if path in ("generate", "jobs/createTask"):
-            task = self.world.add_task(Song(tone(), "First"), Song(tone(), "Second"))
-            return self._enveloped({"taskId": task.id})
-        if path == "generate/record-info":
-            return self._enveloped(self._generated(self.request_.query.get("taskId", "")))
-        if path == "jobs/recordInfo":
-            known = self.world.task(self.request_.query.get("taskId", ""))
-            if known is None:
-                return self._json({"code": 422, "msg": "recordInfo is null", "data": None})
-            return self._enveloped({"taskId": known.id, "state": "success" if known.songs else "generating"})
-        if path in ("chat/credit", "generate/credit"):
-            return self._enveloped(self.world.credits)
-        if path == "echo":
-            return self._enveloped({"body": self.request_.body.decode("latin-1"), "headers": self.request_.headers})
-        return self._json({"code": 404, "msg": "Not Found", "data": None})
-
-    def _generated(self, task_id: str) -> dict[str, Any] | None:
-        task = self.world.task(task_id)
-        if task is None:
-            return None
-        songs = [
-            {
-                "id": song.id,
-                "audioUrl": f"{self.world.url}/audio/{song.id}.wav",
-                "streamAudioUrl": f"{self.world.url}/audio/{song.id}",
-                "imageUrl": f"{self.world.url}/covers/{song.id}.jpeg",
-                "prompt": "[Verse] la la",
-                "modelName": "chirp-v4",
-                "title": song.title,
-                "tags": "rock",
-                "createTime": "2026-05-01 00:00:00",
-                "duration": song.seconds,
-            }
-            for song in task.songs
-        ]
-        return {
-            "taskId": task.id,
-            "parentMusicId": "",
-            "param": '{"prompt":"la"}',
-            "response": {"taskId": task.id, "sunoData": songs} if songs else None,
-            "status": "SUCCESS" if songs else "PENDING",
-            "type": "GENERATE",
-            "operationType": "generate",
-            "errorCode": None,
-            "errorMessage": None,
-        }
-
-    # --- crun
-
-    def _crun(self, path: str) -> None:
-        if self.request_.headers.get("x-api-key") != CRUN_KEY:
-            return self._json({"code": 401, "message": "Unauthorized", "data": None}, 401)
-        if path == "job/CreateTask":
-            task = self.world.add_task(Song(tone(), "First"), Song(tone(), "Second"), crun=True)
-            return self._json({"code": 200, "message": "success", "data": {"task_id": task.id}})
-        if path == "job/TaskInfo":
-            known = self.world.task(self.request_.query.get("task_id", ""))
-            if known is None:
-                return self._json({"code": 404, "message": "task_id not found", "data": None}, 404)
-            return self._json({"code": 200, "message": "success", "data": self._made(known)})
-        if path == "account/balance":
-            return self._json({"code": 200, "message": "success", "data": {"balance": 1000}})
-        return self._json({"code": 404, "message": "Not Found", "data": None}, 404)
-
-    def _made(self, task: VendorTask) -> dict[str, Any]:
-        songs = [
-            {
-                "suno_id": song.id,
-                "title": song.title,
-                "suno_audio_url": f"{self.world.url}/audio/{song.id}.wav",
-                "suno_image_url": f"{self.world.url}/covers/{song.id}.jpeg",
-                "duration": song.seconds,
-            }
-            for song in task.songs
-        ]
-        return {
-            "task_id": task.id,
-            "provider": "Suno",
-            "model_version": "suno-music-generate",
-            "status": "success" if songs else "running",
-            "param": {"model": "suno/music-generate", "callback_url": None, "input": {"prompt": "la"}},
-            "create_at": 1780000000,
-            "result": {"code": 200, "message": "success", "suno_data": songs} if songs else None,
-            "duration_s": 86 if songs else None,
-            "complete_at": 1780000086 if songs else None,
-            "source": "api",
-        }
 
     # --- songs, callbacks
 
@@ -348,7 +200,7 @@ class _Handler(Faults):
     def _hook(self) -> None:
         statuses = self.world.callback_statuses
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
-        self._json({"status": "received"}, status)
+        self.json({"status": "received"}, status)
 
     # --- what goes wrong
 
@@ -362,11 +214,11 @@ class _Handler(Faults):
                 self.pause(seconds)
                 self.close_connection = True
             case "failing":
-                self._json({"code": 500, "msg": "Server Error - it broke", "data": None}, 500)
+                self.json({"code": 500, "msg": "Server Error - it broke", "data": None}, 500)
             case "refusing":
-                self._json({"code": 402, "msg": "The current credits are insufficient.", "data": None})
+                self.json({"code": 402, "msg": "The current credits are insufficient.", "data": None})
             case "busy":
-                self._json({"code": 429, "msg": "Your call frequency is too high.", "data": None}, 429)
+                self.json({"code": 429, "msg": "Your call frequency is too high.", "data": None}, 429)
             case "garbage":
                 self.send(b"<html>not JSON</html>", 200, {"Content-Type": "text/html"})
             case "cut":
@@ -382,11 +234,3 @@ class _Handler(Faults):
                 extra = {"Set-Cookie": "JSESSIONID=1", "X-Your-Key": sent, "Content-Encoding": "gzip"}
                 self.send(gzip.compress(body), 200, {"Content-Type": "application/json", **extra})
         return False
-
-    # --- answers
-
-    def _enveloped(self, data: Any) -> None:
-        self._json({"code": 200, "msg": "success", "data": data})
-
-    def _json(self, body: Any, status: int = 200) -> None:
-        self.send(json.dumps(body).encode(), status, {"Content-Type": "application/json;charset=UTF-8"})
