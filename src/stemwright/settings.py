@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     worker_threads: int | None = Field(
         None, ge=1, description="Threads of each; default: a core is left to the server."
     )
-    worker_memory_mb: int = Field(6000, ge=500, description="Memory above which a worker's task is ended.")
+    worker_memory_mb: int = Field(6000, ge=1000, description="Memory above which a worker's task is ended.")
     max_song_minutes: float = Field(180.0, gt=0, description="Longest song taken.")
     attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
     lease_s: float = Field(30.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")

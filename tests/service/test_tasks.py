@@ -108,6 +108,27 @@ def test_success_keeps_the_charge_and_queues_one_callback(domain: Domain) -> Non
     assert domain.deliveries(task.id) == 1
 
 
+def test_a_task_that_was_given_back_is_cancelled_at_once(domain: Domain) -> None:
+    caller = domain.caller()
+    task = domain.submit(caller)
+    domain.queue.release(domain.hold())
+    assert domain.tasks.cancel(caller.account_id, task.id).state == "cancelled"
+    assert domain.queue.claim("w", 30) is None
+
+
+def test_progress_never_goes_back_and_the_length_reaches_the_track(domain: Domain) -> None:
+    caller = domain.caller()
+    task = domain.submit(caller)
+    lease = domain.hold()
+    for fraction, shown in ((0.4, 0.4), (0.2, 0.4), (None, 0.4), (0.9, 0.9)):
+        assert domain.work.progress(task.id, lease.token, "separating", fraction)
+        seen = domain.tasks.any(task.id)
+        assert seen is not None and seen.progress == shown
+    assert domain.succeed(lease)
+    track = domain.tracks.get(caller.account_id, task.track_id)
+    assert track is not None and track.seconds == 2.0
+
+
 @pytest.mark.parametrize("end", ["fail", "cancel pending", "cancel running"])
 def test_a_task_without_success_gives_its_credits_back_once(domain: Domain, end: str) -> None:
     caller = domain.caller(credits=10)

@@ -165,7 +165,8 @@ class Tasks:
             row = session.get(tables.Task, task_id)
             if row is None or row.account_id != account_id:
                 raise NotFound("There is no task of that id.")
-            if row.state == "pending":
+            job = session.get(tables.Job, task_id)
+            if row.state in UNDER_WAY and (job is None or job.leased_by is None):  # nobody has it in hand
                 self._ending.end(session, row, "cancelled")
             elif row.state == "running":
                 row.cancel_requested = True

@@ -44,7 +44,8 @@ class Work:
             row = self._held(session, task_id, token)
             if row is None:
                 return False
-            row.stage, row.progress = stage, row.progress if fraction is None else fraction
+            # A second worker, or a second writing pass, begins anew what people have seen done.
+            row.stage, row.progress = stage, max(row.progress, fraction or 0.0)
             return not row.cancel_requested
 
     def is_cancelled(self, task_id: str) -> bool:
@@ -69,6 +70,9 @@ class Work:
             if row is None:
                 return False
             row.seconds, row.recipe, row.facts, row.progress = seconds, recipe, facts, 1.0
+            track = session.get(tables.Track, (row.track_id, row.account_id))
+            if track is not None and track.seconds is None:
+                track.seconds = seconds
             session.add_all(
                 tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
                 for stem in stems
