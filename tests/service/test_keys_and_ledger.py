@@ -54,7 +54,7 @@ def test_keys_that_make_no_sense_are_refused(domain: Domain) -> None:
         domain.keys.create("phone", account="nobody")
     for wrong in ({"scopes": ("all",)}, {"scopes": ()}, {"rate_limit": "fast"}, {"credits_hundredths": -1}):
         with pytest.raises(InvalidRequest):
-            domain.keys.create("phone", **wrong)  # type: ignore[arg-type]
+            domain.keys.create("phone", **wrong)
     with pytest.raises(InvalidRequest):
         domain.keys.create(" ")
     assert [key.name for key in domain.keys.all()] == ["web"]
