@@ -1,0 +1,88 @@
+"""Hands for the tests of our own API."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+
+from tests.api.conftest import Server
+
+
+def upload(server: Server, name: str = "My song.mp3") -> dict[str, Any]:
+    reply = server.client.post("/v1/tracks", files={"file": (name, server.mp3, "audio/mpeg")})
+    assert reply.status_code == 201, reply.text
+    return dict(reply.json())
+
+
+def order(server: Server, **body: Any) -> dict[str, Any]:
+    reply = server.client.post("/v1/separations", json={"track_id": upload(server)["id"], **body})
+    assert reply.status_code == 201, reply.text
+    return dict(reply.json())
+
+
+def hex_id(record: dict[str, Any]) -> str:
+    return str(record["id"]).replace("-", "")
+
+
+def problem(reply: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """The problem that a reply must be."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    facts = dict(reply.json())
+    assert facts["type"] == f"urn:stemwright:problem:{name}"
+    assert facts["status"] == status
+    assert facts["title"] and facts["detail"]
+    assert "Traceback" not in reply.text
+    return facts
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+
+
+def events_of(stream: httpx.Response) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Name, data and id of each event."""
+    fields: dict[str, str] = {}
+    for line in stream.iter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield fields["event"], json.loads(fields["data"]), fields["id"]
+            fields = {}
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """A web hook of this machine: its address, and what came."""
+    received: list[tuple[dict[str, str], bytes]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the library's name
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as hook:
+        thread = threading.Thread(target=hook.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{hook.server_port}/hook", received
+        finally:
+            hook.shutdown()
+            thread.join()
