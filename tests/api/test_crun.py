@@ -394,7 +394,9 @@ def test_what_only_the_vendor_has(server: Server) -> None:
     refused(server.client.post(f"{CLIENT}/job/EstimateTask", json={"model": "vidu/q1-f2v", "input": {}}), 505)
     refused(server.client.get(f"{CLIENT}/job/Models/vidu/q1-f2v"), 505)
     refused(server.client.post(f"{CLIENT}/job/suno-persona-generate", json={}), 505)
-    refused(server.client.get(CREATE), 505)
+    reply = server.client.get(CREATE)
+    refused(reply, 405, "This path takes POST only.")
+    assert reply.headers["Allow"] == "POST"
 
 
 def test_a_fault_is_a_500_without_a_traceback(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

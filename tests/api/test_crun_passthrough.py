@@ -11,7 +11,7 @@ import pytest
 from stemwright.service.ids import dashed, new_id
 from tests.api.conftest import OpenServer, Server
 from tests.api.test_crun import CLIENT, CREATE, INFO, create, data, info, order, refused
-from tests.stand_in import CRUN_KEY, Song, StandIn, tone
+from tests.stand_in import CRUN_KEY, KIE_KEY, Song, StandIn, tone
 
 
 @pytest.fixture
@@ -65,6 +65,20 @@ def test_an_unknown_task_may_be_the_vendors(server: Server, vendor: StandIn) -> 
     refused(reply, 404, "task_id not found")  # in the vendor's words
     refused(server.client.get(INFO, params={"task_id": "odd-id"}), 404, "task_id not found")
     assert [request.query["task_id"] for request in vendor.of(INFO)][-1] == "odd-id"
+
+
+def test_songs_of_the_other_vendor_are_told_of_here(open_server: OpenServer, vendor: StandIn) -> None:
+    server = open_server(
+        upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_kie_key=KIE_KEY, upstream_kie_url=vendor.url
+    )
+    songs = [Song(tone(), "First"), Song(tone(), "Second")]
+    made = vendor.add_task(*songs)
+    create(server, {"model": "suno/vocal-separatio", "input": {"task_id": made.id, "suno_id": songs[1].id}})
+    asked = len(vendor.of(INFO))
+    record = info(server, made.id)
+    assert [song["suno_id"] for song in record["result"]["suno_data"]] == [song.id for song in songs]
+    assert [song["title"] for song in record["result"]["suno_data"]] == ["First", "Second"]
+    assert len(vendor.of(INFO)) == asked
 
 
 def test_a_task_of_another_account_is_not_asked_for(server: Server, vendor: StandIn) -> None:

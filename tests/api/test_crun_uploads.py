@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 import uuid
@@ -10,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.api.conftest import OpenServer, Server
 from tests.api.test_crun import CLIENT, CREATE, data, info, refused
@@ -127,3 +130,16 @@ def test_a_file_that_has_not_come_is_no_song(server: Server) -> None:
         body = {"model": "suno/vocal-separatio", "input": {"audio_url": url}}
         message = "input.audio_url has no file yet: PUT it to the presigned_url first."
         refused(server.client.post(CREATE, json=body), 422, message)
+
+
+def test_a_full_disk_is_told_without_folders(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    urls = offer(server)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        reply = httpx.put(urls["presigned_url"], content=server.mp3, headers=AS_MP3)
+    refused(reply, 500, "The server cannot store anything for now. Please try again later.")
+    assert stored_files(server) == []
+    assert httpx.put(urls["presigned_url"], content=server.mp3, headers=AS_MP3).status_code == 200

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +14,10 @@ from stemwright.api import crun_schemas as schemas
 from stemwright.api import crun_uploads
 from stemwright.api.authentication import caller
 from stemwright.api.body import parse_object, read_bytes
-from stemwright.api.crun_envelope import CrunRoute, success
+from stemwright.api.crun_envelope import CrunRoute, WrongMethod, success
 from stemwright.api.crun_models import MODEL, SPELLINGS, describe_model, list_models
 from stemwright.api.crun_orders import asked_mode, asked_model, read_order
-from stemwright.api.crun_records import credits, song_record, task_record
+from stemwright.api.crun_records import credits, is_cruns, song_record, task_record
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id
@@ -26,6 +27,20 @@ from stemwright.service.task import Task
 
 PREFIX = "/api/v1/client"
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+METHODS = {
+    "/job/CreateTask": "POST",
+    "/job/TaskInfo": "GET",
+    "/job/Models": "GET",
+    "/job/EstimateTask": "POST",
+    "/job/estimate-credits": "POST",
+    "/account/balance": "GET",
+    "/files/upload-url": "GET",
+}
+"""Of the paths that this server answers itself, which the vendor is never asked by another method."""
+
+KEY_PLACES = [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyHeader(name="x-api-key", auto_error=False))]
+"""These only tell OpenAPI where the key goes."""
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
@@ -132,6 +147,10 @@ class CrunFace:
         """Hands the request to the vendor, with the operator's key."""
         scope = "read" if request.method in ("GET", "HEAD") else "write"
         await run_in_threadpool(caller, request, self._service.keys, scope)
+        path = request.scope["path"].removeprefix(PREFIX)
+        method = "GET" if path.startswith("/job/Models/") else METHODS.get(path)
+        if method is not None:
+            raise WrongMethod(method)
         return await self._forward(request, f"{request.method} {request.url.path}")
 
     async def _forward(self, request: Request, what: str, content: bytes | None = None) -> Response:
@@ -145,7 +164,7 @@ class CrunFace:
         if task is not None:
             return task_record(self._service, task)
         tracks = self._service.tracks.of_task(account_id, task_id)
-        if not tracks or (self._vendor is not None and tracks[0].origin == "vendor"):
+        if not tracks or (self._vendor is not None and is_cruns(tracks[0])):
             return None  # the vendor itself knows more of its own songs
         return song_record(self._service, task_id, tracks)
 
@@ -157,87 +176,76 @@ class CrunFace:
 def router(service: Service) -> APIRouter:
     """All routes of the face; the last one takes what no other does."""
     face = CrunFace(service)
-    routes = APIRouter(prefix=PREFIX, route_class=CrunRoute)
+    routes = APIRouter(prefix=PREFIX, tags=["crun.ai"], route_class=CrunRoute, dependencies=KEY_PLACES)
     routes.add_api_route(
         "/job/CreateTask",
         face.create_task,
         methods=["POST"],
-        responses=schemas.replies(
-            schemas.object_of("task_id", task_id=schemas.TEXT), 400, 402, 408, 413, 422, 429, 451, 455, 505
-        ),
-        openapi_extra={"requestBody": schemas.body(schemas.ORDER)},
+        responses=schemas.replies(schemas.CREATED, 400, 402, 408, 413, 422, 429, 451, 455, 505),
+        openapi_extra=schemas.takes(schemas.ORDER),
     )
     routes.add_api_route(
         "/job/TaskInfo",
         face.task_info,
         methods=["GET"],
         responses=schemas.replies(schemas.TASK, 404, 408, 422),
-        openapi_extra={"parameters": [schemas.query("task_id", "The task.", required=True)]},
+        openapi_extra=schemas.asks(schemas.query("task_id", "The task.", required=True)),
     )
-    for name, data in (
-        (
-            "EstimateTask",
-            schemas.object_of(
-                "estimated_credits",
-                "balance",
-                "affordable",
-                estimated_credits=schemas.NUMBER,
-                balance=schemas.NUMBER,
-                affordable={"type": "boolean"},
-            ),
-        ),
-        (
-            "estimate-credits",
-            schemas.object_of("credits", "estimated", credits=schemas.NUMBER, estimated={"type": "boolean"}),
-        ),
-    ):
+    for name, data in (("EstimateTask", schemas.ESTIMATED), ("estimate-credits", schemas.ESTIMATED_BEFORE)):
         routes.add_api_route(
             f"/job/{name}",
             face.estimate,
             methods=["POST"],
+            name=name,
             responses=schemas.replies(data, 400, 408, 413, 422, 505),
-            openapi_extra={"requestBody": schemas.body(schemas.ESTIMATE)},
+            openapi_extra=schemas.takes(schemas.ESTIMATE),
         )
     routes.add_api_route(
         "/job/Models",
         face.models,
         methods=["GET"],
-        responses=schemas.replies(
-            schemas.object_of("models", models={"type": "array", "items": {"type": "object"}}), 408
-        ),
-        openapi_extra={
-            "parameters": [schemas.query("modality", "audio"), schemas.query("operation", "vocal-separation")]
-        },
+        responses=schemas.replies(schemas.MODELS, 408),
+        openapi_extra=schemas.asks(schemas.query("modality", "audio"), schemas.query("operation", "vocal-separation")),
     )
     routes.add_api_route(
         "/job/Models/{model:path}",
         face.model,
         methods=["GET"],
-        responses=schemas.replies(schemas.object_of("model", model=schemas.TEXT), 408, 505),
+        responses=schemas.replies(schemas.MODEL_ENTRY, 404, 408, 505),
+        openapi_extra=schemas.asks(schemas.in_path("model", "Its name, with its slash.")),
     )
-    routes.add_api_route(
-        "/account/balance",
-        face.balance,
-        methods=["GET"],
-        responses=schemas.replies(schemas.object_of("balance", balance=schemas.NUMBER)),
-    )
+    routes.add_api_route("/account/balance", face.balance, methods=["GET"], responses=schemas.replies(schemas.BALANCE))
     routes.add_api_route(
         "/files/upload-url",
         face.upload_url,
         methods=["GET"],
-        responses=schemas.replies(
-            schemas.object_of("presigned_url", "file_url", presigned_url=schemas.TEXT, file_url=schemas.TEXT), 422
+        responses=schemas.replies(schemas.UPLOAD_LINKS, 408, 422),
+        openapi_extra=schemas.asks(
+            schemas.query("content_type", "As audio/mpeg.", required=True, pattern=crun_uploads.SOUND),
+            schemas.query("ext", "As .mp3.", required=True, pattern=crun_uploads.EXTENSION),
         ),
-        openapi_extra={
-            "parameters": [
-                schemas.query("content_type", "As audio/mpeg.", required=True),
-                schemas.query("ext", "As .mp3.", required=True),
-            ]
-        },
     )
     routes.add_api_route("/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
-    every = APIRouter(tags=["crun"], route_class=CrunRoute)
-    every.add_api_route("/p/{link:path}", face.upload, methods=["PUT"], include_in_schema=False)
+
+    every = APIRouter(route_class=CrunRoute)
+    every.add_api_route(
+        "/p/{link:path}",
+        face.upload,
+        methods=["PUT"],
+        tags=["crun.ai"],
+        response_class=Response,
+        responses=schemas.refusals(400, 403, 404, 410, 411, 413, 422) | {200: {"description": "The file is there."}},
+        openapi_extra={
+            "parameters": [
+                schemas.in_path("link", "What follows /p/ in the presigned_url.", r"^[0-9]+-[0-9a-f]{64}/.+$")
+            ],
+            "requestBody": {
+                "description": "With the Content-Type that the link was asked for.",
+                "required": True,
+                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            },
+        },
+    )
     every.include_router(routes)
     return every
 

@@ -17,6 +17,17 @@ from stemwright.service.errors import ServiceError, TooFast, TooManyRunning
 BUSY_RETRY_S = 10
 """When to ask again where no window of time says it: as many tasks are under way as may be."""
 
+
+class WrongMethod(ServiceError):
+    """The path is served here, but not with this method."""
+
+    code = 405
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"This path takes {method} only.")
+        self.method = method
+
+
 log = structlog.get_logger(__name__)
 
 
@@ -34,6 +45,8 @@ def refusal(error: Exception) -> Response:
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         elif isinstance(error, TooManyRunning):
             headers["Retry-After"] = str(BUSY_RETRY_S)
+        elif isinstance(error, WrongMethod):
+            headers["Allow"] = error.method
     elif isinstance(error, UsageError):
         code, message = 422, str(error)
     elif isinstance(error, ClientDisconnect):

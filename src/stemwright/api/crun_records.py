@@ -51,8 +51,13 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     }
 
 
+def is_cruns(track: Track) -> bool:
+    """Whether a song was made at crun, by what was noted of it there."""
+    return track.origin == "vendor" and "suno_id" in track.details
+
+
 def song_record(service: Service, task_id: str, tracks: list[Track]) -> dict[str, Any]:
-    """The songs of a task that Stemwright took in, as if crun had made them: clients choose a ``suno_id`` from here."""
+    """The songs of a task that crun did not make, as if it had: clients choose a ``suno_id`` from here."""
     urls = [service.links.track_url(track) if track.blob else track.url for track in tracks]
     created_at = int(min(track.created_at for track in tracks))
     return {

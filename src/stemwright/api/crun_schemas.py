@@ -7,8 +7,11 @@ from typing import Any
 from stemwright.api.crun_models import INPUT_SCHEMA, MODEL, SPELLINGS
 
 Schema = dict[str, Any]
+Replies = dict[int | str, dict[str, Any]]
 
 TEXT: Schema = {"type": "string"}
+NAME: Schema = {"type": "string", "minLength": 1}
+URL: Schema = {"type": "string", "format": "uri"}
 NUMBER: Schema = {"type": "number"}
 SECONDS: Schema = {"type": "integer", "description": "Seconds since 1970."}
 
@@ -17,8 +20,10 @@ REFUSALS = {
     401: "The key is missing, wrong or revoked.",
     402: "Not enough credits.",
     403: "The key may not do this.",
-    404: "There is no such task.",
+    404: "There is no such thing.",
     408: "The vendor did not answer in time.",
+    410: "The link has expired.",
+    411: "The request has no Content-Length.",
     413: "The body is too large.",
     422: "A field is missing or wrong, or the ids lead to no song.",
     429: "Too many new tasks, or too many under way; Retry-After says when to try again.",
@@ -42,12 +47,12 @@ def nullable(schema: Schema) -> Schema:
 ORDER = object_of(
     "model",
     "input",
-    model={"type": "string", "description": f"{' or '.join(SPELLINGS)}; others are the vendor's.", "example": MODEL},
+    model={**NAME, "description": f"{' or '.join(SPELLINGS)}; others are the vendor's.", "example": MODEL},
     callback_url=nullable({"type": "string", "format": "uri", "description": "Gets the TaskInfo data at the end."}),
     input=INPUT_SCHEMA,
 )
 
-ESTIMATE = object_of("model", "input", model=TEXT, input={"type": "object"})
+ESTIMATE = object_of("model", "input", model=NAME, input={"type": "object"})
 
 TASK = object_of(
     "task_id",
@@ -64,8 +69,8 @@ TASK = object_of(
             "message",
             code={"type": "integer"},
             message=TEXT,
-            media_info=nullable({"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}),
-            media_urls={"type": "array", "items": {"type": "string", "format": "uri"}},
+            media_info=nullable({"type": "object", "additionalProperties": URL}),
+            media_urls={"type": "array", "items": URL},
             suno_data={"type": "array", "items": {"type": "object"}},
         )
     ),
@@ -75,23 +80,54 @@ TASK = object_of(
     credits=NUMBER,
 )
 
+CREATED = object_of("task_id", task_id={"type": "string", "format": "uuid"})
+ESTIMATED = object_of(
+    "estimated_credits",
+    "balance",
+    "affordable",
+    estimated_credits=NUMBER,
+    balance=NUMBER,
+    affordable={"type": "boolean"},
+)
+ESTIMATED_BEFORE = object_of("credits", "estimated", credits=NUMBER, estimated={"type": "boolean"})
+MODEL_ENTRY = object_of("model", model=TEXT)
+MODELS = object_of("models", models={"type": "array", "items": MODEL_ENTRY})
+BALANCE = object_of("balance", balance=NUMBER)
+UPLOAD_LINKS = object_of("presigned_url", "file_url", presigned_url=URL, file_url=URL)
 
-def query(name: str, description: str, *, required: bool = False) -> Schema:
+
+def query(name: str, description: str, *, required: bool = False, pattern: str | None = None) -> Schema:
     """A parameter of the query."""
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": TEXT}
+    schema = NAME if required else TEXT
+    if pattern is not None:
+        schema = {**schema, "pattern": f"^({pattern})$"}
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
-def body(schema: Schema) -> Schema:
-    """A JSON body."""
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+def in_path(name: str, description: str, pattern: str = ".+") -> Schema:
+    """A part of the path, slashes and all."""
+    schema = {**NAME, "pattern": pattern}
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def replies(data: Schema, *codes: int) -> dict[int | str, dict[str, Any]]:
+def asks(*parameters: Schema) -> Schema:
+    """What an operation takes in its address."""
+    return {"parameters": list(parameters)}
+
+
+def takes(schema: Schema) -> Schema:
+    """What an operation takes as a JSON body."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def replies(data: Schema, *codes: int) -> Replies:
     """The good reply with its data, and the refusals."""
-    refused: dict[int | str, dict[str, Any]] = {
-        code: _reply(REFUSALS[code], code, {"type": "null"}) for code in (401, 403, *codes, 500)
-    }
-    return {200: _reply("All is well.", 200, data), **refused}
+    return {200: _reply("All is well.", 200, data)} | refusals(401, 403, *codes)
+
+
+def refusals(*codes: int) -> Replies:
+    """The refusals of these codes, and of a fault."""
+    return {code: _reply(REFUSALS[code], code, {"type": "null"}) for code in (*codes, 500)}
 
 
 def _reply(description: str, code: int, data: Schema) -> dict[str, Any]:

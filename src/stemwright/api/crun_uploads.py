@@ -21,8 +21,10 @@ from stemwright.words import megabytes
 LINK_S = 3600.0
 """How long the link to PUT works."""
 
-_SOUND = re.compile(r"(audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(ogg|octet-stream)")
-_EXTENSION = re.compile(r"\.?([A-Za-z0-9]{1,10})")
+SOUND = r"(audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(ogg|octet-stream)"
+"""Types of files that may hold a song."""
+
+EXTENSION = r"\.?([A-Za-z0-9]{1,10})"
 
 
 class LengthMissing(ServiceError):
@@ -39,7 +41,7 @@ class LinkExpired(ServiceError):
 
 def is_sound(request: Request) -> bool:
     """Whether the file that a link is asked for may hold a song."""
-    return _SOUND.fullmatch(_asked_type(request)) is not None
+    return re.fullmatch(SOUND, _asked_type(request)) is not None
 
 
 def offer(service: Service, account_id: str, request: Request) -> Response:
@@ -52,7 +54,7 @@ def offer(service: Service, account_id: str, request: Request) -> Response:
         raise InvalidRequest("content_type", "content_type is required, as audio/mpeg.")
     if not is_sound(request):
         raise InvalidRequest("content_type", "content_type must be a type of sound or film, as audio/mpeg.")
-    extension = _EXTENSION.fullmatch(request.query_params.get("ext", "").strip())
+    extension = re.fullmatch(EXTENSION, request.query_params.get("ext", "").strip())
     if extension is None:
         raise InvalidRequest("ext", "ext is required: the end of the file's name, as .mp3.")
     path = f"crun/{new_id()}.{extension[1].lower()}"
