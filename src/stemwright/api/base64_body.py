@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,17 @@ from stemwright.service.errors import InvalidRequest, TooLarge
 MAX_OTHER_BYTES = 20_000
 """Of all that is not the file."""
 
+MAX_ESCAPE_BYTES = len("\\u002b")
+
+DATA = b"data:"
 MAX_PREFIX_BYTES = 500
 """Of ``data:audio/wav;base64,``."""
 
 _BACKSLASH, _QUOTE, _COLON, _COMMA = b"\\"[0], b'"'[0], b":"[0], b","[0]
 _OPENING, _CLOSING = b"{[", b"}]"
 _SPACES = b" \t\r\n"
+_ESCAPE = re.compile(rb"\\(u002[bf]|u003d|[/nrt])", re.IGNORECASE)
+_ESCAPED = {b"u002b": b"+", b"u002f": b"/", b"u003d": b"=", b"/": b"/", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 @dataclass(frozen=True)
@@ -138,9 +144,11 @@ class _Base64File:
         self._field = field
         self._writer = writer
         self._max_bytes = max_bytes
-        self._rest = bytearray()  # what is not decoded yet
+        self._raw = b""  # may be the beginning of an escape of JSON's
+        self._encoded = b""  # is not decoded yet
         self._has_started = False
         self._is_past_prefix = False
+        self._is_padded = False
 
     def start(self) -> None:
         if self._has_started:
@@ -148,49 +156,53 @@ class _Base64File:
         self._has_started = True
 
     def feed(self, piece: bytes) -> None:
-        self._rest += piece
-        if self._is_past_prefix or self._skip_prefix():
-            self._decode(last=False)
+        held = self._raw + piece
+        escape = held.rfind(b"\\", -MAX_ESCAPE_BYTES + 1)
+        cut = escape if escape >= 0 else len(held)
+        self._raw = held[cut:]
+        self._take(_unescaped(held[:cut]), last=False)
 
     def finish(self) -> None:
-        if not self._is_past_prefix and not self._skip_prefix(last=True):
+        self._take(_unescaped(self._raw), last=True)
+        if not self._is_past_prefix:
             raise self._wrong()
-        self._decode(last=True)
 
-    def _skip_prefix(self, *, last: bool = False) -> bool:
+    def _take(self, text: bytes, *, last: bool) -> None:
+        self._encoded += text
+        if self._is_past_prefix or self._skip_prefix(last=last):
+            self._decode(last=last)
+
+    def _skip_prefix(self, *, last: bool) -> bool:
         """Takes ``data:…,`` off, once so much is there that it can be told."""
-        if len(self._rest) < len(b"data:") and not last:
+        if len(self._encoded) < len(DATA) and not last:
             return False
-        if self._rest.startswith(b"data:"):
-            comma = self._rest.find(b",", 0, MAX_PREFIX_BYTES)
+        if self._encoded.startswith(DATA):
+            comma = self._encoded.find(b",", 0, MAX_PREFIX_BYTES)
             if comma < 0:
-                if len(self._rest) >= MAX_PREFIX_BYTES:
+                if len(self._encoded) >= MAX_PREFIX_BYTES:
                     raise self._wrong()
                 return False
-            kind, *options = bytes(self._rest[len(b"data:") : comma]).replace(b"\\/", b"/").split(b";")
+            kind, *options = self._encoded[len(DATA) : comma].split(b";")
             if b"base64" not in options:
                 raise self._wrong()
             self.media_type = kind.decode("latin-1").strip().lower() or None
-            del self._rest[: comma + 1]
+            self._encoded = self._encoded[comma + 1 :]
         self._is_past_prefix = True
         return True
 
     def _decode(self, *, last: bool) -> None:
-        held = bytes(self._rest)
-        # Many writers of JSON put a backslash before each slash, and line breaks are n or r after one.
-        cut = len(held) - 1 if held.endswith(b"\\") and not last else len(held)
-        plain = held[:cut].replace(b"\\/", b"/").replace(b"\\n", b"").replace(b"\\r", b"").translate(None, _SPACES)
+        plain = self._encoded.translate(None, _SPACES)
         whole = len(plain) if last else len(plain) // 4 * 4
-        self._rest = bytearray(plain[whole:] + held[cut:])
-        encoded = plain[:whole]
-        if last and not encoded.endswith(b"="):
-            encoded += b"=" * (-len(encoded) % 4)
+        ready, self._encoded = plain[:whole], plain[whole:]
+        if self._is_padded and ready:
+            raise self._wrong()
+        self._is_padded = ready.endswith(b"=")
+        if last and not self._is_padded:
+            ready += b"=" * (-len(ready) % 4)
         try:
-            decoded = base64.b64decode(encoded, validate=True)
+            decoded = base64.b64decode(ready, validate=True)
         except binascii.Error as error:
             raise self._wrong() from error
-        if encoded.endswith(b"=") and not last and self._rest:
-            raise self._wrong()
         self.size_bytes += len(decoded)
         if self.size_bytes > self._max_bytes:
             raise TooLarge(f"The file has more than {self._max_bytes / 1e6:g} MB, the most that this server takes.")
@@ -198,3 +210,8 @@ class _Base64File:
 
     def _wrong(self) -> InvalidRequest:
         return InvalidRequest(self._field, f"{self._field} must be a file in base64, bare or as a data URL")
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Without what some writers of JSON make of slashes, plus signs and line breaks; other escapes stay, and are wrong."""
+    return _ESCAPE.sub(lambda found: _ESCAPED[found[1].lower()], text) if b"\\" in text else text

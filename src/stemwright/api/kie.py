@@ -22,7 +22,6 @@ from stemwright.service.ids import parse_id
 from stemwright.service.ledger import UNMETERED_CREDITS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
-from stemwright.service.tracks import Track
 
 __all__ = ["callback_body", "router"]
 
@@ -71,45 +70,45 @@ class KieFace:
 
     async def record_info(self, request: Request) -> Response:
         """Tells of a separation, whichever face it was made on; `data` is null where there is none of that id."""
-        account_id = await self._account(request)
-        task_id = parse_id(_asked(request, "taskId"))
-        if task_id is None:
-            return self._envelope.success(None)
 
         def look() -> dict[str, Any] | None:
-            task = self._service.tasks.get(account_id, task_id)
+            account_id = caller(request, self._service.keys, "read").account_id
+            task_id = parse_id(_asked(request, "taskId"))
+            task = self._service.tasks.get(account_id, task_id) if task_id is not None else None
             return task_record(self._service, task) if task is not None else None
 
         return self._envelope.success(await run_in_threadpool(look))
 
     async def generated(self, request: Request) -> Response:
         """Tells of songs: those that were uploaded here look as if they had been generated, others are the vendor's."""
-        account_id = await self._account(request)
-        task_id = parse_id(_asked(request, "taskId"))
-        if task_id is not None:
-            tracks, is_ours = await run_in_threadpool(self._songs, account_id, task_id)
-            if tracks:
-                return self._envelope.success(await run_in_threadpool(song_record, self._service, task_id, tracks))
-            if is_ours:
-                return self._envelope.success(None)
-        if self._vendor is not None:
+
+        def look() -> tuple[dict[str, Any] | None, bool]:
+            account_id = caller(request, self._service.keys, "read").account_id
+            task_id = parse_id(_asked(request, "taskId"))
+            return self._songs(account_id, task_id) if task_id is not None else (None, False)
+
+        songs, is_ours = await run_in_threadpool(look)
+        if songs is None and not is_ours and self._vendor is not None:
             return await self._vendor.forward(request)
-        return self._envelope.success(None)
+        return self._envelope.success(songs)
 
     async def credit(self, request: Request) -> Response:
         """Tells the credits of the key's account; 1000000 where it pays for nothing."""
-        account_id = await self._account(request)
-        balance = await run_in_threadpool(self._service.ledger.balance, account_id)
+
+        def look() -> int | None:
+            return self._service.ledger.balance(caller(request, self._service.keys, "read").account_id)
+
+        balance = await run_in_threadpool(look)
         return self._envelope.success(UNMETERED_CREDITS if balance is None else credits(balance))
 
     async def download_url(self, request: Request) -> Response:
         """Gives a link to a file of this server that works for 20 minutes, or for as long as the file is kept."""
-        account_id = await self._account(request)
+        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
         content = await read_bytes(request)
         url = text(parse_object(content), "url")
         if url is None:
             raise InvalidRequest("url", "url cannot be blank")
-        found = await run_in_threadpool(self._temporary, account_id, url)
+        found = await run_in_threadpool(self._temporary, asking.account_id, url)
         if found is not None:
             return self._envelope.success(found)
         if self._vendor is not None and self._service.links.resolve(url) is None:
@@ -127,15 +126,13 @@ class KieFace:
             raise NotFound(f"{path} is not offered by this server.")
         return await self._vendor.forward(request)
 
-    async def _account(self, request: Request) -> str:
-        return (await run_in_threadpool(caller, request, self._service.keys, "read")).account_id
-
-    def _songs(self, account_id: str, task_id: str) -> tuple[list[Track], bool]:
-        """The songs of a task to tell of here, and whether the id is one of ours: the vendor is not asked for those."""
+    def _songs(self, account_id: str, task_id: str) -> tuple[dict[str, Any] | None, bool]:
+        """The songs of a task, if they are told of here; and whether the id is ours: the vendor is not asked for such."""
         tracks = self._service.tracks.of_task(account_id, task_id)
-        if tracks and self._vendor is not None and tracks[0].origin == "vendor":
-            return [], False  # the vendor itself knows more of its own songs
-        return tracks, self._service.tasks.any(task_id) is not None
+        if tracks and (self._vendor is None or tracks[0].origin != "vendor"):
+            return song_record(self._service, task_id, tracks), True
+        # The vendor itself knows more of its own songs.
+        return None, not tracks and self._service.tasks.any(task_id) is not None
 
     def _temporary(self, account_id: str, url: str) -> str | None:
         link = self._service.links.resolve(url)

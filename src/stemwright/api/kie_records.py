@@ -33,12 +33,13 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     """The ``data`` of ``vocal-removal/record-info``, for a task of whichever face."""
     failed = task.has_ended and task.state != "succeeded"
     flag = FLAGS[task.state]
+    track = service.tracks.get(task.account_id, task.track_id)
     record = {
         "taskId": task.id,
-        **_song(service, task),
+        **_song(task, track),
         "callbackUrl": task.callback_url or "",
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
-        "response": _response(service, task),
+        "response": _response(service, task, track),
         "successFlag": flag,
         "createTime": milliseconds(task.created_at),
         "errorCode": 500 if failed else None,
@@ -51,15 +52,16 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
     """What is posted when a task ends: all that any of the vendor's documents and clients know of (contracts 4.6)."""
     sister = service.settings.dialect == "sunoapi"
     succeeded = task.state == "succeeded"
-    info = _info(service, task) if succeeded else None
+    track = service.tracks.get(task.account_id, task.track_id)
+    info = _info(service, task, track) if succeeded else None
     data: dict[str, Any] = {"task_id": task.id, "taskId": task.id}
     if not sister:
         data["vocal_separation_info"] = info
     data |= {
         "vocal_removal_info": info,
-        "response": _response(service, task),
+        "response": _response(service, task, track),
         "successFlag": FLAGS[task.state],
-        **_song(service, task),
+        **_song(task, track),
     }
     if succeeded:
         separated = "vocal Removal" if sister or task.kind == ADVANCED else "vocal separation"
@@ -95,21 +97,20 @@ def milliseconds(moment: float) -> int:
     return round(moment * 1000)
 
 
-def _song(service: Service, task: Task) -> dict[str, Any]:
+def _song(task: Task, track: Track | None) -> dict[str, Any]:
     """Which song it was: the id that the client named it by, and its place among those of its task."""
     named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
-    track = service.tracks.get(task.account_id, task.track_id)
     return {"musicId": dashed(named or task.track_id), "musicIndex": track.position if track else 0}
 
 
-def _response(service: Service, task: Task) -> dict[str, Any] | None:
+def _response(service: Service, task: Task, track: Track | None) -> dict[str, Any] | None:
     if task.state != "succeeded":
         return None
     data = [_origin_data(service, task, stem) for stem in task.stems]
     advanced = task.kind == ADVANCED
     response: dict[str, Any] = {
         "id": None,
-        "originUrl": _origin_url(service, task),
+        "originUrl": _origin_url(service, track),
         "originData": [_told_apart(data)] if advanced else data,
     }
     for name in WIRE_NAMES.values():
@@ -124,8 +125,8 @@ def _response(service: Service, task: Task) -> dict[str, Any] | None:
     return response
 
 
-def _info(service: Service, task: Task) -> dict[str, Any]:
-    info: dict[str, Any] = {"origin_url": _origin_url(service, task) or ""}
+def _info(service: Service, task: Task, track: Track | None) -> dict[str, Any]:
+    info: dict[str, Any] = {"origin_url": _origin_url(service, track) or ""}
     if task.kind == ADVANCED:
         return info | {"origin_data": [_told_apart([_origin_data(service, task, stem) for stem in task.stems])]}
     urls = {wire_name(stem.name).snake: service.links.stem_url(stem, task) for stem in task.stems}
@@ -147,12 +148,11 @@ def _told_apart(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"extract": extract, "remove": remove}
 
 
-def _origin_url(service: Service, task: Task) -> str | None:
+def _origin_url(service: Service, track: Track | None) -> str | None:
     """The mix. The documents describe it, the vendor leaves it out: so does this server where it is not lenient."""
-    if not service.settings.lenient:
+    if not service.settings.lenient or track is None or track.blob is None:
         return None
-    track = service.tracks.get(task.account_id, task.track_id)
-    return service.links.track_url(track) if track is not None and track.blob is not None else None
+    return service.links.track_url(track)
 
 
 def _reason(service: Service, task: Task) -> str:

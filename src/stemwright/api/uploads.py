@@ -27,7 +27,7 @@ from stemwright.service.fetching import Fetcher
 from stemwright.service.guard import check_syntax
 from stemwright.service.media_types import UNKNOWN, extension_of, media_type_of
 from stemwright.service.service import Service
-from stemwright.service.uploads import Upload
+from stemwright.service.uploads import Upload, clean_path
 from stemwright.storage.blob import StoredBlob
 from stemwright.words import printable
 
@@ -165,7 +165,7 @@ def _place(fields: dict[str, Any]) -> tuple[str, str | None]:
         raise InvalidRequest(
             "fileName", f"fileName must be a name of at most {MAX_NAME_CHARACTERS} characters, without /"
         )
-    return folder.strip("/"), name
+    return clean_path(folder), name
 
 
 def _chance() -> str:
