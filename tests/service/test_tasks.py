@@ -220,6 +220,14 @@ def test_pages_of_tasks_hold_each_once(open_domain: OpenDomain) -> None:
         domain.tasks.list(caller.account_id, after="0" * 32)
 
 
+def test_a_key_whose_task_was_deleted_makes_a_new_one(domain: Domain) -> None:
+    caller = domain.caller()
+    first = domain.submit(caller, idempotency_key="k", body_digest="a")
+    domain.tasks.cancel(caller.account_id, first.id)
+    domain.tasks.delete(caller.account_id, first.id)
+    assert domain.submit(caller, idempotency_key="k", body_digest="a").id != first.id
+
+
 def test_deleting_takes_an_ended_task_with_all_that_hangs_on_it(domain: Domain) -> None:
     caller = domain.caller()
     task = domain.submit(caller)

@@ -28,7 +28,8 @@ def configure_logs() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Every poll of every client would be a line; /metrics counts them.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     structlog.configure(

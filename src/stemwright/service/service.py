@@ -86,7 +86,7 @@ class Service:
             work=Work(database, ending, clock),
             uploads=uploads,
             links=links,
-            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher),
+            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store),
             fetcher=fetcher,
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),

@@ -12,7 +12,7 @@ from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Track, Tracks
 from stemwright.service.uploads import Uploads
 from stemwright.service.upstream import Upstream
-from stemwright.storage.store import StoredBlob
+from stemwright.storage.store import Store, StoredBlob
 
 MISSING = "Record does not exist"
 """The vendor's own words for ids that lead to nothing (contracts 2.3)."""
@@ -30,7 +30,14 @@ class Sources:
     """Finds songs: in the store, at the vendor, by URL."""
 
     def __init__(
-        self, tracks: Tracks, tasks: Tasks, uploads: Uploads, links: Links, upstream: Upstream, fetcher: Fetcher
+        self,
+        tracks: Tracks,
+        tasks: Tasks,
+        uploads: Uploads,
+        links: Links,
+        upstream: Upstream,
+        fetcher: Fetcher,
+        store: Store,
     ) -> None:
         self._tracks = tracks
         self._tasks = tasks
@@ -38,6 +45,7 @@ class Sources:
         self._links = links
         self._upstream = upstream
         self._fetcher = fetcher
+        self._store = store
 
     def by_ids(self, account_id: str, task_id: str, audio_id: str) -> Source:
         """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
@@ -88,5 +96,7 @@ class Sources:
         raise RecordMissing(MISSING)
 
     def _add(self, account_id: str, blob: StoredBlob, name: str, media_type: str | None) -> Track:
+        if not self._store.renew(blob.digest):
+            raise RecordMissing(MISSING)
         title = name.rpartition(".")[0] or name
         return self._tracks.add_stored(account_id, blob, title=title, file_name=name, media_type=media_type)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.jobs.queue import Queue
+from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
 from stemwright.service.ending import Ending
 from stemwright.service.errors import (
@@ -185,7 +186,10 @@ class Tasks:
                 raise NotFound("There is no task of that id.")
             if row.state in UNDER_WAY:
                 raise Conflict("The task is under way: cancel it first.")
+            session.execute(delete(tables.IdempotencyKey).where(tables.IdempotencyKey.task_id == task_id))
+            stems = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id == task_id)).all()
             session.delete(row)
+            release(session, stems, self._clock())
 
     def counts(self) -> dict[str, int]:
         """How many tasks there are in each state."""

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import new_id
@@ -175,6 +176,7 @@ class Tracks:
             if session.scalar(under_way.limit(1)):
                 raise Conflict("A separation of this track is under way: cancel it first, or wait for it.")
             session.delete(row)
+            release(session, [row.blob] if row.blob else [], self._clock())
 
     def _new(self, account_id: str, title: str, origin: str) -> tables.Track:
         now = self._clock()
