@@ -33,7 +33,11 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/separations/{separation_id}/events",
         summary="Progress as server-sent events: `progress`, and `end` at last; each carries the separation",
         response_class=EventSourceResponse,
-        responses={204: {"description": "Nothing more will come"}, **documented(401, 403, 404)},
+        responses={
+            200: {"content": {"text/event-stream": {}}},
+            204: {"description": "Nothing more will come"},
+            **documented(401, 403, 404),
+        },
     )
     async def follow(
         request: Request,

@@ -11,6 +11,9 @@ from stemwright.api.problems import InvalidFields
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
+URI: dict[str, Any] = {"format": "uri"}
+UUID: dict[str, Any] = {"format": "uuid"}
+
 ID = Field(examples=["0b6f1a52-3d0c-4c2e-9d2f-2f6f0a7d9b11"])
 
 
@@ -21,15 +24,15 @@ class _Request(BaseModel):
 class TrackRequest(_Request):
     """A song by its address."""
 
-    url: str = Field(description="Where the song is; it is fetched when it is first separated.")
+    url: str = Field(description="Where the song is; it is fetched when it is first separated.", json_schema_extra=URI)
     title: str | None = Field(None, max_length=500)
 
 
 class SeparationRequest(_Request):
     """An order: which song, and what to make of it."""
 
-    track_id: str | None = Field(None, description="A track: this or `url`.")
-    url: str | None = Field(None, description="Where the song is: this or `track_id`.")
+    track_id: str | None = Field(None, description="A track: this or `url`.", json_schema_extra=UUID)
+    url: str | None = Field(None, description="Where the song is: this or `track_id`.", json_schema_extra=URI)
     stems: str | list[str] = Field("two", description="`two`, `twelve`, or names: those, and `residual`.")
     plan: str = Field("fast", description="See /v1/plans.")
     format: Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"] = "wav"
@@ -37,7 +40,7 @@ class SeparationRequest(_Request):
         None, description="Of wav, flac and aiff; 32 is float. Default: the song's own."
     )
     bitrate_kbps: int | None = Field(None, description="Of the lossy formats. Default: a good variable one.")
-    callback_url: str | None = Field(None, description="Told when the separation has ended.")
+    callback_url: str | None = Field(None, description="Told when the separation has ended.", json_schema_extra=URI)
     priority: int = Field(0, ge=-10, le=10, description="Higher ones go first.")
 
 

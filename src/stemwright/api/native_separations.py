@@ -13,7 +13,7 @@ from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
 from stemwright.api.native_orders import NO_TRACK, submission
 from stemwright.api.native_schema import Separation, SeparationPage, SeparationRequest, State
-from stemwright.api.native_tracks import next_link, parse_cursor
+from stemwright.api.native_tracks import Cursor, next_link, parse_cursor
 from stemwright.api.native_views import MAX_PAGE, body_of, reply, separation_view
 from stemwright.api.problems import documented
 from stemwright.service.errors import InvalidRequest, NotFound
@@ -64,7 +64,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
     def list_separations(
         request: Request,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-        after: str | None = None,
+        after: Cursor = None,
         state: State | None = None,
     ) -> Response:
         account_id = caller(request, service.keys, "read").account_id

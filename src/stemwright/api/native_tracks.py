@@ -13,7 +13,7 @@ from starlette.responses import Response
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
 from stemwright.api.multipart import is_form, read_form
-from stemwright.api.native_schema import Track, TrackPage, TrackRequest, read
+from stemwright.api.native_schema import UUID, Track, TrackPage, TrackRequest, read
 from stemwright.api.native_views import MAX_PAGE, body_of, reply, track_view
 from stemwright.api.problems import documented
 from stemwright.service import tracks
@@ -23,6 +23,8 @@ from stemwright.service.service import Service
 from stemwright.words import printable
 
 TITLE_CHARACTERS = 500
+
+Cursor = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra=UUID)]
 
 _FORM = {
     "type": "object",
@@ -57,7 +59,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
     @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=documented(401, 403, 404))
     def list_tracks(
-        request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: str | None = None
+        request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: Cursor = None
     ) -> Response:
         account_id = caller(request, service.keys, "read").account_id
         found = service.tracks.list(account_id, after=parse_cursor(after), limit=limit + 1)
