@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from stemwright.api import kie
-from stemwright.service.ids import dashed
+from stemwright.service.ids import dashed, new_id
 from stemwright.service.task import Task
+from stemwright.service.tracks import VendorTrack
 from tests.api.conftest import SECONDS, OpenServer, Server, starting
 from tests.stand_in import KIE_KEY, Song, StandIn, tone
 
@@ -715,6 +716,25 @@ def test_what_is_not_served_here_goes_to_the_vendor(open_server: OpenServer, wor
     assert post(server, vendors, "/api/v1/common/download-url")["code"] == 404  # what the stand-in says
     assert world.of("/api/v1/common/download-url")[0].json == vendors
     assert all(server.key not in str(request.headers) for request in world.received)
+
+
+def test_songs_of_the_other_vendor_are_told_of_here(open_server: OpenServer, world: StandIn) -> None:
+    server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url)
+    song = VendorTrack(new_id(), f"{world.url}/audio/a.wav", "Theirs", 1, 2.5, {"suno_id": "a"})
+    server.service.tracks.add_vendor(server.caller.account_id, task_id := new_id(), [song])
+    told = record(server, task_id, "/api/v1/generate/record-info")["response"]["sunoData"][0]
+    assert (told["id"], told["audioUrl"], told["title"]) == (dashed(song.audio_id), song.url, "Theirs")
+    assert world.received == []
+
+
+def test_openapi_tells_how_to_ask(shared: Server) -> None:
+    told = shared.client.get("/openapi.json").json()
+    places = told["components"]["securitySchemes"]
+    for path, method in kie.METHODS.items():
+        endpoint = told["paths"][path][method.lower()]
+        assert endpoint["summary"] and endpoint["description"] and endpoint["tags"] == ["kie.ai"]
+        assert all(place in places for way in endpoint["security"] for place in way)
+        assert ("requestBody" in endpoint) == (method == "POST")
 
 
 def test_a_stranger_reaches_no_vendor(open_server: OpenServer, world: StandIn) -> None:

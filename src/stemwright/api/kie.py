@@ -14,7 +14,7 @@ from stemwright.api.authentication import caller
 from stemwright.api.body import parse_object, read_bytes, read_object
 from stemwright.api.kie_envelope import Envelope, WrongMethod
 from stemwright.api.kie_orders import read_order, text
-from stemwright.api.kie_records import callback_body, credits, song_record, task_record
+from stemwright.api.kie_records import callback_body, credits, is_kies, song_record, task_record
 from stemwright.api.own_files import own_file
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound
@@ -129,7 +129,7 @@ class KieFace:
     def _songs(self, account_id: str, task_id: str) -> tuple[dict[str, Any] | None, bool]:
         """The songs of a task, if they are told of here; and whether the id is ours: the vendor is not asked for such."""
         tracks = self._service.tracks.of_task(account_id, task_id)
-        if tracks and (self._vendor is None or tracks[0].origin != "vendor"):
+        if tracks and (self._vendor is None or not is_kies(tracks[0])):
             return song_record(self._service, task_id, tracks), True
         # The vendor itself knows more of its own songs.
         return None, not tracks and self._service.tasks.any(task_id) is not None
@@ -146,30 +146,21 @@ def router(service: Service) -> APIRouter:
     envelope = Envelope(service.settings)
     face = KieFace(service, envelope)
     mirrors = service.settings.mirror_status
-    routes = APIRouter(tags=["kie"], route_class=envelope.route())
-    task_id = {"parameters": [schemas.query("taskId", "The task.")]}
-    for path, handler, data, extra in (
-        (
-            "vocal-removal/generate",
-            face.generate,
-            schemas.TASK_ID,
-            {"requestBody": schemas.body(schemas.GENERATE_BODY)},
-        ),
-        ("vocal-removal/record-info", face.record_info, schemas.RECORD, task_id),
-        ("generate/record-info", face.generated, schemas.SONGS, task_id),
-        ("chat/credit", face.credit, schemas.CREDITS, {}),
-        ("generate/credit", face.credit, schemas.CREDITS, {}),
-        (
-            "common/download-url",
-            face.download_url,
-            schemas.URL,
-            {"requestBody": schemas.body(schemas.DOWNLOAD_BODY)},
-        ),
+    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route())
+    generate, download = schemas.body(schemas.GENERATE_BODY), schemas.body(schemas.DOWNLOAD_BODY)
+    for path, handler, summary, data, extra in (
+        ("vocal-removal/generate", face.generate, "Separate a song", schemas.TASK_ID, schemas.takes(generate)),
+        ("vocal-removal/record-info", face.record_info, "A separation", schemas.RECORD, schemas.asks("taskId")),
+        ("generate/record-info", face.generated, "Songs of a task", schemas.SONGS, schemas.asks("taskId")),
+        ("chat/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
+        ("generate/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
+        ("common/download-url", face.download_url, "A link for 20 minutes", schemas.URL, schemas.takes(download)),
     ):
         routes.add_api_route(
             f"/api/v1/{path}",
             handler,
             methods=[METHODS[f"/api/v1/{path}"]],
+            summary=summary,
             responses=schemas.replies(data, mirrors),
             openapi_extra=extra,
         )

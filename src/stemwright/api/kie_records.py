@@ -87,6 +87,11 @@ def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict
     }
 
 
+def is_kies(track: Track) -> bool:
+    """Whether kie made this song; crun's, which have other keys, are told of here."""
+    return track.origin == "vendor" and "audioUrl" in track.details
+
+
 def credits(hundredths: int) -> int | float:
     """Credits as JSON has them: whole where they are whole."""
     return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100

@@ -96,6 +96,10 @@ _PLACE: dict[str, Schema] = {
 }
 
 
+SECURITY: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
+"""Either place for the key, by the names that our own API declares."""
+
+
 def body(schema: Schema, media_type: str = "application/json") -> Schema:
     """A body of a request."""
     return {"required": True, "content": {media_type: {"schema": schema}}}
@@ -125,9 +129,15 @@ _UPLOADED = object_of(
 )
 
 
-def query(name: str, description: str) -> Schema:
-    """A parameter of the query that is needed."""
-    return {"name": name, "in": "query", "required": True, "description": description, "schema": TEXT}
+def takes(content: Schema) -> Schema:
+    """What OpenAPI adds to an endpoint with a body."""
+    return {"requestBody": content, "security": SECURITY}
+
+
+def asks(*names: str) -> Schema:
+    """What OpenAPI adds to an endpoint with parameters, all of them needed, in its query."""
+    parameters = [{"name": name, "in": "query", "required": True, "schema": TEXT} for name in names]
+    return {"parameters": parameters, "security": SECURITY}
 
 
 def replies(data: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:

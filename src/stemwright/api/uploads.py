@@ -139,18 +139,19 @@ def router(service: Service) -> APIRouter:
     """The three routes."""
     face = UploadFace(service)
     envelope = UploadEnvelope(service.settings)
-    routes = APIRouter(tags=["kie uploads"], route_class=envelope.route())
-    for path, handler, body in (
-        ("/api/file-base64-upload", face.base64_upload, schemas.BASE64_UPLOAD),
-        ("/api/file-url-upload", face.url_upload, schemas.URL_UPLOAD),
-        ("/api/file-stream-upload", face.stream_upload, schemas.STREAM_UPLOAD),
+    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route())
+    for path, handler, summary, body in (
+        ("/api/file-base64-upload", face.base64_upload, "Upload a file in JSON", schemas.BASE64_UPLOAD),
+        ("/api/file-url-upload", face.url_upload, "Upload a file by its address", schemas.URL_UPLOAD),
+        ("/api/file-stream-upload", face.stream_upload, "Upload a file in a form", schemas.STREAM_UPLOAD),
     ):
         routes.add_api_route(
             path,
             handler,
             methods=["POST"],
+            summary=summary,
             responses=schemas.upload_replies(service.settings.mirror_status),
-            openapi_extra={"requestBody": body},
+            openapi_extra=schemas.takes(body),
         )
     return routes
 
