@@ -307,7 +307,7 @@ def test_paths_that_are_not_there_and_wrong_methods(shared: Server) -> None:
             "data": None,
         }
     for path, method in kie.METHODS.items():
-        for wrong in {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method}:
+        for wrong in {"GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"} - {method}:
             reply = shared.client.request(wrong, path)
             assert reply.status_code == 200
             assert reply.json() == {"code": 405, "msg": f"{path} takes {method}, not {wrong}.", "data": None}

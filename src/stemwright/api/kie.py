@@ -25,7 +25,7 @@ from stemwright.service.task import Task
 
 __all__ = ["callback_body", "router"]
 
-EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
 DOWNLOAD_S = 20 * 60.0
 """Seconds that a link of ``common/download-url`` works."""
