@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 import stemwright
-from stemwright.api import crun, files, kie, native, operations, uploads
+from stemwright.api import crun, crun_envelope, files, kie, kie_envelope, native, operations, uploads
+from stemwright.api.problems import problem_response
 from stemwright.service.callbacks import Bodies, CallbackLoop
 from stemwright.service.retention import RetentionLoop
 from stemwright.service.service import Service
@@ -66,4 +70,14 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(crun.router(service))
     app.include_router(uploads.router(service))
     app.include_router(kie.router(service))
+    app.add_exception_handler(HTTPException, lambda request, error: _refusal(service, request, error))
     return app
+
+
+def _refusal(service: Service, request: Request, error: Exception) -> Response:
+    """A request that reached no route of a face is refused in the words of the face that its path begins with."""
+    if request.url.path.startswith("/api/v1/client/"):
+        return crun_envelope.refusal(error)
+    if request.url.path.startswith("/api/"):
+        return kie_envelope.Envelope(service.settings).refusal(error)
+    return problem_response(error)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -47,6 +48,8 @@ def refusal(error: Exception) -> Response:
             headers["Retry-After"] = str(BUSY_RETRY_S)
         elif isinstance(error, WrongMethod):
             headers["Allow"] = error.method
+    elif isinstance(error, HTTPException):
+        code, message = error.status_code, str(error.detail)
     elif isinstance(error, UsageError):
         code, message = 422, str(error)
     elif isinstance(error, ClientDisconnect):

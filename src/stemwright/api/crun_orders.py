@@ -60,6 +60,7 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
         format=service.settings.stem_format,
         track_id=source.track_id,
         source_url=source.url,
+        song=source.song,
         callback_url=callback_url,
         request={"model": body["model"], "callback_url": callback_url, "input": named | {"mode": mode}},
     )

@@ -45,6 +45,7 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
         format=service.settings.stem_format,
         track_id=source.track_id,
         source_url=source.url,
+        song=source.song,
         callback_url=callback_url,
         request=named | {"type": kind, "stemName": stem_name, "callBackUrl": callback_url},
         stem_name=stem_name,

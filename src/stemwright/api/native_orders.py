@@ -16,6 +16,7 @@ from stemwright.separation.plan import model_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id
 from stemwright.service.service import Service
+from stemwright.service.sources import Source
 from stemwright.service.task import Submission
 from stemwright.stems import select
 
@@ -46,7 +47,7 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
     _check_format(order)
     if order.callback_url is not None:
         service.fetcher.check_syntax(order.callback_url, "callback_url")
-    track_id = _track_id(service, account_id, order)
+    source = _source(service, account_id, order)
     return Submission(
         face="native",
         kind=KIND,
@@ -55,8 +56,9 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
         format=order.format,
         bit_depth=order.bit_depth,
         bitrate_kbps=order.bitrate_kbps,
-        track_id=track_id,
-        source_url=order.url if track_id is None else None,
+        track_id=source.track_id,
+        source_url=source.url,
+        song=source.song,
         callback_url=order.callback_url,
         # The id tells a task that this very request made from one that an earlier request made.
         request={"id": new_id(), "body": body},
@@ -66,15 +68,15 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
     )
 
 
-def _track_id(service: Service, account_id: str, order: SeparationRequest) -> str | None:
+def _source(service: Service, account_id: str, order: SeparationRequest) -> Source:
     if (order.track_id is None) == (order.url is None):
         raise InvalidRequest("track_id", "Name the song once: by track_id, or by url.")
     if order.url is not None:
-        return service.sources.by_url(account_id, order.url).track_id
+        return service.sources.by_url(account_id, order.url)
     track_id = parse_id(order.track_id)
     if track_id is None:
         raise InvalidRequest("track_id", NO_TRACK)
-    return track_id
+    return Source(track_id)
 
 
 def _check_format(order: SeparationRequest) -> None:

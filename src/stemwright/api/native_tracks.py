@@ -114,11 +114,13 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
 
 def _name(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
     """A track for an address; one of our own is the track that lies there."""
-    known = service.sources.by_url(account_id, order.url).track_id
-    if known is not None and (track := service.tracks.get(account_id, known)) is not None:
+    source = service.sources.by_url(account_id, order.url)
+    if source.track_id is not None and (track := service.tracks.get(account_id, source.track_id)) is not None:
         return track
     title = order.title or order.url.split("?")[0].rstrip("/").rpartition("/")[2] or "song"
     with service.database.write() as session:
+        if source.song is not None:
+            return service.tracks.add_song(session, account_id, source.song)
         return service.tracks.add_url(session, account_id, order.url, printable(title)[:TITLE_CHARACTERS])
 
 

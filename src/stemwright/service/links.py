@@ -95,6 +95,16 @@ class Links:
         link = self._read(match) if match is not None else None
         return link if link is not None and not self.has_expired(link) else None
 
+    def is_ours(self, url: str) -> bool:
+        """Whether a URL lies under this server's own address, whatever it leads to."""
+        base = self._public_base if isinstance(self._public_base, str) else self._public_base()
+        try:
+            mine, theirs = urlsplit(base), urlsplit(url)
+            same = (mine.scheme, mine.hostname, mine.port) == (theirs.scheme.lower(), theirs.hostname, theirs.port)
+        except ValueError:
+            return False
+        return same and theirs.path.startswith(mine.path)
+
     def read(self, path: str) -> Link | None:
         """What the path of a request, already unquoted, leads to, expired or not; None where we never made it."""
         match = _LINK.fullmatch(path)

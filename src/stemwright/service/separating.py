@@ -119,6 +119,8 @@ class Separating:
             return track.blob
         if track.url is None:
             raise SourceUnavailable("The song is not stored any more: send it again.")
+        if self._service.links.is_ours(track.url):
+            raise SourceUnavailable("This server's own link to the song has expired, or was not made for this account.")
         with store.writer() as writer:
             watched = WatchedWriter(writer, watch)
             fetched = self._service.fetcher.fetch(track.url, watched, self._settings.max_upload_mb * 1_000_000)

@@ -9,7 +9,7 @@ from stemwright.service.fetching import Fetcher
 from stemwright.service.links import Links
 from stemwright.service.task import Task
 from stemwright.service.tasks import Tasks
-from stemwright.service.tracks import Track, Tracks
+from stemwright.service.tracks import StoredSong, Tracks
 from stemwright.service.uploads import Uploads
 from stemwright.service.upstream import Upstream
 from stemwright.storage.store import Store, StoredBlob
@@ -20,10 +20,11 @@ MISSING = "Record does not exist"
 
 @dataclass(frozen=True)
 class Source:
-    """A song: a track, or a URL that a worker will fetch."""
+    """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task."""
 
     track_id: str | None = None
     url: str | None = None
+    song: StoredSong | None = None
 
 
 class Sources:
@@ -59,7 +60,7 @@ class Sources:
             return Source(track.id)
         task = self._tasks.get(account_id, task_id)
         if task is not None:
-            return self._by_stem(account_id, task, audio_id)
+            return self._by_stem(task, audio_id)
         found = self._upstream.look_up(account_id, task_id, audio_id)
         if found is None:
             raise RecordMissing(MISSING)
@@ -80,23 +81,22 @@ class Sources:
             return Source(known.id) if known is not None else Source(url=url)
         if link.kind == "stem":
             task = self._tasks.of_stem(account_id, link.id)
-            return self._by_stem(account_id, task, link.id) if task is not None else Source(url=url)
+            return self._by_stem(task, link.id) if task is not None else Source(url=url)
         upload = self._uploads.get(account_id, link.id)
         if upload is None or upload.blob is None:
             return Source(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
-        return Source(self._add(account_id, blob, name, upload.media_type).id)
+        return self._stored(blob, name, upload.media_type)
 
-    def _by_stem(self, account_id: str, task: Task, stem_id: str) -> Source:
+    def _by_stem(self, task: Task, stem_id: str) -> Source:
         for stem in task.stems:
             if stem.id == stem_id:
                 blob = StoredBlob(stem.blob, stem.size_bytes)
-                return Source(self._add(account_id, blob, f"{stem.name}.{stem.format}", None).id)
+                return self._stored(blob, f"{stem.name}.{stem.format}", None)
         raise RecordMissing(MISSING)
 
-    def _add(self, account_id: str, blob: StoredBlob, name: str, media_type: str | None) -> Track:
+    def _stored(self, blob: StoredBlob, name: str, media_type: str | None) -> Source:
         if not self._store.renew(blob.digest):
             raise RecordMissing(MISSING)
-        title = name.rpartition(".")[0] or name
-        return self._tracks.add_stored(account_id, blob, title=title, file_name=name, media_type=media_type)
+        return Source(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type))

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
+from stemwright.service.tracks import StoredSong
 
 Face = Literal["kie", "crun", "native"]
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
@@ -23,7 +24,7 @@ class Submission:
     Attributes:
         face: where it asks; kind: the type or mode by which it is priced, ``v1`` on our own face.
         stems: ``two``, ``twelve`` or names, as the command line has them.
-        track_id, source_url: the song; one of the two.
+        track_id, source_url, song: the song; one of the three.
         request: the request's body, for faces that give it back; stem_name: the vendor's name of a single stem.
         priority: higher ones go first.
         idempotency_key, body_digest: the same key with the same body gives the same task.
@@ -38,6 +39,7 @@ class Submission:
     bitrate_kbps: int | None = None
     track_id: str | None = None
     source_url: str | None = None
+    song: StoredSong | None = None
     callback_url: str | None = None
     request: dict[str, Any] | None = None
     stem_name: str | None = None

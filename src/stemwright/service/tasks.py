@@ -214,6 +214,8 @@ class Tasks:
             if session.get(tables.Track, (order.track_id, account_id)) is None:
                 raise NotFound("There is no track of that id.")
             return order.track_id
+        if order.song is not None:
+            return self._tracks.add_song(session, account_id, order.song).id
         if not order.source_url:
             raise InvalidRequest("source", "A song is needed: the id of a track, or a URL.")
         title = order.source_url.split("?")[0].rstrip("/").rpartition("/")[2] or "song"

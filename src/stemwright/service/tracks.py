@@ -44,6 +44,16 @@ class Track:
 
 
 @dataclass(frozen=True)
+class StoredSong:
+    """A file in the store that is about to become a track."""
+
+    blob: StoredBlob
+    title: str
+    file_name: str | None
+    media_type: str | None
+
+
+@dataclass(frozen=True)
 class VendorTrack:
     """A song that a vendor made: its audio's id there, where the audio is, and what else the vendor says of it."""
 
@@ -81,12 +91,18 @@ class Tracks:
     ) -> Track:
         """Adds a song whose audio is in the store."""
         with self._database.write() as session:
-            row = self._new(account_id, title, origin)
-            row.blob, row.size_bytes, row.seconds = blob.digest, blob.size_bytes, seconds
-            row.file_name, row.media_type = file_name, media_type
-            session.add(row)
-            session.flush()
-            return as_track(row)
+            return self.add_song(session, account_id, StoredSong(blob, title, file_name, media_type), seconds, origin)
+
+    def add_song(
+        self, session: Session, account_id: str, song: StoredSong, seconds: float | None = None, origin: str = "upload"
+    ) -> Track:
+        """The same, within a transaction."""
+        row = self._new(account_id, song.title, origin)
+        row.blob, row.size_bytes, row.seconds = song.blob.digest, song.blob.size_bytes, seconds
+        row.file_name, row.media_type = song.file_name, song.media_type
+        session.add(row)
+        session.flush()
+        return as_track(row)
 
     def add_url(self, session: Session, account_id: str, url: str, title: str) -> Track:
         """Adds a song whose audio a worker will fetch, within the transaction of its task."""
