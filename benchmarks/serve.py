@@ -76,6 +76,7 @@ def child(data: Path, handler: str) -> None:
     from stemwright.settings import read_settings
 
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port = listener.getsockname()[1]
         run(read_settings(data=data, port=port, rate_limit="0"), listener, handler)
 

@@ -113,6 +113,8 @@ def _listen(settings: Settings) -> socket.socket:
         raise StorageError(
             f"{settings.host}:{settings.port} cannot be listened on ({error.strerror or error}); choose another --port."
         ) from error
+    # asyncio leaves it off for sockets that others made, and every answer would wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
