@@ -47,6 +47,12 @@ def test_tasks_of_one_account_go_by_priority_then_by_age(
     assert queue.claim("local/0", 30) is None
 
 
+def test_a_priority_passes_nobody_elses_tasks(database: Database, queue: EmbeddedQueue) -> None:
+    enqueue(database, queue, "a0", "a1", account="alice", priority=10)
+    enqueue(database, queue, "b0", account="bob", priority=-10)
+    assert sorted(claimed(queue).task_id for _ in range(2)) == ["a0", "b0"]
+
+
 def test_one_worker_serves_accounts_in_turn(database: Database, queue: EmbeddedQueue, clock: Clock) -> None:
     for place in range(4):
         enqueue(database, queue, f"a{place}", account="alice")

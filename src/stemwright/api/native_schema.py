@@ -41,7 +41,7 @@ class SeparationRequest(_Request):
     )
     bitrate_kbps: int | None = Field(None, description="Of the lossy formats. Default: a good variable one.")
     callback_url: str | None = Field(None, description="Told when the separation has ended.", json_schema_extra=URI)
-    priority: int = Field(0, ge=-10, le=10, description="Higher ones go first.")
+    priority: int = Field(0, ge=-10, le=10, description="Your tasks of a higher one go first.")
 
 
 class Track(BaseModel):

@@ -20,8 +20,9 @@ TURN = "queue_turn"
 class EmbeddedQueue(Queue):
     """A queue in the server's own database; tasks are taken out of it in this order.
 
-    First by priority. Then by account: those with the fewest leases first, and among them in turn, by id, from behind the
-    account that got the last lease; so an account with a thousand tasks delays another's first by one. Then by age.
+    First by account: those with the fewest leases first, and among them in turn, by id, from behind the account that got
+    the last lease; so an account with a thousand tasks delays another's first by one. Then by priority, which therefore
+    orders an account's own tasks and passes nobody else's. Then by age.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
@@ -126,10 +127,10 @@ def _next(now: float, turn: str) -> Select[str]:
         .outerjoin(held, held.c.account_id == Job.account_id)
         .where(_waits(now))
         .order_by(
-            Job.priority.desc(),
             func.coalesce(held.c.leases, 0),
             Job.account_id <= turn,
             Job.account_id,
+            Job.priority.desc(),
             Job.queued_at,
             Job.task_id,
         )

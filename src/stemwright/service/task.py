@@ -26,7 +26,7 @@ class Submission:
         stems: ``two``, ``twelve`` or names, as the command line has them.
         track_id, source_url, song: the song; one of the three.
         request: the request's body, for faces that give it back; stem_name: the vendor's name of a single stem.
-        priority: higher ones go first.
+        priority: higher ones of the account go first.
         idempotency_key, body_digest: the same key with the same body gives the same task.
     """
 
