@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 
+from stemwright.api.app import create_app
 from tests.api.conftest import Server
 
 
@@ -28,14 +30,14 @@ def test_alive_and_ready_without_a_key(server: Server) -> None:
     assert httpx.get(f"{server.url}/livez").json() == {"status": "alive"}
     reply = httpx.get(f"{server.url}/readyz")
     assert reply.status_code == 200
-    assert reply.json() == {"status": "ready", "database": "ok", "storage": "ok"}
+    assert reply.json() == {"status": "ready", "database": "ok", "storage": "ok", "workers": "ok"}
 
 
 def test_not_ready_without_its_files(server: Server) -> None:
     shutil.rmtree(server.service.settings.data / "files")
     reply = httpx.get(f"{server.url}/readyz")
     assert reply.status_code == 503
-    assert reply.json() == {"status": "not ready", "database": "ok", "storage": "cannot be written"}
+    assert reply.json() == {"status": "not ready", "database": "ok", "storage": "cannot be written", "workers": "ok"}
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
@@ -62,3 +64,27 @@ def test_figures(server: Server) -> None:
     assert after["stemwright_tasks", "pending"] == 1
     assert after["stemwright_tasks", "succeeded"] == 1
     assert after["stemwright_queue_depth", ""] == 1
+
+
+def test_requests_are_counted_by_route_and_not_by_path(server: Server) -> None:
+    for _ in range(3):
+        server.client.get(f"/v1/separations/{'0' * 32}")
+    httpx.get(f"{server.url}/no/such/place")
+    counted = {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text)
+        for sample in family.samples
+        if sample.name == "stemwright_requests_total"
+    }
+    assert counted == {("/v1/separations/{separation_id}", "404"): 3, ("none", "404"): 1}
+
+
+def test_not_ready_before_a_worker_is(server: Server) -> None:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(server.service, lambda: 0))
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            return await client.get("/readyz")
+
+    reply = asyncio.run(ask())
+    assert reply.status_code == 503
+    assert reply.json()["workers"] == "none is ready"

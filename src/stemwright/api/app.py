@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.responses import Response
 import stemwright
 from stemwright.api import crun, crun_envelope, files, kie, kie_envelope, native, operations, uploads
 from stemwright.api.problems import problem_response
+from stemwright.api.traffic import Traffic
 from stemwright.service.callbacks import Bodies, CallbackLoop
 from stemwright.service.retention import RetentionLoop
 from stemwright.service.service import Service
@@ -41,8 +43,13 @@ def bodies(service: Service) -> Bodies:
     }
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application on a service. While it runs it delivers callbacks and sweeps up what has expired."""
+def create_app(service: Service, n_workers_ready: Callable[[], int] | None = None) -> FastAPI:
+    """The application on a service. While it runs it delivers callbacks and sweeps up what has expired.
+
+    Args:
+        service: the domain.
+        n_workers_ready: how many workers of this process take tasks; None where it has none of its own.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +70,9 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
     )
-    app.include_router(operations.router(service))
+    registry = CollectorRegistry()
+    app.add_middleware(Traffic, registry=registry)
+    app.include_router(operations.router(service, registry, n_workers_ready))
     app.include_router(files.router(service))
     app.include_router(native.router(service))
     # crun's paths begin as kie's do; the catch-all of each face comes after its own routes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import sqlalchemy
 import structlog
@@ -35,12 +35,18 @@ class Readiness(BaseModel):
     status: str
     database: str
     storage: str
+    workers: str
 
 
-def router(service: Service) -> APIRouter:
-    """``/livez``, ``/readyz`` and ``/metrics``; none of them wants a key."""
+def router(service: Service, registry: CollectorRegistry, n_workers_ready: Callable[[], int] | None) -> APIRouter:
+    """``/livez``, ``/readyz`` and ``/metrics``; none of them wants a key.
+
+    Args:
+        service: what is asked about.
+        registry: where other figures are.
+        n_workers_ready: how many of this server's own workers take tasks; None where it has none.
+    """
     operations = APIRouter(tags=["Operations"])
-    registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(ServiceCollector(service))
 
@@ -56,8 +62,10 @@ def router(service: Service) -> APIRouter:
     )
     def readyz() -> Response:
         database, storage = _check_database(service), _check_storage(service)
-        ready = database == storage == "ok"
-        view = Readiness(status="ready" if ready else "not ready", database=database, storage=storage)
+        workers = "ok" if n_workers_ready is None or n_workers_ready() else "none is ready"
+        ready = database == storage == workers == "ok"
+        status = "ready" if ready else "not ready"
+        view = Readiness(status=status, database=database, storage=storage, workers=workers)
         return JSONResponse(view.model_dump(), status_code=200 if ready else 503)
 
     @operations.get("/metrics", summary="Figures for Prometheus", response_class=Response)

@@ -81,7 +81,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
         first = _first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
         config = uvicorn.Config(
-            create_app(service),
+            create_app(service, (lambda: supervisor.n_ready) if settings.workers else None),
             log_config=None,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
