@@ -21,6 +21,13 @@ def test_a_key_opens_its_account_until_it_is_revoked(domain: Domain) -> None:
     assert domain.keys.authenticate(again.key).account_id == caller.account_id
 
 
+def test_a_key_of_cruns_form_is_one_that_its_command_line_sends(domain: Domain) -> None:
+    key = domain.keys.create("agent", form="crun").key
+    assert key.startswith("ak_") and len(key) == 35
+    assert domain.keys.authenticate(key).account_name == "agent"
+    assert domain.keys.all()[0].hint == key[:7]
+
+
 @pytest.mark.parametrize("key", [None, "", "sw_", "sw_" + "a" * 40, "\ud800", "x" * 100_000])
 def test_any_other_key_opens_nothing(domain: Domain, key: str | None) -> None:
     domain.keys.create("web")

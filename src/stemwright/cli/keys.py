@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ def create(
     max_running: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Tasks under way at once. Default: the server's limit.")
     ] = None,
+    form: Annotated[
+        Literal["stemwright", "crun"],
+        typer.Option(help="crun: ak_ and 32 characters, the only keys that crun's own command line sends."),
+    ] = "stemwright",
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -44,6 +48,8 @@ def create(
       stemwright keys create phone --account website --scopes read
 
       stemwright keys create customer --credits 500 --json
+
+      stemwright keys create agent --form crun
     """
     from stemwright.service.keys import Keys
 
@@ -55,6 +61,7 @@ def create(
             scopes=tuple(scope.strip() for scope in scopes.split(",") if scope.strip()),
             rate_limit=rate_limit,
             max_running=max_running,
+            form=form,
         )
     if as_json:
         typer.echo(json.dumps({"name": made.name, "key": made.key}))

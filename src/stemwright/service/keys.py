@@ -8,6 +8,7 @@ import string
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -20,8 +21,12 @@ from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated
 from stemwright.service.ids import new_id
 from stemwright.settings import parse_rate
 
-PREFIX = "sw_"
-LENGTH = 40
+Form = Literal["stemwright", "crun"]
+
+FORMS: dict[Form, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
+"""How a key begins, and how many characters follow. crun's own command line sends no key of another form than crun's."""
+
+HINT = 4
 SCOPES = ("read", "write")
 
 
@@ -88,10 +93,11 @@ class Keys:
         scopes: Sequence[str] = SCOPES,
         rate_limit: str | None = None,
         max_running: int | None = None,
+        form: Form = "stemwright",
     ) -> NewKey:
         """Makes a key, and an account of the same name unless ``account`` names one.
 
-        With ``credits_hundredths`` the account is metered and gets them.
+        With ``credits_hundredths`` the account is metered and gets them. The ``form`` changes the key's looks alone.
 
         Raises:
             Conflict: a key of that name is in use.
@@ -99,7 +105,8 @@ class Keys:
             InvalidRequest: a scope, limit or number of credits has no meaning.
         """
         _check(scopes, rate_limit, credits_hundredths)
-        key = PREFIX + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
+        prefix, length = FORMS[form]
+        key = prefix + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
         with self._database.write() as session:
             if _active(session, name) is not None:
                 raise Conflict(f"There is a key named '{name}'; revoke it first, or name another.")
@@ -123,7 +130,7 @@ class Keys:
                     account_id=row.id,
                     name=name,
                     digest=_digest(key),
-                    hint=key[: len(PREFIX) + 4],
+                    hint=key[: len(prefix) + HINT],
                     scopes=",".join(scopes),
                     rate_limit=rate_limit,
                     max_running=max_running,
@@ -195,7 +202,7 @@ class Keys:
 
 
 def _digest(key: str) -> str:
-    # A key has 238 bits of chance in it, so a plain digest needs no salt and no slowness.
+    # A key has 190 bits of chance in it or more, so a plain digest needs no salt and no slowness.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
