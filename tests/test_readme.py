@@ -1,0 +1,194 @@
+"""What README and docs/api.md have readers paste into a terminal, run as it stands there against a real server.
+
+Two addresses are replaced, for their ports may be taken here: the server's, and that of the receiver of callbacks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from stemwright.stems import STEMS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+
+SERVER = "http://127.0.0.1:8000"
+RECEIVER = "http://127.0.0.1:9000/hook"
+SHORT_S = 6
+WEBHOOK_KEY = "a key of the tests"
+
+
+def section(page: str, title: str) -> str:
+    """What stands under a heading of the second or a deeper level."""
+    found = re.search(rf"^(##+) {re.escape(title)}\n(.*?)(?=^##+ |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"there is no section '{title}'"
+    return found[2]
+
+
+def commands(page: str, title: str) -> str:
+    """The lines to paste of a section: those that are indented, whole paragraphs of them."""
+    paragraphs = re.findall(r"(?:^    .*\n)+(?:\n(?:^    .*\n)+)*", section(page, title), re.MULTILINE)
+    lines = textwrap.dedent("\n".join(paragraphs))
+    return "\n".join(line for line in lines.splitlines() if not line.startswith("make serve"))
+
+
+def program(title: str) -> str:
+    """The Python of a section of docs/api.md."""
+    found = re.search(r"```python\n(.*?)```", section(API, title), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A folder with the example song, a server at work in it, and a receiver of callbacks."""
+
+    folder: Path
+    server: str
+    hook: str
+    heard: Path
+
+    def run(self, *scripts: str) -> None:
+        """Runs what is pasted, one after the other in one shell."""
+        script = "\n".join(scripts)
+        for address, here in ((SERVER, self.server), (RECEIVER, self.hook)):
+            assert address in script
+            script = script.replace(address, here)
+        done = subprocess.run(
+            ["bash", "-eu", "-c", script],
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def callbacks(self, count: int) -> list[str]:
+        """What the receiver printed, once it has printed so many lines."""
+        until = time.monotonic() + 15
+        while len(lines := self.heard.read_text().splitlines()) < count:
+            assert time.monotonic() < until, lines
+            time.sleep(0.05)
+        return lines
+
+
+@contextmanager
+def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
+    """A terminal; the song is cut to ``seconds``, or whole."""
+    (folder / "examples").mkdir()
+    song = folder / "examples" / "song.mp3"
+    if seconds is None:
+        shutil.copyfile(ROOT / "examples" / "song.mp3", song)
+    else:
+        samples, rate = soundfile.read(ROOT / "examples" / "song.mp3", frames=round(seconds * 44_100), dtype="float32")
+        soundfile.write(song, samples, rate, format="MP3")
+    ports = _free_ports()
+    hook, heard = f"http://127.0.0.1:{ports[1]}/hook", folder / "heard"
+    (folder / "receiver.py").write_text(program("Callbacks").replace("9000", str(ports[1])))
+    # The environment may give the port, which the page's own line leaves at 8000.
+    environment = _environment() | {"STEMWRIGHT_PORT": str(ports[0])}
+    with heard.open("w") as out, (folder / "log").open("w") as log:
+        listening = subprocess.Popen([sys.executable, "receiver.py"], cwd=folder, env=environment, stdout=out)
+        serving = subprocess.Popen(["stemwright", "serve"], cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            for port in ports:
+                _wait_for(port, folder / "log")
+            yield Terminal(folder, f"http://127.0.0.1:{ports[0]}", hook, heard)
+        finally:
+            for process in (serving, listening):
+                process.terminate()
+            for process in (serving, listening):
+                process.wait(30)
+
+
+def _environment() -> dict[str, str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("STEMWRIGHT_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return bare | {"PATH": path, "STEMWRIGHT_WEBHOOK_KEY": WEBHOOK_KEY, "PYTHONUNBUFFERED": "1"}
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+def _wait_for(port: int, log: Path) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.05)
+
+
+def sound(path: Path) -> NDArray[np.float64]:
+    samples, _ = soundfile.read(path, dtype="float64")
+    return np.asarray(samples)
+
+
+def level_db(difference: NDArray[np.float64], song: NDArray[np.float64]) -> float:
+    return float(10 * np.log10(np.mean(difference**2) / np.mean(song**2) + 1e-20))
+
+
+def check_stems(stems: Path, song: Path) -> None:
+    """One task made two stems and the other twelve, and those of each add up to the song, as far as MP3 can."""
+    counts = []
+    for folder in stems.iterdir():
+        files = list(folder.iterdir())
+        counts.append(len(files))
+        rest = sum(sound(file) for file in files) - sound(song)
+        assert level_db(rest, sound(song)) < -25
+    assert sorted(counts) == [2, len(STEMS)]
+
+
+def check(folder: Path, seconds: float | None) -> None:
+    with terminal(folder, seconds) as here:
+        (folder / "client.py").write_text(program("The Python client").replace(SERVER, here.server))
+        python = "STEMWRIGHT_KEY=$KEY python client.py"
+        here.run(commands(README, "Use it in place of kie.ai or crun.ai"), commands(API, "Examples"), python)
+        song = folder / "examples" / "song.mp3"
+        check_stems(folder / "stems" / "kie", song)
+        check_stems(folder / "stems" / "crun", song)
+        mixed = sound(song)
+        parts = [sound(path) for path in (folder / "stems" / "own").glob("*.wav")]
+        assert len(parts) == 3
+        # The decoder of this test may round the last bit of the song's MP3 otherwise than the server's.
+        assert np.abs(sum(parts) - mixed).max() <= 2**-14
+        assert len(list((folder / "stems" / "client").glob("*.flac"))) == len(STEMS)
+        for line in here.callbacks(3):
+            assert line.endswith("signatures: right, right"), line
+
+
+def test_the_lines_of_the_pages_work_when_pasted(tmp_path: Path) -> None:
+    check(tmp_path, SHORT_S)
+
+
+@pytest.mark.long
+def test_the_lines_of_the_pages_work_with_the_whole_song(tmp_path: Path) -> None:
+    check(tmp_path, None)
+
+
+def test_make_serve_is_the_command_that_is_tested() -> None:
+    rule = re.search(r"^serve:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert rule is not None and rule[1].strip() == "@$(BIN)/stemwright serve"
+    assert "make serve" in section(README, "Use it in place of kie.ai or crun.ai")
