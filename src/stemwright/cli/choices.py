@@ -13,6 +13,8 @@ SOUND = "Stems and files"
 WORK = "Speed and repetition"
 OUTPUT = "What is said"
 
+MOST_CREDITS = 1e9
+
 Plan = Annotated[
     str,
     typer.Option(
@@ -38,6 +40,17 @@ def seconds(text: str) -> float:
     if not 0.0 <= value < math.inf:
         raise typer.BadParameter(f"'{text}' is no time; give 0 or more seconds, such as 12.5.")
     return value
+
+
+def hundredths(text: str) -> int:
+    """Credits, at most a billion, as whole hundredths."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -MOST_CREDITS <= value <= MOST_CREDITS:
+        raise typer.BadParameter(f"'{text}' is no number of credits; give one such as 500 or 0.5.")
+    return round(100 * value)
 
 
 def length(text: str) -> float:

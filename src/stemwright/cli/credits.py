@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stemwright.cli.choices import Json
+from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
 
 app = typer.Typer(no_args_is_help=True, help="Grants credits to accounts, and shows what became of them.")
@@ -19,7 +19,9 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id; `st
 @app.command("grant")
 def grant(
     account: Account,
-    credits: Annotated[float, typer.Argument(metavar="N", help="How many; below zero takes them away.")],
+    credits: Annotated[
+        int, typer.Argument(metavar="N", parser=hundredths, help="How many; below zero takes them away.")
+    ],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +36,7 @@ def grant(
     from stemwright.service.ledger import Ledger
 
     with opened(data) as (_, database):
-        balance = Ledger(database).grant(account, round(100 * credits)) / 100
+        balance = Ledger(database).grant(account, credits) / 100
     typer.echo(
         json.dumps({"account": account, "balance": balance}) if as_json else f"{account} has {balance:g} credits."
     )

@@ -35,11 +35,24 @@ def settings_of(**flags: object) -> Settings:
 
 
 @contextmanager
-def opened(data: Path | None) -> Iterator[tuple[Settings, Database]]:
-    """The settings and the database of a data folder, made if it is missing."""
-    settings = settings_of(data=data)
-    from stemwright.database.engine import Database
+def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings, Database]]:
+    """The settings and the database of a data folder.
 
+    Args:
+        make: whether a missing one is made.
+
+    Raises:
+        UsageError: there is none.
+        StorageError: it cannot be used.
+    """
+    settings = settings_of(data=data)
+    from stemwright.database.engine import FILE, Database
+
+    if not make and not settings.database_url and not (settings.data / FILE).exists():
+        raise UsageError(
+            f"{settings.data} holds no server's data: name its --data folder, or make a key there first "
+            "(stemwright keys create NAME)."
+        )
     database = Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)
     try:
         database.migrate()

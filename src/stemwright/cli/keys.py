@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stemwright.cli.choices import Json
+from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
 
 app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")
@@ -22,8 +22,10 @@ def create(
         typer.Option(metavar="A", help="Account that it opens. Default: one of the key's name, made if it is missing."),
     ] = None,
     credits: Annotated[
-        float | None,
-        typer.Option(metavar="N", min=0, help="Meters the account and gives it N credits. Default: not metered."),
+        int | None,
+        typer.Option(
+            metavar="N", parser=hundredths, help="Meters the account and gives it N credits. Default: not metered."
+        ),
     ] = None,
     scopes: Annotated[str, typer.Option(help="read, write or both.")] = "read,write",
     rate_limit: Annotated[
@@ -53,11 +55,11 @@ def create(
     """
     from stemwright.service.keys import Keys
 
-    with opened(data) as (_, database):
+    with opened(data, make=True) as (_, database):
         made = Keys(database).create(
             name,
             account=account,
-            credits_hundredths=None if credits is None else round(100 * credits),
+            credits_hundredths=credits,
             scopes=tuple(scope.strip() for scope in scopes.split(",") if scope.strip()),
             rate_limit=rate_limit,
             max_running=max_running,

@@ -110,8 +110,9 @@ def _listen(settings: Settings) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
         raise StorageError(
-            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror or error}); choose another --port."
+            f"{settings.host}:{settings.port} cannot be listened on ({reason}); choose another --host or --port."
         ) from error
     # asyncio leaves it off for sockets that others made, and every answer would wait 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,7 +11,12 @@ import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from stemwright.errors import StorageError, storage_error
+
 BUSY_TIMEOUT_MS = 30_000
+FILE = "stemwright.db"
+"""What the database is called in a data folder."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 """``versions/<revision>_<what>.py``; the greatest revision is the newest."""
 
@@ -27,9 +32,16 @@ class Database:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Database:
-        """SQLite in ``folder``, which is made if it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{folder / 'stemwright.db'}")
+        """SQLite in ``folder``, which is made if it is missing.
+
+        Raises:
+            StorageError: the folder cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+        return cls(f"sqlite:///{folder / FILE}")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -56,10 +68,28 @@ class Database:
                 raise
 
     def migrate(self) -> None:
-        """Brings the tables up to date, from nothing or from any older release."""
+        """Brings the tables up to date, from nothing or from any older release.
+
+        Raises:
+            StorageError: the database cannot be read or written, or a newer release made it.
+        """
         newest = max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-        if self._revision() == newest:
-            return  # alembic takes 10 MB of memory, and a quarter of a second
+        where = self.engine.url.database
+        try:
+            found = self._revision()
+            if found is not None and found > newest:
+                raise StorageError(
+                    f"A newer Stemwright made the database {where}: install that release, or a newer one."
+                )
+            if found != newest:
+                self._upgrade()
+        except sqlalchemy.exc.DBAPIError as error:
+            raise StorageError(
+                f"The database {where} cannot be used ({error.orig}): name another data folder, or go back to a backup."
+            ) from error
+
+    def _upgrade(self) -> None:
+        # Imported where it is needed: alembic takes 10 MB of memory, and a quarter of a second.
         from alembic import command
         from alembic.config import Config
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from stemwright.errors import StemwrightError
+from stemwright.errors import StemwrightError, UsageError
 
 
 class ServiceError(StemwrightError):
-    """Base of all of them."""
+    """Base of all of them. On the command line they say that what was named there makes no sense."""
 
     code = 500
+    exit_code = UsageError.exit_code
 
 
 class InvalidRequest(ServiceError):
