@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from stemwright.cli.app import app
+from stemwright.database.engine import Database
 
 RATE_HZ = 44_100
 COMMAND = (sys.executable, "-W", "error", "-m", "stemwright")
@@ -46,6 +48,24 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.chdir(work)
     return work
+
+
+@pytest.fixture(scope="session")
+def untouched_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a server that nobody has used."""
+    folder = tmp_path_factory.mktemp("untouched") / "data"
+    database = Database.in_folder(folder)
+    database.migrate()
+    database.close()
+    return folder
+
+
+@pytest.fixture
+def data(untouched_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, which commands take by themselves."""
+    folder = Path(shutil.copytree(untouched_data, tmp_path / "data"))
+    monkeypatch.setenv("STEMWRIGHT_DATA", str(folder))
+    return folder
 
 
 def run(*arguments: str) -> Run:
