@@ -123,7 +123,8 @@ def test_it_makes_a_data_folder_and_no_other_command_does(elsewhere: Path) -> No
         one_error(done, words=["holds no server's data", "--data"])
     assert list(elsewhere.iterdir()) == []
     assert run("keys", "create", "first", "--data", str(folder)).code == 0
-    assert run("keys", "list", "--data", str(folder), "--json").objects[0][0]["name"] == "first"
+    (key,) = json.loads(run("keys", "list", "--data", str(folder), "--json").out)
+    assert key["name"] == "first"
 
 
 class TestFoldersThatCannotBeUsed:

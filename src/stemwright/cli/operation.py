@@ -100,4 +100,5 @@ def backup(
     else:
         from stemwright.words import megabytes
 
-        typer.echo(f"{folder}: the database and {saved.files} files, {megabytes(saved.size_bytes)}.")
+        files = "1 file" if saved.files == 1 else f"{saved.files} files"
+        typer.echo(f"{folder}: the database and {files}, {megabytes(saved.size_bytes)}.")
