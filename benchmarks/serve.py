@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import socket
 import subprocess
@@ -31,6 +32,7 @@ from benchmarks.separate import write_song
 REAL = "stemwright.service.separating:handler"
 TRIVIAL = "benchmarks.trivial:handler"
 ORDERS = 1000
+READY_S = 60
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,27 @@ class Server:
 def serving(data: Path, handler: str) -> Iterator[Server]:
     """A server on a free port, ended by SIGTERM."""
     command = [sys.executable, "-m", "benchmarks.serve", "--child", str(data), handler]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    root = str(Path(__file__).parent.parent)  # workers import their handler by name, and nothing from where they are
+    log = (data.parent / f"{data.name}.log").open("w")
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | {"PYTHONPATH": root}
+    )
     assert child.stdout is not None
     said = [child.stdout.readline() for _ in range(2)]
     port = int(said[0].split("http://127.0.0.1:")[1].split()[0])
     try:
         server = Server(port, said[1].split()[-1], psutil.Process(child.pid))
         with server.client() as client:
+            deadline = time.monotonic() + READY_S
             while client.get("/readyz").status_code != 200:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"The server is not ready after {READY_S} s:\n{Path(log.name).read_text()}")
                 time.sleep(0.1)
         yield server
     finally:
         child.terminate()
         child.wait()
+        log.close()
 
 
 def child(data: Path, handler: str) -> None:

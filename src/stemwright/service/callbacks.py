@@ -32,6 +32,7 @@ from stemwright.settings import Settings
 AT_ONCE = 64
 OF_AN_ACCOUNT_AT_ONCE = 8
 POLL_S = 0.25
+BREATH_S = 0.02
 PAUSE_S = 30.0
 
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
@@ -77,6 +78,8 @@ class Callbacks:
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self.freed = threading.Event()
+        """Set when an attempt has ended, so that another one may begin in its place."""
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
 
     def run_due(self, bodies: Bodies) -> int:
@@ -163,6 +166,7 @@ class Callbacks:
         finally:
             with self._lock:
                 self._under_way.discard(delivery_id)
+            self.freed.set()
 
     def _send(self, task: Task, bodies: Bodies) -> tuple[DeliveryState, int | None, str | None]:
         try:
@@ -221,7 +225,6 @@ class CallbackLoop:
     def __init__(self, callbacks: Callbacks, bodies: Bodies) -> None:
         self._callbacks = callbacks
         self._bodies = bodies
-        self._woken = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
 
@@ -231,12 +234,12 @@ class CallbackLoop:
 
     def wake(self) -> None:
         """Looks at once for what is due; else it looks every quarter of a second, as tasks end in other processes."""
-        self._woken.set()
+        self._callbacks.freed.set()
 
     def stop(self) -> None:
         """Begins nothing new, and waits for what is under way."""
         self._stopping = True
-        self._woken.set()
+        self.wake()
         self._thread.join()
         self._callbacks.close()
 
@@ -246,8 +249,9 @@ class CallbackLoop:
                 self._callbacks.start_due(self._bodies)
             except Exception:  # the database may be busy or full for a moment: the loop outlives that
                 _log.exception("callbacks that are due could not be read")
-            self._woken.wait(POLL_S)
-            self._woken.clear()
+            if self._callbacks.freed.wait(POLL_S):
+                self._callbacks.freed.clear()
+                time.sleep(BREATH_S)  # those that end together are followed by one look, not by one each
 
 
 def _as_delivery(row: tables.Delivery) -> Delivery:
