@@ -85,8 +85,9 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
 
 def _refusal(service: Service, request: Request, error: Exception) -> Response:
     """A request that reached no route of a face is refused in the words of the face that its path begins with."""
-    if request.url.path.startswith("/api/v1/client/"):
+    path = request.scope["path"]  # request.url would be read from the Host header, which may be anything
+    if path.startswith(("/api/v1/client/", "/p/")):
         return crun_envelope.refusal(error)
-    if request.url.path.startswith("/api/"):
+    if path.startswith("/api/"):
         return kie_envelope.Envelope(service.settings).refusal(error)
     return problem_response(error)

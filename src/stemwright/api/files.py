@@ -17,6 +17,7 @@ from stemwright.api.problems import documented, problem_response
 from stemwright.service.downloads import Download, find_download
 from stemwright.service.errors import NotFound
 from stemwright.service.links import Link
+from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN
 from stemwright.service.service import Service
 from stemwright.words import printable
 
@@ -31,9 +32,11 @@ _EVERYBODY = {
 _SANDBOX = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
 """A stranger's file, opened in a browser, can run and reach nothing."""
 
+_CONTENT: dict[str, Any] = {media_type: {} for media_type in dict.fromkeys([*MEDIA_TYPES.values(), UNKNOWN])}
+
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": {"audio/mpeg": {}, "application/octet-stream": {}}},
-    206: {"description": "A range of it"},
+    200: {"description": "The file", "content": _CONTENT},
+    206: {"description": "A range of it", "content": _CONTENT},
     304: {"description": "The client has it already"},
     **documented(404, 410, 416),
 }
