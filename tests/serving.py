@@ -20,7 +20,7 @@ class Serving:
     """The process; a context manager that ends it gently.
 
     Args:
-        data: its data folder.
+        data: its data folder; the log of the process lies beside it.
         arguments: more of the command line.
         settings: variables of its environment, without ``STEMWRIGHT_``.
 
@@ -30,6 +30,7 @@ class Serving:
     """
 
     def __init__(self, data: Path, *arguments: str, **settings: str) -> None:
+        self.data = data
         self._errors = data.with_name(f"{data.name}.log")
         environment = os.environ | {f"STEMWRIGHT_{name.upper()}": value for name, value in settings.items()}
         with self._errors.open("wb") as errors:

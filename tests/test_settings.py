@@ -45,6 +45,7 @@ def test_lists_in_the_environment_are_words_and_prices_are_json(
         ("PRICES", '{"lunch": 1}'),
         ("PUBLIC_URL", "stems.example.org"),
         ("RETENTION_DAYS", "0"),
+        ("PRICES", "{"),
         ("DIALECT", "klingon"),
     ],
 )
@@ -59,6 +60,13 @@ def test_a_value_without_a_meaning_is_named(
 def test_a_name_in_the_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("prot = 80\n")
     with pytest.raises(UsageError, match="PROT"):
+        read_settings(data=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"port = \xff"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "settings.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=r"settings\.toml cannot be read"):
         read_settings(data=tmp_path)
 
 

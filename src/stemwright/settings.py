@@ -6,6 +6,7 @@ Flags win over the environment, the environment over the file. docs/settings.md 
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -135,8 +137,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then the file."""
-        data = init_settings().get("data") or os.environ.get("STEMWRIGHT_DATA") or cls.model_fields["data"].default
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(data) / FILE)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _file(init_settings().get("data")))
 
     @property
     def work_folder(self) -> Path:
@@ -178,3 +179,17 @@ def read_settings(**flags: object) -> Settings:  # the one place where flags bec
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
         raise UsageError(f"STEMWRIGHT_{name} cannot be used: {first['msg']}; docs/settings.md lists all.") from error
+    except SettingsError as error:
+        name = str(error).split('"')[1].upper()
+        raise UsageError(f"STEMWRIGHT_{name} cannot be used: it is no JSON; docs/settings.md lists all.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        file = _file(flags.get("data"))
+        raise UsageError(
+            f"{file} cannot be read ({error}): mend it or take it away; docs/settings.md lists all."
+        ) from error
+
+
+def _file(data: object) -> Path:
+    """The settings file of the data folder that a flag names, or the environment, or nobody."""
+    folder = data or os.environ.get("STEMWRIGHT_DATA") or Settings.model_fields["data"].default
+    return Path(str(folder)) / FILE

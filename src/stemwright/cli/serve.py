@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
+import threading
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +15,8 @@ from stemwright.cli.data import Data, settings_of
 from stemwright.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from stemwright.service.service import Service
     from stemwright.settings import Settings
 
@@ -91,13 +96,28 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
+        server = uvicorn.Server(config)
+        _outlive_sigterm(server)
         supervisor.start()
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
         finally:
             supervisor.drain()
     finally:
         service.close()
+
+
+def _outlive_sigterm(server: uvicorn.Server) -> None:
+    """Lets this process go on after SIGTERM, so that it ends its workers too.
+
+    uvicorn answers the signal by ending itself in order; then it sends the signal again, to whoever handled it before.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def _listen(settings: Settings) -> socket.socket:
