@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from stemwright.api.app import bodies, create_app
+from stemwright.api.patience import PatientProtocol
 from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat
 from stemwright.database import tables
@@ -184,7 +185,12 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
 @contextlib.contextmanager
 def _serving(service: Service, listener: socket.socket, *, loops: bool) -> Iterator[None]:
     config = uvicorn.Config(
-        create_app(service), lifespan="on" if loops else "off", ws="none", log_level="error", access_log=False
+        create_app(service),
+        http=PatientProtocol,
+        lifespan="on" if loops else "off",
+        ws="none",
+        log_level="error",
+        access_log=False,
     )
     process = uvicorn.Server(config)
     thread = threading.Thread(target=process.run, kwargs={"sockets": [listener]})

@@ -21,6 +21,9 @@ MAX_OTHER_BYTES = 20_000
 
 MAX_ESCAPE_BYTES = len("\\u002b")
 
+MAX_BYTES_PER_BYTE = 4 / 3 * MAX_ESCAPE_BYTES
+"""What a byte of the file may take in the body: its base64, each character of it escaped."""
+
 DATA = b"data:"
 MAX_PREFIX_BYTES = 500
 """Of ``data:audio/wav;base64,``."""
@@ -59,12 +62,16 @@ async def read_base64(request: Request, file_field: str, writer: Writer, max_byt
     file = _Base64File(file_field, writer, max_bytes)
     scanner = _Scanner(file_field, file)
     pieces = request.stream()
+    n_bytes = 0
     try:
         while True:
             async with asyncio.timeout(IDLE_S):
                 piece = await anext(pieces, None)
             if piece is None:
                 break
+            n_bytes += len(piece)
+            if n_bytes > MAX_OTHER_BYTES + MAX_BYTES_PER_BYTE * max_bytes:
+                raise TooLarge("The body is larger than any file that this server takes; send a smaller one.")
             await run_in_threadpool(scanner.feed, piece)
     except TimeoutError as error:
         raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error

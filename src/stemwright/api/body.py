@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,6 +12,9 @@ from stemwright.service.errors import ServiceError, TooLarge
 
 MAX_JSON_BYTES = 1_000_000
 MAX_DEPTH = 32
+
+ARRIVAL_S = 60.0
+"""Seconds within which a body must be there."""
 
 
 class BadBody(ServiceError):
@@ -23,13 +27,18 @@ async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> byt
     """The whole body.
 
     Raises:
+        BadBody: it has not come in ``ARRIVAL_S`` seconds.
         TooLarge: it has more than ``limit_bytes``; no more than that is ever held.
     """
     held = bytearray()
-    async for piece in request.stream():
-        held += piece
-        if len(held) > limit_bytes:
-            raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
+    try:
+        async with asyncio.timeout(ARRIVAL_S):
+            async for piece in request.stream():
+                held += piece
+                if len(held) > limit_bytes:
+                    raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
+    except TimeoutError as error:
+        raise BadBody(f"The request body did not come within {ARRIVAL_S:g} seconds; send it again.") from error
     return bytes(held)
 
 
@@ -37,7 +46,8 @@ async def read_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> di
     """The body as a JSON object; of a key that comes twice the last one counts.
 
     Raises:
-        BadBody: it is not JSON, not an object, too deep, or holds text that is none (NUL, half a surrogate pair).
+        BadBody: it is not JSON, not an object, too deep, holds text that is none (NUL, half a surrogate pair), or has not
+            come in time.
         TooLarge: it has more than ``limit_bytes``.
     """
     return parse_object(await read_bytes(request, limit_bytes))
@@ -63,7 +73,7 @@ def _check(value: object, depth: int) -> None:
     if depth == 0:
         raise BadBody(f"The request body is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if "\0" in value or not _is_unicode(value):
             raise BadBody("The request body holds characters that are not text: NUL, or half of a surrogate pair.")
     elif isinstance(value, dict):
         for key, inner in value.items():
@@ -72,3 +82,11 @@ def _check(value: object, depth: int) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check(inner, depth - 1)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

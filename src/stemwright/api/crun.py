@@ -18,6 +18,7 @@ from stemwright.api.crun_envelope import CrunRoute, WrongMethod, success
 from stemwright.api.crun_models import MODEL, SPELLINGS, describe_model, list_models
 from stemwright.api.crun_orders import asked_mode, asked_model, read_order
 from stemwright.api.crun_records import credits, is_cruns, song_record, task_record
+from stemwright.api.outside import Outside
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id
@@ -54,6 +55,7 @@ class CrunFace:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._vendor = Passthrough.open(service.settings, "crun")
+        self._outside = Outside()
 
     async def create_task(self, request: Request) -> Response:
         """Starts a separation. Every request is a new task, and a new charge.
@@ -70,7 +72,7 @@ class CrunFace:
             order = read_order(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await run_in_threadpool(create)
+        task = await self._outside.run(create)
         return success({"task_id": dashed(task.id)})
 
     async def task_info(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from stemwright.api.body import parse_object, read_bytes, read_object
 from stemwright.api.kie_envelope import Envelope, WrongMethod
 from stemwright.api.kie_orders import read_order, text
 from stemwright.api.kie_records import callback_body, credits, is_kies, song_record, task_record
+from stemwright.api.outside import Outside
 from stemwright.api.own_files import own_file
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound
@@ -51,6 +52,7 @@ class KieFace:
         self._service = service
         self._envelope = envelope
         self._vendor = Passthrough.open(service.settings, "kie")
+        self._outside = Outside()
 
     async def generate(self, request: Request) -> Response:
         """Starts a separation. Every request is a new task, and a new charge.
@@ -65,7 +67,7 @@ class KieFace:
             order = read_order(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await run_in_threadpool(submit)
+        task = await self._outside.run(submit)
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:

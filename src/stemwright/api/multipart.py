@@ -21,7 +21,7 @@ MAX_FIELD_BYTES = 10_000
 """Of all fields that are no file, together."""
 
 FRAME_BYTES = 20_000
-"""Boundaries and headers around the file, at most."""
+"""Of boundaries and headers, and of what comes before the first part and after the last."""
 
 IDLE_S = 60.0
 """Seconds without a byte after which an upload is given up."""
@@ -64,7 +64,7 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
     Raises:
         BadBody: it is no form, or ends early.
         InvalidRequest: it holds two files, or one in a field that is none of ``file_fields``.
-        TooLarge: the file has more than ``max_bytes``, or the fields more than ``MAX_FIELD_BYTES``.
+        TooLarge: the file has more than ``max_bytes``, or what is not the file more than its share.
         StorageError: the file could not be written.
     """
     declared = request.headers.get("content-length", "")
@@ -77,12 +77,16 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
     try:
         parser = MultipartParser(boundary, reader.callbacks())
         pieces = request.stream()
+        n_bytes = 0
         while True:
             async with asyncio.timeout(IDLE_S):
                 piece = await anext(pieces, None)
             if piece is None:
                 break
             await run_in_threadpool(parser.write, piece)
+            n_bytes += len(piece)
+            if n_bytes - reader.form.size_bytes > MAX_FIELD_BYTES + FRAME_BYTES:
+                raise TooLarge("The form holds too much beside the file: send the file and its fields, nothing else.")
     except FormParserError as error:
         raise BadBody("The form cannot be read; let your HTTP client make it.") from error
     except TimeoutError as error:

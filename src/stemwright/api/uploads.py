@@ -21,6 +21,7 @@ from stemwright.api.kie_envelope import UploadEnvelope
 from stemwright.api.kie_orders import text
 from stemwright.api.kie_records import milliseconds
 from stemwright.api.multipart import is_form, read_form
+from stemwright.api.outside import Outside
 from stemwright.api.own_files import own_file
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.fetching import Fetcher
@@ -47,6 +48,7 @@ class UploadFace:
         self._envelope = UploadEnvelope(service.settings)
         self._max_bytes = service.settings.max_upload_mb * 1_000_000
         seconds = min(FETCH_S, service.settings.fetch_timeout_s)
+        self._outside = Outside()
         self._fetcher = Fetcher(service.settings.model_copy(update={"fetch_timeout_s": seconds}))
 
     async def base64_upload(self, request: Request) -> Response:
@@ -83,7 +85,7 @@ class UploadFace:
         if url is None:
             raise InvalidRequest("fileUrl", "fileUrl cannot be blank")
         check_syntax(url, "fileUrl")
-        return await run_in_threadpool(self._fetch, account_id, url, folder, name)
+        return await self._outside.run(self._fetch, account_id, url, folder, name)
 
     async def _account(self, request: Request) -> str:
         return (await run_in_threadpool(caller, request, self._service.keys, "write")).account_id

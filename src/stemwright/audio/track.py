@@ -27,6 +27,8 @@ TAIL_SAMPLES = 8192
 EARLY_END_S = 0.2
 # A jump of the timestamps behind a damaged packet is believed up to here.
 LONGEST_GAP_S = 30.0
+# No recorder goes beyond it; what a header claims more would only take memory.
+HIGHEST_RATE = 768_000
 SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: samples marked as padding are left in
 
 
@@ -56,6 +58,10 @@ class SoundTrack:
             if self._first is None:
                 raise self._silent()
             self.format: SourceFormat = source_format(path, self._container, self._stream, self._first)
+            if self.format.sample_rate > HIGHEST_RATE:
+                raise UnreadableInputError(
+                    f"{path} has {self.format.sample_rate} samples a second, more than {HIGHEST_RATE}: convert it to 48000."
+                )
         except BaseException:
             self._container.close()
             raise

@@ -6,6 +6,7 @@ import ipaddress
 import signal
 import socket
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,16 +78,19 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
 
     from stemwright.api.app import create_app
     from stemwright.api.logs import configure_logs
+    from stemwright.api.patience import PatientProtocol
     from stemwright.jobs.supervisor import Supervisor
     from stemwright.service.service import Service, public_url
 
     configure_logs()
+    _raise_file_limit()
     service = Service.open(settings)
     try:
         first = _first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
         config = uvicorn.Config(
             create_app(service, (lambda: supervisor.n_ready) if settings.workers else None),
+            http=PatientProtocol,
             log_config=None,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
@@ -118,6 +122,15 @@ def _outlive_sigterm(server: uvicorn.Server) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
+
+
+def _raise_file_limit() -> None:
+    """Lets this process hold as many connections as it may: each is a file to the system."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(settings: Settings) -> socket.socket:
