@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stemwright.api.problems import documented, problem_response
+from stemwright.api.problems import ProblemRoute, documented, problem_response
 from stemwright.service.downloads import Download, find_download
 from stemwright.service.errors import NotFound
 from stemwright.service.links import Link
@@ -46,7 +46,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 def router(service: Service) -> APIRouter:
     """GET, HEAD and OPTIONS of ``/s/`` (stems), ``/t/`` (tracks) and ``/u/`` (uploads); the link is the permission."""
-    routes = APIRouter(tags=["files"])
+    routes = APIRouter(tags=["files"], route_class=ProblemRoute)
 
     def giving(letter: str) -> Callable[[str, Request], Response]:
         def give(link: str, request: Request) -> Response:

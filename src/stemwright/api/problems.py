@@ -108,6 +108,10 @@ def problem_response(error: Exception) -> Response:
         )
     if kind is _CUT_OFF:
         return _response(kind, "The connection ended before the request did.")
+    if isinstance(error, StorageError):
+        # Its remedy is the operator's, and names folders of this machine.
+        log.error("storage", problem=str(error))
+        return _response(kind, "Nothing can be stored for now. Please try again later.")
     headers = {}
     if isinstance(error, errors.TooFast):
         headers["Retry-After"] = str(round(error.retry_after_s + 0.5))

@@ -206,7 +206,7 @@ class Tasks:
         )
         if (under_way or 0) >= allowed:
             raise TooManyRunning(
-                f"{allowed} tasks are under way, as many as this key may have. Please try again later."
+                f"As many tasks are under way as this key may have ({allowed}). Please try again later."
             )
 
     def _track_id(self, session: Session, account_id: str, order: Submission) -> str:

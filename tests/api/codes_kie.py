@@ -1,0 +1,290 @@
+"""How the rows of kie's face are provoked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.api.codes import (
+    BODIES,
+    Outcome,
+    Stage,
+    asking,
+    bad_song,
+    end,
+    ids,
+    of_every_endpoint,
+    outcome,
+    provokes,
+    scoped,
+    sending,
+)
+from tests.api.conftest import Server
+
+GENERATE = "/api/v1/vocal-removal/generate"
+RECORD = "/api/v1/vocal-removal/record-info"
+SONGS = "/api/v1/generate/record-info"
+DOWNLOAD = "/api/v1/common/download-url"
+READING = (
+    ("GET", f"{RECORD}?taskId={uuid.uuid4().hex}"),
+    ("GET", f"{SONGS}?taskId={uuid.uuid4().hex}"),
+    ("GET", "/api/v1/chat/credit"),
+    ("GET", "/api/v1/generate/credit"),
+)
+WRITING = (("POST", GENERATE), ("POST", DOWNLOAD))
+HOOK = "https://client.example/hook"
+
+
+def order(server: Server, **changes: Any) -> dict[str, Any]:
+    """A good order, with changes; None leaves a field out."""
+    task_id, audio_id = ids(server.add_track())
+    fields = {"taskId": task_id, "audioId": audio_id, "callBackUrl": HOOK, **changes}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def post(server: Server, path: str, body: object, client: httpx.Client | None = None) -> Outcome:
+    return outcome(server, lambda: (client or server.client).post(path, json=body))
+
+
+of_every_endpoint("kie", *READING, *WRITING, ("POST", "/api/v1/anything"))
+
+
+@provokes("kie", "POST generate, and what is passed to kie by POST", "key without write")
+def cannot_write(stage: Stage) -> list[Outcome]:
+    return scoped(stage, "read", ("POST", GENERATE), ("POST", "/api/v1/generate"), ("DELETE", "/api/v1/x"))
+
+
+@provokes("kie", "every other endpoint", "key without read")
+def cannot_read(stage: Stage) -> list[Outcome]:
+    return scoped(stage, "write", *READING, ("POST", DOWNLOAD), ("GET", "/api/v1/x"))
+
+
+@provokes("kie", "any other path under /api/", "no vendor key")
+def unknown_path(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    return asking(server, server.client, ("POST", "/api/v1/jobs/createTask"), ("GET", "/api/v2"))
+
+
+@provokes("kie", "every endpoint", "wrong method")
+def wrong_method(stage: Stage) -> list[Outcome]:
+    server, swapped = stage.server(), {"GET": "POST", "POST": "GET"}
+    wrong = ((swapped[method], path.split("?")[0]) for method, path in (*READING, *WRITING))
+    return asking(server, server.client, *wrong)
+
+
+for cause, content in BODIES.items():
+    provokes("kie", "POST with JSON", cause)(sending(content, GENERATE, DOWNLOAD))
+
+
+def ordering(changes: dict[str, Any], **settings: Any) -> Callable[[Stage], Outcome]:
+    """Provokes with an order that has these changes."""
+
+    def send(stage: Stage) -> Outcome:
+        server = stage.server(**settings)
+        return post(server, GENERATE, order(server, **changes))
+
+    return send
+
+
+ONE = {"type": "split_stem_advanced"}
+BY_ADDRESS: dict[str, Any] = {"taskId": None, "audioId": None}
+FIELDS: dict[str, dict[str, Any]] = {
+    "type is no string": {"type": 7},
+    "type is none of the three": {"type": "karaoke"},
+    "stemName is missing or blank": ONE,
+    "stemName is no string": {**ONE, "stemName": ["Bass"]},
+    "stemName is one of many in a stem": {**ONE, "stemName": "Kick"},
+    "stemName is in no one stem": {**ONE, "stemName": "Banjo"},
+    "stemName is none of kie's": {**ONE, "stemName": "Kazoo"},
+    "callBackUrl is no string": {"callBackUrl": 7},
+    "callBackUrl is malformed": {"callBackUrl": "not a url"},
+    "taskId is missing or blank": {"taskId": " "},
+    "taskId is no string": {"taskId": 7},
+    "audioId is missing or blank": {"audioId": None},
+    "audioId is no string": {"audioId": {}},
+    "the ids lead to no song": {"taskId": "bogus", "audioId": "bogus"},
+    "audioUrl is no string": {**BY_ADDRESS, "audioUrl": 7},
+    "audioUrl is malformed": {**BY_ADDRESS, "audioUrl": "ftp://files.example/mix.wav"},
+    "audioUrl and ids": {"audioUrl": "https://files.example/mix.wav"},
+}
+for cause, changes in FIELDS.items():
+    provokes("kie", "POST generate", cause)(ordering(changes))
+provokes("kie", "POST generate", "callBackUrl is missing, STEMWRIGHT_LENIENT=false")(
+    ordering({"callBackUrl": None}, lenient=False)
+)
+provokes("kie", "POST generate", "the type is switched off")(ordering({}, disabled="separate_vocal,vocal,v1"))
+
+
+def poor(server: Server) -> Outcome:
+    with server.another(credits_hundredths=9_99) as client:
+        body = {"audioUrl": "https://files.example/mix.wav", "callBackUrl": HOOK}
+        return post(server, GENERATE, body, client)
+
+
+def again(server: Server) -> Outcome:
+    """The second of two orders."""
+    server.client.post(GENERATE, json=order(server))
+    return post(server, GENERATE, order(server))
+
+
+@provokes("kie", "POST generate", "credits gone")
+def credits_gone(stage: Stage) -> Outcome:
+    return poor(stage.server())
+
+
+@provokes("kie", "POST generate", "too fast")
+def too_fast(stage: Stage) -> Outcome:
+    return again(stage.server(rate_limit="1/600", native_rate_limit="1/600"))
+
+
+@provokes("kie", "POST generate", "too many under way")
+def too_many(stage: Stage) -> Outcome:
+    return again(stage.server(max_running=1))
+
+
+@provokes("kie", "POST generate", "maintenance")
+def maintenance(stage: Stage) -> Outcome:
+    server = stage.closed()
+    return post(server, GENERATE, order(server))
+
+
+def looking_up(fault: str) -> Callable[[Stage], Outcome]:
+    def send(stage: Stage) -> Outcome:
+        server = stage.with_vendors()
+        stage.world.break_with(fault, seconds=5)  # type: ignore[arg-type]
+        try:
+            return post(server, GENERATE, order(server, taskId=uuid.uuid4().hex, audioId=str(uuid.uuid4())))
+        finally:
+            stage.world.break_with(None)
+
+    return send
+
+
+provokes("kie", "POST generate", "the vendor is silent when asked for the song")(looking_up("silent"))
+provokes("kie", "POST generate", "the vendor fails when asked for the song")(looking_up("failing"))
+
+
+@provokes("kie", "any other path under /api/", "the vendor is silent")
+def silent(stage: Stage) -> Outcome:
+    server = stage.with_vendors()
+    stage.world.break_with("silent", seconds=5)
+    try:
+        return outcome(server, lambda: server.client.post("/api/v1/generate", json={}))
+    finally:
+        stage.world.break_with(None)
+
+
+@provokes("kie", "any other path under /api/", "the vendor cannot be reached")
+def unreachable(stage: Stage) -> Outcome:
+    server = stage.server(upstream_kie_key="k", upstream_kie_url="http://127.0.0.1:1")
+    return outcome(server, lambda: server.client.post("/api/v1/generate", json={}))
+
+
+for path, cause in ((RECORD, "GET record-info"), (SONGS, "GET generate/record-info")):
+
+    @provokes("kie", cause, "taskId is missing or blank")
+    def unasked(stage: Stage, path: str = path) -> list[Outcome]:
+        server = stage.server()
+        return asking(server, server.client, ("GET", path), ("GET", f"{path}?taskId=%20"))
+
+    @provokes("kie", cause, "nobody here knows the id")
+    def unknown(stage: Stage, path: str = path) -> list[Outcome]:
+        server = stage.server()
+        asked = ((f"{path}?taskId={one}") for one in (uuid.uuid4().hex, "bogus"))
+        return asking(server, server.client, *(("GET", one) for one in asked))
+
+
+for cause, url in (
+    ("missing or blank", None),
+    ("no string", 7),
+    ("no file of yours here", "https://files.example/a.mp3"),
+):
+
+    @provokes("kie", "POST download-url", f"url is {cause}")
+    def no_download(stage: Stage, url: object = url) -> Outcome:
+        return post(stage.server(), DOWNLOAD, {"url": url})
+
+
+# --- ends of tasks
+
+
+def ended(stage: Stage, how: str, kind: str, *, called_back: bool) -> Outcome:
+    """Makes a task and has it end; tells what record-info, or the callback, says of that."""
+    server = stage.server(max_upload_mb=1)
+    hook = f"{stage.world.url}/hook/kie"
+    changes: dict[str, Any] = {"type": kind, "stemName": "Bass", "callBackUrl": hook}
+    if how == "unfetched":
+        changes |= BY_ADDRESS | {"audioUrl": f"{stage.world.url}/faults/status?code=404"}
+    else:
+        changes |= dict(zip(("taskId", "audioId"), ids(bad_song(server)), strict=True))
+    task_id = str(server.client.post(GENERATE, json=order(server, **changes)).json()["data"]["taskId"])
+    if how == "cancelled":
+        server.service.tasks.cancel(server.caller.account_id, task_id)
+    else:
+        stage.work(server, task_id)
+    if called_back:
+        server.deliver()
+        told = next(one.json for one in stage.world.of("/hook/kie") if one.json["data"]["task_id"] == task_id)
+        assert told["data"]["vocal_separation_info"] is None and told["data"]["response"] is None
+        return end(server, task_id, "–", told["code"], told["msg"])
+    reply = server.client.get(RECORD, params={"taskId": task_id})
+    told = reply.json()["data"]
+    assert reply.json()["code"] == 200 and told["successFlag"] == "GENERATE_AUDIO_FAILED"
+    return end(server, task_id, str(reply.status_code), f"errorCode {told['errorCode']}", told["errorMessage"])
+
+
+for cause, how in (
+    ("the song could not be fetched", "unfetched"),
+    ("the separation failed", "failed"),
+    ("the task was cancelled", "cancelled"),
+):
+
+    @provokes("kie", "GET record-info", cause)
+    def recorded(stage: Stage, how: str = how) -> Outcome:
+        return ended(stage, how, "separate_vocal", called_back=False)
+
+    @provokes("kie", "callback", cause)
+    def called(stage: Stage, how: str = how) -> Outcome:
+        return ended(stage, how, "split_stem", called_back=True)
+
+
+@provokes("kie", "callback", "the separation failed, split_stem_advanced")
+def called_of_one(stage: Stage) -> Outcome:
+    return ended(stage, "failed", "split_stem_advanced", called_back=True)
+
+
+# --- the sister's dialect
+
+
+SISTER: dict[str, Callable[[Server], Outcome]] = {
+    "a field is missing or wrong": lambda server: post(server, GENERATE, order(server, type="karaoke")),
+    "the ids lead to no song": lambda server: post(server, GENERATE, order(server, taskId="bogus")),
+    "credits gone": poor,
+    "too fast": again,
+    "wrong method": lambda server: outcome(server, lambda: server.client.get(GENERATE)),
+}
+for cause, sister in SISTER.items():
+
+    @provokes("kie, dialect sunoapi", "POST generate", cause)
+    def in_dialect(stage: Stage, sister: Callable[[Server], Outcome] = sister) -> Outcome:
+        return sister(stage.server(dialect="sunoapi", rate_limit="1/600"))
+
+
+@provokes("kie, dialect sunoapi", "POST generate", "too many under way")
+def sister_too_many(stage: Stage) -> Outcome:
+    return again(stage.server(dialect="sunoapi", max_running=1))
+
+
+@provokes("kie, dialect sunoapi", "callback", "the separation failed")
+def sister_failed(stage: Stage) -> Outcome:
+    server = stage.server(dialect="sunoapi", max_running=10)
+    task = server.client.post(GENERATE, json=order(server, callBackUrl=f"{stage.world.url}/hook/sister")).json()[
+        "data"
+    ]["taskId"]
+    server.fail(task, 501, "It broke.")
+    server.deliver()
+    told = next(one.json for one in stage.world.of("/hook/sister") if one.json["data"]["task_id"] == task)
+    return end(server, task, "–", told["code"], told["msg"])

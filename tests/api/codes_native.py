@@ -1,0 +1,293 @@
+"""How the rows of our own API, and those of files by their links, are provoked."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from unittest import mock
+
+import httpx
+
+from stemwright.errors import StorageError
+from stemwright.service.ids import dashed
+from stemwright.storage.store import Store
+from tests.api.codes import (
+    BODIES,
+    SECRET,
+    Outcome,
+    Stage,
+    asking,
+    bad_song,
+    end,
+    of_every_endpoint,
+    outcome,
+    provokes,
+    scoped,
+    sending,
+)
+from tests.api.conftest import Server
+
+TRACKS, ORDERS = "/v1/tracks", "/v1/separations"
+UNKNOWN = str(uuid.uuid4())
+READING = (
+    *(
+        ("GET", path)
+        for path in (TRACKS, ORDERS, "/v1/credits", "/v1/plans", f"{TRACKS}/{UNKNOWN}", f"{ORDERS}/{UNKNOWN}")
+    ),
+    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "deliveries")),
+)
+WRITING = (
+    ("POST", TRACKS),
+    ("POST", ORDERS),
+    ("DELETE", f"{TRACKS}/{UNKNOWN}"),
+    ("DELETE", f"{ORDERS}/{UNKNOWN}"),
+    ("POST", f"{ORDERS}/{UNKNOWN}/cancel"),
+    ("POST", f"{ORDERS}/{UNKNOWN}/deliveries/replay"),
+)
+
+
+of_every_endpoint("own", *READING, *WRITING)
+
+
+@provokes("own", "POST, DELETE", "key without write")
+def cannot_write(stage: Stage) -> list[Outcome]:
+    return scoped(stage, "read", *WRITING)
+
+
+@provokes("own", "GET", "key without read")
+def cannot_read(stage: Stage) -> list[Outcome]:
+    return scoped(stage, "write", *READING)
+
+
+def asked(endpoint: str, cause: str, *requests: tuple[str, str]) -> None:
+    """Provokes with requests that have no body."""
+
+    @provokes("own", endpoint, cause)
+    def ask(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        return asking(server, server.client, *requests)
+
+
+asked("any other path under /v1/", "–", ("GET", "/v1/nothing"), ("POST", "/v1/"))
+asked("every endpoint", "wrong method", ("PUT", TRACKS), ("PATCH", f"{ORDERS}/{UNKNOWN}"), ("DELETE", "/v1/plans"))
+asked(
+    "/v1/tracks/{id}",
+    "no track of yours has the id",
+    *((method, f"{TRACKS}/{UNKNOWN}") for method in ("GET", "DELETE")),
+)
+asked(
+    "/v1/separations/{id} and what is below it",
+    "no separation of yours has the id",
+    *((method, path) for method, path in (*READING, *WRITING) if path.startswith(f"{ORDERS}/")),
+)
+for name in (TRACKS, ORDERS):
+    asked(f"GET {name}", "limit is not from 1 to 100", ("GET", f"{name}?limit=0"), ("GET", f"{name}?limit=101"))
+    asked(f"GET {name}", "after is no id", ("GET", f"{name}?after=here"))
+    asked(f"GET {name}", "after is gone", ("GET", f"{name}?after={UNKNOWN}"))
+asked(f"GET {ORDERS}", "state is none", ("GET", f"{ORDERS}?state=done"))
+for cause, content in BODIES.items():
+    provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
+
+# --- POST /v1/tracks
+
+
+def uploading(
+    cause: str,
+    *files: tuple[str, bytes],
+    content: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    **data: str,
+) -> None:
+    """Provokes with a form, by default of a whole client's, or with ``content`` in place of one."""
+
+    @provokes("own", "POST /v1/tracks, a form", cause)
+    def upload(stage: Stage) -> Outcome:
+        server = stage.server(max_upload_mb=1)
+        if content is not None:
+            return outcome(server, lambda: server.client.post(TRACKS, content=content, headers=headers))
+        parts = [(name, ("a.mp3", sound)) for name, sound in files]
+        return outcome(server, lambda: server.client.post(TRACKS, files=parts, data=data))
+
+
+def _part(disposition: str) -> bytes:
+    return f"--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nsound\r\n".encode()
+
+
+IN_FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+uploading("file is missing", content=_part('name="title"') + b"--b--\r\n", headers=IN_FORM)
+uploading("the file is empty", ("file", b""))
+uploading("the file is in another field", ("song", b"sound"))
+uploading("two files", ("file", b"sound"), ("file", b"sound"))
+uploading("title has more than 500 characters", ("file", b"sound"), title="a" * 501)
+uploading("an unknown field", ("file", b"sound"), artist="me")
+uploading("the file is too large", ("file", b"a" * 1_000_001))
+uploading("the form is cut off", content=_part('name="file"; filename="a"'), headers=IN_FORM)
+uploading("no boundary", content=b"sound", headers={"Content-Type": "multipart/form-data"})
+
+
+@provokes("own", "POST /v1/tracks, a form", "nothing can be stored")
+def without_room(stage: Stage) -> Outcome:
+    server = stage.server()
+    with mock.patch.object(Store, "writer", side_effect=StorageError(f"No room is left in {SECRET}: free some space.")):
+        return outcome(server, lambda: server.client.post(TRACKS, files={"file": b"sound"}))
+
+
+def naming(cause: str, body: dict[str, Any]) -> None:
+    @provokes("own", "POST /v1/tracks, JSON", cause)
+    def name(stage: Stage) -> Outcome:
+        server = stage.server()
+        return outcome(server, lambda: server.client.post(TRACKS, json=body))
+
+
+naming("url is missing", {})
+naming("url is no string", {"url": 7})
+naming("url is malformed", {"url": "song.mp3"})
+naming("title is no string", {"url": "https://files.example/a.mp3", "title": 7})
+naming("title has more than 500 characters", {"url": "https://files.example/a.mp3", "title": "a" * 501})
+naming("an unknown field", {"url": "https://files.example/a.mp3", "artist": "me"})
+
+# --- POST /v1/separations
+
+
+def post(server: Server, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
+    """An order with changes; None leaves a field out."""
+    fields = {"track_id": dashed(server.add_track().id), **changes}
+    body = {name: value for name, value in fields.items() if value is not None}
+    return server.client.post(ORDERS, json=body, headers=headers)
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "no track_id and no url": {"track_id": None},
+    "track_id and url": {"url": "https://files.example/a.mp3"},
+    "track_id is no string": {"track_id": 7},
+    "no track of yours has the track_id": {"track_id": UNKNOWN},
+    "url is no string": {"track_id": None, "url": 7},
+    "url is malformed": {"track_id": None, "url": "song.mp3"},
+    "stems is no string and no list": {"stems": 2},
+    "a name in stems is unknown": {"stems": ["drums", "kazoo"]},
+    "plan is no string": {"plan": 7},
+    "plan is unknown": {"plan": "slow"},
+    "format is unknown": {"format": "midi"},
+    "bit_depth is none of the three": {"bit_depth": 8},
+    "bit_depth with a lossy format": {"format": "mp3", "bit_depth": 16},
+    "bitrate_kbps is no integer": {"format": "mp3", "bitrate_kbps": "high"},
+    "bitrate_kbps is outside the format's": {"format": "mp3", "bitrate_kbps": 9000},
+    "bitrate_kbps with a lossless format": {"bitrate_kbps": 192},
+    "callback_url is no string": {"callback_url": 7},
+    "callback_url is malformed": {"callback_url": "hook"},
+    "priority is outside -10 to 10": {"priority": 11},
+    "an unknown field": {"stem": "drums"},
+}
+for cause, changes in FIELDS.items():
+
+    @provokes("own", "POST /v1/separations", cause)
+    def order(stage: Stage, changes: dict[str, Any] = changes) -> Outcome:
+        server = stage.server()
+        return outcome(server, lambda: post(server, **changes))
+
+
+@provokes("own", "POST /v1/separations", "Idempotency-Key has more than 255 characters")
+def long_key(stage: Stage) -> Outcome:
+    server = stage.server()
+    return outcome(server, lambda: post(server, {"Idempotency-Key": "a" * 256}))
+
+
+@provokes("own", "POST /v1/separations", "Idempotency-Key was used with another body")
+def reused(stage: Stage) -> Outcome:
+    server, headers = stage.server(), {"Idempotency-Key": str(uuid.uuid4())}
+    assert post(server, headers).status_code == 201
+    return outcome(server, lambda: post(server, headers, stems="twelve"))
+
+
+@provokes("own", "POST /v1/separations", "credits gone")
+def credits_gone(stage: Stage) -> Outcome:
+    server = stage.server(prices={"v1": 5})
+    body = {"url": "https://files.example/a.mp3"}
+    with server.another(credits_hundredths=4_99) as client:
+        return outcome(server, lambda: client.post(ORDERS, json=body))
+
+
+def again(server: Server) -> Outcome:
+    """The second of two orders."""
+    post(server)
+    return outcome(server, lambda: post(server))
+
+
+@provokes("own", "POST /v1/separations", "too fast, where a limit is set")
+def too_fast(stage: Stage) -> Outcome:
+    return again(stage.server(rate_limit="1/600", native_rate_limit="1/600"))
+
+
+@provokes("own", "POST /v1/separations", "too many under way")
+def too_many(stage: Stage) -> Outcome:
+    return again(stage.server(max_running=1))
+
+
+@provokes("own", "POST /v1/separations", "maintenance")
+def maintenance(stage: Stage) -> Outcome:
+    server = stage.closed()
+    return outcome(server, lambda: post(server))
+
+
+@provokes("own", "POST /v1/separations", "v1 is switched off")
+def switched_off(stage: Stage) -> Outcome:
+    server = stage.server(disabled="separate_vocal,vocal,v1")
+    return outcome(server, lambda: post(server))
+
+
+# --- what a separation can be asked for in its state
+
+
+def under_way(endpoint: str, method: str, path: str, cause: str = "it is under way", **changes: Any) -> None:
+    @provokes("own", endpoint, cause)
+    def ask(stage: Stage) -> Outcome:
+        server = stage.server()
+        made = post(server, **changes).json()
+        return outcome(server, lambda: server.client.request(method, path.format(**made)))
+
+
+under_way("DELETE /v1/separations/{id}", "DELETE", "/v1/separations/{id}")
+under_way("GET /v1/separations/{id}/stems.zip", "GET", "/v1/separations/{id}/stems.zip", "it has no stems")
+replay = "/v1/separations/{id}/deliveries/replay"
+under_way(f"POST {replay}", "POST", replay, "it has no callback_url")
+under_way(f"POST {replay}", "POST", replay, callback_url="https://client.example/hook")
+under_way("DELETE /v1/tracks/{id}", "DELETE", "/v1/tracks/{track_id}", "a separation of it is under way")
+
+
+def ended(stage: Stage, how: str, *, called_back: bool) -> Outcome:
+    """Makes a separation and has it end; tells what its record, or the callback, says of that."""
+    server = stage.server(prices={"v1": 5}, max_upload_mb=1)
+    changes: dict[str, Any] = {"callback_url": f"{stage.world.url}/hook/own", "track_id": dashed(bad_song(server).id)}
+    if how == "unfetched":
+        changes |= {"track_id": None, "url": f"{stage.world.url}/faults/status?code=404"}
+    made = str(post(server, **changes).json()["id"])
+    known = made.replace("-", "")
+    if how == "cancelled":
+        server.client.post(f"{ORDERS}/{made}/cancel")
+    else:
+        stage.work(server, known)
+    reply = server.client.get(f"{ORDERS}/{made}")
+    told, status, state = reply.json(), str(reply.status_code), "cancelled" if how == "cancelled" else "failed"
+    if called_back:
+        server.deliver()
+        heard = next(one.json for one in stage.world.of("/hook/own") if one.json["data"].get("id") == made)
+        assert heard["type"] == f"separation.{state}" and heard["data"] == told
+        status = "–"
+    assert told["state"] == state and told["stems"] == []
+    code = f"error.code {told['error']['code']}" if told["error"] else "state cancelled"
+    return end(server, known, status, code, told["error"]["message"] if told["error"] else "–")
+
+
+for cause, how in (
+    ("the song could not be fetched", "unfetched"),
+    ("the separation failed", "failed"),
+    ("it was cancelled", "cancelled"),
+):
+
+    @provokes("own", "GET /v1/separations/{id}", cause)
+    def recorded(stage: Stage, how: str = how) -> Outcome:
+        return ended(stage, how, called_back=False)
+
+    @provokes("own", "callback", cause)
+    def called(stage: Stage, how: str = how) -> Outcome:
+        return ended(stage, how, called_back=True)
