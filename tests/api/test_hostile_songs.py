@@ -1,0 +1,189 @@
+"""Hostile files, sent to a real server and taken by its real worker: each gets its message, and nobody is the worse for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from stemwright.database.engine import Database
+from stemwright.service.keys import Keys
+from tests.api import hostile_songs as songs
+from tests.serving import Serving
+
+LONGEST_MINUTES = 0.5
+CREDITS = 1000
+NO_SOUND = "The song is not a sound file that can be read"
+HOLDS_NOTHING = "The song holds no sound"
+TOO_LONG = f"The song is longer than {LONGEST_MINUTES:g} minutes, the most that is taken: cut it."
+
+
+class Canary:
+    """A web server that only counts who comes."""
+
+    def __init__(self) -> None:
+        self.visits: list[str] = []
+        visits = self.visits
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                visits.append(self.path)
+                self.send_error(404)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.url = f"http://127.0.0.1:{self.server.server_port}/song.wav"
+
+    def __enter__(self) -> Canary:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder = tmp_path_factory.mktemp("hostile")
+    settings = {"rate_limit": "0", "max_song_minutes": str(LONGEST_MINUTES), "worker_memory_mb": "2000"}
+    with Serving(folder / "data", **settings) as serving:
+        serving.read_key()
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def client(serving: Serving) -> Iterator[httpx.Client]:
+    """Of an account that pays."""
+    database = Database.in_folder(serving.data)
+    key = Keys(database).create("payer", credits_hundredths=100 * CREDITS).key
+    database.close()
+    with serving.client(key) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def warm(client: httpx.Client) -> None:
+    """The worker has its model loaded, and all code of a good song behind it."""
+    assert separated(client, {"good": songs.wav(44_100, 44_100)})["good"]["state"] == "succeeded"
+
+
+def separated(client: httpx.Client, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Sends all files, orders their separation, and gives the records of how they ended."""
+    tasks = {}
+    for name, content in files.items():
+        sent = client.post("/v1/tracks", files={"file": (name, content, "audio/mpeg")})
+        assert sent.status_code == 201, sent.text
+        ids = {"taskId": sent.json()["task_id"], "audioId": sent.json()["audio_id"]}
+        reply = client.post("/api/v1/vocal-removal/generate", json={**ids, "type": "separate_vocal"}).json()
+        assert reply["code"] == 200, reply
+        tasks[name] = reply["data"]["taskId"]
+    return {name: ended(client, task) for name, task in tasks.items()}
+
+
+def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while True:
+        record = client.get(f"/v1/separations/{task_id}").json()
+        if record["state"] not in ("pending", "running"):
+            return dict(record)
+        assert time.monotonic() < deadline, "it has not ended"
+        time.sleep(0.05)
+
+
+def failure(record: dict[str, Any]) -> tuple[int, str]:
+    assert record["state"] == "failed", record
+    return record["error"]["code"], record["error"]["message"]
+
+
+def credits(client: httpx.Client) -> float:
+    return float(client.get("/api/v1/chat/credit").json()["data"])
+
+
+def processes(serving: Serving) -> list[psutil.Process]:
+    """The server and its worker."""
+    server = psutil.Process(serving.process.pid)
+    return [server, *server.children()]
+
+
+@pytest.mark.usefixtures("warm")
+def test_bombs_and_lies_are_told_and_cost_nothing(serving: Serving, client: httpx.Client) -> None:
+    before, credit = processes(serving), credits(client)
+    memory = [process.memory_info().rss for process in before]
+    bomb = songs.silent_flac(4 * 3600)
+    assert len(bomb) < 40_000
+    files = {
+        "hours of silence": bomb,
+        "hours of silence that claim nothing": songs.silent_flac(4 * 3600, claimed_samples=0),
+        "hours of silence that claim a second": songs.silent_flac(4 * 3600, claimed_samples=songs.RATE),
+        "a million hours": songs.wav(1, 100, claimed_bytes=0xFFFE0000),
+        "4 GB": songs.wav(44_100, 1000, channels=2, claimed_bytes=0xFFFE0000),
+        "two thousand million samples a second": songs.wav(2**31 - 1, 3000),
+        "65535 channels": songs.wav(44_100, 50, channels=65_535),
+    }
+    records = separated(client, files)
+    told = {name: failure(record) for name, record in records.items()}
+    for name in list(files)[:5]:
+        assert told[name] == (501, TOO_LONG), name
+    assert told["two thousand million samples a second"] == (
+        501,
+        "The song has 2147483647 samples a second, more than 768000: convert it to 48000.",
+    )
+    assert told["65535 channels"][0] == 501 and "cannot be decoded" in told["65535 channels"][1]
+    assert credits(client) == credit
+    assert processes(serving) == before, "the worker died"
+    for process, was in zip(before, memory, strict=True):
+        assert process.memory_info().rss - was < 80e6, process.name()
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_playlist_or_a_reference_opens_nothing(serving: Serving, client: httpx.Client, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(songs.wav(songs.RATE, songs.RATE))
+    credit = credits(client)
+    with Canary() as canary:
+        files = {f"{n}.{kind}": text for n, (kind, text) in enumerate(songs.playlists(secret, canary.url))}
+        files["elsewhere.mov"] = songs.mp4_with_its_sound_elsewhere(tmp_path, secret)
+        records = separated(client, files)
+        for name, record in records.items():
+            code, message = failure(record)
+            assert code == 501 and str(serving.data) not in message, name
+            assert message.startswith(HOLDS_NOTHING if name == "elsewhere.mov" else NO_SOUND), name
+        assert canary.visits == []
+    assert credits(client) == credit
+
+
+@pytest.mark.usefixtures("warm")
+def test_what_is_no_song_is_told_and_what_is_half_a_song_is_taken(
+    serving: Serving, client: httpx.Client, mp3: bytes
+) -> None:
+    credit = credits(client)
+    nothing = {
+        "picture.mp3": b"\x89PNG\r\n\x1a\n" + bytes(2000),
+        "photo.mp3": b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 8,
+        "archive.mp3": b"PK\x03\x04" + bytes(500),
+        "page.mp3": b"<html><body>no song</body></html>" * 30,
+        "program.mp3": b"\x7fELF" + bytes(500),
+        "zeros.mp3": bytes(10_000),
+        "head.wav": songs.wav(44_100, 0),
+    }
+    for name, record in separated(client, nothing).items():
+        code, message = failure(record)
+        assert code == 501 and message.startswith(("The song ", "The sound ")) and message.endswith("."), name
+    assert credits(client) == credit
+    half = separated(
+        client, {"half.mp3": mp3[: len(mp3) * 2 // 3], "open.wav": songs.wav(8000, 8000, claimed_bytes=0xFFFFFFFF)}
+    )
+    assert {record["state"] for record in half.values()} == {"succeeded"}
+    assert credits(client) == credit - 20
