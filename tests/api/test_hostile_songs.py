@@ -1,4 +1,4 @@
-"""Hostile files, sent to a real server and taken by its real worker: each gets its message, and nobody is the worse for it."""
+"""Hostile files, sent to a real server and taken by its real worker: each is told of, and nobody is the worse for it."""
 
 from __future__ import annotations
 
@@ -182,8 +182,7 @@ def test_what_is_no_song_is_told_and_what_is_half_a_song_is_taken(
         code, message = failure(record)
         assert code == 501 and message.startswith(("The song ", "The sound ")) and message.endswith("."), name
     assert credits(client) == credit
-    half = separated(
-        client, {"half.mp3": mp3[: len(mp3) * 2 // 3], "open.wav": songs.wav(8000, 8000, claimed_bytes=0xFFFFFFFF)}
-    )
+    endless = songs.wav(8000, 8000, claimed_bytes=0xFFFFFFFF)
+    half = separated(client, {"half.mp3": mp3[: len(mp3) * 2 // 3], "endless.wav": endless})
     assert {record["state"] for record in half.values()} == {"succeeded"}
     assert credits(client) == credit - 20

@@ -1,0 +1,375 @@
+"""Addresses that lead inwards, sources and clients that take for ever: through the faces and the worker's handler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from stemwright.api import body, patience
+from stemwright.service.ids import parse_id
+from stemwright.service.separating import Separating
+from stemwright.service.task import Task
+from tests.api.conftest import OpenServer, Server, starting
+
+PUBLIC = "93.184.216.34"  # never reached: the tests' network refuses it
+CREDITS_HUNDREDTHS = 100_000
+
+
+class Hands:
+    def should_stop(self) -> bool:
+        return False
+
+    def advance(self) -> None: ...
+
+
+class Inside:
+    """A web server of the inner network: what it holds must never be had. It also sends visitors to other places."""
+
+    def __init__(self) -> None:
+        self.visits: list[str] = []
+        self.closing = threading.Event()
+        inside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                inside.visits.append(self.path)
+                if self.path.startswith("/to/"):
+                    self.send_response(302)
+                    self.send_header("Location", self.path.removeprefix("/to/"))
+                    self.end_headers()
+                elif self.path == "/drip":
+                    self.send_response(200)
+                    self.end_headers()
+                    with contextlib.suppress(OSError):
+                        while not inside.closing.wait(0.05):
+                            self.wfile.write(b"\0")
+                else:
+                    self.send_error(404)
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *_: object) -> None: ...
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 100
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Inside:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def inside() -> Iterator[Inside]:
+    with Inside() as inside:
+        yield inside
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server that strangers reach, an account that pays, and a worker's handler."""
+
+    server: Server
+    client: httpx.Client
+    account_id: str
+    handler: Separating
+
+    def work(self) -> None:
+        """Works off all that was ordered."""
+        while (lease := self.server.service.queue.claim("local/0", 30)) is not None:
+            self.handler.run(lease, Hands())
+
+    def balance(self) -> int | None:
+        return self.server.service.ledger.balance(self.account_id)
+
+    def task(self, task_id: str) -> Task:
+        return self.server.task(parse_id(task_id) or "")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Bench]:
+    with starting(tmp_path_factory.mktemp("sources"), mp3) as start:
+        server = start(
+            rate_limit="0",
+            fetch_timeout_s=2.0,
+            public_url="https://stems.example.org",
+            allowed_hosts="songs.example",
+            prices={"separate_vocal": 10, "vocal": 10, "v1": 10},
+        )
+        with server.another("payer", credits_hundredths=CREDITS_HUNDREDTHS) as client:
+            key = client.headers["authorization"].removeprefix("Bearer ")
+            account_id = server.service.keys.authenticate(key).account_id
+            yield Bench(server, client, account_id, Separating(server.service))
+
+
+@dataclass(frozen=True)
+class Network:
+    """What was asked of the resolver, and where connections went."""
+
+    asked: list[str]
+    connected: list[tuple[str, int]]
+
+
+@pytest.fixture
+def network(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Network:
+    """A resolver of the test's own; nothing but this machine is reached."""
+    network = Network([], [])
+    ask, connect = socket.getaddrinfo, socket.create_connection
+    turns = itertools.count()
+    names: dict[str, Callable[[], Sequence[str]]] = {
+        "songs.example": lambda: ["127.0.0.1"],
+        "inner.example": lambda: ["10.0.0.1"],
+        "mapped.example": lambda: ["::ffff:127.0.0.1"],
+        "nat64.example": lambda: ["64:ff9b::7f00:1"],
+        "mixed.example": lambda: [PUBLIC, "127.0.0.1"],
+        "rebinding.example": lambda: [PUBLIC] if next(turns) % 2 == 0 else ["127.0.0.1"],
+    }
+
+    def getaddrinfo(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        if host not in names:
+            return ask(host, port, *rest, **more)
+        network.asked.append(host)
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in names[host]()
+        ]
+
+    def create_connection(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
+        if address[1] != bench.server.service.settings.port:  # where the tests' own client goes
+            network.connected.append(address)
+        if not address[0].startswith("127."):
+            raise ConnectionRefusedError
+        return connect(address, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    return network
+
+
+INWARDS = [
+    "http://127.0.0.1:PORT/",
+    "http://localhost:PORT/",
+    "http://[::1]:PORT/",
+    "http://[::ffff:127.0.0.1]:PORT/",
+    "http://[64:ff9b::7f00:1]:PORT/",
+    "http://[2002:7f00:1::]:PORT/",
+    "http://2130706433:PORT/",
+    "http://017700000001:PORT/",
+    "http://0x7f000001:PORT/",
+    "http://127.1:PORT/",
+    "http://0.0.0.0:PORT/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://user:word@songs.invalid:PORT/",
+    "http://inner.example:PORT/",
+    "http://mapped.example:PORT/",
+    "http://nat64.example:PORT/",
+    "http://mixed.example:PORT/",
+]
+
+
+@pytest.mark.parametrize("face", ["kie", "crun", "ours"])
+def test_sources_that_lead_inwards_fail_their_task_and_cost_nothing(
+    bench: Bench, inside: Inside, network: Network, face: str
+) -> None:
+    before, visits = bench.balance(), len(inside.visits)
+    urls = [url.replace("PORT", str(inside.port)) for url in INWARDS]
+    tasks = {url: ordered(bench, face, url) for url in urls}
+    assert bench.balance() == (before or 0) - 1000 * len(urls)
+    bench.work()
+    for url, task_id in tasks.items():
+        task = bench.task(task_id)
+        assert (task.state, task.error_code) == ("failed", 451), url
+        assert task.error_message is not None and "word" not in task.error_message.replace("password", "")
+    assert bench.balance() == before
+    assert len(inside.visits) == visits and network.connected == []
+
+
+@pytest.mark.parametrize("face", ["kie", "crun", "ours"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:PORT/secret.wav", "http://169.254.169.254/", "file:///etc/passwd", "//[::1]:PORT/"]
+)
+def test_a_redirect_inwards_is_not_followed(
+    bench: Bench, inside: Inside, network: Network, face: str, target: str
+) -> None:
+    before, visits = bench.balance(), len(inside.visits)
+    url = f"http://songs.example:{inside.port}/to/{target.replace('PORT', str(inside.port))}"
+    task_id = ordered(bench, face, url)
+    bench.work()
+    assert (bench.task(task_id).state, bench.task(task_id).error_code) == ("failed", 451)
+    assert bench.balance() == before
+    assert len(inside.visits) == visits + 1 and network.connected == [("127.0.0.1", inside.port)]
+
+
+def test_a_name_that_turns_inwards_is_asked_once(bench: Bench, inside: Inside, network: Network) -> None:
+    visits = len(inside.visits)
+    task_id = ordered(bench, "kie", f"http://rebinding.example:{inside.port}/")
+    bench.work()
+    assert bench.task(task_id).error_code == 451
+    assert network.asked == ["rebinding.example"]
+    assert network.connected == [(PUBLIC, inside.port)] and len(inside.visits) == visits
+
+
+def test_an_upload_by_url_goes_nowhere_inwards(bench: Bench, inside: Inside, network: Network) -> None:
+    visits, files = len(inside.visits), blobs(bench)
+    for url in INWARDS:
+        asked = {"fileUrl": url.replace("PORT", str(inside.port)), "uploadPath": "audio"}
+        reply = bench.client.post("/api/file-url-upload", json=asked).json()
+        assert (reply["success"], reply["code"], reply["data"]) == (False, 400, None), url
+    assert len(inside.visits) == visits and network.connected == [] and blobs(bench) == files
+
+
+@pytest.mark.parametrize("face", ["kie", "crun", "ours"])
+def test_callbacks_that_lead_inwards_are_blocked(bench: Bench, inside: Inside, network: Network, face: str) -> None:
+    visits = len(inside.visits)
+    for url in INWARDS:
+        callback = url.replace("PORT", str(inside.port))
+        task = bench.task(ordered(bench, face, "http://10.0.0.1/", callback))
+        bench.work()
+        bench.server.deliver()
+        log = bench.server.service.callbacks.log(task.account_id, task.id)
+        assert [(row.attempt, row.state, row.status_code) for row in log] == [(1, "blocked", None)], url
+    assert len(inside.visits) == visits and network.connected == []
+
+
+def test_a_redirect_of_a_callback_is_not_followed(bench: Bench, inside: Inside, network: Network) -> None:
+    hook = f"http://songs.example:{inside.port}/to/http://songs.example:{inside.port}/secret"
+    task = bench.task(ordered(bench, "kie", "http://10.0.0.1/", hook))
+    bench.work()
+    bench.server.deliver()
+    log = bench.server.service.callbacks.log(task.account_id, task.id)
+    assert log[0].status_code == 302 and log[0].state != "delivered"
+    assert "/secret" not in inside.visits
+
+
+def test_a_source_that_drips_is_given_up(bench: Bench, inside: Inside, network: Network) -> None:
+    before, files = bench.balance(), blobs(bench)
+    task_id = ordered(bench, "kie", f"http://songs.example:{inside.port}/drip")
+    started = time.monotonic()
+    bench.work()
+    assert time.monotonic() - started < 5
+    task = bench.task(task_id)
+    assert (task.state, task.error_code) == ("failed", 451)
+    assert task.error_message is not None and "did not answer in time" in task.error_message
+    assert bench.balance() == before and blobs(bench) == files
+
+
+def test_many_sources_that_drip_keep_nobody_else_waiting(bench: Bench, inside: Inside, network: Network) -> None:
+    asked = {"fileUrl": f"http://songs.example:{inside.port}/drip", "uploadPath": "audio"}
+
+    async def all_at_once() -> tuple[list[int], list[float]]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(
+            base_url=bench.server.url, headers=bench.client.headers, limits=limits, timeout=20
+        ) as client:
+            uploads = [asyncio.create_task(client.post("/api/file-url-upload", json=asked)) for _ in range(60)]
+            await asyncio.sleep(0.4)
+            waits = []
+            for _ in range(5):
+                started = time.monotonic()
+                assert (await client.get("/api/v1/chat/credit")).json()["code"] == 200
+                waits.append(time.monotonic() - started)
+            assert not any(upload.done() for upload in uploads)
+            return [(await upload).json()["code"] for upload in uploads], waits
+
+    codes, waits = asyncio.run(all_at_once())
+    assert codes == [400] * 60
+    assert max(waits) < 1
+
+
+def test_clients_that_never_come_to_the_point_are_cut_off(
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 1.0)
+    monkeypatch.setattr(body, "ARRIVAL_S", 1.0)
+    server = open_server()
+    key, port = server.key.encode(), server.service.settings.port
+    order = (
+        b"POST /v1/separations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        + key
+        + b"\r\nContent-Length: 999\r\n\r\n{"
+    )
+    beginnings = [b"", b"GET /livez HT", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: ", order]
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(200)]
+        for number, connection in enumerate(slow):
+            connection.sendall(beginnings[number % 4])
+        for _ in range(5):
+            for number, connection in enumerate(slow):
+                if number % 4:
+                    connection.sendall(b" ")
+            started = time.monotonic()
+            assert server.client.get("/v1/credits").status_code == 200
+            assert time.monotonic() - started < 1
+            time.sleep(0.05)
+        ends = [everything(connection) for connection in slow]
+    for number, end in enumerate(ends):
+        if number % 4 < 3:
+            assert end == b"", end
+        else:
+            assert end.startswith(b"HTTP/1.1 400 ") and b"did not come within 1 seconds" in end
+    assert server.client.get("/v1/separations").json()["separations"] == []
+
+
+def test_a_client_that_waits_between_requests_is_served(
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.3)
+    server = open_server()
+    ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.service.settings.port), timeout=10) as connection:
+        for _ in range(3):
+            connection.sendall(ask + ask)  # the second one is there before the first is answered
+            received = b""
+            while received.count(b"alive") < 2:
+                received += connection.recv(10_000)
+            time.sleep(0.2)
+        assert everything(connection) == b""
+
+
+def ordered(bench: Bench, face: str, url: str, callback: str | None = None) -> str:
+    """Orders a separation; gives its id."""
+    if face == "kie":
+        reply = bench.client.post("/api/v1/vocal-removal/generate", json={"audioUrl": url, "callBackUrl": callback})
+        return str(reply.json()["data"]["taskId"])
+    if face == "crun":
+        order = {"model": "suno/vocal-separation", "input": {"audio_url": url}, "callback_url": callback}
+        reply = bench.client.post("/api/v1/client/job/CreateTask", json=order)
+        return str(reply.json()["data"]["task_id"])
+    reply = bench.client.post("/v1/separations", json={"url": url, "callback_url": callback})
+    return str(reply.json()["id"])
+
+
+def blobs(bench: Bench) -> set[str]:
+    folder = bench.server.service.settings.data / "files"
+    return {str(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the other side ends the connection."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while more := connection.recv(65_536):
+            received += more
+    return received
