@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from unittest import mock
 import httpx
 from structlog.testing import capture_logs
 
+from stemwright.api import base64_body, body, multipart
 from stemwright.database import tables
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Keys
@@ -34,6 +36,8 @@ BODIES = {
     "the body has more than 1 MB": b'{"a": "' + b"a" * 1_000_000 + b'"}',
 }
 """Bodies that no endpoint takes."""
+
+PATIENCE_S = 0.1
 
 SECRET = "a secret of the inside"
 GRANTED = 1_000_00
@@ -161,17 +165,17 @@ def outcome(server: Server, send: Callable[[], httpx.Response]) -> Outcome:
     before = balance(server)
     reply = send()
     taken = "none" if balance(server) == before else "taken"
-    body = reply.json()
+    told = reply.json()
     assert SECRET not in reply.text and "Traceback" not in reply.text
     http = f"{reply.status_code}, Retry-After" if int(reply.headers.get("retry-after", 0)) > 0 else reply.status_code
     if reply.headers["content-type"] == "application/problem+json":
-        assert body.keys() - {"errors"} == {"type", "title", "status", "detail"}
-        assert body["status"] == reply.status_code
-        return Outcome(str(http), body["type"].removeprefix("urn:stemwright:problem:"), body["detail"], taken)
-    words = "message" if "message" in body else "msg"
-    assert body.keys() - {"success", "data"} == {"code", words} and body.get("data") is None
-    assert body.get("success", False) is False
-    return Outcome(str(http), str(body["code"]), body[words], taken)
+        assert told.keys() - {"errors"} == {"type", "title", "status", "detail"}
+        assert told["status"] == reply.status_code
+        return Outcome(str(http), told["type"].removeprefix("urn:stemwright:problem:"), told["detail"], taken)
+    words = "message" if "message" in told else "msg"
+    assert told.keys() - {"success", "data"} == {"code", words} and told.get("data") is None
+    assert told.get("success", False) is False
+    return Outcome(str(http), str(told["code"]), told[words], taken)
 
 
 def asking(
@@ -201,6 +205,26 @@ def sending(content: bytes, *paths: str) -> Provocation:
     def send(stage: Stage) -> list[Outcome]:
         server = stage.server()
         return asking(server, server.client, *(("POST", path) for path in paths), content=content)
+
+    return send
+
+
+def dripping(path: str, first: bytes, headers: dict[str, str] | None = None) -> Provocation:
+    """Provokes with a body of which no more than the beginning comes in the time that there is."""
+
+    def pieces() -> Iterator[bytes]:
+        yield first
+        time.sleep(4 * PATIENCE_S)
+        yield b"late"
+
+    def send(stage: Stage) -> Outcome:
+        server = stage.server()
+        with (
+            mock.patch.object(body, "ARRIVAL_S", PATIENCE_S),
+            mock.patch.object(multipart, "IDLE_S", PATIENCE_S),
+            mock.patch.object(base64_body, "IDLE_S", PATIENCE_S),
+        ):
+            return outcome(server, lambda: server.client.post(path, content=pieces(), headers=headers))
 
     return send
 

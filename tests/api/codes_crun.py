@@ -18,6 +18,7 @@ from tests.api.codes import (
     Stage,
     asking,
     bad_song,
+    dripping,
     end,
     ids,
     of_every_endpoint,
@@ -87,6 +88,7 @@ def unknown_path(stage: Stage) -> list[Outcome]:
 
 for cause, content in BODIES.items():
     provokes("crun", "POST with JSON", cause)(sending(content, CREATE, ESTIMATE))
+provokes("crun", "POST with JSON", "the body does not come within a minute")(dripping(CREATE, b"{"))
 
 
 def ordering(changes: dict[str, Any], path: str = CREATE, **settings: Any) -> Callable[[Stage], Outcome]:

@@ -14,6 +14,7 @@ from tests.api.codes import (
     Stage,
     asking,
     bad_song,
+    dripping,
     end,
     ids,
     of_every_endpoint,
@@ -77,6 +78,7 @@ def wrong_method(stage: Stage) -> list[Outcome]:
 
 for cause, content in BODIES.items():
     provokes("kie", "POST with JSON", cause)(sending(content, GENERATE, DOWNLOAD))
+provokes("kie", "POST with JSON", "the body does not come within a minute")(dripping(GENERATE, b"{"))
 
 
 def ordering(changes: dict[str, Any], **settings: Any) -> Callable[[Stage], Outcome]:

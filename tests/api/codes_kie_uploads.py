@@ -14,6 +14,7 @@ from tests.api.codes import (
     Outcome,
     Stage,
     asking,
+    dripping,
     of_every_endpoint,
     outcome,
     provokes,
@@ -102,3 +103,18 @@ streaming("file is missing or empty", ("file", b""))
 streaming("the file is in another field", ("song", b"sound"))
 streaming("two files", ("file", b"sound"), ("file", b"sound"))
 streaming("the form is cut off", content=b'--b\r\nContent-Disposition: form-data; name="uploadPath"\r\n\r\naud')
+provokes("kie uploads", "POST stream", "nothing comes for a minute")(
+    dripping(STREAM, b"--b\r\n", {"Content-Type": "multipart/form-data; boundary=b"})
+)
+provokes("kie uploads", "POST base64", "nothing comes for a minute")(dripping(BASE64, b'{"base64Data": "'))
+
+
+@provokes("kie uploads", "POST base64", "fields of more than 20 kB")
+def many_fields(stage: Stage) -> Outcome:
+    return post(stage.server(), BASE64, placed(other="a" * 20_000))
+
+
+@provokes("kie uploads", "POST stream", "fields of more than 10 kB")
+def long_fields(stage: Stage) -> Outcome:
+    server, form = stage.server(), {"file": ("a.mp3", b"sound")}
+    return outcome(server, lambda: server.client.post(STREAM, files=form, data={"uploadPath": "a" * 10_001}))

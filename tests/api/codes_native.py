@@ -18,6 +18,7 @@ from tests.api.codes import (
     Stage,
     asking,
     bad_song,
+    dripping,
     end,
     of_every_endpoint,
     outcome,
@@ -87,6 +88,7 @@ for name in (TRACKS, ORDERS):
 asked(f"GET {ORDERS}", "state is none", ("GET", f"{ORDERS}?state=done"))
 for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
+provokes("own", "POST with JSON", "the body does not come within a minute")(dripping(ORDERS, b"{"))
 
 # --- POST /v1/tracks
 
@@ -122,6 +124,8 @@ uploading("title has more than 500 characters", ("file", b"sound"), title="a" * 
 uploading("an unknown field", ("file", b"sound"), artist="me")
 uploading("the file is too large", ("file", b"a" * 1_000_001))
 uploading("the form is cut off", content=_part('name="file"; filename="a"'), headers=IN_FORM)
+uploading("fields of more than 10 kB", ("file", b"sound"), title="a" * 10_001)
+provokes("own", "POST /v1/tracks, a form", "nothing comes for a minute")(dripping(TRACKS, b"--b\r\n", IN_FORM))
 uploading("no boundary", content=b"sound", headers={"Content-Type": "multipart/form-data"})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from stemwright.api.problems import InvalidFields
 
@@ -42,6 +43,14 @@ class SeparationRequest(_Request):
     bitrate_kbps: int | None = Field(None, description="Of the lossy formats. Default: a good variable one.")
     callback_url: str | None = Field(None, description="Told when the separation has ended.", json_schema_extra=URI)
     priority: int = Field(0, ge=-10, le=10, description="Your tasks of a higher one go first.")
+
+    @field_validator("stems", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """Says what is taken at all, where pydantic would tell of one of both ways only."""
+        if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+            return value
+        raise PydanticCustomError("stems", "Write two, twelve, or a list of names")
 
 
 class Track(BaseModel):
