@@ -55,9 +55,9 @@ class Serving:
             base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=30, trust_env=False
         )
 
-    def stop(self) -> int:
-        """Ends it as a service manager does, and gives its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it as a service manager does, or Ctrl-C, and gives its exit status."""
+        self.process.send_signal(by)
         return self.process.wait(GENTLE_S)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with Serving(folder / "data", cache_dir=str(folder / "cache")) as serving:
         serving.read_key()
         yield serving
+        assert serving.stop(by=signal.SIGINT) == 0
+        assert "Traceback" not in serving.log
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ def serve(
 ) -> None:
     """Serves kie.ai's, crun.ai's and our own API until it is stopped. Every other setting: docs/settings.md.
 
-    The first start makes an API key and prints it. SIGTERM ends requests in hand, and leaves separations where the next
-    start takes them up.
+    The first start makes an API key and prints it. SIGTERM or Ctrl-C ends requests in hand, and leaves separations where
+    the next start takes them up.
 
     [bold]Examples[/]
 
@@ -101,7 +101,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
         server = uvicorn.Server(config)
-        _outlive_sigterm(server)
+        _outlive_signals(server)
         supervisor.start()
         try:
             server.run(sockets=[listener])
@@ -111,10 +111,10 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
         service.close()
 
 
-def _outlive_sigterm(server: uvicorn.Server) -> None:
-    """Lets this process go on after SIGTERM, so that it ends its workers too.
+def _outlive_signals(server: uvicorn.Server) -> None:
+    """Lets this process go on after SIGTERM and Ctrl-C, so that it ends its workers too.
 
-    uvicorn answers the signal by ending itself in order; then it sends the signal again, to whoever handled it before.
+    uvicorn answers a signal by ending itself in order; then it sends the signal again, to whoever handled it before.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -122,6 +122,7 @@ def _outlive_sigterm(server: uvicorn.Server) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
 
 
 def _raise_file_limit() -> None:
