@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from stemwright.audio.decode import Decoder
+from tests.drills.disk import Disk, mounted
 from tests.drills.orders import ORDERS, Order, submit, upload
 from tests.drills.proofs import Digests, digests, prove, prove_sum
 from tests.drills.receiver import Receiver, receiving
@@ -47,8 +48,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server with settings of the test's own; at the end it is stopped."""
     with contextlib.ExitStack() as stack:
 
-        def begin(*, ready: bool = True, **settings: str) -> Tree:
-            tree = Tree(tmp_path / "data", **settings)
+        def begin(*, ready: bool = True, disk: Disk | None = None, **settings: str) -> Tree:
+            tree = Tree(tmp_path, disk=disk, **settings)
             stack.callback(tree.stop)
             tree.settle()
             tree.start(ready=ready)
@@ -57,10 +58,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A small file system; where this machine lets nobody mount one, the test is skipped."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with mounted(folder, size_mb=64) as disk:
+        if disk is None:
+            pytest.skip("this machine lets nobody mount a small file system")
+        yield disk
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, song: Path) -> dict[Order, Digests]:
     """What a server makes of the song that nobody kills."""
-    tree = Tree(tmp_path_factory.mktemp("undisturbed") / "data")
+    tree = Tree(tmp_path_factory.mktemp("undisturbed"))
     tree.settle()
     tree.start()
     try:

@@ -99,7 +99,7 @@ def _prove_money(service: Service, tasks: dict[str, Task]) -> None:
     account = service.accounts.find("alice")
     assert account is not None
     entries = Counter((e.task_id, e.reason, e.amount) for e in service.ledger.entries(account.id))
-    wanted = Counter({(None, "grant", CREDITS): 1})
+    wanted: Counter[tuple[str | None, str, int]] = Counter({(None, "grant", CREDITS): 1})
     for task in tasks.values():
         wanted[task.id, "charge", -task.price] += 1
         if task.state != "succeeded":

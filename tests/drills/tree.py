@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from sys import executable
-from typing import Any
 
 import httpx
 import psutil
 
 from stemwright.service.service import Service
 from stemwright.settings import read_settings
+from tests.drills.disk import Disk
 
 CREDITS = 100_000_00
 PATIENCE_S = 90.0
@@ -35,15 +36,15 @@ class Tree:
     """A server with its workers, which may be killed and started again on the same data folder.
 
     Args:
-        data: its folder, with a metered account ``alice`` of ``CREDITS``.
-        before: a command that runs the server's command, as ``nsenter`` does.
+        folder: takes the log, and the data unless that lies on a disk of its own.
+        disk: that disk.
         settings: as in ``STEMWRIGHT_*``.
     """
 
-    def __init__(self, data: Path, *, before: Sequence[str] = (), **settings: str) -> None:
-        self.data = data
-        self.log = data.with_name(f"{data.name}.log")
-        self._before = before
+    def __init__(self, folder: Path, *, disk: Disk | None = None, **settings: str) -> None:
+        self.data = folder / "data"
+        self._disk = disk
+        self.log = folder / "server.log"
         self._settings = {
             "callback_retry_s": ",".join(["0.3"] * 20),
             "rate_limit": "0",
@@ -58,18 +59,23 @@ class Tree:
         return Service.open(read_settings(data=self.data))
 
     def settle(self) -> None:
-        """Makes the account."""
+        """Makes a metered account ``alice`` of ``CREDITS``, and takes the folder to its disk."""
         service = self.open()
         self.key = service.keys.create("alice", credits_hundredths=CREDITS).key
         service.close()
+        if self._disk is not None:
+            self.data = Path(shutil.move(self.data, self._disk.seen / "data"))
+
+    def bring_home(self, folder: Path) -> None:
+        """Stops the server, and copies its data from its disk, for SQLite opens no file where this process sees it."""
+        self.stop()
+        self.data = shutil.copytree(self.data, folder)
 
     def start(self, *, ready: bool = True) -> None:
         """Starts the server; waits until a worker is ready, or only until it answers."""
-        serve = [str(Path(executable).with_name("stemwright")), "serve", "--port", "0", "--data", str(self.data)]
-        mine = {f"STEMWRIGHT_{name.upper()}": value for name, value in self._settings.items()}
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [*self._before, *serve], stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | mine
+                self._command(), stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment()
             )
         assert self._process.stdout is not None
         said = re.search(r"http://\S+", self._process.stdout.readline())
@@ -78,10 +84,17 @@ class Tree:
         with httpx.Client() as client:
             wait_until(lambda: _answers(client, f"{self.url}/{'readyz' if ready else 'livez'}"), "the server is ready")
 
-    def client(self, **options: Any) -> httpx.Client:
+    def fail_to_start(self) -> tuple[int, str]:
+        """Starts a server that cannot work; gives its exit status and what it says."""
+        done = subprocess.run(
+            self._command(), capture_output=True, text=True, env=self._environment(), timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def client(self) -> httpx.Client:
         """Speaks to the server with the key."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     @property
     def server(self) -> psutil.Process:
@@ -91,7 +104,8 @@ class Tree:
 
     def workers(self) -> list[psutil.Process]:
         """The processes of its workers."""
-        return self.server.children()
+        children: list[psutil.Process] = self.server.children()
+        return children
 
     def kill_worker(self) -> None:
         """kill -9 of every worker."""
@@ -131,6 +145,13 @@ class Tree:
             if self._process.poll() is None:
                 self.terminate()
             self.wait()
+
+    def _command(self) -> list[str]:
+        within, data = (self._disk.within, self._disk.folder / "data") if self._disk else ((), self.data)
+        return [*within, str(Path(executable).with_name("stemwright")), "serve", "--port", "0", "--data", str(data)]
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {f"STEMWRIGHT_{name.upper()}": value for name, value in self._settings.items()}
 
     def _gone(self, workers: list[psutil.Process]) -> None:
         self.wait()

@@ -30,7 +30,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         summary="Separate a song",
         status_code=201,
         response_model=Separation,
-        responses=documented(400, 401, 402, 403, 409, 413, 429, 503),
+        responses=documented(400, 401, 402, 403, 409, 413, 429, 503, 507),
         openapi_extra=body_of(SeparationRequest),
     )
     async def add_separation(

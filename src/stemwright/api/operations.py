@@ -108,7 +108,7 @@ def _check_database(service: Service) -> str:
     try:
         with service.database.read() as session:
             session.execute(sqlalchemy.text("SELECT 1 FROM facts LIMIT 1"))
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, StorageError) as error:
         log.error("the database does not answer", exc_info=error)
         return "does not answer"
     return "ok"
@@ -120,6 +120,6 @@ def _check_storage(service: Service) -> str:
         with service.store.writer() as writer:
             writer.write(b"\0")
     except StorageError as error:
-        log.error("the store cannot be written", exc_info=error)
+        log.error("the store cannot be written", problem=str(error))
         return "cannot be written"
     return "ok"

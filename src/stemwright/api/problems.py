@@ -85,7 +85,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     errors.TooManyRunning: _Kind(429, "too-many-running", "Too many separations under way"),
     errors.UnderMaintenance: _Kind(503, "under-maintenance", "Under maintenance"),
     errors.UpstreamSilent: _Kind(504, "upstream-silent", "The vendor does not answer"),
-    StorageError: _Kind(507, "storage", "The file could not be stored"),
+    StorageError: _Kind(507, "storage", "Nothing can be stored"),
 }
 
 NO_KEY = "Send a key that is in use as 'Authorization: Bearer sw_…'; `stemwright keys create NAME` makes one."

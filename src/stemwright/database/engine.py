@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from sqlalchemy.orm import Session
 from stemwright.errors import StorageError, storage_error
 
 BUSY_TIMEOUT_MS = 30_000
+LITTLE_BYTES = 1_000_000
+"""With less than that left, a disk is full."""
+
 FILE = "stemwright.db"
 """What the database is called in a data folder."""
 
@@ -45,8 +50,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one moment and changes nothing."""
-        with Session(self.engine) as session:
+        """A session that sees one moment and changes nothing.
+
+        Raises:
+            StorageError: the disk is full or failed.
+        """
+        with self._told(), Session(self.engine) as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(sqlalchemy.text("BEGIN"))
             yield session
@@ -56,8 +65,11 @@ class Database:
         """A session that changes all or nothing: it commits at the end, and rolls back on any error.
 
         On SQLite it holds the only write lock from its start, so what it reads stays true until it commits.
+
+        Raises:
+            StorageError: the disk is full or failed.
         """
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self._told(), Session(self.engine, expire_on_commit=False) as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
             try:
@@ -74,19 +86,16 @@ class Database:
             StorageError: the database cannot be read or written, or a newer release made it.
         """
         newest = max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-        where = self.engine.url.database
         try:
             found = self._revision()
             if found is not None and found > newest:
                 raise StorageError(
-                    f"A newer Stemwright made the database {where}: install that release, or a newer one."
+                    f"A newer Stemwright made the database {self._name}: install that release, or a newer one."
                 )
             if found != newest:
                 self._upgrade()
         except sqlalchemy.exc.DBAPIError as error:
-            raise StorageError(
-                f"The database {where} cannot be used ({error.orig}): name another data folder, or go back to a backup."
-            ) from error
+            raise self._trouble(error) from error
 
     def _upgrade(self) -> None:
         # Imported where it is needed: alembic takes 10 MB of memory, and a quarter of a second.
@@ -113,6 +122,41 @@ class Database:
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+
+    @property
+    def _name(self) -> str:
+        return self.engine.url.database or self.engine.url.render_as_string()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A disk that is full or failed is told as such; what is wrong with a statement is a fault of ours."""
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as error:
+            if _code(error) in (
+                sqlite3.SQLITE_FULL,
+                sqlite3.SQLITE_IOERR,
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise self._trouble(error) from error
+            raise
+
+    def _trouble(self, error: sqlalchemy.exc.DBAPIError) -> StorageError:
+        # SQLite calls it an error of the disk when one of its smaller files finds no room.
+        if _code(error) == sqlite3.SQLITE_FULL or (_code(error) == sqlite3.SQLITE_IOERR and self._is_full()):
+            return StorageError(f"No room is left for the database {self._name}: free some space.")
+        return StorageError(
+            f"The database {self._name} cannot be used ({error.orig}): name another data folder, or go back to a backup."
+        )
+
+    def _is_full(self) -> bool:
+        return shutil.disk_usage(Path(self._name).parent).free < LITTLE_BYTES
+
+
+def _code(error: sqlalchemy.exc.DBAPIError) -> int:
+    """SQLite's primary code; 0 for other databases."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -22,6 +22,7 @@ from types import FrameType
 import psutil
 
 from stemwright.database.engine import Database
+from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
 from stemwright.jobs.queue import Lease, Queue
@@ -29,6 +30,9 @@ from stemwright.settings import Settings
 
 POLL_S = 0.25
 """How often an idle worker looks for a task."""
+
+PAUSE_S = 2.0
+"""How long a worker waits when the queue cannot be written."""
 
 TICK_S = 0.25
 """How often the pulse looks at memory and progress."""
@@ -101,6 +105,7 @@ class Worker:
         self._handler: Handler | None = None
         self._hold: Hold | None = None
         self._stopped_at: float | None = None
+        self._owes = False  # a lease that is over, and that could not be given back
         self._process = psutil.Process()
 
     @property
@@ -119,11 +124,23 @@ class Worker:
         self._handler = load_factory(self._order.handler)(self._order.settings)
         self._tell(READY)
         while not self.stops:
-            lease = self._queue.claim(self._order.name, self._order.settings.lease_s)
-            if lease is None:
-                time.sleep(POLL_S)
-            else:
-                self._work(self._handler, lease)
+            try:
+                self._next(self._handler)
+            except StorageError as error:  # the disk is full: a worker that died of it could do no better as a new one
+                logger.error("worker %s waits: %s", self._order.name, error)
+                time.sleep(PAUSE_S)
+
+    def _next(self, handler: Handler) -> None:
+        if self._owes:
+            self._queue.release_worker(self._order.name)
+            self._owes = False
+        lease = self._queue.claim(self._order.name, self._order.settings.lease_s)
+        if lease is None:
+            time.sleep(POLL_S)
+            return
+        self._owes = True
+        self._work(handler, lease)
+        self._owes = False
 
     def _work(self, handler: Handler, lease: Lease) -> None:
         if lease.attempt > self._order.settings.attempts:
@@ -134,6 +151,8 @@ class Worker:
             handler.run(lease, self._hold)
         except Interrupted:
             self._queue.release(lease)
+        except StorageError:  # the lease cannot be given back now either
+            raise
         except Exception:
             logger.exception("task %s failed in a way nobody foresaw", lease.task_id)
             self._queue.release_worker(self._order.name)
