@@ -21,6 +21,8 @@ from stemwright.service.ids import parse_id
 from stemwright.service.separating import Separating
 from stemwright.service.task import Task
 from tests.api.conftest import OpenServer, Server, starting
+from tests.api.raw_requests import everything
+from tests.stand_in import KIE_KEY, StandIn
 
 PUBLIC = "93.184.216.34"  # never reached: the tests' network refuses it
 CREDITS_HUNDREDTHS = 100_000
@@ -277,25 +279,31 @@ def test_a_source_that_drips_is_given_up(bench: Bench, inside: Inside, network: 
 
 def test_many_sources_that_drip_keep_nobody_else_waiting(bench: Bench, inside: Inside, network: Network) -> None:
     asked = {"fileUrl": f"http://songs.example:{inside.port}/drip", "uploadPath": "audio"}
+    assert asyncio.run(codes_of_slow_ones(bench.server, "/api/file-url-upload", asked)) == {400}
 
-    async def all_at_once() -> tuple[list[int], list[float]]:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(
-            base_url=bench.server.url, headers=bench.client.headers, limits=limits, timeout=20
-        ) as client:
-            uploads = [asyncio.create_task(client.post("/api/file-url-upload", json=asked)) for _ in range(60)]
-            await asyncio.sleep(0.4)
-            waits = []
-            for _ in range(5):
-                started = time.monotonic()
-                assert (await client.get("/api/v1/chat/credit")).json()["code"] == 200
-                waits.append(time.monotonic() - started)
-            assert not any(upload.done() for upload in uploads)
-            return [(await upload).json()["code"] for upload in uploads], waits
 
-    codes, waits = asyncio.run(all_at_once())
-    assert codes == [400] * 60
-    assert max(waits) < 1
+def test_a_silent_vendor_keeps_nobody_else_waiting(open_server: OpenServer) -> None:
+    with StandIn() as vendor:
+        vendor.break_with("silent")
+        server = open_server(
+            upstream_kie_url=vendor.url, upstream_kie_key=KIE_KEY, upstream_timeout_s=2.0, rate_limit="0"
+        )
+        asked = {"taskId": "a" * 32, "audioId": "b" * 32}
+        assert asyncio.run(codes_of_slow_ones(server, "/api/v1/vocal-removal/generate", asked)) == {408}
+
+
+async def codes_of_slow_ones(server: Server, path: str, asked: dict[str, str]) -> set[int]:
+    """Sends 60 requests that wait for others; while they do, polls are answered. Gives the codes of the slow ones."""
+    limits, key = httpx.Limits(max_connections=None), {"Authorization": f"Bearer {server.key}"}
+    async with httpx.AsyncClient(base_url=server.url, headers=key, limits=limits, timeout=20) as client:
+        slow = [asyncio.create_task(client.post(path, json=asked)) for _ in range(60)]
+        await asyncio.sleep(0.4)
+        for _ in range(5):
+            started = time.monotonic()
+            assert (await client.get("/api/v1/chat/credit")).json()["code"] == 200
+            assert time.monotonic() - started < 1
+        assert not any(one.done() for one in slow)
+        return {(await one).json()["code"] for one in slow}
 
 
 def test_clients_that_never_come_to_the_point_are_cut_off(
@@ -364,12 +372,3 @@ def ordered(bench: Bench, face: str, url: str, callback: str | None = None) -> s
 def blobs(bench: Bench) -> set[str]:
     folder = bench.server.service.settings.data / "files"
     return {str(path) for path in folder.rglob("*") if path.is_file()}
-
-
-def everything(connection: socket.socket) -> bytes:
-    """What comes until the other side ends the connection."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while more := connection.recv(65_536):
-            received += more
-    return received
