@@ -39,7 +39,7 @@ def prove(tree: Tree, ids: Collection[str], receiver: Receiver) -> dict[str, Tas
         wait_until(lambda: not _under_way(service), "all tasks end")
         tasks = _tasks(service)
         assert set(ids) <= tasks.keys(), "an accepted task is lost"
-        _prove_money(service, tasks)
+        prove_ledger(service, tasks)
         _prove_callbacks(service, tasks, receiver)
         prove_files(service, tasks.values())
         # the folder goes just after its task has ended
@@ -93,7 +93,7 @@ def _tasks(service: Service) -> dict[str, Task]:
     return {task.id: task for task in loaded if task is not None}
 
 
-def _prove_money(service: Service, tasks: dict[str, Task]) -> None:
+def prove_ledger(service: Service, tasks: dict[str, Task]) -> None:
     """Each task is charged once, and a failed one given back once."""
     assert service.ledger.imbalance() == {}
     account = service.accounts.find("alice")

@@ -1,4 +1,4 @@
-"""A receiver of callbacks on this machine, which also serves a song as slowly as one likes."""
+"""A receiver of callbacks on this machine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class Receiver:
         arrived: how often a task was told of, by its id as 32 hex digits.
         bodies: what was told last.
         open: while it is not set, whoever calls waits for an answer.
+        status: of the answers.
     """
 
     url: str
     arrived: Counter[str] = field(default_factory=Counter)
     bodies: dict[str, Any] = field(default_factory=dict)
     open: threading.Event = field(default_factory=threading.Event)
+    status: int = 200
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def receiving() -> Iterator[Receiver]:
             receiver.arrived[task_id] += 1
             receiver.open.wait(30)
             try:
-                self.send_response(200)
+                self.send_response(receiver.status)
                 self.end_headers()
             except OSError:  # whoever called is dead
                 pass

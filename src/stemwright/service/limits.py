@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import defaultdict, deque
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
+from stemwright.service.clock import Clock
 from stemwright.service.errors import TooFast
 from stemwright.service.keys import Caller
 from stemwright.settings import parse_rate
@@ -16,10 +15,16 @@ MESSAGE = "Your call frequency is too high. Please try again later."
 
 
 class RateLimits:
-    """Windows of all accounts and of all keys that have a limit of their own."""
+    """Windows of all accounts and of all keys that have a limit of their own.
 
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    Args:
+        clock: one that nobody sets: a clock put back by hours would keep full windows full for as long.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._lock = threading.Lock()
 
     def take(self, caller: Caller, face: str, rate: str) -> None:
         """Counts one new task of the caller's.
@@ -36,8 +41,11 @@ class RateLimits:
         if parsed is None:
             return
         count, seconds = parsed
-        item = RateLimitItemPerSecond(count, max(1, round(seconds)))
-        names = ("key", caller.key_id) if caller.rate_limit else (face, caller.account_id)
-        if not self._limiter.hit(item, *names):
-            reset = self._limiter.get_window_stats(item, *names).reset_time
-            raise TooFast(MESSAGE, max(1.0, reset - time.time()))
+        name = ("key", caller.key_id) if caller.rate_limit else (face, caller.account_id)
+        with self._lock:
+            window, now = self._windows[name], self._clock()
+            while window and window[0] <= now - seconds:
+                window.popleft()
+            if len(window) >= count:
+                raise TooFast(MESSAGE, max(1.0, window[-count] + seconds - now))
+            window.append(now)
