@@ -125,6 +125,15 @@ def test_changed_channels(tmp_path: Path) -> None:
     assert any("number of channels changes" in note for note in notes)
 
 
+def test_a_sample_rate_beyond_all_recorders(tmp_path: Path) -> None:
+    path = tmp_path / "fast.wav"
+    soundfile.write(path, np.zeros(1000), 44_100)
+    content = bytearray(path.read_bytes())
+    content[24:28] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert "has 2147483647 samples a second, more than 768000" in refusal(path)
+
+
 def test_no_permission(song: Path) -> None:
     song.chmod(0)
     for folder in [song.parent, *song.parent.parents]:
