@@ -46,6 +46,8 @@ def test_lists_in_the_environment_are_words_and_prices_are_json(
         ("PUBLIC_URL", "stems.example.org"),
         ("RETENTION_DAYS", "0"),
         ("PRICES", "{"),
+        ("WEBHOOK_KEY", "whsec_"),
+        ("WEBHOOK_KEY", "whsec_no base64"),
         ("DIALECT", "klingon"),
     ],
 )
@@ -61,6 +63,12 @@ def test_a_name_in_the_file_that_does_not_exist_is_named(tmp_path: Path) -> None
     (tmp_path / "settings.toml").write_text("prot = 80\n")
     with pytest.raises(UsageError, match="PROT"):
         read_settings(data=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_KEY", "UPSTREAM_KIE_KEY", "UPSTREAM_CRUN_KEY"])
+def test_an_empty_key_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"STEMWRIGHT_{name}", "")
+    assert getattr(read_settings(data=tmp_path), name.lower()) is None
 
 
 @pytest.mark.parametrize("content", [b"port = ", b"port = \xff"])

@@ -5,6 +5,7 @@ Flags win over the environment, the environment over the file. docs/settings.md 
 
 from __future__ import annotations
 
+import base64
 import os
 import tomllib
 from pathlib import Path
@@ -106,6 +107,19 @@ class Settings(BaseSettings):
     def _numbers(cls, value: object) -> object:
         return tuple(float(word) for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
+    @field_validator("upstream_kie_key", "upstream_crun_key", "webhook_key", mode="before")
+    @classmethod
+    def _no_key(cls, value: object) -> object:
+        return None if value == "" else value  # as a variable that is there and empty is meant
+
+    @field_validator("webhook_key")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value() if value else ""
+        if key.startswith("whsec_") and not _base64(key.removeprefix("whsec_")):
+            raise ValueError("whsec_ is followed by the key in base64")
+        return value
+
     @field_validator("prices", mode="after")
     @classmethod
     def _all_prices(cls, value: dict[str, float]) -> dict[str, float]:
@@ -187,6 +201,14 @@ def read_settings(**flags: object) -> Settings:  # the one place where flags bec
         raise UsageError(
             f"{file} cannot be read ({error}): mend it or take it away; docs/settings.md lists all."
         ) from error
+
+
+def _base64(text: str) -> bytes | None:
+    """The bytes; None where the text is no base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
 
 
 def _file(data: object) -> Path:
