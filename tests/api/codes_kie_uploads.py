@@ -118,3 +118,10 @@ def many_fields(stage: Stage) -> Outcome:
 def long_fields(stage: Stage) -> Outcome:
     server, form = stage.server(), {"file": ("a.mp3", b"sound")}
     return outcome(server, lambda: server.client.post(STREAM, files=form, data={"uploadPath": "a" * 10_001}))
+
+
+@provokes("kie uploads", "POST stream", "hundreds of parts")
+def many_parts(stage: Stage) -> Outcome:
+    server, form = stage.server(), {"file": ("a.mp3", b"sound")}
+    fields = {"uploadPath": "audio", **{f"field-{number}": "" for number in range(1000)}}
+    return outcome(server, lambda: server.client.post(STREAM, files=form, data=fields))

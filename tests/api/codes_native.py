@@ -125,6 +125,7 @@ uploading("an unknown field", ("file", b"sound"), artist="me")
 uploading("the file is too large", ("file", b"a" * 1_000_001))
 uploading("the form is cut off", content=_part('name="file"; filename="a"'), headers=IN_FORM)
 uploading("fields of more than 10 kB", ("file", b"sound"), title="a" * 10_001)
+uploading("hundreds of parts", content=_part('name="title"') * 1000, headers=IN_FORM)
 provokes("own", "POST /v1/tracks, a form", "nothing comes for a minute")(dripping(TRACKS, b"--b\r\n", IN_FORM))
 uploading("no boundary", content=b"sound", headers={"Content-Type": "multipart/form-data"})
 
