@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import httpx
+import psutil
+import pytest
 
 from tests.drills.conftest import Start
 from tests.drills.disk import Disk
@@ -40,6 +43,22 @@ def orders_refused(client: httpx.Client, song: Song, hook: str) -> None:
             assert (answer.status_code, body["code"]) == (500, 500)
         else:
             assert (answer.status_code, body["type"]) == (507, "urn:stemwright:problem:storage")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the limits of a process that runs")
+def test_a_limit_on_the_size_of_files(start: Start, receiver: Receiver, short: Path) -> None:
+    """Where nobody may mount anything, this still says what happens to a server that may write no more."""
+    tree = start(ready=False)
+    tree.server.rlimit(psutil.RLIMIT_FSIZE, (100_000, -1))
+    with tree.client() as client:
+        refused(client, short)
+        tree.server.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+        ids = upload(client, short)
+        tree.server.rlimit(psutil.RLIMIT_FSIZE, (1, -1))
+        orders_refused(client, ids, receiver.url)
+        tree.server.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+        made = submit(client, "two", ids, receiver.url)
+    assert prove(tree, [made], receiver)[made].state == "succeeded"
 
 
 def test_while_songs_come_and_are_separated(

@@ -27,12 +27,13 @@ CLIENTS = 6
 class Crowd:
     """Clients that send one order after the other until the server is gone, and note the ids that they saw."""
 
-    def __init__(self, tree: Tree, song: Song, hook: str) -> None:
+    def __init__(self, tree: Tree, song: Song, hook: str, *, pause_s: float = 0.0) -> None:
         self.seen: list[str] = []
         self.unanswered: list[int] = []
         self._tree = tree
         self._song = song
         self._hook = hook
+        self._pause_s = pause_s
         self._numbers = count()
         self._threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
         for thread in self._threads:
@@ -58,6 +59,7 @@ class Crowd:
                 except httpx.TransportError:
                     self.unanswered.append(number)
                     return
+                time.sleep(self._pause_s)
 
     def _send(self, client: httpx.Client, number: int) -> None:
         answer = send(client, order_of(number), self._song, self._hook, f"{id(self)}-{number}")
@@ -142,7 +144,7 @@ def test_at_a_random_moment(
         ids = upload(client, song)
     seen = []
     for _ in range(2):
-        crowd = Crowd(tree, ids, receiver.url)
+        crowd = Crowd(tree, ids, receiver.url, pause_s=0.2)
         rest = threading.Event()
         time.sleep(chance.uniform(0, 2))
         half = threading.Thread(target=send_half, args=(tree.url, tree.key, "/v1/tracks", song, rest))

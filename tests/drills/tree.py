@@ -20,7 +20,7 @@ from stemwright.settings import read_settings
 from tests.drills.disk import Disk
 
 CREDITS = 100_000_00
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 """Machines are slow at times; a drill that goes well waits for nothing."""
 
 
