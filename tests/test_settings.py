@@ -31,7 +31,7 @@ def test_lists_in_the_environment_are_words_and_prices_are_json(
     monkeypatch.setenv("STEMWRIGHT_PRICES", '{"split_stem": 0.5}')
     settings = read_settings(data=tmp_path)
     assert settings.allowed_hosts == ("a.example", "b.example")
-    assert settings.callback_retry_s == (1, 2.5)
+    assert list(settings.callback_retry_s) == [1, 2.5]
     assert (settings.price("split_stem"), settings.price("separate_vocal")) == (50, 1000)
 
 
