@@ -7,11 +7,9 @@ thousand orders take, and how soon after a task's end its callback arrives.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -56,7 +54,7 @@ class Server:
 @contextmanager
 def serving(data: Path, handler: str) -> Iterator[Server]:
     """A server on a free port, ended by SIGTERM."""
-    command = [sys.executable, "-m", "benchmarks.serve", "--child", str(data), handler]
+    command = [sys.executable, "-m", "benchmarks.server", str(data), handler]
     root = str(Path(__file__).parent.parent)  # workers import their handler by name, and nothing from where they are
     log = (data.parent / f"{data.name}.log").open("w")
     child = subprocess.Popen(
@@ -78,17 +76,6 @@ def serving(data: Path, handler: str) -> Iterator[Server]:
         child.terminate()
         child.wait()
         log.close()
-
-
-def child(data: Path, handler: str) -> None:
-    """What the server's process does."""
-    from stemwright.cli.serve import run
-    from stemwright.settings import read_settings
-
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port = listener.getsockname()[1]
-        run(read_settings(data=data, port=port, rate_limit="0"), listener, handler)
 
 
 def upload(client: httpx.Client, song: Path) -> tuple[str, str]:
@@ -125,13 +112,14 @@ def under_load(folder: Path) -> None:
             json={"taskId": long[0], "audioId": long[1], "type": "split_stem", "callBackUrl": "http://127.0.0.1:9/"},
         ).raise_for_status()
         time.sleep(3)
+        measure_upload(server, client, folder)
         request = order(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
         answers = at_rate("127.0.0.1", server.port, 50, ORDERS, lambda _: request)
         made = tell(f"submit, 50 a second, {ORDERS} times", answers)
         polls = [http("GET", f"/api/v1/vocal-removal/record-info?taskId={task}", server.key) for task in made]
         answers = at_rate("127.0.0.1", server.port, 200, 4000, lambda index: polls[index % len(polls)])
         tell("record-info, 200 a second, 4000 times", answers)
-        measure_upload(server, client, folder)
+        print(f"server after all this: {server.memory_mb():.0f} MB")
 
 
 def measure_upload(server: Server, client: httpx.Client, folder: Path) -> None:
@@ -205,12 +193,6 @@ def hooks() -> Iterator[tuple[str, dict[str, float]]]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description="Measures the server: latency, memory, queue and callbacks.")
-    parser.add_argument("--child", nargs=2, metavar=("DATA", "HANDLER"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        child(Path(options.child[0]), options.child[1])
-        return
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
         through_the_queue(Path(folder))

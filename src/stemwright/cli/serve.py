@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from types import FrameType
@@ -51,7 +53,7 @@ def serve(
       STEMWRIGHT_UPSTREAM_KIE_KEY=… stemwright serve
     """
     settings = settings_of(host=host, port=port, data=data, public_url=public_url, workers=workers)
-    with _listen(settings) as listener:
+    with listen(settings) as listener:
         run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, HANDLER)
 
 
@@ -84,6 +86,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
 
     configure_logs()
     _raise_file_limit()
+    _migrate_apart(settings)
     service = Service.open(settings)
     try:
         first = _first_key(service)
@@ -134,7 +137,24 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _migrate_apart(settings: Settings) -> None:
+    """Makes or renews the tables in a process of its own.
+
+    The 10 MB that this takes would stay until the server ends. Where it fails, the server tries again itself, and says why.
+    """
+    from stemwright.service.service import open_database
+
+    database = open_database(settings)
+    if not database.is_current():
+        script = "import sys; from stemwright.database.engine import Database; Database(sys.stdin.read()).migrate()"
+        # On standard input, for the URL may hold a password and arguments are seen by all.
+        subprocess.run(
+            [sys.executable, "-P", "-c", script], input=database.url, text=True, check=False, capture_output=True
+        )
+    database.close()
+
+
+def listen(settings: Settings) -> socket.socket:
     """The listening socket.
 
     Raises:

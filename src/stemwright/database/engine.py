@@ -85,7 +85,7 @@ class Database:
         Raises:
             StorageError: the database cannot be read or written, or a newer release made it.
         """
-        newest = max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+        newest = _newest_revision()
         try:
             found = self._revision()
             if found is not None and found > newest:
@@ -96,6 +96,13 @@ class Database:
                 self._upgrade()
         except sqlalchemy.exc.DBAPIError as error:
             raise self._trouble(error) from error
+
+    def is_current(self) -> bool:
+        """Whether the tables are those of this release; False too where the database cannot be read."""
+        try:
+            return self._revision() == _newest_revision()
+        except sqlalchemy.exc.DBAPIError:
+            return False
 
     def _upgrade(self) -> None:
         # Imported where it is needed: alembic takes 10 MB of memory, and a quarter of a second.
@@ -167,3 +174,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _newest_revision() -> str:
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -60,7 +60,7 @@ class Service:
         Raises:
             StorageError: the folder cannot be made or written.
         """
-        database = _database(settings)
+        database = open_database(settings)
         database.migrate()
         store = Store.open(settings, Blobs(database, clock).note)
         queue = EmbeddedQueue(database, clock)
@@ -107,5 +107,6 @@ def public_url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _database(settings: Settings) -> Database:
+def open_database(settings: Settings) -> Database:
+    """The database that the settings name, whatever its tables."""
     return Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)

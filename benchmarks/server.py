@@ -1,0 +1,24 @@
+"""The server that is measured, as ``stemwright serve`` starts it, but with limits off and a handler of one's choice.
+
+    python -m benchmarks.server DATA HANDLER
+
+It imports nothing that the server does not: its memory is one of the figures.
+"""
+
+import sys
+from pathlib import Path
+
+from stemwright.cli.serve import listen, run
+from stemwright.settings import read_settings
+
+
+def main() -> None:
+    """Serves on a free port until SIGTERM."""
+    data, handler = Path(sys.argv[1]), sys.argv[2]
+    settings = read_settings(data=data, port=0, rate_limit="0")
+    with listen(settings) as listener:
+        run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, handler)
+
+
+if __name__ == "__main__":
+    main()
