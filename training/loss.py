@@ -21,7 +21,7 @@ from torch import Tensor
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training import features
-from training.dataset import Batch
+from training.analysis import Batch
 from training.network import MaskNetwork
 
 FLOOR = 1e-6

@@ -60,14 +60,34 @@ class Corpus:
                 yield SongFiles(f"{self.root.name}/{folder.name}", stems)
 
 
-class Recording:
+class Extent:
+    """How many samples one stem of one song has, and the blocks of it in which something is heard."""
+
+    def __init__(self, length: int, audible: NDArray[np.intp]) -> None:
+        self.length = length
+        self.audible = audible
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.length / SAMPLE_RATE_HZ
+
+    def audible_start(self, rng: np.random.Generator, length: int) -> int:
+        """A start from which ``length`` samples hold something to hear, if anything does."""
+        if not len(self.audible):
+            return int(rng.integers(max(1, self.length - length)))
+        start = int(rng.choice(self.audible)) - int(rng.integers(length // 2))
+        return max(0, min(start, self.length - length))
+
+
+class Recording(Extent):
     """One stem of one song: ``samples`` are ``(2, n)``, 16 bits."""
 
     def __init__(self, samples: Samples) -> None:
-        self.samples = samples
         block = round(BLOCK_S * SAMPLE_RATE_HZ)
         peaks = [np.abs(samples[:, at : at + block]).max(initial=0) for at in range(0, samples.shape[1], block)]
-        self._audible = np.flatnonzero(np.array(peaks) > AUDIBLE * 32768) * block
+        super().__init__(samples.shape[1], np.flatnonzero(np.array(peaks) > AUDIBLE * 32768) * block)
+        self.samples = samples
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -85,14 +105,6 @@ class Recording:
     def nbytes(self) -> int:
         """Memory it takes."""
         return self.samples.nbytes
-
-    def audible_start(self, rng: np.random.Generator, length: int) -> int:
-        """A start from which ``length`` samples hold something to hear, if anything does."""
-        if not len(self._audible):
-            return int(rng.integers(max(1, self.samples.shape[1] - length)))
-        start = int(rng.choice(self._audible)) - int(rng.integers(length // 2))
-        latest: int = self.samples.shape[1] - length
-        return max(0, min(start, latest))
 
     def cut(self, start: int, length: int) -> NDArray[np.float32]:
         """``(2, length)`` as floats in -1 to 1, zeros beyond the end."""

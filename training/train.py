@@ -16,20 +16,22 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import distributed
 
 from training import features
+from training.analysis import Batch
 from training.checkpoint import Average, Checkpoint, parameters
-from training.dataset import PLAIN, Batch, Dataset, Mixing
+from training.dataset import Dataset
 from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
+from training.mixing import PLAIN, Mixing
 from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
 from training.songs import Bank, Corpus
 
@@ -70,6 +72,26 @@ class Recipe:
         return self.learning_rate * min(1.0, (step + 1) / self.warm_up_steps) * max(0.02, min(1.0, left / self.fall))
 
 
+class Songs(Protocol):
+    """Where batches come from."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of all stems that train, together."""
+        ...
+
+
+HeldOut = Callable[[], Iterable[Batch]]
+"""Gives batches of held-out songs as they are, the same each time; none where there are no such songs."""
+
+
+@torch.no_grad()
+def mean_loss(network: MaskNetwork, batches: Iterable[Batch], widths: torch.Tensor) -> float | None:
+    """Mean loss of a network in evaluation mode, where the widths lie; None where there are no batches."""
+    losses = [mask_loss(network, batch.to(widths.device), widths) for batch in batches]
+    return float(torch.stack(losses).mean()) if losses else None
+
+
 class Run:
     """One run: the network, its average, its optimiser and its folder.
 
@@ -91,7 +113,9 @@ class Run:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its signatures
         decaying, rest = parameters(self.network)
         groups: list[dict[str, Any]] = [{"params": decaying}, {"params": rest, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay, fused=device.type == "cuda"
+        )
         self.average = Average(self.network.state_dict())
         self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
         self.warm_from = 0
@@ -138,17 +162,9 @@ class Run:
         return values / self.workers
 
     @torch.no_grad()
-    def validate(self, bank: Bank) -> float | None:
-        """Loss of the averaged network on held-out songs as they are; None where there are none."""
-        if not bank.held_out:
-            return None
-        dataset = Dataset(bank, self.recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
-        network = self.checkpoint().averaged_network().to(self.device)
-        losses = []
-        for _ in range(self.recipe.validation_batches):
-            batch = dataset.batch(self.recipe.batch).to(self.device)
-            losses.append(mask_loss(network, batch, self.widths))
-        return float(torch.stack(losses).mean())
+    def validate(self, batches: Iterable[Batch]) -> float | None:
+        """Loss of the averaged network; None where there are no batches."""
+        return mean_loss(self.checkpoint().averaged_network().to(self.device), batches, self.widths)
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands."""
@@ -162,7 +178,11 @@ class Run:
             audio_s=self.audio_s,
         )
 
-    def train(self, bank: Bank, batches: Iterator[Batch], *, follow: bool = False) -> None:
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        self.checkpoint().save(self.path)
+
+    def train(self, songs: Songs, batches: Iterator[Batch], held_out: HeldOut, *, follow: bool = False) -> None:
         """Trains until the run's minutes are over, logging and saving on the way, but for the workers that follow."""
         recipe, losses = self.recipe, []
         ticked = saved = logged = time.monotonic()
@@ -178,14 +198,14 @@ class Run:
             if self.step % recipe.log_every == 0:
                 loss = float(torch.stack(losses).mean())
                 speed = (self.audio_s - heard_s) / (now - logged)
-                validation = self.validate(bank) if self.step % recipe.validate_every == 0 else None
-                self._log(loss, speed, validation, bank.seconds / 3600)
+                validation = self.validate(held_out()) if self.step % recipe.validate_every == 0 else None
+                self._log(loss, speed, validation, songs.seconds / 3600)
                 losses, logged, heard_s = [], time.monotonic(), self.audio_s
             if now - saved > recipe.save_s:
-                self.checkpoint().save(self.path)
+                self.save()
                 saved = now
         if not follow:
-            self.checkpoint().save(self.path)
+            self.save()
 
     def _log(self, loss: float, speed: float, validation: float | None, hours: float) -> None:
         path = self.folder / "log.csv"
@@ -294,7 +314,12 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers)
     # A resumed run draws other mixes than it has heard, and each worker other ones.
     feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
-    run.train(bank, iter(feed), follow=rank > 0)
+
+    def held_out() -> Iterator[Batch]:
+        dataset = Dataset(bank, recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
+        return (dataset.batch(recipe.batch) for _ in range(recipe.validation_batches if bank.held_out else 0))
+
+    run.train(bank, iter(feed), held_out, follow=rank > 0)
     if options.workers > 1:
         distributed.destroy_process_group()
 

@@ -22,9 +22,11 @@ from torch import Tensor, nn
 
 from stemwright.models import registry, weights
 from training import features
+from training.analysis import Batch
 from training.checkpoint import Checkpoint, State
-from training.dataset import Batch, Dataset, Mixing
+from training.dataset import Dataset
 from training.export import normalised
+from training.mixing import Mixing
 from training.network import MaskNetwork, NetworkShape
 from training.songs import Bank, Corpus
 
@@ -99,6 +101,23 @@ def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
         norm.bias.add_(mean)
 
 
+def begin(batches: Sequence[Batch]) -> Checkpoint:
+    """The network in the wheel as a checkpoint whose norms have measured ``batches``."""
+    tensors, facts = read(weights.load(registry.find("stemwright-12")))
+    network = unfold(tensors, NetworkShape())
+    renormalise(network, batches)
+    state = network.state_dict()
+    return Checkpoint(
+        shape=network.shape,
+        network=state,
+        average=state,
+        optimiser={},
+        step=int(facts["training_steps"]),
+        minutes=float(facts["training_minutes"]),
+        audio_s=3600 * float(facts["training_audio_hours"]),
+    )
+
+
 def main() -> None:
     """Reads the command line and writes the checkpoint."""
     parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
@@ -108,24 +127,13 @@ def main() -> None:
     path = options.run / "checkpoint.pt"
     if path.exists():
         parser.error(f"{options.run} holds a run already: name another folder.")
-    tensors, facts = read(weights.load(registry.find("stemwright-12")))
-    network = unfold(tensors, NetworkShape())
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
-    renormalise(network, [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)])
+    checkpoint = begin([dataset.batch(8) for _ in range(CALIBRATION_BATCHES)])
     options.run.mkdir(parents=True, exist_ok=True)
-    state = network.state_dict()
-    Checkpoint(
-        shape=network.shape,
-        network=state,
-        average=state,
-        optimiser={},
-        step=int(facts["training_steps"]),
-        minutes=float(facts["training_minutes"]),
-        audio_s=3600 * float(facts["training_audio_hours"]),
-    ).save(path)
-    print(f"{path}: {facts['training_minutes']} minutes and {facts['training_audio_hours']} h of audio behind it")
+    checkpoint.save(path)
+    print(f"{path}: {checkpoint.minutes} minutes and {checkpoint.audio_s / 3600} h of audio behind it")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import torch
 
 from stemwright.stems import STEMS
 from training import features
-from training.dataset import PLAIN, Dataset, Mixing
+from training.dataset import Dataset
+from training.mixing import PLAIN, Mixing
 from training.songs import Bank, Corpus
 
 pytestmark = pytest.mark.training

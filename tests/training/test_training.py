@@ -11,8 +11,8 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import export as onnx_export
 from training import features, loss, score, wheel
+from training.analysis import Batch
 from training.checkpoint import Checkpoint
-from training.dataset import Batch
 from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run

@@ -1,0 +1,160 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from training import pieces, rendering
+from training import round as rounds
+from training.checkpoint import Checkpoint
+from training.network import MaskNetwork, NetworkShape
+
+pytestmark = pytest.mark.training
+
+TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
+
+
+def write_song(folder: Path, stems: tuple[str, ...], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for stem in stems:
+        soundfile.write(folder / f"{stem}.flac", rng.normal(0, 0.1, (88_200, 2)), 44_100, subtype="PCM_16")
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A folder with a corpus, a checkpoint and recordings to evaluate on."""
+    for number in (0, 1, 3):  # by the checksum of its name, song-0 is held out
+        write_song(tmp_path / "corpus" / f"song-{number}", ("vocals", "drums", "bass"), number)
+    write_song(tmp_path / "recordings" / "real", ("vocals", "drums"), 7)
+    pieces.save(checkpoint(), tmp_path / "checkpoints")
+    return tmp_path
+
+
+def checkpoint(seed: int = 1) -> Checkpoint:
+    torch.manual_seed(seed)
+    network = MaskNetwork(TINY)
+    with torch.no_grad():
+        network.prior[-2:] += 4  # all sounds like effects, which is soon unlearned
+    state = network.state_dict()
+    return Checkpoint(TINY, state, state, {"state": {}}, step=500, minutes=9.0, audio_s=7200.0)
+
+
+def arguments(room: Path, *more: str, minutes: float = 0.05) -> list[str]:
+    named = ["--corpus", str(room / "corpus"), "--checkpoints", str(room / "checkpoints"), "--run", str(room / "run")]
+    fixed = ["--log", str(room / "log.csv"), "--device", "cpu", "--batch", "2", "--frames", "128", "--no-compile"]
+    return ["--minutes", str(minutes), *named, *fixed, "--memory-gb", "0.01", *more]
+
+
+def rows(room: Path) -> list[dict[str, str]]:
+    with (room / "log.csv").open(newline="") as log:
+        return list(csv.DictReader(log))
+
+
+def test_a_checkpoint_comes_back_from_its_pieces(tmp_path: Path) -> None:
+    first, second = checkpoint(1), checkpoint(2)
+    written = pieces.save(first, tmp_path, most_bytes=50_000)
+    assert len(written) > 3 and all(path.stat().st_size <= 50_000 for path in written)
+    pieces.save(second, tmp_path, most_bytes=50_000)
+    loaded = pieces.load(tmp_path)
+    assert loaded is not None and not any(path.exists() for path in written[:-1])
+    assert (loaded.shape, loaded.step, loaded.minutes, loaded.audio_s) == (TINY, 500, 9.0, 7200.0)
+    assert loaded.optimiser == {}  # a run from there begins with a fresh one
+    for name, value in second.average.items():
+        assert loaded.average[name].dtype == value.dtype
+        assert torch.allclose(loaded.average[name].float(), value.float(), atol=1e-3), name
+
+
+def test_no_checkpoint_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
+    assert pieces.load(tmp_path) is None
+    piece, *_ = pieces.save(checkpoint(), tmp_path, most_bytes=50_000)
+    kept = piece.read_bytes()
+    piece.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(pieces.DamagedError, match="damaged"):
+        pieces.load(tmp_path)
+    piece.unlink()
+    with pytest.raises(pieces.DamagedError, match=piece.name):
+        pieces.load(tmp_path)
+
+
+def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_EVAL_DIR", str(room / "recordings"))
+    rounds.main(arguments(room, "--learning-rate", "0.2", "--out", str(room / "out")))
+    (row,) = rows(room)
+    assert (row["songs"], row["held_out_songs"], row["kept"]) == ("2", "1", "yes")
+    assert float(row["held_out_loss"]) < float(row["held_out_loss_before"])
+    assert float(row["minutes"]) > 0 and float(row["audio_hours_in_all"]) >= 2
+    assert row["vocals"] and row["drums"] and not row["guitar"]
+    kept = pieces.load(room / "out")
+    assert kept is not None and kept.step > 500 and kept.minutes > 9 and kept.audio_s > 7200
+    # On a machine that is taken away, the run's own pieces are what is left.
+    left = pieces.load(room / "run" / "pieces")
+    assert left is not None and left.step == kept.step
+    old = pieces.load(room / "checkpoints")
+    assert old is not None and old.step == 500
+
+
+def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path) -> None:
+    rounds.main(arguments(room))
+    begun = json.loads((room / "run" / "start.json").read_text())
+    first = Checkpoint.load(room / "run" / "checkpoint.pt")
+    assert begun["minutes"] == 9.0 and first.step > 500 and first.optimiser
+    rounds.main(arguments(room, "--resume", minutes=0.1))
+    second = Checkpoint.load(room / "run" / "checkpoint.pt")
+    assert second.step > first.step and 9.1 <= second.minutes < 9.3
+    assert json.loads((room / "run" / "start.json").read_text()) == begun
+    before = pieces.load(room / "checkpoints")
+    rounds.main(arguments(room, "--learning-rate", "30"))
+    assert rows(room)[-1]["kept"] == "no"
+    after = pieces.load(room / "checkpoints")
+    assert before is not None and after is not None and after.step == before.step
+
+
+def test_another_shape_begins_from_nothing(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(TINY, widths=(8, 16, 8, 8, 8, 8))
+    monkeypatch.setitem(rounds.SHAPES, "wide", other)
+    rounds.main(arguments(room, "--shape", "wide", "--out", str(room / "out"), minutes=0.01))
+    stored = Checkpoint.load(room / "run" / "checkpoint.pt")
+    assert stored.shape == other and 0 < stored.step < 500 and stored.minutes < 1
+
+
+def test_songs_are_rendered_while_it_trains(room: Path) -> None:
+    """These two are there already, so that nothing has to sound; the process that finds them is the real one."""
+    for seed in (40, 41):
+        write_song(room / "corpus" / f"rock-{seed:06d}", ("guitar",), seed)
+        (room / "corpus" / f"rock-{seed:06d}" / "song.json").write_text('{"singing": {}}')
+    rounds.main(arguments(room, "--songs", "2", "--first", "40", "--render-workers", "1", minutes=0.01))
+    told = (room / "run" / "rendering.log").read_text()
+    assert "rock-000040 is there" in told and "rock-000041 is there" in told
+    assert rows(room)[0]["songs"] == "4"
+
+
+def test_rendering_that_is_not_over_ends_with_its_round(tmp_path: Path) -> None:
+    with rendering.rendering(tmp_path / "corpus", 0, 10**6, 1, tmp_path / "log") as songs:
+        assert songs.going and songs.failure() is None
+    assert not songs.going
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--corpus", "nothing"), "--songs to render"),
+        (("--frames", "100"), "multiple of 64"),
+        (("--resume",), "leave out --resume"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    room: Path,
+    more: tuple[str, ...],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(room)
+    with pytest.raises(SystemExit):
+        rounds.main(arguments(room, *more))
+    assert sentence in capsys.readouterr().err

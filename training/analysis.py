@@ -1,0 +1,156 @@
+"""From the stems of planned mixes to what the network sees and should have answered, many at once and on any device.
+
+Equaliser, low-pass and leveller are gains of bins or frames, so they come after the spectra and cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from stemwright.models.bands import BANDS_384
+from stemwright.stems import STEMS
+from training import features
+from training.mixing import Equaliser, Plan
+
+FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
+LOUDEST_DB, SOFTEST_DB = 12.0, -18.0
+LEVELLED_FRAMES = 9
+"""A fifth of a second, over which the compressor listens."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from.
+
+    Attributes:
+        powers: of the mixes, ``(batch, 4, bands, frames)``.
+        magnitudes: of the stems, ``(batch, 12, 2, bands, frames)``.
+        agreements: ``Re(S X*)`` of each stem with the mix, the mean over each band, ``(batch, 12, 2, bands, frames)``.
+    """
+
+    powers: Tensor
+    magnitudes: Tensor
+    agreements: Tensor
+
+    @classmethod
+    def empty(cls, size: int, frames: int, device: torch.device | None = None) -> Batch:
+        """Silence."""
+        powers = torch.zeros(size, features.PLANES, BANDS_384.n_bands, frames, device=device)
+        magnitudes = torch.zeros(size, len(STEMS), 2, BANDS_384.n_bands, frames, device=device)
+        return cls(powers, magnitudes, torch.zeros_like(magnitudes))
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Some of its mixes, sharing memory."""
+        return Batch(self.powers[start:stop], self.magnitudes[start:stop], self.agreements[start:stop])
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        moved = (part.to(device, non_blocking=True) for part in (self.powers, self.magnitudes, self.agreements))
+        return Batch(*moved)
+
+
+def upload(values: Sequence[object], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Numbers as a tensor on a device. A GPU goes on with what it has to do meanwhile."""
+    tensor = torch.tensor(values, dtype=dtype)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def items_of(plans: Sequence[Plan]) -> list[int]:
+    """Which plan each part belongs to, plan by plan."""
+    return [item for item, plan in enumerate(plans) for _ in plan.parts]
+
+
+def mixed(parts: Tensor, plans: Sequence[Plan]) -> Tensor:
+    """Sum of the parts of each plan: ``(parts, ...)`` -> ``(plans, ...)``.
+
+    First parts are added to first parts, then second ones: always in the same order, so that equal channels stay equal.
+    """
+    total = parts.new_zeros(len(plans), *parts.shape[1:])
+    firsts, first = [], 0
+    for plan in plans:
+        firsts.append(first)
+        first += len(plan.parts)
+    for slot in range(max(len(plan.parts) for plan in plans)):
+        items = [item for item, plan in enumerate(plans) if slot < len(plan.parts)]
+        cuts = upload([firsts[item] + slot for item in items], parts.device)
+        total[upload(items, parts.device)] += parts[cuts]
+    return total
+
+
+def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
+    """Fills ``batch``, which is silence.
+
+    Args:
+        audio: the parts of all plans, plan by plan, at their level in the mix, ``(parts, 2, samples)``.
+        plans: what the parts belong to.
+        batch: of as many mixes as there are plans.
+    """
+    parts = [part for plan in plans for part in plan.parts]
+    if not parts:
+        return
+    items = upload(items_of(plans), audio.device)
+    stems = upload([STEMS.index(part.stem) for part in parts], audio.device)
+    spectra = features.spectrum(audio)  # (parts, 2, frames, bins)
+    if any(part.equaliser for part in parts):
+        spectra *= equaliser_gains([part.equaliser or FLAT for part in parts], spectra)[:, None, None]
+    if any(plan.low_pass_hz for plan in plans):
+        spectra *= low_pass_gains(plans, audio.device)[items][:, None, None]
+    mixture = mixed(spectra, plans)  # (plans, 2, frames, bins)
+    # (parts, 2, frames, bands) -> (parts, 2, bands, frames)
+    batch.magnitudes[items, stems] = features.band_power(spectra).sqrt_().transpose(-1, -2)
+    batch.agreements[items, stems] = features.band_agreement(spectra, mixture[items]).transpose(-1, -2)
+    # (plans, 2, frames, bins) -> (4, plans, bands, frames) -> (plans, 4, bands, frames)
+    batch.powers[:] = features.planes(mixture.transpose(0, 1)).transpose(0, 1)
+    if any(plan.levelling for plan in plans):
+        gain = leveller_gains(plans, batch.powers)[:, None, None]  # (plans, 1, 1, frames)
+        batch.powers.mul_(gain.square())
+        batch.magnitudes.mul_(gain[:, None])
+        batch.agreements.mul_(gain[:, None].square())
+
+
+@cache
+def _bins_hz(device: torch.device) -> Tensor:
+    return torch.arange(BANDS_384.n_bins, device=device) * (features.SAMPLE_RATE_HZ / features.N_FFT)
+
+
+@cache
+def _widths(device: torch.device) -> Tensor:
+    return torch.from_numpy(BANDS_384.widths).to(device, torch.float32)
+
+
+def equaliser_gains(equalisers: Sequence[Equaliser], spectra: Tensor) -> Tensor:
+    """Gain of each bin, ``(parts, bins)``, that leaves complex ``(parts, 2, frames, bins)`` as loud as they are."""
+    device = spectra.device
+
+    def of(value: Callable[[Equaliser], float]) -> Tensor:
+        return upload([[value(equaliser)] for equaliser in equalisers], device)  # (parts, 1)
+
+    octaves = (_bins_hz(device).clamp_min(20) / 1000).log2()
+    from_bell = (octaves - of(lambda one: one.bell_octaves)) / of(lambda one: one.bell_width_octaves)
+    bell = of(lambda one: one.bell_db) * torch.exp(-from_bell.square())
+    gain_db = (of(lambda one: one.tilt_db_per_octave) * octaves + bell).clamp(SOFTEST_DB, LOUDEST_DB)
+    gain = 10 ** (gain_db / 20)
+    power = torch.view_as_real(spectra).square().sum((1, 2, 4))  # (parts, bins)
+    after = (power * gain.square()).sum(1, keepdim=True)
+    return gain * (power.sum(1, keepdim=True) / after.clamp_min(1e-18)).sqrt()
+
+
+def low_pass_gains(plans: Sequence[Plan], device: torch.device) -> Tensor:
+    """Gain of each bin, ``(plans, bins)``: nothing above the plan's frequency."""
+    cutoff_hz = upload([[plan.low_pass_hz or float("inf")] for plan in plans], device)
+    return 1 / (1 + (_bins_hz(device) / cutoff_hz) ** 24)
+
+
+def leveller_gains(plans: Sequence[Plan], powers: Tensor) -> Tensor:
+    """Gain of each frame, ``(plans, frames)``, of a compressor without a threshold on ``(plans, 4, bands, frames)``."""
+    level = (powers[:, :2].mean(1) * _widths(powers.device)[:, None]).sum(1).clamp_min(1e-6).log()  # (plans, frames)
+    smooth = torch.nn.functional.avg_pool1d(
+        level[:, None], LEVELLED_FRAMES, 1, LEVELLED_FRAMES // 2, count_include_pad=False
+    )[:, 0]
+    amounts = upload([[plan.levelling] for plan in plans], powers.device)
+    return torch.exp((level.mean(1, keepdim=True) - smooth) * amounts)

@@ -1,0 +1,70 @@
+"""A checkpoint in files that a repository bears: pieces of at most 15 MB beside a page that says what they are.
+
+The page is written last and names its pieces, whose names no other checkpoint has: at any moment the folder holds a whole
+checkpoint, the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+from training.checkpoint import Checkpoint
+
+MOST_BYTES = 15_000_000
+PAGE = "checkpoint.json"
+
+
+class DamagedError(RuntimeError):
+    """A checkpoint's pieces do not make the checkpoint."""
+
+
+def save(checkpoint: Checkpoint, folder: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
+    """Writes what is worth keeping of a checkpoint, and removes the one that was there; gives all files of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as there:
+        checkpoint.small().save(Path(there) / "checkpoint.pt")
+        whole = (Path(there) / "checkpoint.pt").read_bytes()
+    digest = hashlib.sha256(whole).hexdigest()
+    pieces: list[Path] = []
+    for start in range(0, len(whole), most_bytes):
+        piece = folder / f"{digest[:8]}-{len(pieces)}.pt"
+        piece.write_bytes(whole[start : start + most_bytes])
+        pieces.append(piece)
+    page = {
+        "pieces": [piece.name for piece in pieces],
+        "sha256": digest,
+        "widths": checkpoint.shape.widths,
+        "steps": checkpoint.step,
+        "minutes": round(checkpoint.minutes, 1),
+        "audio_hours": round(checkpoint.audio_s / 3600, 1),
+    }
+    unfinished = folder / f".{PAGE}"
+    unfinished.write_text(json.dumps(page, indent=1) + "\n")
+    unfinished.replace(folder / PAGE)
+    for old in set(folder.glob("*.pt")) - set(pieces):
+        old.unlink()
+    return (*pieces, folder / PAGE)
+
+
+def load(folder: Path) -> Checkpoint | None:
+    """The checkpoint of a folder; None where there is none.
+
+    Raises:
+        DamagedError: a piece is missing or damaged.
+    """
+    if not (folder / PAGE).exists():
+        return None
+    page = json.loads((folder / PAGE).read_text())
+    missing = [name for name in page["pieces"] if not (folder / name).exists()]
+    if missing:
+        raise DamagedError(f"{folder / missing[0]} is missing: take it from the repository, or remove {folder}.")
+    whole = b"".join((folder / name).read_bytes() for name in page["pieces"])
+    if hashlib.sha256(whole).hexdigest() != page["sha256"]:
+        raise DamagedError(f"The pieces in {folder} are damaged: take them from the repository, or remove {folder}.")
+    with tempfile.TemporaryDirectory() as there:
+        path = Path(there) / "checkpoint.pt"
+        path.write_bytes(whole)
+        return Checkpoint.load(path)

@@ -1,0 +1,114 @@
+"""Renders songs with their singing, each as soon as it can be, on as many cores as it may have.
+
+    python -m training.rendering --first 5000 --count 600 --workers 14
+
+Makes what ``training.corpus`` makes in two passes; a round of training takes the songs up while they come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from training import corpus
+from training.instruments import soundfont
+
+LAST_WORDS = 3
+
+
+class Rendering:
+    """Songs that are being rendered by another process, which ends with this one, however this one ends.
+
+    Attributes:
+        log: what it says.
+    """
+
+    def __init__(self, out: Path, first: int, count: int, workers: int, log: Path) -> None:
+        self.log = log
+        command = [sys.executable, "-m", "training.rendering", "--attached", "--out", str(out.resolve())]
+        command += ["--first", str(first), "--count", str(count), "--workers", str(workers)]
+        root = Path(__file__).parents[1]
+        with log.open("w") as told:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=told, stderr=subprocess.STDOUT, cwd=root, start_new_session=True
+            )
+
+    @property
+    def going(self) -> bool:
+        """Whether more songs may come."""
+        return self._process.poll() is None
+
+    def failure(self) -> str | None:
+        """What went wrong, if something did."""
+        if not self._process.poll():
+            return None
+        words = "\n".join(self.log.read_text().splitlines()[-LAST_WORDS:])
+        return f"Rendering ended with {self._process.returncode}: {words}\nAll of it: {self.log}"
+
+    def end(self) -> None:
+        """Ends it and its workers; unfinished songs are left out."""
+        if self.going:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+
+@contextmanager
+def rendering(out: Path, first: int, count: int, workers: int, log: Path) -> Iterator[Rendering]:
+    """Renders while the block lasts."""
+    begun = Rendering(out, first, count, workers, log)
+    try:
+        yield begun
+    finally:
+        begun.end()
+
+
+def render_whole(out: Path, sings: bool, seed: int) -> str:
+    """Renders one song and what is sung in it; gives a line about it."""
+    line = corpus.render_song(out, seed)
+    return f"{line}; {corpus.sing_song(out, seed)}" if sings else line
+
+
+def main() -> None:
+    """Reads the command line and renders."""
+    parser = argparse.ArgumentParser(description="Renders songs with their singing.")
+    parser.add_argument("--out", type=Path, default=corpus.DEFAULT_FOLDER)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first song")
+    parser.add_argument("--count", type=int, default=150, help="how many songs")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--attached", action="store_true", help="end when standard input does")
+    options = parser.parse_args()
+    if options.attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    os.nice(10)  # whoever trains comes first
+    options.out.mkdir(parents=True, exist_ok=True)
+    soundfont.preload()
+    if not (sings := find_spec("pyworld") is not None):
+        print("Nobody sings, for pyworld is not installed: pip install pyworld.", flush=True)
+    job = partial(render_whole, options.out, sings)
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
+        for line in pool.map(job, range(options.first, options.first + options.count)):
+            print(line, flush=True)
+
+
+def _end_with_input() -> None:
+    # Not through sys.stdin, whose lock the workers would inherit.
+    while os.read(0, 1):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

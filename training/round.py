@@ -1,0 +1,311 @@
+"""One round of training in one command: renders songs, trains on them while they come, evaluates, keeps what is better.
+
+    python -m training.round --minutes 8 --songs 2000
+    python -m training.round --minutes 8 --songs 2000 --resume
+
+A round goes on from the checkpoint in ``training/checkpoints``, else from the network in the wheel. Songs lie and mixes
+are made on the device. Its folder (``--run``) holds all that a killed round needs to go on, no older than two minutes.
+What it learned replaces the checkpoint only where held-out songs say that it is better; every round has its row in
+``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has median SDR too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from stemwright.evaluation.comparisons import ROWS
+from training import pieces, score, wheel
+from training.analysis import Batch
+from training.checkpoint import Checkpoint, State
+from training.memory import keep_memory
+from training.mixer import Feed, Mixer
+from training.mixing import PLAIN, Mixing
+from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
+from training.pool import Pool
+from training.rendering import Rendering, rendering
+from training.songs import Corpus
+from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
+
+TRAINING = Path(__file__).parent
+SHAPES = {
+    "small": NetworkShape(),
+    "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
+}
+"""Small is the wheel's. Wide has twice the weights: its export is too big for the wheel."""
+
+FIRST_SONGS = 12
+"""Training begins when so many songs are there, or all that will come."""
+
+SEEDS_A_ROUND = 10_000
+FALL = 0.35
+EVALUATION = "STEMWRIGHT_EVAL_DIR"
+LOG_COLUMNS = (
+    "date", "device", "weights_m", "minutes", "audio_hours", "audio_hours_in_all", "audio_s_per_s", "songs", "stem_hours",
+    "held_out_songs", "held_out_loss_before", "held_out_loss", "kept", *ROWS,
+)  # fmt: skip
+
+
+class RoundError(RuntimeError):
+    """A round cannot go on; the sentence says what to do."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a round begins: the run's minutes and audio until then, and the seed of its first song."""
+
+    minutes: float
+    audio_s: float
+    first: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round came to: mean losses on held-out songs before and after it; median SDR in dB by row."""
+
+    before: float | None
+    after: float | None
+    sdr_db: dict[str, float]
+
+    @property
+    def better(self) -> bool:
+        """Whether held-out songs, if there are any, say that the round was worth it."""
+        return self.before is None or self.after is None or self.after < self.before
+
+
+class Round(Run):
+    """A run that also leaves its checkpoint in small pieces, which survive a machine that is taken away."""
+
+    def save(self) -> None:
+        """Writes the checkpoint, whole and in pieces."""
+        super().save()
+        pieces.save(self.checkpoint(), self.folder / "pieces")
+
+
+def batch_size(device: torch.device, shape: NetworkShape, frames: int) -> int:
+    """Mixes of a step: what takes up to half of a GPU's free memory, 8 to 96; 6 on a CPU."""
+    if device.type != "cuda":
+        return Recipe.batch
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    # 350 MB a mix of 256 frames: masks and losses in float32, 12 stems; activations of the network; its gradients.
+    per_mix = 1.4e6 * frames * (0.6 + 0.4 * shape.widths[0] / NetworkShape().widths[0])
+    return max(8, min(96, int(free_bytes / 2 / per_mix) // 8 * 8))
+
+
+def memory_bytes(device: torch.device) -> int:
+    """For songs: a third of a GPU's free memory, or 6 GB."""
+    return int(torch.cuda.mem_get_info(device)[0] / 3) if device.type == "cuda" else 6 * 10**9
+
+
+def device_name(device: torch.device) -> str:
+    """What the row in the log calls the device."""
+    return (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} cores {platform.machine()}"
+    )
+
+
+def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
+    """Takes up songs until there are enough to begin.
+
+    Raises:
+        RoundError: none came.
+    """
+    pool.refresh()
+    while songs and songs.going and len(pool.training) < FIRST_SONGS:
+        time.sleep(1)
+        pool.refresh()
+    if not pool.training:
+        reason = songs and songs.failure()
+        raise RoundError(reason or "There is no song to train on: name a --corpus that has some, or --songs to render.")
+
+
+def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
+    """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
+    last = pieces.load(checkpoints)
+    if last is None and shape in (None, NetworkShape()):
+        return wheel.begin([mixer.batch(8).to(torch.device("cpu")) for _ in range(wheel.CALIBRATION_BATCHES)])
+    return last if last and shape in (None, last.shape) else None
+
+
+def held_out(pool: Pool, recipe: Recipe) -> Iterator[Batch]:
+    """Held-out songs as they are, the same mixes each time as long as no song is added."""
+    mixer = Mixer(pool, recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
+    return (mixer.batch(recipe.batch) for _ in range(recipe.validation_batches if pool.held_out else 0))
+
+
+def train(
+    folder: Path, pool: Pool, recipe: Recipe, shape: NetworkShape | None, checkpoints: Path, first: int, resume: bool
+) -> tuple[Round, Start, State]:
+    """Trains for a round; gives the run, where it began and the average that it began with.
+
+    ``recipe.minutes`` are those of the round alone; on resuming, what is left of them is trained.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    if not resume:
+        checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, 2 * FRAME_MULTIPLE, Mixing(), 0))
+        if checkpoint is None:
+            network = MaskNetwork(shape)
+            print(f"Begins from nothing, for no checkpoint has the widths {network.shape.widths}.", flush=True)
+            checkpoint = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(folder / "start.pt")
+        (folder / "start.json").write_text(json.dumps(asdict(Start(checkpoint.minutes, checkpoint.audio_s, first))))
+        checkpoint.save(folder / "checkpoint.pt")
+    start = Start(**json.loads((folder / "start.json").read_text()))
+    before = Checkpoint.load(folder / "start.pt")
+    if not recipe.batch:
+        recipe = replace(recipe, batch=batch_size(pool.device, before.shape, recipe.frames))
+    # The rate falls at the end of the round, however long the run has been.
+    whole = replace(
+        recipe, minutes=start.minutes + recipe.minutes, fall=FALL * recipe.minutes / (start.minutes + recipe.minutes)
+    )
+    run = Round(folder, whole, before.shape, pool.device, resume=True)
+    feed = Feed(Mixer(pool, whole.frames, Mixing(), seed=run.step), whole.batch, whole.refresh_s)
+    try:
+        run.train(pool, feed, lambda: held_out(pool, whole))
+    finally:
+        feed.close()
+    return run, start, before.average
+
+
+def judge(run: Round, pool: Pool, before: State, recordings: Path | None) -> Outcome:
+    """Compares a run with the average that it began with, on held-out songs; scores it on recordings."""
+    old = replace(run.checkpoint(), average=before).averaged_network().to(pool.device)
+    losses = [
+        mean_loss(network, held_out(pool, run.recipe), run.widths)
+        for network in (old, run.checkpoint().averaged_network().to(pool.device))
+    ]
+    if recordings is None:
+        return Outcome(losses[0], losses[1], {})
+    network = run.checkpoint().averaged_network().cpu()
+    scores = score.score(recordings, lambda mixture: score.separate(network, mixture))
+    print(score.table(scores), score.confusion(scores), sep="\n\n", flush=True)
+    by_row = {name: [song.sdr_db[name] for song in scores if song.counts and name in song.sdr_db] for name in ROWS}
+    return Outcome(losses[0], losses[1], {name: median(values) for name, values in by_row.items() if values})
+
+
+def write_row(path: Path, run: Round, start: Start, outcome: Outcome, pool: Pool) -> None:
+    """Adds the round to the log."""
+    minutes, audio_s = run.minutes - start.minutes, run.audio_s - start.audio_s
+    values: dict[str, object] = {
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "device": device_name(pool.device),
+        "weights_m": f"{sum(value.numel() for value in run.network.parameters()) / 1e6:.2f}",
+        "minutes": f"{minutes:.1f}",
+        "audio_hours": f"{audio_s / 3600:.2f}",
+        "audio_hours_in_all": f"{run.audio_s / 3600:.2f}",
+        "audio_s_per_s": f"{audio_s / 60 / max(minutes, 1e-9):.0f}",
+        "songs": len(pool.training),
+        "stem_hours": f"{pool.seconds / 3600:.2f}",
+        "held_out_songs": len(pool.held_out),
+        "held_out_loss_before": "" if outcome.before is None else f"{outcome.before:.4f}",
+        "held_out_loss": "" if outcome.after is None else f"{outcome.after:.4f}",
+        "kept": "yes" if outcome.better else "no",
+        **{name: f"{value:.2f}" for name, value in outcome.sdr_db.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not path.exists()
+    with path.open("a", newline="") as log:
+        writer = csv.DictWriter(log, LOG_COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(values)
+    print("  ".join(f"{name} {value}" for name, value in values.items() if value != ""), flush=True)
+
+
+def first_seed(log: Path) -> int:
+    """Seed of the first song of the next round: each has songs of its own."""
+    rounds = len(log.read_text().splitlines()) - 1 if log.exists() else 0
+    return SEEDS_A_ROUND * (1 + rounds)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and trains for a round."""
+    parser = argparse.ArgumentParser(description="One round of training: songs, training, evaluation, checkpoint, log.")
+    parser.add_argument("--minutes", type=float, required=True, help="of training; rendering goes on meanwhile")
+    parser.add_argument("--corpus", type=Path, default=TRAINING / "corpus", help="folder of songs, read and added to")
+    parser.add_argument("--songs", type=int, default=0, help="songs to render")
+    parser.add_argument("--first", type=int, help="seed of the first; other ones each round unless named")
+    parser.add_argument("--render-workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    parser.add_argument(
+        "--shape", choices=tuple(SHAPES), help="size of the network; that of the checkpoint if not named"
+    )
+    parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")
+    parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: by the memory of the device")
+    parser.add_argument("--checkpoints", type=Path, default=TRAINING / "checkpoints", help="where rounds begin")
+    parser.add_argument("--out", type=Path, help="where the better checkpoint goes; --checkpoints if not named")
+    parser.add_argument("--log", type=Path, default=TRAINING / "log.csv")
+    parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "round", help="folder of the round")
+    parser.add_argument("--resume", action="store_true", help="go on with the round in --run")
+    parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
+    options = parser.parse_args(arguments)
+    if options.frames % FRAME_MULTIPLE or options.frames < 2 * FRAME_MULTIPLE:
+        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
+    begun = options.run / "start.json"
+    if options.resume and not begun.exists():
+        parser.error(f"{options.run} holds no round to go on with: leave out --resume.")
+    recordings = Path(os.environ[EVALUATION]) if os.environ.get(EVALUATION) else None
+    if recordings and not recordings.is_dir():
+        parser.error(f"{EVALUATION} names {recordings}, which is no folder: unset it, or name a folder of songs.")
+    keep_memory()
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
+    device = torch.device(chosen)
+    options.run.mkdir(parents=True, exist_ok=True)
+    options.corpus.mkdir(parents=True, exist_ok=True)
+    first = options.first if options.first is not None else first_seed(options.log)
+    if options.resume:
+        first = Start(**json.loads(begun.read_text())).first
+    recipe = Recipe(
+        minutes=options.minutes,
+        batch=options.batch,
+        frames=options.frames,
+        learning_rate=options.learning_rate,
+        refresh_s=20.0,
+        save_s=60.0,
+        log_every=200 if chosen == "cuda" else Recipe.log_every,
+        validate_every=1000 if chosen == "cuda" else Recipe.validate_every,
+        compile=not options.no_compile,
+    )
+    pool = Pool([Corpus(options.corpus)], round(options.memory_gb * 1e9) or memory_bytes(device), device)
+    with contextlib.ExitStack() as stack:
+        songs: Rendering | None = None
+        if options.songs:
+            log = options.run / "rendering.log"
+            workers = options.render_workers
+            songs = stack.enter_context(rendering(options.corpus, first, options.songs, workers, log))
+        try:
+            wait_for_songs(pool, songs)
+            shape = SHAPES[options.shape] if options.shape else None
+            run, start, before = train(options.run, pool, recipe, shape, options.checkpoints, first, options.resume)
+        except (RoundError, pieces.DamagedError) as error:
+            parser.exit(1, f"{error}\n")
+        if songs and (reason := songs.failure()):
+            print(reason, flush=True)
+    if pool.full:
+        print("Some songs were left out, for the memory for songs is full: --memory-gb gives more.", flush=True)
+    outcome = judge(run, pool, before, recordings)
+    write_row(options.log, run, start, outcome, pool)
+    if outcome.better:
+        for path in pieces.save(run.checkpoint(), options.out or options.checkpoints):
+            print(f"{path}: {path.stat().st_size} bytes")
+    else:
+        print(f"Held-out songs were better served before: the new checkpoint stays in {options.run / 'pieces'}.")
+
+
+if __name__ == "__main__":
+    main()
