@@ -365,7 +365,9 @@ def test_codes_of_the_sister(open_server: OpenServer) -> None:
 # --- record-info
 
 
-@pytest.mark.parametrize("task_id", ["bogus", "0" * 32, "50e1fc92-dd14-4694-8aa8-15346587b98a", "'; DROP TABLE tasks", "é\x00"])
+@pytest.mark.parametrize(
+    "task_id", ["bogus", "0" * 32, "50e1fc92-dd14-4694-8aa8-15346587b98a", "'; DROP TABLE tasks", "é\x00"]
+)
 def test_an_unknown_task(shared: Server, task_id: str) -> None:
     assert shared.client.get(RECORD_INFO, params={"taskId": task_id}).json() == NOTHING
 
