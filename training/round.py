@@ -135,7 +135,7 @@ def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer
     """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
     last = pieces.load(checkpoints)
     if last is None and shape in (None, NetworkShape()):
-        return wheel.begin([mixer.batch(8).to(torch.device("cpu")) for _ in range(wheel.CALIBRATION_BATCHES)])
+        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)])
     return last if last and shape in (None, last.shape) else None
 
 

@@ -104,9 +104,9 @@ def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
 def begin(batches: Sequence[Batch]) -> Checkpoint:
     """The network in the wheel as a checkpoint whose norms have measured ``batches``."""
     tensors, facts = read(weights.load(registry.find("stemwright-12")))
-    network = unfold(tensors, NetworkShape())
+    network = unfold(tensors, NetworkShape()).to(batches[0].powers.device)
     renormalise(network, batches)
-    state = network.state_dict()
+    state = network.cpu().state_dict()
     return Checkpoint(
         shape=network.shape,
         network=state,

@@ -1,0 +1,57 @@
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from training import packing
+from training.compose.note import Note
+from training.instruments import soundfont
+from training.instruments.soundfont import Patch
+
+pytestmark = pytest.mark.training
+
+
+def test_a_packed_font_plays_as_before_and_is_smaller(tmp_path: Path) -> None:
+    font = next((font for font in soundfont.GENERAL_MIDI if font.name == "TimGM6mb.sf2" and font.exists()), None)
+    if font is None:
+        pytest.skip("needs Debian's timgm6mb-soundfont")
+    packed = packing.pack_font(font.read_bytes())
+    assert len(packed) < 0.6 * font.stat().st_size
+    assert packing.pack_font(packed) == packed
+    path = tmp_path / "packed.sf3"
+    path.write_bytes(packed)
+    for programme, drums in ((0, False), (40, False), (61, False), (0, True)):  # piano, violin, brass, kit
+        notes = [Note(0.0, 1.0, 60, 100), Note(0.5, 1.5, 45, 80)]  # longer than the samples: they loop
+        before, after = (soundfont.play(notes, Patch(where, programme, drums), 2.0) for where in (font, path))
+        assert np.sqrt(np.mean(before**2)) > 1e-3
+        assert np.sqrt(np.mean((after - before) ** 2)) < 0.15 * np.sqrt(np.mean(before**2)), (programme, drums)
+
+
+def test_what_is_no_font_is_refused() -> None:
+    with pytest.raises(ValueError, match="no SoundFont"):
+        packing.pack_font(b"RIFF\0\0\0\0WAVEfmt ")
+
+
+def test_a_hit_is_read_under_its_old_name(tmp_path: Path) -> None:
+    path, audio = tmp_path / "kick.flac", np.random.default_rng(1).normal(0, 0.1, (22_050, 2))
+    soundfile.write(path, np.cumsum(audio, 0) / 30, 44_100)
+    packed = packing.pack_hit(path)
+    assert len(packed) < path.stat().st_size / 2
+    path.write_bytes(packed)
+    samples, rate = soundfile.read(path)
+    assert (samples.shape, rate) == ((22_050, 2), 44_100)
+
+
+def test_packs_keep_to_their_size_and_names(tmp_path: Path) -> None:
+    packs = packing.Packs(tmp_path, 100_000)
+    for number, size in enumerate((60_000, 60_000, 30_000)):
+        packs.add(f"usr/share/{number}", bytes(size), 0o755)
+    held = []
+    for folder in ("1", "2"):
+        assert (tmp_path / folder / "pack.tar").stat().st_size < 120_000
+        with tarfile.open(tmp_path / folder / "pack.tar") as tar:
+            held.append([(member.name, member.size, member.mode) for member in tar])
+    assert [[name for name, _, _ in pack] for pack in held] == [["usr/share/0", "usr/share/2"], ["usr/share/1"]]
+    assert held[0][0] == ("usr/share/0", 60_000, 0o755)

@@ -1,0 +1,226 @@
+"""Packs what rendering needs for a machine that can install nothing: programs, voices, and the sounds, made small.
+
+    scripts/pack-round
+
+SoundFonts lose most of their size as Ogg Vorbis inside (sf3), recorded hits as Ogg Vorbis under their old names: readers
+go by what is in a file. Each pack is a tar of at most so many megabytes, to be unpacked at the root of the file system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from training.instruments import kits, soundfont
+
+HOME = Path("opt/stemwright-round")
+"""Where libraries and Python packages go, under the root."""
+
+PROGRAMS = ("espeak-ng", "flite", "festival", "text2wave")
+LIBRARY = "libfluidsynth.so.3"
+EVERYWHERE = re.compile(r"/(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|atomic|mvec))[.-]")
+"""Libraries of the C and C++ compilers: every machine has its own."""
+
+ARCHIVES = {"programs": ("opt", "usr/bin", "usr/lib"), "festival": ("usr/share", "etc")}
+"""Packed programs and voices, and what is in them."""
+
+SPEECH = ("/usr/lib/*/espeak-ng-data", "/usr/share/festival", "/etc/festival.scm", "/etc/festival")
+VOICE_MOST_BYTES = 8_100_000
+"""Voices and dictionaries of festival that are bigger stay behind."""
+
+DICTIONARIES = {"catalan": "upc", "italian": "ifd"}
+"""Dictionaries without which the voices of a language say nothing."""
+
+COMPRESSION = 0.5
+"""Of Ogg Vorbis, 0 to 1: about 110 kbit/s in stereo, transparent for one instrument in a mix."""
+
+OGG = 0x10  # a sample's type says that it is Ogg Vorbis
+ROM = 0x8000
+SAMPLE_HEADER = struct.Struct("<20s5IBbHH")
+WHEELS = ("soundfile", "soxr", "cffi", "pycparser", "platformdirs", "setuptools<80")
+
+
+def vorbis(audio: NDArray[np.int16], rate: int) -> bytes:
+    """``(samples,)`` or ``(samples, channels)`` as an Ogg Vorbis file."""
+    packed = io.BytesIO()
+    soundfile.write(packed, audio, rate, format="OGG", subtype="VORBIS", compression_level=COMPRESSION)
+    return packed.getvalue()
+
+
+def pack_font(font: bytes) -> bytes:
+    """A SoundFont 2 with its samples as Ogg Vorbis; one that has them so already stays as it is.
+
+    Raises:
+        ValueError: it is no SoundFont.
+    """
+    if font[:4] != b"RIFF" or font[8:12] != b"sfbk":
+        raise ValueError("This is no SoundFont: it begins otherwise.")
+    lists = dict(_chunks(font[12:]))
+    info, sounds, settings = (dict(_chunks(lists[kind][4:])) for kind in (b"LIST0", b"LIST1", b"LIST2"))
+    if struct.unpack("<H", info[b"ifil"][:2])[0] >= 3:
+        return font
+    samples = np.frombuffer(sounds[b"smpl"], "<i2")
+    packed, headers, known = bytearray(), bytearray(), dict[tuple[int, int, int], tuple[int, int]]()
+    for name, start, end, loop, loop_end, rate, pitch, cents, link, kind in SAMPLE_HEADER.iter_unpack(
+        settings[b"shdr"]
+    ):
+        if end > start and not kind & ROM:
+            if (start, end, rate) not in known:
+                file = vorbis(samples[start:end], rate)
+                known[start, end, rate] = len(packed), len(packed) + len(file)
+                packed += file
+            loop, loop_end, kind = max(0, loop - start), max(0, loop_end - start), kind | OGG
+            start, end = known[start, end, rate]
+        headers += SAMPLE_HEADER.pack(name, start, end, loop, loop_end, rate, pitch, cents, link, kind)
+    info[b"ifil"] = struct.pack("<HH", 3, 0)
+    settings[b"shdr"] = bytes(headers)
+    parts = [(b"INFO", info), (b"sdta", {b"smpl": bytes(packed)}), (b"pdta", settings)]
+    body = b"".join(
+        _chunk(b"LIST", kind + b"".join(_chunk(*pair) for pair in chunks.items())) for kind, chunks in parts
+    )
+    return _chunk(b"RIFF", b"sfbk" + body)
+
+
+def _chunks(data: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Chunks of a RIFF file; lists are numbered."""
+    at, lists = 0, 0
+    while at + 8 <= len(data):
+        kind, size = data[at : at + 4], struct.unpack("<I", data[at + 4 : at + 8])[0]
+        if kind == b"LIST":
+            kind, lists = kind + str(lists).encode(), lists + 1
+        yield kind, data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def pack_hit(path: Path) -> bytes:
+    """A recorded hit as Ogg Vorbis, or as it is where that is no smaller or cannot be."""
+    whole = path.read_bytes()
+    if path.suffix not in (".flac", ".wav", ".aiff"):
+        return whole
+    audio, rate = soundfile.read(path, dtype="int16")
+    return min(vorbis(audio, rate), whole, key=len) if len(audio) else whole
+
+
+def _packed(path: Path) -> bytes:
+    return pack_font(path.read_bytes()) if path.suffix == ".sf2" else pack_hit(path)
+
+
+def sounds() -> list[Path]:
+    """Fonts, kits and hits that are installed here."""
+    fonts = [font for font in soundfont.GENERAL_MIDI + soundfont.ELECTRONIC + soundfont.DRUM_KITS if font.exists()]
+    hits = [path for root in (kits.DRUMKITS, kits.SAMPLES) for path in sorted(root.rglob("*")) if path.is_file()]
+    return fonts + hits
+
+
+def gather(tree: Path, python: str) -> None:
+    """Puts programs, libraries, voices and Python packages for ``python`` ("3.12") into a tree."""
+    binaries = [Path(found) for name in PROGRAMS if (found := shutil.which(name))]
+    libraries = list(Path("/usr/lib").glob(f"*/{LIBRARY}"))
+    for binary in binaries:
+        _copy(binary, tree)
+    linked = [subprocess.run(["ldd", path], capture_output=True, text=True).stdout for path in (*libraries, *binaries)]
+    needed = {Path(path) for path in re.findall(r"=> (/\S+)", "".join(linked))}
+    (tree / HOME / "lib").mkdir(parents=True)
+    for path in [*libraries, *(path for path in needed if not EVERYWHERE.search(str(path)))]:
+        shutil.copy(path, tree / HOME / "lib" / path.name)
+    for pattern in SPEECH:
+        for path in Path("/").glob(pattern[1:]):
+            _copy(path, tree)
+    festival = tree / "usr/share/festival"
+    for part in (*festival.glob("dicts/*"), *festival.glob("voices/*/*")):
+        dumb = (words := DICTIONARIES.get(part.parent.name)) and not (festival / "dicts" / words).exists()
+        if dumb or sum(file.stat().st_size for file in part.rglob("*") if file.is_file()) > VOICE_MOST_BYTES:
+            shutil.rmtree(part, ignore_errors=True)
+    download = ["pip", "download", "--quiet", "--no-deps", "--dest", str(tree / HOME / "python")]
+    platforms = [f"--platform=manylinux_2_{glibc}_x86_64" for glibc in (28, 27, 17)] + [
+        "--platform=manylinux2014_x86_64"
+    ]
+    wheels = ["--only-binary=:all:", f"--python-version={python}", "--implementation=cp", *platforms, *WHEELS]
+    for what in (wheels, ["--no-binary=:all:", "--no-build-isolation", "pyworld"]):
+        subprocess.run([sys.executable, "-m", *download, *what], check=True)
+
+
+def _copy(path: Path, tree: Path) -> None:
+    target = tree / path.relative_to("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Links are followed, but for those that lead nowhere: Debian's voices lie elsewhere than they are looked for.
+    if path.is_dir():
+        shutil.copytree(path, target, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+    else:
+        shutil.copy(path, target)
+
+
+class Packs:
+    """Tars of at most ``most_bytes`` each, in folders 1, 2, 3, ..."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
+        self.sizes: list[int] = []
+
+    def add(self, name: str, content: bytes, mode: int = 0o644) -> None:
+        """Adds a file to the first pack with room for it."""
+        size = len(content) + 2048
+        fitting = [number for number, held in enumerate(self.sizes) if held + size <= self.most_bytes]
+        if not fitting:
+            self.sizes.append(0)
+            (self.folder / str(len(self.sizes))).mkdir(parents=True)
+        number = fitting[0] if fitting else len(self.sizes) - 1
+        self.sizes[number] += size
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), mode
+        with tarfile.open(self.folder / str(number + 1) / "pack.tar", "a") as tar:
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def main() -> None:
+    """Reads the command line and packs."""
+    parser = argparse.ArgumentParser(description="Packs what rendering needs for a machine that can install nothing.")
+    parser.add_argument("--out", type=Path, default=Path(".round"))
+    parser.add_argument("--megabytes", type=int, default=28, help="of a pack")
+    parser.add_argument("--python", default="3.12", help="version of Python there")
+    options = parser.parse_args()
+    shutil.rmtree(options.out, ignore_errors=True)
+    options.out.mkdir(parents=True)
+    (options.out / ".gitignore").write_text("*\n")
+    packs = Packs(options.out, options.megabytes * 10**6)
+    with tempfile.TemporaryDirectory() as there:
+        gather(Path(there), options.python)
+        for name, folders in ARCHIVES.items():
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w:xz") as tar:
+                for folder in folders:
+                    tar.add(Path(there) / folder, arcname=folder)
+            packs.add(str(HOME / f"{name}.tar.xz"), archive.getvalue())
+    paths = sounds()
+    with ProcessPoolExecutor() as pool:
+        for path, content in zip(paths, pool.map(_packed, paths, chunksize=4), strict=True):
+            if len(content) > packs.most_bytes:
+                print(f"left out: {path}, which has {len(content) / 1e6:.1f} MB even when packed", flush=True)
+                continue
+            packs.add(str(path.relative_to("/")), content)
+            if len(content) > 10**6:
+                print(f"{path}: {path.stat().st_size / 1e6:.1f} MB -> {len(content) / 1e6:.1f} MB", flush=True)
+    for number, size in enumerate(packs.sizes, 1):
+        print(f"{options.out / str(number)}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
