@@ -50,8 +50,8 @@ async def codes_of_slow_ones(server: Server, path: str, asked: dict[str, str]) -
 def test_clients_that_never_come_to_the_point_are_cut_off(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 1.0)
-    monkeypatch.setattr(body, "ARRIVAL_S", 1.0)
+    monkeypatch.setattr(patience, "HEAD_S", 5.0)
+    monkeypatch.setattr(body, "ARRIVAL_S", 5.0)
     server = open_server()
     key, port = server.key.encode(), server.service.settings.port
     order = (
@@ -70,14 +70,14 @@ def test_clients_that_never_come_to_the_point_are_cut_off(
                     connection.sendall(b" ")
             started = time.monotonic()
             assert server.client.get("/v1/credits").status_code == 200
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 4, "it did not wait for the slow ones, who have 5 s"
             time.sleep(0.05)
         ends = [everything(connection) for connection in slow]
     for number, end in enumerate(ends):
         if number % 4 < 3:
             assert end == b"", end
         else:
-            assert end.startswith(b"HTTP/1.1 400 ") and b"did not come within 1 seconds" in end
+            assert end.startswith(b"HTTP/1.1 400 ") and b"did not come within 5 seconds" in end
     assert server.client.get("/v1/separations").json()["separations"] == []
 
 
