@@ -203,7 +203,7 @@ def write_row(path: Path, run: Round, start: Start, outcome: Outcome, pool: Pool
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "device": device_name(pool.device),
         "weights_m": f"{sum(value.numel() for value in run.network.parameters()) / 1e6:.2f}",
-        "minutes": f"{minutes:.1f}",
+        "minutes": f"{minutes:.2f}",
         "audio_hours": f"{audio_s / 3600:.2f}",
         "audio_hours_in_all": f"{run.audio_s / 3600:.2f}",
         "audio_s_per_s": f"{audio_s / 60 / max(minutes, 1e-9):.0f}",
