@@ -25,7 +25,7 @@ from training.analysis import Batch
 from training.network import MaskNetwork
 
 FLOOR = 1e-6
-ERROR_WEIGHT = 0.3
+ERROR_WEIGHT = 0.1
 """How much the error counts beside the cross-entropy."""
 
 QUIET = 1e-3
