@@ -1,38 +1,184 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from stemwright.errors import ModelUnavailableError
+from stemwright.errors import ModelUnavailableError, StorageError
 from stemwright.models import registry, weights
+from stemwright.models.weight_file import WeightFile
+
+CONTENT = bytes(range(256)) * 20
+FILE = WeightFile("net.ckpt", "https://weights.example/net.ckpt", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(weights, "WHEEL_FOLDER", tmp_path)
-    return tmp_path
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "wheel"
+    folder.mkdir()
+    monkeypatch.setattr(weights, "WHEEL_FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(folder))
+    return folder
+
+
+def test_downloaded_weights_lie_among_the_users_data_or_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STEMWRIGHT_MODELS_DIR", raising=False)
+    assert weights.weights_folder().parts[-2:] == ("stemwright", "models")
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", "~/weights")
+    assert weights.weights_folder() == Path.home() / "weights"
+
+
+def test_the_wheels_weights_are_whole() -> None:
+    model = registry.find("stemwright-12")
+    assert weights.is_available(model)
+    weights.verify(model.files[0])
+    assert len(weights.load(model)) == model.size_bytes
+    assert {path.suffix for path in weights.WHEEL_FOLDER.iterdir()} == {".onnx"}
 
 
 def test_a_missing_file_is_told(folder: Path) -> None:
     model = registry.find("stemwright-12")
     assert not weights.is_available(model)
-    with pytest.raises(ModelUnavailableError, match="install Stemwright again"):
+    with pytest.raises(ModelUnavailableError, match="missing; install Stemwright again"):
         weights.load(model)
+    assert weights.find(FILE) is None
+    with pytest.raises(ModelUnavailableError, match=r"models/net\.ckpt are missing; .*by hand from https://weights"):
+        weights.verify(FILE)
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed"])
-def test_a_damaged_file_is_never_run(folder: Path, harm: str) -> None:
+def test_a_damaged_file_is_never_run(wheel: Path, folder: Path, harm: str) -> None:
     model = registry.find("stemwright-12")
-    whole = Path(__file__).parents[2].joinpath("src/stemwright/models/weights", model.file).read_bytes()
+    whole = Path(weights.__file__).with_name("weights").joinpath(model.files[0].name).read_bytes()
     damaged = whole[:-1] if harm == "cut" else whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:]
-    (folder / model.file).write_bytes(damaged)
-    with pytest.raises(ModelUnavailableError, match="damaged"):
+    (wheel / model.files[0].name).write_bytes(damaged)
+    with pytest.raises(ModelUnavailableError, match="damaged; install Stemwright again"):
         weights.load(model)
+    with pytest.raises(ModelUnavailableError, match="damaged; install Stemwright again"):
+        weights.verify(model.files[0])
 
 
 def test_a_file_of_another_version_is_not_installed(folder: Path) -> None:
-    model = replace(registry.find("stemwright-12"), size_bytes=4)
-    (folder / model.file).write_bytes(b"old")
-    assert not weights.is_available(model)
+    FILE.path_in(folder).write_bytes(b"old")
+    assert not weights.is_available(FILE)
+    with pytest.raises(ModelUnavailableError, match="damaged; fetch them"):
+        weights.verify(FILE)
+
+
+def test_what_cannot_be_read_is_told(folder: Path) -> None:
+    FILE.path_in(folder).mkdir()
+    assert not weights.is_available(FILE)
+    with pytest.raises(ModelUnavailableError, match="missing"):
+        weights.load(FILE)
+
+
+def test_the_wheel_comes_first(wheel: Path, folder: Path) -> None:
+    FILE.path_in(folder).write_bytes(CONTENT)
+    assert weights.find(FILE) == folder / "net.ckpt"
+    FILE.path_in(wheel).write_bytes(CONTENT)
+    assert weights.find(FILE) == wheel / "net.ckpt"
+    FILE.path_in(wheel).write_bytes(b"old")
+    assert weights.find(FILE) == folder / "net.ckpt"
+    assert weights.load(FILE) == CONTENT
+
+
+def test_a_verified_file_is_read_again_only_when_it_changed(folder: Path) -> None:
+    path, read = FILE.path_in(folder), list[int]()
+    path.write_bytes(CONTENT)
+    weights.verify(FILE, read.append)
+    assert read == [len(CONTENT)]
+    weights.verify(FILE, read.append)
+    assert read == [len(CONTENT)]
+    path.write_bytes(CONTENT[::-1])
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(ModelUnavailableError, match="damaged"):
+        weights.verify(FILE, read.append)
+    assert read == [len(CONTENT)] * 2
+    path.write_bytes(CONTENT)
+    os.utime(path, ns=(1, 1))
+    FILE.mark_in(folder).write_text('{"size_by')
+    weights.verify(FILE, read.append)
+    assert len(read) == 3
+
+
+def test_a_mark_of_another_file_counts_for_nothing(folder: Path) -> None:
+    FILE.path_in(folder).write_bytes(CONTENT)
+    weights.verify(FILE)
+    other = WeightFile(FILE.name, FILE.url, FILE.size_bytes, "0" * 64)
+    with pytest.raises(ModelUnavailableError, match="damaged"):
+        weights.verify(other)
+
+
+def test_removing_leaves_nothing_but_the_wheel(wheel: Path, folder: Path) -> None:
+    assert not weights.remove(FILE)
+    for path in (FILE.path_in(folder), FILE.path_in(wheel)):
+        path.write_bytes(CONTENT)
+    FILE.part_in(folder).write_bytes(b"part")
+    weights.verify(FILE)
+    assert weights.remove(FILE)
+    assert {path.name for path in folder.iterdir()} <= {".net.ckpt.lock"}
+    assert not weights.remove(FILE)
+    assert weights.is_available(FILE)
+
+
+def test_a_file_in_the_making_is_not_removed(folder: Path) -> None:
+    FILE.part_in(folder).write_bytes(b"part")
+    with FILE.locked(folder, lambda: None), pytest.raises(StorageError, match="being downloaded right now"):
+        weights.remove(FILE)
+    assert FILE.part_in(folder).exists()
+
+
+def test_the_lock_keeps_out_threads_and_is_let_go_of_by_the_dead(folder: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from stemwright.models.weight_file import WeightFile\n"
+        "with WeightFile('net.ckpt', '', 1, '0' * 64).locked(Path(sys.argv[1]), lambda: None):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        waited, entered = threading.Event(), threading.Event()
+
+        def enter() -> None:
+            with FILE.locked(folder, waited.set):
+                entered.set()
+
+        newcomer = threading.Thread(target=enter)
+        newcomer.start()
+        assert waited.wait(30)
+        assert not entered.is_set()
+        holder.kill()
+        newcomer.join(30)
+        assert entered.is_set()
+
+
+@pytest.mark.parametrize(
+    ("name", "size_bytes", "sha256", "told"),
+    [
+        ("../net.ckpt", 1, "0" * 64, "without folders"),
+        ("/net.ckpt", 1, "0" * 64, "without folders"),
+        ("a\\net.ckpt", 1, "0" * 64, "without folders"),
+        (".net", 1, "0" * 64, "without folders"),
+        ("", 1, "0" * 64, "without folders"),
+        ("net.ckpt", 0, "0" * 64, "cannot have 0 bytes"),
+        ("net.ckpt", 1, "0" * 63, "64 hexadecimal digits"),
+        ("net.ckpt", 1, "A" * 64, "64 hexadecimal digits"),
+    ],
+)
+def test_what_describes_no_file_is_refused(name: str, size_bytes: int, sha256: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        WeightFile(name, "", size_bytes, sha256)
