@@ -1,0 +1,55 @@
+"""Which weights may be used for anything, and the setting that refuses all others."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from stemwright.errors import ModelUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from stemwright.models.registry import Model
+
+Policy = Literal["any", "permissive"]
+
+PERMISSIVE = frozenset(
+    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC0-1.0", "ISC", "MIT"}
+    | {"MIT-0", "Unlicense", "WTFPL", "Zlib"}
+)
+"""SPDX identifiers of licences that allow any use, also in products, and ask at most to be named."""
+
+UNSTATED = "unstated"
+"""The licence of weights whose publisher says nothing of it, or nothing that one could hold on to."""
+
+
+def is_permissive(model: Model) -> bool:
+    """Whether the weights of a model may be used for anything. What nobody stated is no permission."""
+    return model.licence in PERMISSIVE
+
+
+def policy(asked: str | None = None) -> Policy:
+    """What was asked for, or else ``STEMWRIGHT_LICENSE``, or else ``any``.
+
+    Raises:
+        UsageError: it is neither ``any`` nor ``permissive``.
+    """
+    named = asked or os.environ.get("STEMWRIGHT_LICENSE") or "any"
+    if named == "any":
+        return "any"
+    if named == "permissive":
+        return "permissive"
+    where = "--license" if asked else "STEMWRIGHT_LICENSE"
+    raise UsageError(f"{where} is '{named}'; set it to any or to permissive.")
+
+
+def require(model: Model, policy: Policy) -> None:
+    """Lets a model pass, or refuses it.
+
+    Raises:
+        ModelUnavailableError: the policy is ``permissive`` and the weights' licence is not.
+    """
+    if policy == "permissive" and not is_permissive(model):
+        raise ModelUnavailableError(
+            f"The licence of {model.name}'s weights is {model.licence}, which --license permissive does not allow; "
+            "choose another model, or allow any licence."
+        )

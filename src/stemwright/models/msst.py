@@ -1,0 +1,285 @@
+"""Configurations as Music-Source-Separation-Training and its many users publish them beside their checkpoints.
+
+Such a YAML says how a network was built, trained and is to be run. Of that an inference needs the network's options, what
+it gives, and how much it hears at once. Settings of the training are left aside by name, so that one which changes the
+network and is unknown here is told, and not passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from stemwright.errors import ModelUnavailableError
+from stemwright.models.networks import ARCHITECTURES
+from stemwright.models.options import make_options
+
+MASKED = "scnet_masked"
+"""An SCNet that gives masks: to MSST an architecture of its own, here an option of ``scnet``."""
+
+MOST_OVERLAP = 0.5
+"""Share of a chunk that its neighbour may hear too; MSST goes further, for a small gain and at twice the work."""
+
+TRAINING = frozenset(
+    {"attn_dropout", "ff_dropout", "dropout", "flash_attn", "sage_attention", "use_torch_checkpoint", "dim_freqs_in"}
+    | {"multi_stft_resolution_loss_weight", "multi_stft_resolutions_window_sizes", "multi_stft_hop_size"}
+    | {"multi_stft_normalized", "match_input_audio_length", "sample_rate"}
+)
+"""Settings of the ``model`` table that concern the training, or the way a result is computed, or are settled otherwise."""
+
+NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "skip_connection": (False, None),
+    "use_pope": (False, None),
+    "zero_dc": (True, None),
+    "linear_transformer_depth": (0, None),
+    "use_value_residual_learning": (False, None),
+    "num_residual_streams": (1, None),
+}
+"""Settings that change the network, but not at these values. They matter where an architecture has no such option."""
+
+FOREIGN = {
+    "time_conformer_depth": "a conformer",
+    "mamba_gmlp": "a Mamba network",
+    "num_repeat_mask": "a Mamba network",
+    "num_blocks_per_scale": "MDX23C",
+    "bottleneck_factor": "MDX23C",
+    "encoder_name": "a segmentation network",
+    "band_specs": "BandIt",
+    "tran_depth": "SCNet Tran",
+    "bandsplit_ratios": "an unofficial SCNet",
+    "freq_dim": "Moises-Light",
+    "hybrid": "Demucs 3",
+    "feature_dim": "Apollo",
+}
+"""Settings that tell networks which Stemwright has not got."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an inference needs of a configuration.
+
+    Attributes:
+        architecture: one of ``networks.ARCHITECTURES``.
+        options: of the network, as data.
+        labels: what it gives, in its order.
+        sample_rate_hz: rate that it works at.
+        chunk_samples: samples that it hears at once.
+        overlap: share of them that neighbouring chunks have in common.
+    """
+
+    architecture: str
+    options: Mapping[str, Any]
+    labels: tuple[str, ...]
+    sample_rate_hz: int
+    chunk_samples: int
+    overlap: float
+
+
+def read_config(path: Path, architecture: str | None = None) -> Config:
+    """Reads a configuration.
+
+    Args:
+        path: a YAML; of what it may ask Python to make only tuples are made.
+        architecture: what it is a network of, by MSST's name; by default the file itself tells.
+
+    Raises:
+        ModelUnavailableError: the file cannot be read, is no such configuration, or is one of a network or with a
+            setting that Stemwright has not got.
+    """
+    tables = _read(path)
+    kind = architecture or _told(tables, path)
+    name = "scnet" if kind == MASKED else kind
+    if name not in ARCHITECTURES:
+        raise ModelUnavailableError(
+            f"{path} is for '{kind}', which Stemwright has not got; it has {', '.join((*ARCHITECTURES, MASKED))}."
+        )
+    training = _table(tables, "training", path)
+    labels = _labels(training, path)
+    table = _table(tables, "htdemucs" if name == "htdemucs" else "model", path)
+    if architecture:
+        _check_signature(name, table, path)
+    options = _options(name, table, path)
+    if name == "htdemucs":
+        options |= _demucs_options(training, labels)
+    if kind == MASKED:
+        options["masked"] = True
+    made = make_options(ARCHITECTURES[name][0], options, str(path))
+    _check_outputs(made, labels, training.get("target_instrument"), path)
+    rate_hz = _whole(_first(tables, ("audio.sample_rate", "training.samplerate")) or 44_100, "sample_rate", path)
+    return Config(name, options, labels, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise ModelUnavailableError(
+            "A configuration in YAML needs PyYAML: install it with `pip install stemwright[torch]`."
+        ) from error
+
+    class Loader(yaml.SafeLoader):
+        """Plain data, and tuples."""
+
+    make_tuple: Callable[[Any, Any], tuple[Any, ...]] = lambda loader, node: tuple(loader.construct_sequence(node))  # noqa: E731
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", make_tuple)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"{path} cannot be read ({error.strerror or error}); give a configuration that you may read."
+        ) from error
+    except yaml.constructor.ConstructorError as error:
+        raise ModelUnavailableError(
+            f"{path} asks for more than plain data and tuples ({error.problem}), which is not done; remove that."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelUnavailableError(
+            f"{path} is no YAML ({' '.join(str(error).split())}); give the configuration of the checkpoint."
+        ) from error
+    if not isinstance(content, Mapping):
+        raise ModelUnavailableError(f"{path} holds no tables; give the configuration of the checkpoint.")
+    return content
+
+
+def _table(tables: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    table = tables.get(name)
+    if not isinstance(table, Mapping):
+        raise ModelUnavailableError(f"{path} has no table '{name}'; give a configuration with one.")
+    return table
+
+
+def _told(tables: Mapping[str, Any], path: Path) -> str:
+    """The architecture that a configuration is of. MSST names it on its command line, so its settings must tell."""
+    training = tables.get("training")
+    named = training.get("model_type") if isinstance(training, Mapping) else None
+    if named or tables.get("model") == "htdemucs":
+        return str(named or "htdemucs")
+    model = tables.get("model")
+    settings = model if isinstance(model, Mapping) else {}
+    for setting, network in FOREIGN.items():
+        if setting in settings:
+            raise ModelUnavailableError(
+                f"{path} is for {network}, as its '{setting}' tells, which Stemwright has not got; "
+                f"it has {', '.join(ARCHITECTURES)}."
+            )
+    found = _signature(settings)
+    if found is None:
+        raise ModelUnavailableError(
+            f"{path} does not tell which network it is for; name it with --architecture, one of: "
+            f"{', '.join((*ARCHITECTURES, MASKED))}."
+        )
+    return found
+
+
+def _signature(settings: Mapping[str, Any]) -> str | None:
+    if "band_SR" in settings:
+        return "scnet"
+    if "t_layers" in settings:
+        return "htdemucs"
+    if "num_bands" in settings:
+        return "mel_band_roformer"
+    if "freqs_per_bands" in settings or "time_transformer_depth" in settings:
+        return "bs_roformer"
+    return None
+
+
+def _check_signature(name: str, settings: Mapping[str, Any], path: Path) -> None:
+    found = _signature(settings)
+    if found not in (None, name):
+        raise ModelUnavailableError(f"{path} is for {found}, not for {name}; give the one that its settings are for.")
+
+
+def _labels(training: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    instruments, target = training.get("instruments"), training.get("target_instrument")
+    if target:
+        return (str(target),)
+    if not isinstance(instruments, Sequence) or isinstance(instruments, str) or not instruments:
+        raise ModelUnavailableError(
+            f"{path} does not name the 'instruments' of its 'training'; add them in their order."
+        )
+    return tuple(str(label) for label in instruments)
+
+
+def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The settings that make the network, without those that leave it as it is."""
+    known = {field.name for field in fields(ARCHITECTURES[name][0])}
+    neutral, training = dict(NEUTRAL), TRAINING
+    if name == "htdemucs":
+        from stemwright.models.architectures.htdemucs import FIXED, UNUSED
+
+        neutral |= {setting: (value, [], ()) if value is None else (value,) for setting, value in FIXED.items()}
+        training = training | UNUSED
+    options: dict[str, Any] = {}
+    for setting, value in table.items():
+        if setting in known:
+            if value is not None:
+                options[setting] = list(value) if isinstance(value, tuple) else value
+        elif setting in neutral:
+            if value not in neutral[setting]:
+                raise ModelUnavailableError(
+                    f"{path} sets '{setting}' to {value!r}, which this version cannot run; use another checkpoint."
+                )
+        elif setting not in training:
+            raise ModelUnavailableError(
+                f"{path} sets '{setting}', which {name} has not got; give the configuration of another checkpoint, "
+                "or name its network with --architecture."
+            )
+    return options
+
+
+def _demucs_options(training: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+    given = {"audio_channels": "channels", "samplerate": "samplerate", "segment": "segment"}
+    options = {option: training[setting] for option, setting in given.items() if setting in training}
+    # with a target MSST still builds all of them, and takes the one
+    return {"sources": list(training.get("instruments") or labels), **options}
+
+
+def _check_outputs(options: Any, labels: tuple[str, ...], target: object, path: Path) -> None:
+    sources = getattr(options, "sources", None)
+    n_outputs = len(sources) if sources is not None else options.num_stems
+    if n_outputs != len(labels):
+        named = f"the target '{target}'" if target else f"{len(labels)} instruments"
+        raise ModelUnavailableError(
+            f"{path} sets '{'sources' if sources is not None else 'num_stems'}' to {n_outputs} outputs, but its 'training' "
+            f"names {named}; make them agree."
+        )
+
+
+def _chunk_samples(tables: Mapping[str, Any], name: str, path: Path) -> int:
+    if name == "htdemucs":
+        seconds, rate_hz = _first(tables, ("training.segment",)), _first(tables, ("training.samplerate",))
+        if isinstance(seconds, int | float) and isinstance(rate_hz, int):
+            return int(seconds * rate_hz)
+    named = _first(tables, ("inference.chunk_size", "audio.chunk_size"))
+    if named is None:  # older ones count frames
+        frames = _first(tables, ("inference.dim_t", "audio.dim_t"))
+        hop = _first(tables, ("audio.hop_length", "model.stft_hop_length", "model.hop_size"))
+        if isinstance(frames, int) and isinstance(hop, int):
+            named = hop * (frames - 1)
+    if named is None:
+        raise ModelUnavailableError(
+            f"{path} does not say how much the network hears: add 'audio.chunk_size', in samples."
+        )
+    return _whole(named, "chunk_size", path)
+
+
+def _overlap(tables: Mapping[str, Any], path: Path) -> float:
+    n_heard = _whole(_first(tables, ("inference.num_overlap",)) or 2, "num_overlap", path)
+    return min(MOST_OVERLAP, 1 - 1 / n_heard)
+
+
+def _first(tables: Mapping[str, Any], names: Sequence[str]) -> Any:
+    for name in names:
+        table, _, setting = name.partition(".")
+        found = tables.get(table)
+        if isinstance(found, Mapping) and found.get(setting) is not None:
+            return found[setting]
+    return None
+
+
+def _whole(value: Any, name: str, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ModelUnavailableError(f"{path} sets '{name}' to {value!r}, which is no number of samples; correct it.")
+    return value

@@ -1,0 +1,55 @@
+"""Options of a network from data, where tuples are lists and a number may be of the wrong kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from stemwright.errors import ModelUnavailableError
+
+OptionsType = TypeVar("OptionsType")
+
+
+def make_options(kind: type[OptionsType], table: Mapping[str, object], source: str) -> OptionsType:
+    """A network's options from a table of data.
+
+    Args:
+        kind: the dataclass of the options.
+        table: name of each option to its value; those with a default may be left out.
+        source: what the table is from, for what is said of errors.
+
+    Raises:
+        ModelUnavailableError: an option is unknown, missing or of a wrong kind, or they do not go together; the first
+            such is named.
+    """
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in hints:
+            raise ModelUnavailableError(f"{source} sets '{name}', which its network has not got; remove it.")
+        values[name] = tuple(value) if isinstance(value, list) else value
+        if not _fits(values[name], hints[name]):
+            raise ModelUnavailableError(f"{source} sets '{name}' to {value!r}, which cannot be; correct it.")
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name not in values and field.default is dataclasses.MISSING:
+            raise ModelUnavailableError(f"{source} does not set '{field.name}', which its network needs; add it.")
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ModelUnavailableError(f"{source} describes no network: {str(error).rstrip('.')}.") from error
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of the kind that an annotation says. A whole number also is a fraction, but true is no number."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+    if hint is bool or not isinstance(value, bool):
+        return isinstance(value, (int, float, Fraction) if hint in (float, Fraction) else hint)
+    return False
