@@ -1,17 +1,20 @@
-"""A file of weights: what it must be, what lies beside it in its folder, and who may write it."""
+"""A file of weights, whole or in the making: what it must be, what lies beside it, and who may write it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 OnBytes = Callable[[int], None]
 """Is told how many bytes were read so far; what it raises ends the reading."""
@@ -136,6 +139,111 @@ class WeightFile:
     def _write_mark(self, folder: Path, mark: dict[str, int | str]) -> None:
         with suppress(OSError):  # in a folder that may only be read the file is read again the next time
             self.mark_in(folder).write_text(json.dumps(mark), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which state of the file a server gave. The digest in the registry has the last word; this saves the way to it.
+
+    Attributes:
+        url: whence, without a password.
+        etag, modified: the headers ETag and Last-Modified, empty where there were none.
+    """
+
+    url: str
+    etag: str
+    modified: str
+
+    @property
+    def condition(self) -> str:
+        """What If-Range can say of it; a weak tag stands for no bytes."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
+
+    def contradicts(self, other: Version) -> bool:
+        """Whether the two cannot be of the same bytes, as far as their server says."""
+        return self.url == other.url and "" not in (self.etag, other.etag) and self.etag != other.etag
+
+
+class PartFile:
+    """The file in the making, and the digest of what is in it. A context manager; the caller holds the file's lock."""
+
+    def __init__(self, file: WeightFile, folder: Path) -> None:
+        self._file = file
+        self._folder = folder
+        self._path = file.part_in(folder)
+        self._version_path = file.version_in(folder)
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+        self.version: Version | None = None
+        self.was_taken_up = False
+
+    def __enter__(self) -> Self:
+        self._content = self._path.open("a+b")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._content.close()
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the digest is that of the whole file."""
+        return self._digest.hexdigest() == self._file.sha256
+
+    def take_up(self, on_bytes: Callable[[int], None]) -> None:
+        """Reads what an earlier try left behind; what is too long to be of use is dropped."""
+        self._content.seek(0, os.SEEK_END)
+        if self._content.tell() > self._file.size_bytes:
+            self.begin(None)
+        self._content.seek(0)
+        while piece := self._content.read(_PIECE_BYTES):
+            self._digest.update(piece)
+            self.size_bytes += len(piece)
+            on_bytes(self.size_bytes)
+        self.was_taken_up = self.size_bytes > 0
+        with suppress(OSError, ValueError, TypeError):  # without it the digest alone tells whether the halves fit
+            self.version = Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
+
+    def begin(self, version: Version | None) -> None:
+        """Drops what there is; what comes now is of that version."""
+        self._content.truncate(0)
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+        self.was_taken_up = False
+        self.version = version
+        if version is None:
+            self._version_path.unlink(missing_ok=True)
+        else:
+            self._version_path.write_text(json.dumps(asdict(version)), encoding="utf-8")
+
+    def go_on(self, start_byte: int, version: Version) -> None:
+        """Makes ready for bytes from a place on: those that do not go on from here begin anew."""
+        if start_byte == 0:
+            self.begin(version)
+        else:
+            self.was_taken_up = True
+
+    def write(self, piece: bytes) -> None:
+        """Adds bytes."""
+        self._content.write(piece)
+        self._digest.update(piece)
+        self.size_bytes += len(piece)
+
+    def finish(self) -> None:
+        """Gives the file its name, once the disk has all of it."""
+        self._content.flush()
+        os.fsync(self._content.fileno())
+        self._content.close()  # Windows renames no open file
+        self._path.replace(self._file.path_in(self._folder))
+        self._version_path.unlink(missing_ok=True)
+        self._file.mark_whole_in(self._folder)
+
+    def remove(self) -> None:
+        """Leaves nothing behind."""
+        self._content.close()
+        self._path.unlink()
+        self._version_path.unlink(missing_ok=True)
 
 
 def _try_lock(handle: int) -> bool:

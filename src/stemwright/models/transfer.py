@@ -1,0 +1,233 @@
+"""One request for a file of weights: from its first byte, or from where an earlier one ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from stemwright.models.weight_file import Version
+from stemwright.words import megabytes, printable
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_REDIRECTS = 10
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses of a server that may answer better in a while."""
+
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
+_PIECE_BYTES = 1 << 20
+
+
+class Interrupted(Exception):
+    """The file did not come whole, and may the next time. ``wait_s``: how long the server wants to be left alone."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+class Changed(Interrupted):
+    """What the server has is not what the part is of: the part is worth nothing."""
+
+
+class Refused(Exception):
+    """The file does not come from there, however often one asks."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body on its way.
+
+    Attributes:
+        start_byte: its place in the file; 0 where the server begins anew, though asked to go on.
+        version: which state of the file it is of.
+        pieces: its bytes as they come. They may end too early, and may be too many.
+    """
+
+    start_byte: int
+    version: Version
+    pieces: Iterator[bytes]
+
+
+@contextmanager
+def ask(
+    url: str, *, size_bytes: int, start_byte: int, version: Version | None, connect_s: float, read_s: float
+) -> Iterator[Answer]:
+    """Asks for the rest of a file. Errors of the network inside the block are told as errors of this module.
+
+    Proxies and certificates are those that the environment names. Redirects are followed, but never from https to http.
+
+    Args:
+        url: of http, https or file.
+        size_bytes: size of the whole file.
+        start_byte: bytes that are there already.
+        version: which state of the file these are of, if that is known.
+        connect_s: longest time for the connection to stand.
+        read_s: longest time without a byte.
+
+    Raises:
+        Interrupted: another try may do better.
+        Refused: none will.
+    """
+    if url.startswith("file:"):
+        with _opened(Path(url2pathname(urlsplit(url).path)), size_bytes) as content:
+            content.seek(start_byte)
+            yield Answer(start_byte, Version(shown(url), "", ""), _read(content))
+        return
+    import httpx
+
+    headers = {"Accept-Encoding": "identity", "User-Agent": _user_agent()}
+    if start_byte:
+        headers["Range"] = f"bytes={start_byte}-"
+        if version is not None and version.url == shown(url) and version.condition:
+            headers["If-Range"] = version.condition
+    with _told(url, read_s), _client(httpx.Timeout(read_s, connect=connect_s)) as client:
+        response = _follow(client, client.build_request("GET", url, headers=headers))
+        try:
+            yield _judged(response, url, size_bytes, start_byte, version)
+        finally:
+            response.close()
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown and kept: without name and password."""
+    return printable(re.sub(r"(?<=//)[^/]*@", "", url))
+
+
+def _user_agent() -> str:
+    from stemwright import __version__
+
+    return f"Stemwright/{__version__}"
+
+
+def _client(timeout: httpx.Timeout) -> httpx.Client:
+    import httpx
+
+    try:
+        return httpx.Client(timeout=timeout)
+    except (ImportError, ValueError) as error:
+        raise Refused(f"the proxy that the environment names cannot be used ({error})") from error
+    except OSError as error:
+        raise Refused(f"the certificates that SSL_CERT_FILE names cannot be read ({error})") from error
+
+
+def _follow(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+    """The answer at the end of the redirects; its body is not read yet."""
+    for _ in range(MAX_REDIRECTS + 1):
+        response = client.send(request, stream=True)
+        if not response.has_redirect_location or response.next_request is None:
+            return response
+        response.close()
+        before, request = request.url, response.next_request
+        if request.url.scheme not in ("http", "https") or (before.scheme, request.url.scheme) == ("https", "http"):
+            raise Refused(f"{before.host} redirects from {before.scheme} to {request.url.scheme}, which is not safe")
+    raise Refused(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _judged(response: httpx.Response, url: str, size_bytes: int, start_byte: int, version: Version | None) -> Answer:
+    host, status, headers = response.url.host, response.status_code, response.headers
+    if status == 416 and start_byte:
+        raise Changed(f"{host} has no byte {start_byte}", wait_s=0.0)
+    if status not in (200, 206):
+        reason = f"{host} answers {status} {printable(response.reason_phrase)}".rstrip()
+        if status in _PASSING:
+            raise Interrupted(reason, _retry_after_s(headers.get("retry-after", "")))
+        raise Refused(reason)
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(f"{host} sends it compressed, though asked not to")
+    came = Version(shown(url), headers.get("etag", ""), headers.get("last-modified", ""))
+    if status == 206:
+        place = _RANGE.fullmatch(headers.get("content-range", "").strip())
+        if place is None or int(place[1]) != start_byte or place[2] not in ("*", str(size_bytes)):
+            raise Changed(f"{host} sends another part than was asked for", wait_s=0.0)
+        if version is not None and version.contradicts(came):
+            raise Changed(f"{host} has another file than before", wait_s=0.0)
+        return Answer(start_byte, came, response.iter_raw())
+    length = headers.get("content-length")
+    if length is not None and int(length) != size_bytes:  # that it is a number was checked with the head
+        raise Refused(
+            f"what {host} sends has {megabytes(int(length))} ({length} bytes) in place of {megabytes(size_bytes)} "
+            f"({size_bytes} bytes), so it is another file, or a page that something on the way put in its place"
+        )
+    return Answer(0, came, response.iter_raw())
+
+
+def _retry_after_s(header: str) -> float | None:
+    """Seconds that Retry-After asks for, given as a number or as a moment; None where it says nothing."""
+    if header.strip().isascii() and header.strip().isdigit():
+        return float(header)
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+@contextmanager
+def _told(url: str, read_s: float) -> Iterator[None]:
+    """Tells what httpx raises as what it means for the download."""
+    import httpx
+
+    host = urlsplit(url).hostname
+    try:
+        yield
+    except httpx.ConnectTimeout as error:
+        raise Interrupted(f"{host} could not be reached in time") from error
+    except httpx.TimeoutException as error:
+        raise Interrupted(f"{host} sent nothing for {read_s:g} s") from error
+    except httpx.ProxyError as error:
+        raise Interrupted(f"the proxy that the environment names refused ({_reason(error)})") from error
+    except httpx.ConnectError as error:
+        if _is_of_certificate(error):
+            raise Refused(
+                f"the certificate of {host} is not trusted here ({_reason(error)}); if your network puts its own in "
+                "its place, name its authority in SSL_CERT_FILE"
+            ) from error
+        raise Interrupted(f"{host} could not be reached ({_reason(error)})") from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise Interrupted(f"{host} broke off ({_reason(error)})") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Refused(f"it cannot be asked for ({_reason(error)})") from error
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(error: Exception) -> str:
+    return printable(re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__)
+
+
+@contextmanager
+def _opened(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
+    """A file in a mirror that is a folder."""
+    try:
+        content = path.open("rb")
+    except OSError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror or error})") from error
+    with content:
+        if (found_bytes := os.fstat(content.fileno()).st_size) != size_bytes:
+            raise Refused(f"{path} has {found_bytes} bytes in place of {size_bytes}, so it is another file")
+        yield content
+
+
+def _read(content: BinaryIO) -> Iterator[bytes]:
+    try:
+        while piece := content.read(_PIECE_BYTES):
+            yield piece
+    except OSError as error:  # the disk was pulled out
+        raise Interrupted(f"{content.name} cannot be read ({error.strerror or error})") from error
