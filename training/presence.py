@@ -12,22 +12,19 @@ so the border lies low.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models import registry
+from stemwright.models.engine import MaskEngine
 from stemwright.models.engines import load_engine
-from stemwright.separation.listening import listen, part_dtype, part_shape
-from stemwright.separation.plan import model_of
-from stemwright.separation.presence import Presence, judge
+from stemwright.separation.ensemble import SURVEYOR
 from stemwright.separation.resources import cores
 from stemwright.separation.source import ArraySource
-from stemwright.separation.working_files import WorkingFiles
-from stemwright.stems import STEMS, select
+from stemwright.separation.survey import survey
 from training.songs import Corpus
 
 Audio = NDArray[np.float32]
@@ -44,14 +41,14 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     playing: list[float] = []
     absent: list[float] = []
-    engine = load_engine(model_of("fast"), device="cpu", threads=cores())
+    engine = load_engine(registry.find(SURVEYOR), device="cpu", threads=cores())
+    assert isinstance(engine, MaskEngine)
     for song in (song for song in Corpus(options.corpus).songs() if song.held_out):
         stems = {stem: _read(path) for stem, path in song.stems.items()}
         halves = [{stem: audio for stem, audio in stems.items() if rng.random() < 0.5} for _ in range(HALVES)]
         for chosen in (stems, *halves):
             if chosen:
-                levels = judge_mix(engine, np.sum(list(chosen.values()), axis=0)).levels_db
-                for stem, level in zip(STEMS, levels, strict=True):
+                for stem, level in levels_db(engine, np.sum(list(chosen.values()), axis=0)).items():
                     (playing if stem in chosen else absent).append(level)
     for name, found in (("playing", playing), ("absent", absent)):
         quantiles = np.quantile(found, (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98))
@@ -62,16 +59,9 @@ def main() -> None:
     print(f"area under the curve: {np.mean(np.array(playing)[:, None] > np.array(absent)):.3f}")
 
 
-def judge_mix(engine: MaskEngine | WaveformEngine, mix: Audio) -> Presence:
-    """Presence of the twelve stems in a mix ``(2, samples)`` at 44.1 kHz."""
-    selection = select("twelve")
-    shape = part_shape(engine, selection, channels=2)
-    with tempfile.TemporaryDirectory() as folder:
-        work = WorkingFiles(Path(folder), {}, part_shape=shape, part_dtype=part_dtype(engine), resume=False)
-        with work:
-            source = ArraySource(mix, engine.sample_rate)
-            listen(source, engine, selection, work, on_seconds=lambda _: None, is_cancelled=lambda: False)
-            return judge(work.levels, len(STEMS))
+def levels_db(engine: MaskEngine, mix: Audio) -> dict[str, float]:
+    """Share in dB that each of the twelve stems has of a mix ``(2, samples)`` at 44.1 kHz, where it is strongest."""
+    return survey(ArraySource(mix, engine.sample_rate), engine, is_cancelled=lambda: False).levels_db
 
 
 def fit(playing: NDArray[np.float64], absent: NDArray[np.float64]) -> tuple[float, float]:

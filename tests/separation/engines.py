@@ -53,5 +53,9 @@ class LocalWaveforms:
     stems: tuple[str, ...] = STEMS
     sample_rate: int = 44_100
 
-    def separate(self, chunk: Samples) -> Samples:
-        return np.stack([chunk * np.float32(0.3 if place % 4 < 2 else -0.3) for place in range(len(self.stems))])
+    batch: int = 1
+    overlapping: bool = False
+
+    def separate(self, chunks: Samples) -> Samples:
+        gains = np.array([0.3 if place % 4 < 2 else -0.3 for place in range(len(self.stems))], np.float32)
+        return chunks[:, np.newaxis] * gains[:, np.newaxis, np.newaxis]

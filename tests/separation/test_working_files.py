@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from stemwright.errors import StorageError
-from stemwright.separation.working_files import RowFile, WorkingFiles
+from stemwright.separation.working_files import RowFile, StepFiles, WorkingFiles
 
 
 def open_work(folder: Path, recipe: dict[str, object], *, resume: bool) -> WorkingFiles:
-    return WorkingFiles(folder, recipe, part_shape=(2, 3), part_dtype=np.float16, resume=resume)
+    return WorkingFiles(folder, recipe, resume=resume)
 
 
-def add(work: WorkingFiles, value: float, *, is_last: bool = False) -> None:
-    work.add(np.full((4, 2, 3), value), np.full((1, 4), value), is_last=is_last)
+def open_step(work: WorkingFiles) -> StepFiles:
+    return work.step("1 vocals", (2, 3), np.float16)
+
+
+def add(step: StepFiles, value: float, *, is_last: bool = False) -> None:
+    step.add(np.full((4, 2, 3), value), np.full((1, 4), value), is_last=is_last)
 
 
 def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
@@ -28,30 +32,33 @@ def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
 
 def test_a_resumed_run_finds_whole_chunks_and_drops_torn_rows(tmp_path: Path) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
-        add(work, 1)
-        work.parts.append(np.zeros((2, 2, 3)))  # as if killed before the state was written
+        step = open_step(work)
+        add(step, 1)
+        step.outputs.append(np.zeros((2, 2, 3)))  # as if killed before the state was written
     with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
-        assert (work.state.n_chunks, work.parts.n_rows, work.levels.n_rows) == (1, 4, 1)
-        add(work, 2, is_last=True)
-        np.testing.assert_array_equal(work.parts.read(0, 9)[:, 0, 0], [1, 1, 1, 1, 2, 2, 2, 2])
-        assert work.state.complete
+        step = open_step(work)
+        assert (step.state.n_chunks, step.outputs.n_rows, step.levels.n_rows) == (1, 4, 1)
+        add(step, 2, is_last=True)
+        np.testing.assert_array_equal(step.outputs.read(0, 9)[:, 0, 0], [1, 1, 1, 1, 2, 2, 2, 2])
+        assert step.state.complete
 
 
 @pytest.mark.parametrize(("recipe", "resume"), [({"a": 2}, True), ({"a": 1}, False)])
 def test_another_recipe_or_no_resume_begins_anew(tmp_path: Path, recipe: dict[str, object], resume: bool) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
-        add(work, 1)
+        add(open_step(work), 1)
     with open_work(tmp_path / "w", recipe, resume=resume) as work:
-        assert work.state.n_chunks == 0
-        assert work.parts.n_rows == 0
+        step = open_step(work)
+        assert step.state.n_chunks == 0
+        assert step.outputs.n_rows == 0
 
 
 def test_a_damaged_recipe_begins_anew(tmp_path: Path) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
-        add(work, 1)
+        add(open_step(work), 1)
     (tmp_path / "w" / "recipe.json").write_text("{")
     with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
-        assert work.state.n_chunks == 0
+        assert open_step(work).state.n_chunks == 0
 
 
 def test_two_runs_cannot_work_in_one_folder(tmp_path: Path) -> None:
@@ -59,3 +66,13 @@ def test_two_runs_cannot_work_in_one_folder(tmp_path: Path) -> None:
         open_work(tmp_path / "w", {}, resume=True)
     open_work(tmp_path / "w", {}, resume=True).remove()
     assert not (tmp_path / "w").exists()
+
+
+def test_facts_of_a_song_outlast_its_run_but_not_its_recipe(tmp_path: Path) -> None:
+    with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
+        assert work.recall("survey") is None
+        assert work.remember("survey", {"drums": -3.0}) == {"drums": -3.0}
+    with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
+        assert work.recall("survey") == {"drums": -3.0}
+    with open_work(tmp_path / "w", {"a": 2}, resume=True) as work:
+        assert work.recall("survey") is None

@@ -24,10 +24,13 @@ from stemwright.api.native_orders import KIND
 from stemwright.api.native_views import moment, reply, separation_view
 from stemwright.api.problems import Problem, ProblemRoute, documented
 from stemwright.models import registry
-from stemwright.separation.plan import PLANS, model_of
+from stemwright.separation.ensemble import is_installed
+from stemwright.separation.plan import Plan, plan_of
+from stemwright.separation.plan import plans as all_plans
 from stemwright.service.errors import NotFound
 from stemwright.service.service import Service
 from stemwright.service.task import Task
+from stemwright.stems import STEMS
 
 
 def router(service: Service) -> APIRouter:
@@ -84,21 +87,19 @@ def _add_facts(native: APIRouter, service: Service) -> None:
     )
     def plans(request: Request) -> Response:
         caller(request, service.keys, "read")
-        models = {name: model_of(name) for name in (*PLANS, *(model.name for model in registry.models()))}
-        return reply(
-            native_schema.Plans(
-                plans=[
-                    native_schema.Plan(
-                        name=name,
-                        model=model.name,
-                        title=model.title,
-                        stems=list(model.stems),
-                        licence=model.licence,
-                    )
-                    for name, model in models.items()
-                ]
-            )
-        )
+        known = [*all_plans(), *(plan_of(model.name) for model in registry.models())]
+        return reply(native_schema.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
+
+
+def _shown(plan: Plan) -> native_schema.Plan:
+    models = [registry.find(step.models[0]) for step in plan.steps]
+    stems = {stem for model in models for stem in model.stems}
+    return native_schema.Plan(
+        name=plan.name,
+        title=plan.title,
+        stems=[stem for stem in STEMS if stem in stems],
+        models=[native_schema.PlanModel(name=model.name, licence=model.licence) for model in models],
+    )
 
 
 def _add_rest(native: APIRouter) -> None:

@@ -12,7 +12,8 @@ from stemwright.api.native_schema import SeparationRequest, read
 from stemwright.audio.formats import output_format
 from stemwright.audio.source import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
-from stemwright.separation.plan import model_of
+from stemwright.separation.ensemble import is_installed
+from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id
 from stemwright.service.service import Service
@@ -43,7 +44,9 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
     with _field("stems"):
         select(stems)
     with _field("plan"):
-        model_of(order.plan)
+        plan = plan_of(order.plan)
+        if not is_installed(plan):
+            raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
     _check_format(order)
     if order.callback_url is not None:
         service.fetcher.check_syntax(order.callback_url, "callback_url")

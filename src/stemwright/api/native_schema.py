@@ -164,14 +164,20 @@ class Credits(BaseModel):
     price: float
 
 
-class Plan(BaseModel):
-    """A plan, and the model that it runs."""
+class PlanModel(BaseModel):
+    """A model of a plan, and the licence of its weights."""
 
     name: str
-    model: str
+    licence: str
+
+
+class Plan(BaseModel):
+    """A plan, the stems that it tells apart, and the models that do it."""
+
+    name: str
     title: str
     stems: list[str]
-    licence: str
+    models: list[PlanModel]
 
 
 class Plans(BaseModel):

@@ -129,14 +129,21 @@ class Credits:
 
 
 @dataclass(frozen=True)
+class PlanModel:
+    """A model of a plan, and the licence of its weights."""
+
+    name: str
+    licence: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What can be named as ``plan``."""
 
     name: str
-    model: str
     title: str
     stems: tuple[str, ...]
-    licence: str
+    models: tuple[PlanModel, ...]
 
 
 @dataclass(frozen=True)
@@ -173,8 +180,10 @@ def read_credits(facts: dict[str, Any]) -> Credits:
 
 
 def read_plan(facts: dict[str, Any]) -> Plan:
-    """A plan as the server writes it."""
-    return _read(Plan, facts)
+    """Reads a plan."""
+    models = tuple(PlanModel(model["name"], model["licence"]) for model in facts["models"])
+    return Plan(facts["name"], facts["title"], tuple(facts["stems"]), models)
+
 
 
 def _read(record: type[_Record], facts: dict[str, Any]) -> _Record:

@@ -65,8 +65,16 @@ class Engine(Protocol):
 class WaveformEngine(Engine, Protocol):
     """Separates samples into samples."""
 
-    def separate(self, chunk: Samples) -> Samples:
-        """``(2, samples)`` -> ``(stems, 2, samples)``."""
+    @property
+    def batch(self) -> int:
+        """Chunks that it wants at once; it is always the same number, but for the end of a song."""
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether several stems may claim the same sound, so that together they claim more than there is."""
+
+    def separate(self, chunks: Samples) -> Samples:
+        """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
 
 
 @runtime_checkable

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import weights
+from stemwright.models.downloads import DownloadProgress, download
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.registry import Model
 
+OnDownload = Callable[[DownloadProgress], None]
+"""Told many times a second how far a download is."""
 
-def load_engine(model: Model, *, device: str, threads: int) -> MaskEngine | WaveformEngine:
-    """Reads and verifies the weights, and sets up the runtime.
+IsCancelled = Callable[[], bool]
+
+
+def load_engine(
+    model: Model,
+    *,
+    device: str,
+    threads: int,
+    on_download: OnDownload | None = None,
+    is_cancelled: IsCancelled | None = None,
+) -> MaskEngine | WaveformEngine:
+    """Reads and verifies the weights, downloading what is missing, and sets up the runtime.
 
     Raises:
         ModelUnavailableError: weights, runtime or device are not to be had.
@@ -18,6 +34,35 @@ def load_engine(model: Model, *, device: str, threads: int) -> MaskEngine | Wave
         from stemwright.models.runtimes.onnx import OnnxMaskEngine
 
         return OnnxMaskEngine(model, weights.load(model), device=device, threads=threads)
+    if model.runtime == "pytorch" and model.kind == "waveform":
+        try:
+            import torch  # noqa: F401  # whether it is there
+        except ImportError:
+            raise ModelUnavailableError(f"{model.name} needs PyTorch: pip install 'stemwright[torch]'.") from None
+        from stemwright.models.runtimes.pytorch import TorchWaveformEngine
+
+        paths = fetched(model, on_download, is_cancelled)
+        return TorchWaveformEngine(model, paths, device=device, threads=threads)
     raise ModelUnavailableError(
         f"{model.name} wants a {model.runtime} runtime for {model.kind} models, which this version has not got."
     )
+
+
+def fetched(
+    model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None
+) -> list[Path]:
+    """The files of a model, verified; those that are missing are downloaded first.
+
+    Raises:
+        ModelUnavailableError: a file is damaged, or cannot be had.
+        StorageError: there is no room for it.
+        CancelledError: ``is_cancelled`` said so.
+    """
+    paths = []
+    for file in model.files:
+        path = weights.find(file)
+        if path is None and file.url:
+            path = download(file, weights.weights_folder(), on_progress=on_download, is_cancelled=is_cancelled)
+        weights.verify(file)
+        paths.append(path or file.path_in(weights.weights_folder()))
+    return paths

@@ -1,7 +1,7 @@
 """The second pass: the whole song is known, so the parts are made from the working files and written.
 
 The parts of a song add up to it by construction. Every part but one is made: by its masks, applied to the song's own
-spectrum at the song's own rate, or from the samples that the engine made. The one left, the closing part, is the song less
+spectrum at the song's own rate, or from the samples that engines made. The one left, the closing part, is the song less
 the others. Where the parts are integers the subtraction is done in integers, after rounding, so they add up bit for bit.
 """
 
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError
-from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.separation.exactness import PartAccount, Rounding, SumAccount, Values, closing_part
+from stemwright.separation.heard import Heard, HeardMasks, HeardWaveforms
 from stemwright.separation.mask_reader import MaskReader
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
 from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
-from stemwright.separation.working_files import RowFile
 
 Samples = NDArray[np.float32]
 OnSeconds = Callable[[float], None]
@@ -69,8 +68,7 @@ class Finish:
 
 def finish(
     source: Source,
-    engine: MaskEngine | WaveformEngine,
-    rows: RowFile,
+    heard: Heard,
     presence: Presence,
     sinks: Sequence[Sink],
     rounding: Rounding,
@@ -101,10 +99,10 @@ def finish(
             sinks[place].write(values)
 
     with ThreadPoolExecutor(threads) as pool:
-        if isinstance(engine, MaskEngine):
-            stream = _masked(source, engine, rows, presence, made, pool)
+        if isinstance(heard, HeardMasks):
+            stream = _masked(source, heard, presence, made, pool)
         else:
-            stream = _resampled(source, engine, rows, made)
+            stream = _resampled(source, heard, made)
         for mix, parts in stream:
             if is_cancelled():
                 raise CancelledError("Cancelled; --resume takes it up where it stopped.")
@@ -127,13 +125,13 @@ def _closing_place(presence: Presence) -> int:
 
 
 def _masked(
-    source: Source, engine: MaskEngine, rows: RowFile, presence: Presence, made: list[int], pool: ThreadPoolExecutor
+    source: Source, heard: HeardMasks, presence: Presence, made: list[int], pool: ThreadPoolExecutor
 ) -> Iterator[Block]:
     """The song block by block, its parts cut out of its spectrum by their masks."""
-    own = Stft(engine.bands.n_fft, engine.hop)
-    stft = own.at_rate(engine.sample_rate, source.sample_rate)
-    masks = MaskReader(rows, presence, own, engine.sample_rate, stft, source.sample_rate)
-    band = engine.bands.band_of_bins(stft.n_fft, source.sample_rate)  # (bins,)
+    own = Stft(heard.bands.n_fft, heard.hop)
+    stft = own.at_rate(heard.sample_rate, source.sample_rate)
+    masks = MaskReader(heard.rows, presence, own, heard.sample_rate, stft, source.sample_rate)
+    band = heard.bands.band_of_bins(stft.n_fft, source.sample_rate)  # (bins,)
     analysis = Analysis(stft, source.channels)
     syntheses = {place: Synthesis(stft, source.channels) for place in made}
     mix = np.zeros((source.channels, 0), np.float32)
@@ -160,9 +158,9 @@ def _masked(
     yield from parts_of(analysis.finish())
 
 
-def _resampled(source: Source, engine: WaveformEngine, rows: RowFile, made: list[int]) -> Iterator[Block]:
-    """The song block by block, its parts brought from the engine's rate to the song's."""
-    stream = _at_song_rate(source, engine, rows, made)
+def _resampled(source: Source, heard: HeardWaveforms, made: list[int]) -> Iterator[Block]:
+    """The song block by block, its parts brought from the engines' rate to the song's."""
+    stream = _at_song_rate(source, heard, made)
     ready = np.zeros((len(made), source.channels, 0), np.float32)
     for block in source.blocks():
         while ready.shape[2] < block.shape[1] and (more := next(stream, None)) is not None:
@@ -173,14 +171,14 @@ def _resampled(source: Source, engine: WaveformEngine, rows: RowFile, made: list
         ready = ready[:, :, block.shape[1] :]
 
 
-def _at_song_rate(source: Source, engine: WaveformEngine, rows: RowFile, made: list[int]) -> Iterator[Samples]:
+def _at_song_rate(source: Source, heard: HeardWaveforms, made: list[int]) -> Iterator[Samples]:
     """Blocks ``(made parts, channels, samples)`` at the song's rate."""
     if not made:
         return
-    resampler = Resampler(engine.sample_rate, source.sample_rate, len(made) * source.channels)
-    step = FRAMES * 1024
-    for start in range(0, rows.n_rows, step):
-        samples = rows.read(start, start + step)[:, made]  # (samples, made, channels)
-        stacked = np.ascontiguousarray(samples.reshape(len(samples), -1).T)  # (made * channels, samples)
-        out = resampler.process(stacked, last=start + step >= rows.n_rows)
-        yield out.reshape(len(made), source.channels, -1)
+    channels = source.channels
+    resampler = Resampler(heard.sample_rate, source.sample_rate, len(made) * channels)
+    for samples in heard.rows.blocks():  # (samples, parts, channels)
+        stacked = samples[:, made].reshape(len(samples), -1).T  # (made * channels, samples)
+        yield resampler.process(np.ascontiguousarray(stacked)).reshape(len(made), channels, -1)
+    last = np.zeros((len(made) * channels, 0), np.float32)
+    yield resampler.process(last, last=True).reshape(len(made), channels, -1)

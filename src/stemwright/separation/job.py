@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from stemwright.audio.encode import Encoder
 from stemwright.audio.formats import OutputFormat
-from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engine import MaskEngine
+from stemwright.separation.cascade import OnHeard
 from stemwright.separation.exactness import Rounding
 from stemwright.separation.finishing import Finish, Sink, finish
-from stemwright.separation.listening import listen, part_dtype, part_shape
+from stemwright.separation.heard import Heard, HeardMasks
+from stemwright.separation.listening import Masks, listen
 from stemwright.separation.presence import Presence, judge
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
 from stemwright.separation.resources import check_room
-from stemwright.separation.song_folder import Order
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection
@@ -44,11 +46,62 @@ class Encoded:
     notes: tuple[str, ...]
 
 
+class FirstPass(Protocol):
+    """What hears a song: a mask engine, or a cascade of waveform engines."""
+
+    share: float
+    """Of the whole work, the second pass with it."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that take part, with the digest of their weights."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of this song, once it was heard."""
+
+    def bytes_per_s(self, channels: int) -> float:
+        """Disk that the working files of a second of song take."""
+
+    def run(self, source: Source, work: WorkingFiles, *, on_heard: OnHeard, is_cancelled: IsCancelled) -> Heard:
+        """Hears the song, from where an earlier run left it."""
+
+
+class MaskPass:
+    """One mask engine."""
+
+    share = 0.5
+    notes = ()
+
+    def __init__(self, engine: MaskEngine, selection: Selection) -> None:
+        self._engine = engine
+        self._outputs = [part.sources for part in selection.parts]
+        self.models = (engine.name,)
+
+    def bytes_per_s(self, channels: int) -> float:
+        """Half floats in bands, frame by frame."""
+        n_bytes = np.dtype(Masks.dtype).itemsize * len(self._outputs) * channels * self._engine.bands.n_bands
+        return n_bytes * self._engine.sample_rate / self._engine.hop
+
+    def run(self, source: Source, work: WorkingFiles, *, on_heard: OnHeard, is_cancelled: IsCancelled) -> HeardMasks:
+        """Hears the song, from where an earlier run left it."""
+        engine = self._engine
+        hearing = Masks(engine, self._outputs, source.channels)
+        files = work.step("masks", hearing.row_shape, hearing.dtype)
+
+        def tell(seconds: float) -> None:
+            on_heard(seconds, seconds / source.expected_s if source.expected_s else 0.0)
+
+        listen(source, hearing, files, on_seconds=tell, is_cancelled=is_cancelled)
+        levels = files.levels.read(0, files.levels.n_rows)
+        return HeardMasks(files.outputs, levels, engine.bands, engine.hop, engine.sample_rate)
+
+
 @dataclass
 class Job:
     """One song on its way through both passes."""
 
-    engine: MaskEngine | WaveformEngine
+    first_pass: FirstPass
     source: Source
     selection: Selection
     threads: int
@@ -56,54 +109,49 @@ class Job:
     is_cancelled: IsCancelled | None
     _fraction: float = 0.0
 
-    def working_files(self, folder: Path, recipe: Order, *, resume: bool) -> WorkingFiles:
-        """Opens the working files for this song and engine."""
-        shape = part_shape(self.engine, self.selection, self.source.channels)
-        return WorkingFiles(folder, recipe, part_shape=shape, part_dtype=part_dtype(self.engine), resume=resume)
-
     def check_room(self, folder: Path, fmt: OutputFormat) -> None:
         """Both passes' files lie on the disk together at the end."""
         seconds = self.source.expected_s
         if seconds is None:
             return
-        rows_per_s = self.engine.sample_rate / (self.engine.hop if isinstance(self.engine, MaskEngine) else 1)
-        shape = part_shape(self.engine, self.selection, self.source.channels)
-        working = rows_per_s * int(np.prod(shape)) * np.dtype(part_dtype(self.engine)).itemsize
+        working = self.first_pass.bytes_per_s(self.source.channels)
         if fmt.bit_depth:
             written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
         else:
             written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
         check_room(folder, int(seconds * (working + written * len(self.selection.parts))))
 
-    def listen(self, work: WorkingFiles) -> Presence:
+    def listen(self, work: WorkingFiles) -> tuple[Heard, Presence]:
         """The first pass, and what the whole song says about presence."""
-        listen(
+        heard = self.first_pass.run(
             self.source,
-            self.engine,
-            self.selection,
             work,
-            on_seconds=lambda seconds: self._tell("separating", seconds),
+            on_heard=lambda seconds, share: self._tell("separating", seconds, share),
             is_cancelled=self._cancelled,
         )
-        return judge(work.levels, len(self.selection.parts))
+        return heard, judge(heard.levels)
 
-    def finish(self, work: WorkingFiles, presence: Presence, sinks: Sequence[Sink], rounding: Rounding) -> Finish:
+    def finish(self, heard: Heard, presence: Presence, sinks: Sequence[Sink], rounding: Rounding) -> Finish:
         """The second pass into the given sinks."""
+
+        def tell(seconds: float) -> None:
+            length = self.source.expected_s
+            self._tell("writing", seconds, min(1.0, seconds / length) if length else 0.0)
+
         return finish(
             self.source,
-            self.engine,
-            work.parts,
+            heard,
             presence,
             sinks,
             rounding,
             threads=self.threads,
-            on_seconds=lambda seconds: self._tell("writing", seconds),
+            on_seconds=tell,
             is_cancelled=self._cancelled,
         )
 
-    def encode(self, song: FileSource, work: WorkingFiles, presence: Presence, fmt: OutputFormat) -> Encoded:
+    def encode(self, song: FileSource, heard: Heard, presence: Presence, folder: Path, fmt: OutputFormat) -> Encoded:
         """The second pass into files, run again with a common gain where a part left full scale."""
-        files = tuple(work.stems / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
+        files = tuple(folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
         rounding = Rounding(fmt.bit_depth if fmt.bit_depth in (16, 24) else None, limited=fmt.bit_depth != 32)
         shape = {"sample_rate": song.sample_rate, "channels": song.channels}
         while True:
@@ -112,7 +160,7 @@ class Job:
                     stack.enter_context(Encoder(file, fmt, **shape, tags=song.tags(part.name)))
                     for part, file in zip(self.selection.parts, files, strict=True)
                 ]
-                done = self.finish(work, presence, encoders, rounding)
+                done = self.finish(heard, presence, encoders, rounding)
             if not done.exceeded:
                 notes = dict.fromkeys(note for encoder in encoders for note in encoder.notes)
                 return Encoded(done, rounding, files, tuple(notes))
@@ -121,14 +169,14 @@ class Job:
     def _cancelled(self) -> bool:
         return self.is_cancelled is not None and self.is_cancelled()
 
-    def _tell(self, stage: Stage, done_s: float) -> None:
+    def _tell(self, stage: Stage, done_s: float, share: float) -> None:
         if self.on_progress is None:
             return
         total_s = self.source.expected_s
         fraction = None
         if total_s:
-            share = min(1.0, done_s / total_s) / 2
+            first = self.first_pass.share
+            done = share * first if stage == "separating" else first + share * (1 - first)
             # a second writing pass, with a gain, must not make the bar go back
-            self._fraction = max(self._fraction, share + (0.5 if stage == "writing" else 0.0))
-            fraction = self._fraction
+            fraction = self._fraction = max(self._fraction, min(1.0, done))
         self.on_progress(Progress(stage, done_s, total_s, fraction))

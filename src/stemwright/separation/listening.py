@@ -1,105 +1,116 @@
-"""The first pass: the engine hears the song chunk by chunk, and what it makes goes to the working files.
+"""The first pass: an engine hears a song chunk by chunk, and what it makes goes to the working files.
 
-    source -> resample -> [STFT ->] chunks -> engine -> group -> overlap-add -> working files
+    source -> resample -> [STFT ->] chunks -> engine -> outputs -> overlap-add -> working files
 
-Everything is a generator, so memory is set by the chunk and not by the song. Time is the first axis throughout.
+Everything is a stream, so memory is set by the chunk and not by the song; decoding, the engine and the disk work at the
+same time. Time is the first axis throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError
-from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engine import ChunkSize, MaskEngine, WaveformEngine
+from stemwright.separation.consistency import consistent
 from stemwright.separation.overlap_add import Chunk, OverlapAdd, chunks
+from stemwright.separation.prefetch import prefetched
 from stemwright.separation.presence import SEGMENT_S, level_rows
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
 from stemwright.separation.stft import Analysis, Spectrum, Stft
-from stemwright.separation.working_files import Rows, WorkingFiles
-from stemwright.stems import Selection
+from stemwright.separation.working_files import Rows, StepFiles
 
 Samples = NDArray[np.float32]
+Levels = NDArray[np.float64]
 OnSeconds = Callable[[float], None]
+Outputs = Sequence[Sequence[str]]
+"""For each output the stems of the engine that it adds up."""
+
+BLOCKS_AHEAD = 16
+"""Decoded blocks that may wait for the engine."""
 
 
-def part_shape(engine: MaskEngine | WaveformEngine, selection: Selection, channels: int) -> tuple[int, ...]:
-    """Shape of one row of the working file: ``(parts, channels[, bands])``."""
-    shape = (len(selection.parts), channels)
-    return (*shape, engine.bands.n_bands) if isinstance(engine, MaskEngine) else shape
+class Hearing(Protocol):
+    """How a kind of engine hears: what its units are, and what becomes of a chunk of them."""
 
+    size: ChunkSize
+    sample_rate: int
+    units_per_s: float
+    batch: int
 
-def part_dtype(engine: MaskEngine | WaveformEngine) -> type[np.float16] | type[np.float32]:
-    """Type of the working file: half floats hold a mask to one part in 2,048, 66 dB under the stem itself."""
-    return np.float16 if isinstance(engine, MaskEngine) else np.float32
+    def units(self, blocks: Iterator[Samples]) -> Iterator[Rows]:
+        """Blocks ``(2, samples)`` at the engine's rate -> blocks of units, ``(units, ...)``."""
+
+    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
+        """The outputs in each chunk, ``(units, outputs, channels[, bands])``."""
+
+    def levels(self, final: Rows, chunk: Chunk) -> Levels | None:
+        """Energies of what is final with a chunk (``presence.level_rows``), where they are of use."""
 
 
 def listen(
-    source: Source,
-    engine: MaskEngine | WaveformEngine,
-    selection: Selection,
-    work: WorkingFiles,
-    *,
-    on_seconds: OnSeconds,
-    is_cancelled: IsCancelled,
+    source: Source, hearing: Hearing, files: StepFiles, *, on_seconds: OnSeconds, is_cancelled: IsCancelled
 ) -> None:
-    """Fills the working files, from where an earlier run left them.
+    """Fills the files of a step, from where an earlier run left them.
 
     Raises:
         CancelledError: ``is_cancelled`` said so; the working files hold what was done.
     """
-    if work.state.complete:
+    if files.state.complete:
         return
-    hearing = _Masks(engine) if isinstance(engine, MaskEngine) else _Waveforms(engine)
-    grouping = _grouping(engine.stems, selection)
-    overlap_add = OverlapAdd(engine.chunk)
-    per_segment = max(1, round(SEGMENT_S * hearing.units_per_s))
-    for chunk in chunks(hearing.units(_at_engine_rate(source, engine.sample_rate)), engine.chunk):
-        on_seconds(chunk.index * engine.chunk.stride / hearing.units_per_s)
-        # The chunk before the first new one is heard again: the tail that it lays over its neighbour is not on disk.
-        if chunk.index < work.state.n_chunks - 1:
-            continue
-        if is_cancelled():
-            raise CancelledError("Cancelled; --resume takes it up where it stopped.")
-        stems = hearing.hear(chunk)  # (units, stems, 2[, bands])
-        parts = np.stack([stems[:, places].sum(axis=1) for places in grouping], axis=1)  # (units, parts, 2[, bands])
-        if source.channels == 1:
-            parts = parts.mean(axis=2, keepdims=True)
-        final = overlap_add.add(chunk, parts).astype(part_dtype(engine))
-        if chunk.index >= work.state.n_chunks:
-            levels = level_rows(*hearing.energies(final, chunk), per_segment)
-            work.add(final, levels, is_last=chunk.is_last)
+    first_new = files.state.n_chunks
+    overlap_add = OverlapAdd(hearing.size)
+    stream = chunks_of(source, hearing)
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+        for batch in _batches(stream, hearing.batch):
+            on_seconds(batch[0].index * hearing.size.stride / hearing.units_per_s)
+            # The chunk before the first new one is heard again: the tail that it lays over its neighbour is not on disk.
+            if batch[-1].index < first_new - 1:
+                continue
+            if is_cancelled():
+                raise CancelledError("Cancelled; --resume takes it up where it stopped.")
+            for chunk, rows in zip(batch, hearing.hear(batch), strict=True):
+                final = overlap_add.add(chunk, rows)
+                if chunk.index < first_new:
+                    continue
+                if writing is not None:
+                    writing.result()
+                levels = hearing.levels(final, chunk)
+                writing = writer.submit(files.add, final, levels, is_last=chunk.is_last)
+        if writing is not None:
+            writing.result()
 
 
-def _grouping(stems: tuple[str, ...], selection: Selection) -> list[list[int]]:
-    """For each part the places of the stems that it takes."""
-    return [[stems.index(stem) for stem in part.sources if stem in stems] for part in selection.parts]
+def chunks_of(source: Source, hearing: Hearing) -> Iterator[Chunk]:
+    """The chunks of a song that a kind of engine hears."""
+    return chunks(hearing.units(_at_rate(source, hearing.sample_rate)), hearing.size)
 
 
-def _at_engine_rate(source: Source, rate: int) -> Iterator[Samples]:
-    """The song in stereo at the engine's rate, in blocks ``(2, samples)``."""
-    resampler = Resampler(source.sample_rate, rate, source.channels)
-    for block in source.blocks():
-        yield _stereo(resampler.process(block))
-    yield _stereo(resampler.process(np.zeros((source.channels, 0), np.float32), last=True))
+class Masks:
+    """A mask engine: the units are frames, and the outputs are masks in bands."""
 
+    batch = 1
+    dtype = np.float16
+    """Half floats hold a mask to one part in 2,048, 66 dB under the stem itself."""
 
-def _stereo(block: Samples) -> Samples:
-    return np.broadcast_to(block, (2, block.shape[1]))
-
-
-class _Masks:
-    """How a mask engine hears: the units are frames."""
-
-    def __init__(self, engine: MaskEngine) -> None:
+    def __init__(self, engine: MaskEngine, outputs: Outputs, channels: int) -> None:
         self._engine = engine
+        self._places = _places(engine.stems, outputs)
         self._stft = Stft(engine.bands.n_fft, engine.hop)
         self._widths = engine.bands.widths.astype(np.float32)
+        self._channels = channels
+        self.size = engine.chunk
+        self.sample_rate = engine.sample_rate
         self.units_per_s = engine.sample_rate / engine.hop
+        self.row_shape = (len(outputs), channels, engine.bands.n_bands)
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Spectrum]:
         """Blocks of samples -> blocks of frames ``(frames, 2, bins)``."""
@@ -108,26 +119,41 @@ class _Masks:
             yield analysis.push(block)
         yield analysis.finish()
 
-    def hear(self, chunk: Chunk) -> Samples:
-        """``(frames, stems, 2, bands)``."""
-        return self._engine.masks(chunk.rows)
+    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
+        """``(frames, outputs, channels, bands)`` of each chunk."""
+        return [self._hear(chunk) for chunk in batch]
 
-    def energies(self, final: Rows, chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Energy of each part ``(frames, parts)``, and of the mix ``(frames,)``."""
+    def _hear(self, chunk: Chunk) -> Samples:
+        masks = self._engine.masks(chunk.rows)  # (frames, stems, 2, bands)
+        outputs = np.stack([masks[:, places].sum(axis=1) for places in self._places], axis=1)
+        return _folded(outputs, self._channels)
+
+    def levels(self, final: Rows, chunk: Chunk) -> Levels:
+        """Energy that the masks pass, and that of the song."""
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
-        if final.shape[2] == 1:
+        if self._channels == 1:
             power = power.mean(axis=1, keepdims=True)
-        passed = np.square(final, dtype=np.float32)  # (frames, parts, channels, bands)
+        # as they will be read back from the disk
+        passed = np.square(final.astype(self.dtype), dtype=np.float32)  # (frames, outputs, channels, bands)
         passed *= power[:, np.newaxis]
-        return passed.sum(axis=(2, 3), dtype=np.float64), power.sum(axis=(1, 2), dtype=np.float64)
+        per_segment = max(1, round(SEGMENT_S * self.units_per_s))
+        energies = passed.sum(axis=(2, 3), dtype=np.float64), power.sum(axis=(1, 2), dtype=np.float64)
+        return level_rows(*energies, per_segment)
 
 
-class _Waveforms:
-    """How a waveform engine hears: the units are samples."""
+class Waveforms:
+    """A waveform engine: the units are samples, and the last output is what the others leave of the song."""
 
-    def __init__(self, engine: WaveformEngine) -> None:
+    dtype = np.float32
+
+    def __init__(self, engine: WaveformEngine, outputs: Outputs, channels: int) -> None:
         self._engine = engine
+        self._places = _places(engine.stems, outputs)
+        self._channels = channels
+        self.batch = engine.batch
+        self.size = engine.chunk
+        self.sample_rate = engine.sample_rate
         self.units_per_s = float(engine.sample_rate)
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -135,13 +161,60 @@ class _Waveforms:
         for block in blocks:
             yield block.T  # (samples, 2)
 
-    def hear(self, chunk: Chunk) -> Samples:
-        """``(samples, stems, 2)``."""
-        separated = self._engine.separate(np.ascontiguousarray(chunk.rows.T))  # (stems, 2, samples)
-        return separated.transpose(2, 0, 1)  # (samples, stems, 2)
+    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
+        """``(samples, outputs + 1, channels)`` of each chunk."""
+        heard = np.stack([chunk.rows.T for chunk in batch])  # (batch, 2, samples)
+        return [
+            self._outputs(song, stems) for song, stems in zip(heard, self._engine.separate(heard), strict=True)
+        ]
 
-    def energies(self, final: Rows, chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Energy of each part ``(samples, parts)``, and of the mix ``(samples,)``."""
-        mix = chunk.rows[: len(final), : final.shape[2]]
-        parts = np.square(final, dtype=np.float64).sum(axis=2)
-        return parts, np.square(mix, dtype=np.float64).sum(axis=1)
+    def _outputs(self, song: Samples, stems: Samples) -> Samples:
+        """``(2, samples)`` and ``(stems, 2, samples)`` -> ``(samples, outputs + 1, channels)``."""
+        outputs = np.stack([stems[places].sum(axis=0) for places in self._places])
+        if self._engine.overlapping:
+            outputs = consistent(outputs, song)
+        rest = song - outputs.sum(axis=0)
+        every = np.concatenate([outputs, rest[np.newaxis]])
+        return _folded(every.transpose(2, 0, 1), self._channels)  # (samples, outputs + 1, 2)
+
+    def levels(self, final: Rows, chunk: Chunk) -> None:
+        """None: presence is judged once all steps of a plan are done."""
+        return
+
+
+def _places(stems: Sequence[str], outputs: Outputs) -> list[list[int]]:
+    """For each output the places of the stems that it takes."""
+    return [[stems.index(stem) for stem in sources if stem in stems] for sources in outputs]
+
+
+def _folded(rows: Samples, channels: int) -> Samples:
+    """``(units, outputs, 2, ...)`` -> ``(units, outputs, channels, ...)``: of a mono song both channels are the same."""
+    return rows.mean(axis=2, keepdims=True) if channels == 1 else rows
+
+
+def _batches(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Runs of ``size`` chunks, always the same ones of a song: a resumed run makes the same bytes."""
+    batch: list[Chunk] = []
+    for chunk in stream:
+        batch.append(chunk)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _at_rate(source: Source, rate: int) -> Iterator[Samples]:
+    """The song in stereo at an engine's rate, in blocks ``(2, samples)``, decoded beside the engine."""
+
+    def blocks() -> Iterator[Samples]:
+        resampler = Resampler(source.sample_rate, rate, source.channels)
+        for block in source.blocks():
+            yield _stereo(resampler.process(block))
+        yield _stereo(resampler.process(np.zeros((source.channels, 0), np.float32), last=True))
+
+    return prefetched(blocks(), BLOCKS_AHEAD)
+
+
+def _stereo(block: Samples) -> Samples:
+    return np.broadcast_to(block, (2, block.shape[1]))

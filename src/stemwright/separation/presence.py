@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.separation.working_files import RowFile
-
 SEGMENT_S = 1.0
 """Length in seconds of the segments in which energy is summed."""
 
@@ -36,9 +34,6 @@ TOP_SHARE = 0.05
 
 SILENT_DB = -120.0
 """Level of a part that holds nothing."""
-
-_READ_ROWS = 4096
-
 
 @dataclass(frozen=True)
 class Presence:
@@ -73,21 +68,15 @@ def level_rows(
     return np.column_stack([counts, np.add.reduceat(mix_energy, starts), np.add.reduceat(part_energy, starts, axis=0)])
 
 
-def judge(levels: RowFile, n_parts: int) -> Presence:
-    """Judges the whole song from its level rows. Where nothing sounds, nothing is present."""
-    level_db = np.full(n_parts, SILENT_DB)
-    blocks = [
-        np.column_stack([block[:, 1] / block[:, 0], block[:, 2:] / np.maximum(block[:, 1:2], 1e-30)]).astype(np.float32)
-        for start in range(0, levels.n_rows, _READ_ROWS)
-        if len(block := levels.read(start, start + _READ_ROWS))
-    ]
-    if blocks:
-        table = np.concatenate(blocks)  # 56 bytes a second of song
-        power, shares = table[:, 0], table[:, 1:]
-        loud = power > power.max() * 10 ** (QUIET_DB / 10)
-        if loud.any():
-            top = np.quantile(shares[loud], 1 - TOP_SHARE, axis=0)
-            level_db = 10 * np.log10(np.maximum(top, 10 ** (SILENT_DB / 10)))
+def judge(levels: NDArray[np.float64]) -> Presence:
+    """Judges the whole song from its level rows, ``(segments, parts + 2)``. Where nothing sounds, nothing is present."""
+    level_db = np.full(levels.shape[1] - 2, SILENT_DB)
+    power = levels[:, 1] / np.maximum(levels[:, 0], 1)
+    loud = power > power.max(initial=0) * 10 ** (QUIET_DB / 10)
+    if loud.any():
+        shares = levels[loud, 2:] / levels[loud, 1:2]
+        top = np.quantile(shares, 1 - TOP_SHARE, axis=0)
+        level_db = 10 * np.log10(np.maximum(top, 10 ** (SILENT_DB / 10)))
     scores = 1 / (1 + np.exp(-(level_db - BORDER_DB) / SLOPE_DB))
     present = scores >= 0.5
     if not present.any() and (level_db > SILENT_DB).any():

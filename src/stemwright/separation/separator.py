@@ -12,24 +12,26 @@ from numpy.typing import NDArray
 from stemwright.audio.formats import OutputFormat, output_format
 from stemwright.errors import CancelledError, StemwrightError, UsageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import load_engine
+from stemwright.models.engines import OnDownload
+from stemwright.separation.ensemble import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
 from stemwright.separation.exactness import Rounding, Values
 from stemwright.separation.finishing import Sink
 from stemwright.separation.job import Encoded, Job
 from stemwright.separation.naming import song_folder_name
 from stemwright.separation.options import Device, Options
-from stemwright.separation.plan import model_of
+from stemwright.separation.plan import plan_of
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
 from stemwright.separation.resources import cores, peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.song_folder import Order, SongFolder
 from stemwright.separation.source import ArraySource, FileSource
+from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection, select
 
 Samples = NDArray[np.float32]
 
-WORKING_FORMAT = 1
+WORKING_FORMAT = 2
 """Raised when the working files change their meaning, so that no run takes up those of an older version."""
 
 
@@ -37,20 +39,33 @@ class Separator:
     """Separates songs with one plan. Loading the model takes a moment: use one separator for many songs.
 
     Args:
-        plan: ``fast``, or the name of a model (``stemwright models``).
+        plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         threads: processor threads to use; None takes all cores.
+        licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
+            ``STEMWRIGHT_LICENSE``.
+        on_download: told how far downloads of weights are, that the first song waits for.
 
     Raises:
         ModelUnavailableError: the plan, its weights or the device cannot be had.
     """
 
-    def __init__(self, plan: str = "fast", *, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: str = "fast",
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        licence: str | None = None,
+        on_download: OnDownload | None = None,
+    ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"{threads} threads cannot work; give 1 or more.")
         self.plan = plan
         self._threads = threads or cores()
-        self._engine = load_engine(model_of(plan), device=device, threads=self._threads)
+        self._ensemble: Ensemble = PlannedEnsemble(
+            plan_of(plan), EngineRoom(device, self._threads, on_download), licence
+        )
 
     @classmethod
     def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
@@ -58,7 +73,7 @@ class Separator:
         separator = cls.__new__(cls)
         separator.plan = "custom"
         separator._threads = threads or cores()
-        separator._engine = engine
+        separator._ensemble = SingleEnsemble(engine)
         return separator
 
     def separate(self, samples: Samples, sample_rate: int, stems: str = "twelve") -> dict[str, Samples]:
@@ -82,10 +97,10 @@ class Separator:
         source = ArraySource(np.asarray(samples, np.float32), sample_rate)
         sinks = [_ArraySink() for _ in selection.parts]
         with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
-            job = Job(self._engine, source, selection, self._threads, None, None)
-            with job.working_files(Path(folder), {}, resume=False) as work:
-                presence = job.listen(work)
-                job.finish(work, presence, sinks, Rounding(bits=None, limited=False))
+            job = Job(self._ensemble.first_pass(selection), source, selection, self._threads, None, None)
+            with WorkingFiles(Path(folder), {}, resume=False) as work:
+                heard, presence = job.listen(work)
+                job.finish(heard, presence, sinks, Rounding(bits=None, limited=False))
         return {part.name: sink.samples for part, sink in zip(selection.parts, sinks, strict=True)}
 
     def separate_file(
@@ -120,18 +135,19 @@ class Separator:
             options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
         )
         folder = SongFolder(Path(options.out), name or song_folder_name(source.path.stem))
-        recipe = self._recipe(source, selection, options)
+        first_pass = self._ensemble.first_pass(selection)
+        recipe = self._recipe(source, selection, options, first_pass.models)
         order = {**recipe, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
         if not options.overwrite and (kept := folder.kept(order)):
             return kept
         folder.check_writable()
-        job = Job(self._engine, source, selection, self._threads, on_progress, is_cancelled)
+        job = Job(first_pass, source, selection, self._threads, on_progress, is_cancelled)
         job.check_room(folder.path.parent, fmt)
-        work = job.working_files(folder.working, recipe, resume=options.resume)
+        work = WorkingFiles(folder.working, recipe, resume=options.resume)
         try:
-            presence = job.listen(work)
-            encoded = job.encode(source, work, presence, fmt)
-            result = self._result(source, selection, presence, encoded, fmt, folder, started)
+            heard, presence = job.listen(work)
+            encoded = job.encode(source, heard, presence, work.stems, fmt)
+            result = self._result(job, source, presence, encoded, fmt, folder, started)
             folder.publish(encoded.files, result, order)
         except CancelledError:
             raise  # the working files stay for a resume
@@ -143,20 +159,20 @@ class Separator:
         work.remove()
         return result
 
-    def _recipe(self, source: FileSource, selection: Selection, options: Options) -> Order:
+    def _recipe(self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]) -> Order:
         return {
             "working_format": WORKING_FORMAT,
             "input": source.digest(),
             "start_s": options.start_s,
             "duration_s": options.duration_s,
             "stems": selection.mode,
-            "engine": self._engine.name,
+            "models": list(models),
         }
 
     def _result(
         self,
+        job: Job,
         source: FileSource,
-        selection: Selection,
         presence: Presence,
         encoded: Encoded,
         fmt: OutputFormat,
@@ -176,14 +192,14 @@ class Separator:
                 rms_dbfs=_rounded(account.level_db),
             )
             for part, present, score, account in zip(
-                selection.parts, presence.present, presence.scores, done.parts, strict=True
+                job.selection.parts, presence.present, presence.scores, done.parts, strict=True
             )
         )
         return Result(
             input=str(source.path),
             output_dir=folder.path,
             plan=self.plan,
-            models=(self._engine.name,),
+            models=job.first_pass.models,
             sample_rate=source.sample_rate,
             channels=source.channels,
             samples=done.n_samples,
@@ -194,7 +210,7 @@ class Separator:
             elapsed_s=round(elapsed_s, 3),
             realtime_factor=round(seconds / elapsed_s, 2),
             peak_rss_mb=round(peak_rss_mb(), 1),
-            notes=(*source.notes, *encoded.notes),
+            notes=(*source.notes, *job.first_pass.notes, *encoded.notes),
         )
 
 

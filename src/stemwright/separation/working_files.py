@@ -1,8 +1,9 @@
-"""Working files: what the engine has made so far, on disk. They are the resume state of a song.
+"""Working files: what the engines have made so far, on disk. They are the resume state of a song.
 
-A folder holds ``recipe.json``, which says what is being made of what; two files of rows that grow chunk by chunk, ``parts``
-(banded masks, or samples) and ``levels`` (energies, from which presence is judged); and ``state.json``, which says how much
-of them counts. The state is replaced after the rows are on the disk, so a kill costs the chunk in hand and nothing else.
+The folder of a song holds ``recipe.json``, which says what is being made of what, and a folder for each step of the plan. A
+step's folder has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and ``levels`` (energies,
+from which presence is judged), and ``state.json``, which says how much of them counts. The state is replaced after the rows
+are on the disk, so a kill costs the chunk in hand and nothing else.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ Recipe = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class WorkState:
-    """How much of the files counts.
+class StepState:
+    """How much of a step's files counts.
 
     Attributes:
         n_chunks: chunks whose rows are on the disk.
-        n_parts: rows of ``parts``.
+        n_outputs: rows of ``outputs``.
         n_levels: rows of ``levels``.
         complete: the last chunk is among them.
     """
 
     n_chunks: int = 0
-    n_parts: int = 0
+    n_outputs: int = 0
     n_levels: int = 0
     complete: bool = False
 
@@ -83,51 +84,83 @@ class RowFile:
         self._file.close()
 
 
-class WorkingFiles:
-    """The folder of one song in the making. Only one run at a time may hold it.
+class StepFiles:
+    """The folder of one step: what its engine has made so far, from an earlier run too."""
 
-    With ``resume`` the rows of an earlier run are kept if its recipe was the same; else the folder is begun anew.
-
-    Raises:
-        StorageError: the folder cannot be written, or another run holds it.
-    """
-
-    def __init__(
-        self, folder: Path, recipe: Recipe, *, part_shape: tuple[int, ...], part_dtype: DTypeLike, resume: bool
-    ) -> None:
+    def __init__(self, folder: Path, row_shape: tuple[int, ...], dtype: DTypeLike) -> None:
         self.folder = folder
-        self.stems = folder / "stems"  # where whole files wait for their final names
-        self.state = WorkState()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder / "lock")
-            if resume and _read_json(folder / "recipe.json") == recipe:
-                self.state = WorkState(**(_read_json(folder / "state.json") or {}))
-            else:
-                _empty(folder)
-                _replace_json(folder / "recipe.json", recipe)
-            self.stems.mkdir(exist_ok=True)
-            self.parts = RowFile(folder / "parts", part_shape, part_dtype)
-            self.levels = RowFile(folder / "levels", (part_shape[0] + 2,), np.float64)
-            self.parts.truncate(self.state.n_parts)
+            self.state = StepState(**(_read_json(folder / "state.json") or {}))
+            self.outputs = RowFile(folder / "outputs", row_shape, dtype)
+            self.levels = RowFile(folder / "levels", (row_shape[0] + 2,), np.float64)
+            self.outputs.truncate(self.state.n_outputs)
             self.levels.truncate(self.state.n_levels)
         except OSError as error:
             raise storage_error(error, folder) from error
 
-    def add(self, parts: Rows, levels: Rows, *, is_last: bool) -> None:
+    def add(self, outputs: Rows, levels: Rows | None = None, *, is_last: bool) -> None:
         """Adds the rows of one more chunk, for good."""
-        self.parts.append(parts)
-        self.levels.append(levels)
-        self.state = WorkState(self.state.n_chunks + 1, self.parts.n_rows, self.levels.n_rows, is_last)
+        self.outputs.append(outputs)
+        if levels is not None:
+            self.levels.append(levels)
+        self.state = StepState(self.state.n_chunks + 1, self.outputs.n_rows, self.levels.n_rows, is_last)
         try:
             _replace_json(self.folder / "state.json", asdict(self.state))
         except OSError as error:
             raise storage_error(error, self.folder) from error
 
     def close(self) -> None:
-        """Lets go of the folder, which stays."""
-        self.parts.close()
+        """Closes the files, which stay."""
+        self.outputs.close()
         self.levels.close()
+
+
+class WorkingFiles:
+    """The folder of one song in the making. Only one run at a time may hold it.
+
+    With ``resume`` the steps of an earlier run are kept if its recipe was the same; else the folder is begun anew.
+
+    Raises:
+        StorageError: the folder cannot be written, or another run holds it.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, *, resume: bool) -> None:
+        self.folder = folder
+        self.stems = folder / "stems"  # where whole files wait for their final names
+        self._steps: list[StepFiles] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder / "lock")
+            if not (resume and _read_json(folder / "recipe.json") == recipe):
+                _empty(folder)
+                _replace_json(folder / "recipe.json", recipe)
+            self.stems.mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+
+    def step(self, name: str, row_shape: tuple[int, ...], dtype: DTypeLike) -> StepFiles:
+        """Opens the files of a step, whose rows are ``(outputs, ...)``."""
+        files = StepFiles(self.folder / name, row_shape, dtype)
+        self._steps.append(files)
+        return files
+
+    def remember(self, name: str, facts: Recipe) -> Recipe:
+        """Keeps facts of the song for a resumed run, and gives them back."""
+        try:
+            _replace_json(self.folder / f"{name}.json", facts)
+        except OSError as error:
+            raise storage_error(error, self.folder) from error
+        return facts
+
+    def recall(self, name: str) -> Recipe | None:
+        """What was kept by that name, if it was."""
+        return _read_json(self.folder / f"{name}.json")
+
+    def close(self) -> None:
+        """Lets go of the folder, which stays."""
+        for files in self._steps:
+            files.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

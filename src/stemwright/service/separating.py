@@ -22,8 +22,10 @@ import stemwright
 from stemwright.errors import CancelledError, StemwrightError, StorageError, UnreadableInputError
 from stemwright.jobs.handler import Control, Interrupted, Reason
 from stemwright.jobs.queue import Lease
+from stemwright.models import registry, weights
+from stemwright.separation.ensemble import identity
 from stemwright.separation.options import FormatName, Options
-from stemwright.separation.plan import model_of
+from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
 from stemwright.separation.resources import cores
 from stemwright.service.errors import ServiceError, SourceUnavailable
@@ -252,11 +254,11 @@ def _alone(folder: Path, control: Control) -> Iterator[Path]:
 
 def _recipe(task: Task, song: str) -> str:
     """Equal recipes give equal stems."""
-    model = model_of(task.plan)
+    models = [registry.find(name) for step in plan_of(task.plan).steps for name in step.models]
     facts = {
         "song": song,
         "plan": task.plan,
-        "models": [model.sha256],
+        "models": [identity(model) for model in models if weights.is_available(model)],
         "stems": task.stems_asked,
         "format": task.format,
         "bit_depth": task.bit_depth,

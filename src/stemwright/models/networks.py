@@ -1,0 +1,78 @@
+"""From options and a checkpoint to a network of PyTorch that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stemwright.errors import ModelUnavailableError
+from stemwright.models.architectures import bs_roformer, htdemucs, mel_band_roformer, scnet
+from stemwright.models.checkpoint import load_into, read_checkpoint
+from stemwright.models.registry import REST, Model
+
+ARCHITECTURES: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    "bs_roformer": (bs_roformer.BSRoformerOptions, bs_roformer.BSRoformer),
+    "mel_band_roformer": (mel_band_roformer.MelBandRoformerOptions, mel_band_roformer.MelBandRoformer),
+    "scnet": (scnet.SCNetOptions, scnet.SCNet),
+    "htdemucs": (htdemucs.HTDemucsOptions, htdemucs.HTDemucs),
+}
+"""Name of an architecture to its options and its network."""
+
+
+def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
+    """A network without memory for its weights, on PyTorch's meta device.
+
+    Raises:
+        ModelUnavailableError: there is no such architecture, or an option is not one of its own.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ModelUnavailableError(
+            f"There is no architecture named '{architecture}'; there are {', '.join(ARCHITECTURES)}."
+        )
+    options_type, network_type = ARCHITECTURES[architecture]
+    known = {field.name for field in fields(options_type)}
+    for name in options:
+        if name not in known:
+            raise ModelUnavailableError(f"'{name}' is no option of {architecture}; it has {', '.join(sorted(known))}.")
+    frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    try:
+        with torch.device("meta"):
+            return network_type(options_type(**frozen))
+    except (TypeError, ValueError) as error:
+        raise ModelUnavailableError(f"No {architecture} can be made with these options: {error}.") from error
+
+
+def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[str, ...]]:
+    """The networks of a model, one for each file, in float32 on the CPU, and the labels that they give.
+
+    Of a network with a head for each label only those heads are read that some stem is made of.
+
+    Raises:
+        ModelUnavailableError: a file is damaged, or is not of this network.
+    """
+    labels, options = model.labels, dict(model.options)
+    wanted = {label for sources in model.sources.values() for label in sources if label != REST}
+    places = [place for place, label in enumerate(labels) if label in wanted]
+    pruned = model.architecture == "bs_roformer" and len(places) < len(labels)
+    if pruned:
+        labels = tuple(labels[place] for place in places)
+        options["num_stems"] = len(labels)
+    networks = []
+    for path in paths:
+        tensors = read_checkpoint(path)
+        if pruned:
+            tensors = bs_roformer.heads(tensors, places)
+        network = build(model.architecture, options)
+        load_into(network, {name: _full(tensor) for name, tensor in tensors.items()}, path)
+        networks.append(network.eval().requires_grad_(False))
+    return networks, labels
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """Half precision as float32; what is no float as it is."""
+    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,0 +1,179 @@
+"""PyTorch: runs published networks on a processor, an NVIDIA GPU, or Apple's.
+
+Precision. Networks run under autocast where the machine multiplies half floats faster: ``float16`` on CUDA, ``bfloat16`` on
+processors that have it (AVX512-BF16, AMX, Arm's BF16); transforms and masks stay in float32 (docs/models.md has the error
+that it makes). A chunk that leaves the range of half floats is run again in float32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stemwright.errors import ModelUnavailableError
+from stemwright.models import networks
+from stemwright.models.engine import ChunkSize
+from stemwright.models.registry import REST, Model
+
+Samples = NDArray[np.float32]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+MOST_AT_ONCE = 16
+"""Chunks in a batch: beyond this GPUs gain nothing."""
+
+MEMORY_SHARE = 0.8
+"""Of the GPU's free memory that a batch may take: the allocator leaves gaps."""
+
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""What Linux calls processors that multiply bfloat16."""
+
+
+class TorchWaveformEngine:
+    """A network, or a bag of networks of which each gives one label.
+
+    Args:
+        model: which one.
+        paths: its files, verified.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        threads: of the processor.
+
+    Raises:
+        ModelUnavailableError: a file is not of this network, or the device cannot be had.
+    """
+
+    def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
+        self._device = _device(device)
+        self._precision = _precision(self._device)
+        torch.set_num_threads(threads)
+        loaded, self._labels = networks.load(model, paths)
+        self._networks = [_moved(network, self._device) for network in loaded]
+        self._sources = [model.sources[stem] for stem in model.stems]
+        self._at_once = MOST_AT_ONCE
+        self._batch: int | None = None
+        digest = model.files[0].sha256 if len(model.files) == 1 else model.digest
+        self.name = f"{model.name}@{digest[:16]}"
+        self.stems = model.stems
+        self.sample_rate = model.sample_rate_hz
+        self.overlapping = model.overlapping
+        self.chunk = ChunkSize(model.chunk_samples, int(model.chunk_samples * model.overlap))
+
+    @property
+    def batch(self) -> int:
+        """Chunks at once: as many as fit into the free memory of a GPU, one on a processor."""
+        if self._batch is None:
+            self._batch = self._largest_batch() if self._device.type == "cuda" else 1
+        return self._batch
+
+    def separate(self, chunks: Samples) -> Samples:
+        """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``.
+
+        Raises:
+            ModelUnavailableError: not even one chunk fits into the memory of the device.
+        """
+        done: list[Samples] = []
+        start = 0
+        while start < len(chunks):
+            part = chunks[start : start + self._at_once]
+            try:
+                done.append(self._separate(part))
+            except torch.OutOfMemoryError as error:
+                if len(part) == 1:
+                    raise ModelUnavailableError(
+                        f"{self.name} does not fit into the memory of {self._device}; use --device cpu."
+                    ) from error
+                # Whatever else runs there has taken it meanwhile: go on with half as much.
+                self._at_once = len(part) // 2
+                torch.cuda.empty_cache()
+                continue
+            start += len(part)
+        return np.concatenate(done)
+
+    @torch.inference_mode()
+    def _separate(self, chunks: Samples) -> Samples:
+        song = torch.from_numpy(np.ascontiguousarray(chunks))
+        if self._device.type == "cuda":
+            song = song.pin_memory()
+        song = song.to(self._device, non_blocking=True)
+        stems = self._stems(song, self._precision)
+        if self._precision == "float16" and not bool(stems.isfinite().all()):
+            stems = self._stems(song, "float32")
+        if self._device.type == "cuda":
+            back = torch.empty(stems.shape, dtype=stems.dtype, pin_memory=True)
+            back.copy_(stems, non_blocking=True)
+            torch.cuda.synchronize()
+            stems = back
+        return cast(Samples, stems.cpu().numpy())
+
+    def _stems(self, song: Tensor, precision: Precision) -> Tensor:
+        """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
+        half = precision != "float32"
+        with torch.autocast(self._device.type, getattr(torch, precision)) if half else nullcontext():
+            outputs = [network(song).float() for network in self._networks]  # (batch, labels, 2, samples) each
+        if len(outputs) == 1:
+            given = dict(zip(self._labels, outputs[0].unbind(1), strict=True))
+        else:  # each network of a bag is good at the label of its own place
+            given = {label: outputs[place][:, place] for place, label in enumerate(self._labels)}
+        if any(REST in labels for labels in self._sources):
+            given[REST] = song - torch.stack(list(given.values())).sum(0)
+        return torch.stack([_sum([given[label] for label in labels]) for labels in self._sources], 1)
+
+    def _largest_batch(self) -> int:
+        """Runs one chunk to see what it takes."""
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        self.separate(np.zeros((1, 2, self.chunk.length), np.float32))
+        taken = max(1, torch.cuda.max_memory_allocated() - before)
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info()
+        return max(1, min(MOST_AT_ONCE, int(MEMORY_SHARE * free / taken)))
+
+
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors)).sum(0)
+
+
+def _moved(network: nn.Module, device: torch.device) -> Any:
+    """The network on its device, compiled where ``STEMWRIGHT_COMPILE=1`` asks for it: minutes once, then faster."""
+    network.to(device)
+    return torch.compile(network, dynamic=False) if os.environ.get("STEMWRIGHT_COMPILE") == "1" else network
+
+
+def _device(name: str) -> torch.device:
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if has[kind]))
+    if not has[name]:
+        raise ModelUnavailableError(
+            f"PyTorch {torch.__version__} finds no device {name} on this machine; use --device cpu."
+        )
+    return torch.device(name)
+
+
+def _precision(device: torch.device) -> Precision:
+    """``STEMWRIGHT_PRECISION``, or what is fastest without being heard."""
+    asked = os.environ.get("STEMWRIGHT_PRECISION", "auto")
+    if asked in get_args(Precision):
+        return cast(Precision, asked)
+    if asked != "auto":
+        raise ModelUnavailableError(
+            f"STEMWRIGHT_PRECISION is '{asked}'; set it to auto, {', '.join(get_args(Precision))}."
+        )
+    if device.type == "cuda":
+        return "float16"
+    return "bfloat16" if device.type == "cpu" and _has_bf16() else "float32"
+
+
+def _has_bf16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+    return not BF16_FLAGS.isdisjoint(flags)

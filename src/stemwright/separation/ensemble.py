@@ -1,0 +1,177 @@
+"""The ensemble: which models play a plan on this machine, loaded when they are first needed and kept for the next song."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from stemwright.errors import ModelUnavailableError
+from stemwright.models import licences, registry, weights
+from stemwright.models.downloads import is_offline
+from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engines import OnDownload, load_engine
+from stemwright.models.licences import Policy
+from stemwright.models.registry import Model
+from stemwright.separation.cascade import Cascade, CascadeStep
+from stemwright.separation.job import FirstPass, MaskPass
+from stemwright.separation.masked_waveforms import MaskedWaveforms
+from stemwright.separation.options import Device
+from stemwright.separation.plan import MIX, Plan, Step
+from stemwright.separation.progress import IsCancelled
+from stemwright.separation.source import Source
+from stemwright.separation.survey import Survey, survey
+from stemwright.stems import Selection
+
+SURVEYOR = "stemwright-12"
+"""The model that listens first, to tell which steps may be left out."""
+
+
+class Ensemble(Protocol):
+    """What gives the first pass of a song."""
+
+    def first_pass(self, selection: Selection) -> FirstPass:
+        """The pass that tells the parts of a selection apart."""
+
+
+@dataclass(frozen=True)
+class SingleEnsemble:
+    """One engine, whatever it is."""
+
+    engine: MaskEngine | WaveformEngine
+
+    def first_pass(self, selection: Selection) -> FirstPass:
+        """One mask engine, or a cascade of one step."""
+        engine = self.engine
+        if isinstance(engine, MaskEngine):
+            return MaskPass(engine, selection)
+        step = Step(MIX, (engine.name,))
+        return Cascade(
+            [
+                CascadeStep(
+                    name="1",
+                    model=engine.name,
+                    hears=step.hears,
+                    outputs=step.outputs(engine.stems),
+                    leaves=step.leaves,
+                    otherwise="",
+                    sample_rate=engine.sample_rate,
+                    cost=1.0,
+                    load=lambda is_cancelled: engine,
+                )
+            ],
+            selection,
+        )
+
+
+class EngineRoom:
+    """Loads engines, and keeps them: one load serves many songs."""
+
+    def __init__(self, device: Device, threads: int, on_download: OnDownload | None) -> None:
+        self._device = device
+        self._threads = threads
+        self._on_download = on_download
+        self._engines: dict[str, MaskEngine | WaveformEngine] = {}
+
+    def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
+        """The engine of a model; its weights are downloaded if they are missing."""
+        if model.name not in self._engines:
+            self._engines[model.name] = load_engine(
+                model,
+                device=self._device,
+                threads=self._threads,
+                on_download=self._on_download,
+                is_cancelled=is_cancelled,
+            )
+        return self._engines[model.name]
+
+    def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
+        """The same for a step of a cascade."""
+        engine = self.engine(model, is_cancelled)
+        return MaskedWaveforms(engine) if isinstance(engine, MaskEngine) else engine
+
+    def surveyor(self, source: Source, is_cancelled: IsCancelled) -> Survey:
+        """Finds out which stems play in a song."""
+        engine = self.engine(registry.find(SURVEYOR), is_cancelled)
+        assert isinstance(engine, MaskEngine)
+        return survey(source, engine, is_cancelled)
+
+
+class PlannedEnsemble:
+    """The models that play a plan: for each step the first that may and can be used.
+
+    Raises:
+        ModelUnavailableError: a step that cannot be left out has no model that can be had.
+    """
+
+    def __init__(self, plan: Plan, room: EngineRoom, licence: str | None) -> None:
+        policy = licences.policy(licence)
+        self._plan = plan
+        self._room = room
+        self._notes: list[str] = []
+        self._cast = [self._choose(step, policy) for step in plan.steps]
+        if len(plan.steps) == 1 and self._cast[0] is not None:
+            room.engine(self._cast[0])  # what is wrong with it is told now, not with the first song
+
+    def first_pass(self, selection: Selection) -> FirstPass:
+        """A mask engine that is alone gives masks; all else is a cascade."""
+        (first, *others) = self._cast
+        if first is not None and not others and first.kind == "mask":
+            engine = self._room.engine(first)
+            assert isinstance(engine, MaskEngine)
+            return MaskPass(engine, selection)
+        steps = [self._step(place) for place in self._plan.needed(selection.parts)]
+        return Cascade(steps, selection, self._room.surveyor, tuple(self._notes))
+
+    def _step(self, place: int) -> CascadeStep:
+        step, model = self._plan.steps[place], self._cast[place]
+        return CascadeStep(
+            name=f"{place + 1} {step.name}".strip(),
+            model="" if model is None else identity(model),
+            hears=step.hears,
+            outputs={} if model is None else step.outputs(model.stems),
+            leaves=step.leaves,
+            otherwise=step.otherwise,
+            sample_rate=0 if model is None else model.sample_rate_hz,
+            cost=0.0 if model is None else max(1.0, model.gflop_per_s),
+            load=None if model is None else partial(self._room.waveform_engine, model),
+        )
+
+    def _choose(self, step: Step, policy: Policy) -> Model | None:
+        reasons = []
+        for name in step.models:
+            model = registry.find(name)
+            try:
+                _require(model, policy)
+            except ModelUnavailableError as error:
+                reasons.append(str(error))
+                continue
+            if reasons:
+                self._notes.append(f"{model.name} stands in for {step.models[0]}: {' '.join(reasons)}")
+            return model
+        if not step.otherwise:
+            raise ModelUnavailableError(" ".join(reasons))
+        self._notes.append(f"The step '{step.name}' was left out: {' '.join(reasons)}")
+        return None
+
+
+def is_installed(plan: Plan) -> bool:
+    """Whether the best model for each step is there, so that nothing need be downloaded and nothing stands in for it."""
+    return all(weights.is_available(registry.find(step.models[0])) for step in plan.steps)
+
+
+def identity(model: Model) -> str:
+    """Name and digest of a model: a run is resumed only with the same weights."""
+    digest = model.files[0].sha256 if len(model.files) == 1 else model.digest
+    return f"{model.name}@{digest[:16]}"
+
+
+def _require(model: Model, policy: Policy) -> None:
+    """Raises ModelUnavailableError where a model may not be used, or cannot be had."""
+    licences.require(model, policy)
+    missing = [file.name for file in model.files if not weights.is_available(file)]
+    if missing and is_offline():
+        raise ModelUnavailableError(
+            f"{model.name} is not installed and STEMWRIGHT_OFFLINE is set; put {', '.join(missing)} into "
+            f"{weights.weights_folder()}, or let it be downloaded once."
+        )

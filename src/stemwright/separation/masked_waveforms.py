@@ -1,0 +1,43 @@
+"""A mask engine as a waveform engine, so that it can take a step in a cascade."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.models.engine import ChunkSize, MaskEngine
+from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
+
+Samples = NDArray[np.float32]
+
+
+class MaskedWaveforms:
+    """Applies the masks to the spectrum of each chunk at the engine's own rate."""
+
+    batch = 1
+    overlapping = False
+
+    def __init__(self, engine: MaskEngine) -> None:
+        self._engine = engine
+        self._stft = Stft(engine.bands.n_fft, engine.hop)
+        self._band = engine.bands.band_of_bins(engine.bands.n_fft, engine.sample_rate)  # (bins,)
+        self.name = engine.name
+        self.stems = engine.stems
+        self.sample_rate = engine.sample_rate
+        # So many samples have just the frames that the engine wants.
+        overhang = engine.bands.n_fft // engine.hop - 1
+        self.chunk = ChunkSize((engine.chunk.length - overhang) * engine.hop, engine.chunk.overlap * engine.hop)
+
+    def separate(self, chunks: Samples) -> Samples:
+        """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
+        return np.stack([self._separate(chunk) for chunk in chunks])
+
+    def _separate(self, chunk: Samples) -> Samples:
+        analysis = Analysis(self._stft, channels=2)
+        spectrum = np.concatenate([analysis.push(chunk), analysis.finish()])  # (frames, 2, bins)
+        masks = self._engine.masks(spectrum)  # (frames, stems, 2, bands)
+        stems = []
+        for place in range(len(self.stems)):
+            frames: Spectrum = spectrum * np.take(masks[:, place], self._band, axis=-1)  # (frames, 2, bins)
+            stems.append(Synthesis(self._stft, channels=2).push(frames)[:, : chunk.shape[1]])
+        return np.stack(stems)
