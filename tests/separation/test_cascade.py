@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemwright.errors import CancelledError
+from stemwright.models.engine import ChunkSize, WaveformEngine
+from stemwright.separation.cascade import Cascade, CascadeStep
+from stemwright.separation.heard import HeardWaveforms
+from stemwright.separation.plan import MIX
+from stemwright.separation.source import ArraySource
+from stemwright.separation.survey import Survey
+from stemwright.separation.working_files import WorkingFiles
+from stemwright.stems import select
+from tests.separation.engines import LocalWaveforms, Samples
+
+RATE = 44_100
+
+
+@dataclass(frozen=True)
+class Share(LocalWaveforms):
+    """Gives each of its stems a share of what it hears, and keeps what it was given to hear."""
+
+    stems: tuple[str, ...] = ("vocals",)
+    share: float = 0.5
+    heard: list[Samples] = field(default_factory=list)
+
+    def separate(self, chunks: Samples) -> Samples:
+        self.heard.append(chunks.copy())
+        return np.stack([chunks * np.float32(self.share)] * len(self.stems), axis=1)
+
+
+def step(
+    name: str, hears: str, engine: WaveformEngine, leaves: str, outputs: tuple[str, ...] = (), otherwise: str = ""
+) -> CascadeStep:
+    return CascadeStep(
+        name=name,
+        model=engine.name,
+        hears=hears,
+        outputs={one: (one,) for one in outputs or engine.stems},
+        leaves=leaves,
+        otherwise=otherwise,
+        sample_rate=RATE,
+        cost=1.0,
+        load=lambda is_cancelled: engine,
+    )
+
+
+@pytest.fixture
+def song() -> Samples:
+    return np.random.default_rng(3).uniform(-1, 1, (2, 40_000)).astype(np.float32)
+
+
+def run(
+    cascade: Cascade,
+    song: Samples,
+    folder: Path,
+    *,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    told: list[float] | None = None,
+) -> Samples:
+    """The parts, ``(samples, parts, channels)``."""
+    with WorkingFiles(folder, {}, resume=True) as work:
+        heard = cascade.run(
+            ArraySource(song, RATE),
+            work,
+            on_heard=lambda seconds, share: None if told is None else told.append(share),
+            is_cancelled=is_cancelled,
+        )
+        assert isinstance(heard, HeardWaveforms)
+        return heard.rows.read(0, heard.rows.n_rows)
+
+
+def two_steps(second: WaveformEngine | None = None, otherwise: str = "") -> list[CascadeStep]:
+    return [
+        step("1 vocals", MIX, Share(), "band"),
+        step("2 rhythm", "band", second or Share(stems=("drums", "bass"), share=0.25), "fx", otherwise=otherwise),
+    ]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_each_step_takes_its_part_from_what_remains(song: Samples, tmp_path: Path, channels: int) -> None:
+    selection = select("vocals,drums,bass")
+    song = song[:channels]
+    told: list[float] = []
+    parts = run(Cascade(two_steps(), selection), song, tmp_path / "w", told=told)
+    for place, share in enumerate((0.5, 0.125, 0.125, 0.25)):
+        np.testing.assert_allclose(parts[:, place].T, share * song, atol=1e-6)
+    np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1)
+
+
+def test_stems_that_no_step_gives_are_silent(song: Samples, tmp_path: Path) -> None:
+    selection = select("twelve")
+    parts = run(Cascade(two_steps(), selection), song, tmp_path / "w")
+    for place, name in enumerate(selection.names):
+        assert bool(parts[:, place].any()) == (name in ("vocals", "drums", "bass", "fx"))
+
+
+def test_a_cancelled_run_goes_on_in_the_step_where_it_stopped(song: Samples, tmp_path: Path) -> None:
+    selection = select("twelve")
+    straight = run(Cascade(two_steps(), selection), song, tmp_path / "straight")
+    calls = 0
+
+    def second_step_has_begun() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > 9  # the song has seven chunks: the third of the second step
+
+    first, second = Share(), Share(stems=("drums", "bass"), share=0.25)
+    steps = [step("1 vocals", MIX, first, "band"), step("2 rhythm", "band", second, "fx")]
+    with pytest.raises(CancelledError):
+        run(Cascade(steps, selection), song, tmp_path / "w", is_cancelled=second_step_has_begun)
+    assert len(first.heard) == 7
+    assert len(second.heard) == 2
+    resumed = run(Cascade(steps, selection), song, tmp_path / "w")
+    assert len(first.heard) == 7, "the first step was done"
+    assert len(second.heard) == 2 + 1 + 5, "one chunk is heard again, for its tail"
+    np.testing.assert_array_equal(resumed, straight)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_batches_change_nothing_and_are_the_same_ones_after_a_break(
+    song: Samples, tmp_path: Path, batch: int
+) -> None:
+    selection = select("twelve")
+    straight = run(Cascade([step("1", MIX, Share(), "fx")], selection), song, tmp_path / "straight")
+    engine = Share(batch=batch)
+    cascade = Cascade([step("1", MIX, engine, "fx")], selection)
+    calls = 0
+
+    def third_batch() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > 2
+
+    if batch <= 2:
+        with pytest.raises(CancelledError):
+            run(cascade, song, tmp_path / "w", is_cancelled=third_batch)
+    np.testing.assert_array_equal(run(cascade, song, tmp_path / "w"), straight)
+    whole, rest = divmod(7, batch)
+    assert {len(heard) for heard in engine.heard} == ({batch} if whole else set()) | ({rest} if rest else set())
+
+
+@pytest.mark.parametrize("level_db", [-60.0, -20.0])
+def test_a_step_is_left_out_where_none_of_its_stems_plays(song: Samples, tmp_path: Path, level_db: float) -> None:
+    selection = select("twelve")
+    second = Share(stems=("drums", "bass"), share=0.25)
+    surveys = 0
+
+    def surveyor(source: object, is_cancelled: object) -> Survey:
+        nonlocal surveys
+        surveys += 1
+        return Survey({"vocals": 0.0, "drums": level_db, "bass": -70.0})
+
+    cascade = Cascade(two_steps(second, otherwise="fx"), selection, surveyor)
+    parts = run(cascade, song, tmp_path / "w")
+    np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
+    assert bool(second.heard) == (level_db > -40)
+    assert any("rhythm" in note for note in cascade.notes) == (level_db < -40)
+    run(Cascade(two_steps(second, otherwise="fx"), selection, surveyor), song, tmp_path / "w")
+    assert surveys == 1, "a resumed run remembers it"
+
+
+def test_a_step_without_a_model_passes_on_what_it_would_have_heard(song: Samples, tmp_path: Path) -> None:
+    steps = two_steps(otherwise="fx")
+    steps[1] = replace(steps[1], load=None, model="", outputs={})
+    cascade = Cascade(steps, select("two"))
+    parts = run(cascade, song, tmp_path / "w")
+    np.testing.assert_allclose(parts[:, 1].T, 0.5 * song, atol=1e-6)
+    assert cascade.models == ("local-waveforms",)
+
+
+def test_engines_of_different_rates_make_no_cascade() -> None:
+    steps = two_steps()
+    with pytest.raises(ValueError, match="one rate"):
+        Cascade([steps[0], replace(steps[1], sample_rate=48_000)], select("two"))
