@@ -21,6 +21,7 @@ def separate(
     plan: str = "fast",
     device: Device = "auto",
     threads: int | None = None,
+    licence: str | None = None,
     start_s: float = 0.0,
     duration_s: float | None = None,
     resume: bool = False,
@@ -46,5 +47,5 @@ def separate(
         resume=resume,
         overwrite=overwrite,
     )
-    separator = Separator(plan, device=device, threads=threads)
+    separator = Separator(plan, device=device, threads=threads, licence=licence)
     return separator.separate_file(song, options, on_progress=on_progress, is_cancelled=is_cancelled)

@@ -125,9 +125,7 @@ def test_a_cancelled_run_goes_on_in_the_step_where_it_stopped(song: Samples, tmp
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
-def test_batches_change_nothing_and_are_the_same_ones_after_a_break(
-    song: Samples, tmp_path: Path, batch: int
-) -> None:
+def test_batches_change_nothing_and_are_the_same_ones_after_a_break(song: Samples, tmp_path: Path, batch: int) -> None:
     selection = select("twelve")
     straight = run(Cascade([step("1", MIX, Share(), "fx")], selection), song, tmp_path / "straight")
     engine = Share(batch=batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,7 +18,7 @@ MOST_CREDITS = 1e9
 Plan = Annotated[
     str,
     typer.Option(
-        metavar="fast|NAME", help="What separates; 'stemwright models' lists the names.", rich_help_panel=WORK
+        metavar="fast|best|NAME", help="What separates; 'stemwright models' lists the names.", rich_help_panel=WORK
     ),
 ]
 DeviceOption = Annotated[
@@ -27,6 +27,14 @@ DeviceOption = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Processor threads. Default: all cores.", rich_help_panel=WORK),
+]
+License = Annotated[
+    Literal["any", "permissive"] | None,
+    typer.Option(
+        "--license",
+        help="permissive: only weights whose licence allows any use. Default: STEMWRIGHT_LICENSE, or any.",
+        rich_help_panel=WORK,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.", rich_help_panel=OUTPUT)]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stemwright.cli.choices import OUTPUT, SOUND, WORK, DeviceOption, Plan, Threads, length, seconds
+from stemwright.cli.choices import OUTPUT, SOUND, WORK, DeviceOption, License, Plan, Threads, length, seconds
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.separation.options import Device, FormatName, Options
 
@@ -70,6 +70,7 @@ def separate(
     plan: Plan = "fast",
     device: DeviceOption = "auto",
     threads: Threads = None,
+    license: License = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Take up what a broken run left.", rich_help_panel=WORK)
     ] = False,
@@ -95,11 +96,14 @@ def separate(
 
       stemwright separate song.wav --stems drums,bass --start 60 --duration 30
 
+      stemwright separate song.wav --stems twelve --plan best --license permissive
+
       curl -s https://example.org/song.mp3 | stemwright separate - --json
     """
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.meter import meter
     from stemwright.cli.songs import Song, find_songs
+    from stemwright.separation.separator import Separator
     from stemwright.stems import select
 
     select(stems)  # an unknown stem ends the run before the model is loaded
@@ -125,7 +129,9 @@ def separate(
                 continue
             try:
                 if separator is None:
-                    separator = _load(plan, device, threads)
+                    loaded = Separator(plan, device=device, threads=threads, licence=license)
+                    _prepare(loaded, stems, interrupt, quiet=quiet)
+                    separator = loaded
                 with meter(quiet=quiet) as shown:
                     shown.start(f"{count}{song.name}")
                     result = _separate(separator, song, options, shown, interrupt)
@@ -142,10 +148,17 @@ def separate(
         raise typer.Exit(teller.exit_code)
 
 
-def _load(plan: str, device: Device, threads: int | None) -> Separator:
-    from stemwright.separation.separator import Separator
+def _prepare(separator: Separator, stems: str, interrupt: Interrupt, *, quiet: bool) -> None:
+    """Downloads what the stems take, and says first what that is."""
+    from stemwright.cli.download_bar import download_bar
+    from stemwright.words import megabytes
 
-    return Separator(plan, device=device, threads=threads)
+    for model in separator.missing(stems):
+        if not quiet:
+            size = megabytes(model.size_bytes)
+            typer.echo(f"{model.name} is downloaded once: {size}, licence of its weights: {model.licence}.", err=True)
+    with download_bar(quiet=quiet) as bar:
+        separator.prepare(stems, on_download=bar, is_cancelled=interrupt.is_set)
 
 
 def _separate(separator: Separator, song: Song, options: Options, shown: Meter, interrupt: Interrupt) -> Result:

@@ -48,9 +48,7 @@ def load_engine(
     )
 
 
-def fetched(
-    model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None
-) -> list[Path]:
+def fetched(model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None) -> list[Path]:
     """The files of a model, verified; those that are missing are downloaded first.
 
     Raises:

@@ -10,7 +10,7 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import licences, registry, weights
 from stemwright.models.downloads import is_offline
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import OnDownload, load_engine
+from stemwright.models.engines import load_engine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
 from stemwright.separation.cascade import Cascade, CascadeStep
@@ -33,12 +33,19 @@ class Ensemble(Protocol):
     def first_pass(self, selection: Selection) -> FirstPass:
         """The pass that tells the parts of a selection apart."""
 
+    def missing(self, selection: Selection) -> tuple[Model, ...]:
+        """The models that it takes for that and that are not installed."""
+
 
 @dataclass(frozen=True)
 class SingleEnsemble:
     """One engine, whatever it is."""
 
     engine: MaskEngine | WaveformEngine
+
+    def missing(self, selection: Selection) -> tuple[Model, ...]:
+        """None: it is here."""
+        return ()
 
     def first_pass(self, selection: Selection) -> FirstPass:
         """One mask engine, or a cascade of one step."""
@@ -67,21 +74,16 @@ class SingleEnsemble:
 class EngineRoom:
     """Loads engines, and keeps them: one load serves many songs."""
 
-    def __init__(self, device: Device, threads: int, on_download: OnDownload | None) -> None:
+    def __init__(self, device: Device, threads: int) -> None:
         self._device = device
         self._threads = threads
-        self._on_download = on_download
         self._engines: dict[str, MaskEngine | WaveformEngine] = {}
 
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
         """The engine of a model; its weights are downloaded if they are missing."""
         if model.name not in self._engines:
             self._engines[model.name] = load_engine(
-                model,
-                device=self._device,
-                threads=self._threads,
-                on_download=self._on_download,
-                is_cancelled=is_cancelled,
+                model, device=self._device, threads=self._threads, is_cancelled=is_cancelled
             )
         return self._engines[model.name]
 
@@ -110,8 +112,15 @@ class PlannedEnsemble:
         self._room = room
         self._notes: list[str] = []
         self._cast = [self._choose(step, policy) for step in plan.steps]
-        if len(plan.steps) == 1 and self._cast[0] is not None:
-            room.engine(self._cast[0])  # what is wrong with it is told now, not with the first song
+        alone = self._cast[0] if len(plan.steps) == 1 else None
+        if alone is not None and weights.is_available(alone):
+            room.engine(alone)  # what is wrong with it is told now, not with the first song
+
+    def missing(self, selection: Selection) -> tuple[Model, ...]:
+        """The models of the steps that a selection needs, as far as they are not installed."""
+        cast = [self._cast[place] for place in self._plan.needed(selection.parts)]
+        needed = {model.name: model for model in cast if model is not None}
+        return tuple(model for model in needed.values() if not weights.is_available(model))
 
     def first_pass(self, selection: Selection) -> FirstPass:
         """A mask engine that is alone gives masks; all else is a cascade."""

@@ -164,9 +164,7 @@ class Waveforms:
     def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
         """``(samples, outputs + 1, channels)`` of each chunk."""
         heard = np.stack([chunk.rows.T for chunk in batch])  # (batch, 2, samples)
-        return [
-            self._outputs(song, stems) for song, stems in zip(heard, self._engine.separate(heard), strict=True)
-        ]
+        return [self._outputs(song, stems) for song, stems in zip(heard, self._engine.separate(heard), strict=True)]
 
     def _outputs(self, song: Samples, stems: Samples) -> Samples:
         """``(2, samples)`` and ``(stems, 2, samples)`` -> ``(samples, outputs + 1, channels)``."""

@@ -35,6 +35,7 @@ TOP_SHARE = 0.05
 SILENT_DB = -120.0
 """Level of a part that holds nothing."""
 
+
 @dataclass(frozen=True)
 class Presence:
     """What the song says of each part, in order.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stemwright.audio.formats import OutputFormat, output_format
 from stemwright.errors import CancelledError, StemwrightError, UsageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import OnDownload
+from stemwright.models.engines import OnDownload, fetched
+from stemwright.models.registry import Model
 from stemwright.separation.ensemble import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
 from stemwright.separation.exactness import Rounding, Values
 from stemwright.separation.finishing import Sink
@@ -44,7 +45,6 @@ class Separator:
         threads: processor threads to use; None takes all cores.
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
-        on_download: told how far downloads of weights are, that the first song waits for.
 
     Raises:
         ModelUnavailableError: the plan, its weights or the device cannot be had.
@@ -57,15 +57,12 @@ class Separator:
         device: Device = "auto",
         threads: int | None = None,
         licence: str | None = None,
-        on_download: OnDownload | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"{threads} threads cannot work; give 1 or more.")
         self.plan = plan
         self._threads = threads or cores()
-        self._ensemble: Ensemble = PlannedEnsemble(
-            plan_of(plan), EngineRoom(device, self._threads, on_download), licence
-        )
+        self._ensemble: Ensemble = PlannedEnsemble(plan_of(plan), EngineRoom(device, self._threads), licence)
 
     @classmethod
     def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
@@ -75,6 +72,32 @@ class Separator:
         separator._threads = threads or cores()
         separator._ensemble = SingleEnsemble(engine)
         return separator
+
+    def missing(self, stems: str = "twelve") -> tuple[Model, ...]:
+        """The models that these stems take and that are not installed: the first song would wait for them."""
+        return self._ensemble.missing(select(stems))
+
+    def prepare(
+        self,
+        stems: str = "twelve",
+        *,
+        on_download: OnDownload | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> None:
+        """Downloads what is missing for these stems, with the word that a song cannot give.
+
+        Args:
+            stems: as of ``separate``.
+            on_download: told many times a second how far each file is.
+            is_cancelled: asked often whether to stop; what came so far stays.
+
+        Raises:
+            ModelUnavailableError: a file cannot be had, or is not what the registry says.
+            StorageError: there is no room for it.
+            CancelledError: ``is_cancelled`` said so.
+        """
+        for model in self.missing(stems):
+            fetched(model, on_download, is_cancelled)
 
     def separate(self, samples: Samples, sample_rate: int, stems: str = "twelve") -> dict[str, Samples]:
         """Separates a song in memory.
