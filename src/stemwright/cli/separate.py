@@ -11,7 +11,7 @@ import typer
 
 from stemwright.cli.choices import OUTPUT, SOUND, WORK, DeviceOption, License, Plan, Threads, length, seconds
 from stemwright.errors import CancelledError, StemwrightError
-from stemwright.separation.options import Device, FormatName, Options
+from stemwright.separation.options import FormatName, Options
 
 if TYPE_CHECKING:
     from stemwright.cli.interrupt import Interrupt

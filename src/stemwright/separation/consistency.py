@@ -2,7 +2,7 @@
 
 Networks with a head of its own for each of many instruments are trained head by head: a violin may come out of ``strings``
 and of ``woodwinds`` too. Where the magnitudes of the outputs add up to more than that of the song at a point of time and
-frequency, all are scaled down there by one factor; elsewhere they are left alone, with the phases that the network gave them.
+frequency, all are scaled down there by one factor; elsewhere they are left alone, with the phases that the network gave.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Working files: what the engines have made so far, on disk. They are the resume state of a song.
 
-The folder of a song holds ``recipe.json``, which says what is being made of what, and a folder for each step of the plan. A
-step's folder has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and ``levels`` (energies,
-from which presence is judged), and ``state.json``, which says how much of them counts. The state is replaced after the rows
-are on the disk, so a kill costs the chunk in hand and nothing else.
+The folder of a song holds ``recipe.json``, which says what is being made of what, and a folder for each step of the plan.
+A step's folder has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and ``levels``
+(energies, from which presence is judged), and ``state.json``, which says how much of them counts. The state is replaced
+after the rows are on the disk, so a kill costs the chunk in hand and nothing else.
 """
 
 from __future__ import annotations
