@@ -3,66 +3,83 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.errors import storage_error
+from stemwright.evaluation.layouts import LAYOUTS
+from stemwright.evaluation.options import LayoutName
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import SongScores, score_song
-from stemwright.evaluation.songs import Song, find_estimates, find_songs
+from stemwright.evaluation.songs import Song
 from stemwright.separation.options import Device, Options
-from stemwright.separation.separator import Separator
+
+if TYPE_CHECKING:
+    from stemwright.separation.separator import Separator
 
 OnSong = Callable[[int, int, str], None]
 """Called before each song with its number from 0, the number of songs, and its name."""
 
 
 def evaluate_estimates(
-    references: Path, estimates: Path, *, confusion: bool = False, on_song: OnSong | None = None
+    references: Path,
+    estimates: Path,
+    *,
+    layout: LayoutName = "songs",
+    metrics: Collection[str] = (),
+    confusion: bool = False,
+    on_song: OnSong | None = None,
 ) -> Report:
     """Scores stems that some separator made.
 
     Args:
-        references: ``<song>/<stem>.<ext>``, or the folder of one song.
+        references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
         estimates: ``<song>/<stem>.<ext>`` of the same songs.
+        layout: how the references lie.
+        metrics: which metrics to take beside the SDR, names of ``METRICS``.
         confusion: whether to find where the energy of each true stem went.
         on_song: told which song comes next.
 
     Raises:
         UnreadableInputError: a folder is not laid out so, or files of a song differ in rate, channels or length.
     """
-    songs = find_songs(references)
+    songs = LAYOUTS[layout].find_songs(references)
     # a song without estimates is found before the first is scored
-    found = [(song, find_estimates(estimates, song, alone=len(songs) == 1)) for song in songs]
+    found = [(song, LAYOUTS[layout].find_estimates(estimates, song, alone=len(songs) == 1)) for song in songs]
     scores = []
     for index, (song, files) in enumerate(found):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(score_song(song, files, confusion=confusion))
-    return summarise(scores, None)
+        scores.append(score_song(song, files, confusion=confusion, metrics=metrics))
+    return summarise(scores, None, metrics)
 
 
 def evaluate_plan(
     references: Path,
     plan: str = "fast",
     *,
+    layout: LayoutName = "songs",
     device: Device = "auto",
     threads: int | None = None,
+    metrics: Collection[str] = (),
     confusion: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
-    """Mixes the true stems of each song, separates the mix into twelve, and scores that.
+    """Mixes the true stems of each song, or takes its own mix, separates that into twelve, and scores what came out.
 
     Mix and estimates lie as 32-bit float in a temporary folder, one song at a time: 13 files of the song's length.
 
     Args:
-        references: ``<song>/<stem>.<ext>``, or the folder of one song.
+        references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
         plan: what separates.
+        layout: how the references lie.
         device: as of ``Separator``.
         threads: as of ``Separator``.
+        metrics: which metrics to take beside the SDR, names of ``METRICS``.
         confusion: whether to find where the energy of each true stem went.
         on_song: told which song comes next.
 
@@ -71,20 +88,24 @@ def evaluate_plan(
         ModelUnavailableError: the plan cannot be had.
         StorageError: no room for the temporary files.
     """
-    songs = find_songs(references)
+    from stemwright.separation.separator import Separator
+
+    songs = LAYOUTS[layout].find_songs(references)
     separator = Separator(plan, device=device, threads=threads)
     scores = []
     for index, song in enumerate(songs):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(_score_separation(song, separator, confusion=confusion))
-    return summarise(scores, plan)
+        scores.append(_score_separation(song, separator, metrics, confusion=confusion))
+    return summarise(scores, plan, metrics)
 
 
-def _score_separation(song: Song, separator: Separator, *, confusion: bool) -> SongScores:
+def _score_separation(song: Song, separator: Separator, metrics: Collection[str], *, confusion: bool) -> SongScores:
     with tempfile.TemporaryDirectory(prefix="stemwright-evaluate-") as folder:
-        mix = Path(folder) / "mix.wav"
-        _write_mix(song, mix)
+        mix = song.mix
+        if mix is None:
+            mix = Path(folder) / "mix.wav"
+            _write_mix(song, mix)
         result = separator.separate_file(mix, Options(stems="twelve", out=Path(folder), format="wav", bit_depth=32))
         return score_song(
             song,
@@ -92,6 +113,7 @@ def _score_separation(song: Song, separator: Separator, *, confusion: bool) -> S
             gain_db=result.gain_db,
             presence={stem.name: stem.presence for stem in result.stems},
             confusion=confusion,
+            metrics=metrics,
         )
 
 

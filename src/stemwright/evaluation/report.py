@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import fmean, median
 from typing import Any
 
@@ -23,6 +23,7 @@ class Row:
         mean_sdr_db: their mean.
         mix_db: median SDR of the mix, taken for an estimate.
         oracle_db: median SDR of the ideal ratio mask.
+        metrics: median of each other metric that was asked for; None where no song has a figure.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Row:
     mean_sdr_db: float
     mix_db: float
     oracle_db: float
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Report:
         residual_db: the worst residual of a song.
         confusion: share of each true stem's energy that each estimate took, mean over songs, by both names.
         songs: the songs, one by one.
+        metrics: the metrics that were asked for beside the SDR.
+        mix_error_db: the worst difference of a mix from the sum of its true stems; None where mixes are those sums.
+        absent_log_wmse: median log-WMSE of the estimates of absent stems; None unless asked for.
     """
 
     plan: str | None
@@ -56,32 +61,50 @@ class Report:
     residual_db: float
     confusion: dict[str, dict[str, float]]
     songs: tuple[SongScores, ...]
+    metrics: tuple[str, ...] = ()
+    mix_error_db: float | None = None
+    absent_log_wmse: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same facts as plain types, ready for JSON."""
-        return asdict(self)
+        """The same facts as plain types, ready for JSON; rows have ``metrics`` where some were asked for."""
+        facts = asdict(self)
+        if not self.metrics:
+            for row in (*facts["rows"], *(score for song in facts["songs"] for score in song["scores"])):
+                del row["metrics"]
+        return facts
 
 
-def summarise(songs: Sequence[SongScores], plan: str | None) -> Report:
-    """Medians over the songs that count: those with at least two stems that sound."""
+def summarise(songs: Sequence[SongScores], plan: str | None, metrics: Collection[str] = ()) -> Report:
+    """Medians over the songs that count: those with at least two stems that sound.
+
+    Args:
+        songs: the scores of each.
+        plan: the plan that separated them; None for given estimates.
+        metrics: the metrics that were asked for beside the SDR.
+    """
     counted = [song for song in songs if song.counts]
     labelled = [song for song in counted if song.is_fully_labelled]
     leaks = [song.levels_db[name] for song in labelled for name in song.absent]
     present = [score for song in labelled for name, score in song.presence.items() if name in song.stems]
     absent = [song.presence[name] for song in labelled for name in song.absent]
+    mix_errors = [song.mix_error_db for song in songs if song.mix_error_db is not None]
+    weighted = [figure for song in labelled for figure in song.absent_log_wmse.values()]
     return Report(
         plan=plan,
-        rows=tuple(row for name in ROWS if (row := _row(name, counted)) is not None),
+        rows=tuple(row for name in ROWS if (row := _row(name, counted, metrics)) is not None),
         leakage_db=median(leaks) if leaks else None,
         absent_stems=len(leaks),
         presence_auc=area_under_roc(present, absent),
         residual_db=max(song.residual_db for song in songs),
         confusion=_confusion(counted),
         songs=tuple(songs),
+        metrics=tuple(metrics),
+        mix_error_db=max(mix_errors, default=None),
+        absent_log_wmse=median(weighted) if weighted else None,
     )
 
 
-def _row(name: str, songs: Sequence[SongScores]) -> Row | None:
+def _row(name: str, songs: Sequence[SongScores], metrics: Collection[str]) -> Row | None:
     scores = [score for song in songs for score in song.scores if score.name == name]
     if not scores:
         return None
@@ -92,7 +115,13 @@ def _row(name: str, songs: Sequence[SongScores]) -> Row | None:
         mean_sdr_db=fmean(score.sdr_db for score in scores),
         mix_db=median(score.mix_db for score in scores),
         oracle_db=median(score.oracle_db for score in scores),
+        metrics={metric: _median([score.metrics.get(metric) for score in scores]) for metric in metrics},
     )
+
+
+def _median(figures: Sequence[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return median(known) if known else None
 
 
 def _confusion(songs: Sequence[SongScores]) -> dict[str, dict[str, float]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,18 @@ from numpy.typing import NDArray
 
 from stemwright.evaluation.comparisons import Comparison, comparisons
 from stemwright.evaluation.confusion import energy_shares
+from stemwright.evaluation.metrics.csdr import joint_silence
+from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
+from stemwright.evaluation.metrics.measures import Measures, needs_survey
 from stemwright.evaluation.oracle import oracle_errors
 from stemwright.evaluation.sdr import RunningSdr, energy, ratio_db
-from stemwright.evaluation.songs import Song, aligned_blocks
+from stemwright.evaluation.songs import Files, Song, aligned_blocks
 from stemwright.stems import STEMS
 
 Signal = NDArray[np.float64]
+
+MIX_ERROR_DB = -60.0
+"""A mix that differs more from the sum of the true stems holds something that they do not."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Score:
         sdr_db: SDR of the estimate.
         mix_db: SDR of the mix, taken for an estimate.
         oracle_db: SDR of the ideal ratio mask.
+        metrics: the other metrics that were asked for, by name; None where one has no figure.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Score:
     sdr_db: float
     mix_db: float
     oracle_db: float
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,9 @@ class SongScores:
         presence: presence score of each of the twelve stems: the separator's own, or the level for given estimates.
         residual_db: peak of (sum of the estimates - mix) in dB of the mix's peak; -200 stands for zero.
         shares: share of each true stem's energy that each estimate took, by both names; empty unless asked for.
+        mix_error_db: peak of (sum of the true stems - mix) in dB of the mix's peak; None where the mix is that sum.
+        uncertain: stems that a coarser label may hold, so that nobody knows whether they play.
+        absent_log_wmse: log-WMSE of each estimate of an absent stem; empty unless asked for.
     """
 
     song: str
@@ -66,20 +76,25 @@ class SongScores:
     presence: Mapping[str, float]
     residual_db: float
     shares: Mapping[str, Mapping[str, float]]
+    mix_error_db: float | None = None
+    uncertain: tuple[str, ...] = ()
+    absent_log_wmse: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def absent(self) -> tuple[str, ...]:
         """Estimated stems that the song is known not to hold."""
-        return tuple(name for name in self.levels_db if self.is_fully_labelled and name not in self.stems)
+        known = (*self.stems, *self.uncertain)
+        return tuple(name for name in self.levels_db if self.is_fully_labelled and name not in known)
 
 
 def score_song(
     song: Song,
-    estimates: Mapping[str, Path],
+    estimates: Mapping[str, Files],
     *,
     gain_db: float = 0.0,
     presence: Mapping[str, float] | None = None,
     confusion: bool = False,
+    metrics: Collection[str] = (),
 ) -> SongScores:
     """Scores the estimates of one song.
 
@@ -89,65 +104,129 @@ def score_song(
         gain_db: the gain that the estimates were given; it is undone before they are compared.
         presence: the separator's presence scores, by stem; None takes the levels.
         confusion: whether to find where the energy of each true stem went, which takes as long as all the rest.
+        metrics: which metrics to take beside the SDR. Bleedless and fullness read the files once more.
 
     Raises:
         UnreadableInputError: a file cannot be read, or differs from the others in rate, channels or length.
     """
-    true, given = tuple(song.stems), tuple(estimates)
-    paths = (*song.stems.values(), *estimates.values())
-    rows = [_Row(comparison) for comparison in comparisons(true, given)]
+    signals = _Signals(song, estimates, gain_db)
+    true, given = signals.true, signals.given
+    rows = [_Row(row, metrics, song.sample_rate) for row in comparisons(true, given, song.coarse)]
+    if needs_survey(metrics):
+        for references, guesses, _ in signals.blocks():
+            for row in rows:
+                row.survey(references, guesses)
     totals = _Totals(true, given)
-    for block in _undone(aligned_blocks(paths), len(true), gain_db):
-        references = dict(zip(true, block[: len(true)], strict=True))
-        guesses = dict(zip(given, block[len(true) :], strict=True))
-        mix = block[: len(true)].sum(axis=0)
+    weighted = _WeightedSong(song, given) if "log_wmse" in metrics else None
+    for references, guesses, mix in signals.blocks():
         for row in rows:
             row.add(references, guesses, mix)
         totals.add(references, guesses, mix)
-    for oracle in oracle_errors(song.blocks()):
-        errors = dict(zip(true, oracle, strict=True))
+        if weighted is not None:
+            weighted.add(guesses, mix)
+    for oracle in oracle_errors(song.sources()):
+        errors = dict(zip(true, oracle, strict=False))  # what the mix holds beside the stems has no row
         for row in rows:
             row.add_oracle(errors)
     sounding = tuple(name for name in true if totals.references[name] > 0.0)
     levels = {name: ratio_db(totals.estimates[name], totals.mix) for name in given if name in STEMS}
-    return SongScores(
+    mix_error_db = None if song.mix is None else ratio_db(totals.mix_error_peak**2, totals.mix_peak**2)
+    whole = mix_error_db is None or mix_error_db <= MIX_ERROR_DB
+    frames_db = {row.comparison.name: frames for row in rows if (frames := row.measures.frames_db) is not None}
+    together = frames_db if song.joint_frames else {}
+    weighted_mix = None if weighted is None else weighted.mix
+    scored = SongScores(
         song=song.name,
         seconds=totals.samples / song.sample_rate,
         stems=sounding,
-        counts=len(sounding) > 1,
-        is_fully_labelled=song.is_fully_labelled,
-        scores=tuple(score for row in rows if (score := row.score()) is not None),
+        counts=len(sounding) > 1 or (len(sounding) == 1 and not whole),
+        is_fully_labelled=song.is_fully_labelled and whole,
+        scores=tuple(score for row in rows if (score := row.score(weighted_mix, together)) is not None),
         levels_db=levels,
         presence=levels if presence is None else {name: presence[name] for name in levels},
         residual_db=ratio_db(totals.residual_peak**2, totals.mix_peak**2),
-        shares=_shares(_undone(aligned_blocks(paths), len(true), gain_db), true, given) if confusion else {},
+        shares=_shares(signals) if confusion else {},
+        mix_error_db=mix_error_db,
+        uncertain=tuple(stem for stem in STEMS if any(stem in song.coarse.get(name, ()) for name in sounding)),
     )
+    return scored if weighted is None else replace(scored, absent_log_wmse=weighted.of_absent(scored.absent))
+
+
+class _Signals:
+    """All that is read of a song: true stems, mix, and estimates without their gain."""
+
+    def __init__(self, song: Song, estimates: Mapping[str, Files], gain_db: float) -> None:
+        self.true, self.given = tuple(song.stems), tuple(estimates)
+        self._mix = () if song.mix is None else (song.mix,)
+        self._files = (*song.stems.values(), *self._mix, *estimates.values())
+        self._uneven = len(self.true) if song.uneven else 0
+        self._gain = 10.0 ** (-gain_db / 20.0)
+
+    def blocks(self) -> Iterator[tuple[Mapping[str, Signal], Mapping[str, Signal], Signal]]:
+        """True stems and estimates by name, and the mix, block by block: ``(channels, samples)`` each."""
+        n_true = len(self.true)
+        first = n_true + len(self._mix)
+        for block in aligned_blocks(self._files, uneven=self._uneven):
+            signals = block.astype(np.float64)
+            signals[first:] *= self._gain
+            mix = signals[n_true] if self._mix else signals[:n_true].sum(axis=0)
+            yield (
+                dict(zip(self.true, signals[:n_true], strict=True)),
+                dict(zip(self.given, signals[first:], strict=True)),
+                mix,
+            )
 
 
 class _Row:
     """A comparison and its running sums."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, metrics: Collection[str], sample_rate: int) -> None:
         self.comparison = comparison
+        self.measures = Measures(metrics, sample_rate)
         self._estimate = RunningSdr()
         self._mix = RunningSdr()
         self._oracle_error = 0.0
 
+    def survey(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal]) -> None:
+        row = self.comparison
+        self.measures.survey(_sum(references, row.references), _sum(estimates, row.estimates))
+
     def add(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal], mix: Signal) -> None:
         reference = _sum(references, self.comparison.references)
-        self._estimate.add(reference, _sum(estimates, self.comparison.estimates))
+        estimate = _sum(estimates, self.comparison.estimates)
+        self._estimate.add(reference, estimate)
         self._mix.add(reference, mix)
+        self.measures.add(reference, estimate)
 
     def add_oracle(self, errors: Mapping[str, NDArray[np.float32]]) -> None:
         self._oracle_error += energy(_sum(errors, self.comparison.references))
 
-    def score(self) -> Score | None:
+    def score(self, mix: WeightedEnergy | None, frames_db: Mapping[str, Signal]) -> Score | None:
         """The row in dB; None where the true stem is silent."""
         sdr_db, mix_db = self._estimate.db, self._mix.db
         if sdr_db is None or mix_db is None:
             return None
         oracle_db = ratio_db(self._estimate.reference, self._oracle_error)
-        return Score(self.comparison.name, self.comparison.estimates, sdr_db, mix_db, oracle_db)
+        name = self.comparison.name
+        metrics = self.measures.close(mix, joint_silence(frames_db, name))
+        return Score(name, self.comparison.estimates, sdr_db, mix_db, oracle_db, metrics)
+
+
+class _WeightedSong:
+    """What log-WMSE needs of a song: the weighted mix, and the weighted estimates of all stems, some of them absent."""
+
+    def __init__(self, song: Song, given: tuple[str, ...]) -> None:
+        self.mix = WeightedEnergy(song.sample_rate)
+        self._estimates = {name: WeightedEnergy(song.sample_rate) for name in given if name in STEMS}
+
+    def add(self, estimates: Mapping[str, Signal], mix: Signal) -> None:
+        self.mix.add(mix)
+        for name, energy_of in self._estimates.items():
+            energy_of.add(estimates[name])
+
+    def of_absent(self, names: Collection[str]) -> dict[str, float]:
+        """The figure of each estimate against silence."""
+        return {name: log_wmse(self._estimates[name], self.mix) for name in names}
 
 
 class _Totals:
@@ -156,7 +235,7 @@ class _Totals:
     def __init__(self, true: tuple[str, ...], given: tuple[str, ...]) -> None:
         self.references = dict.fromkeys(true, 0.0)
         self.estimates = dict.fromkeys(given, 0.0)
-        self.mix = self.mix_peak = self.residual_peak = 0.0
+        self.mix = self.mix_peak = self.residual_peak = self.mix_error_peak = 0.0
         self.samples = 0
 
     def add(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal], mix: Signal) -> None:
@@ -168,22 +247,22 @@ class _Totals:
         self.mix_peak = max(self.mix_peak, float(np.abs(mix).max()))
         residual = _sum(estimates, tuple(estimates)) - mix
         self.residual_peak = max(self.residual_peak, float(np.abs(residual).max()))
+        mix_error = _sum(references, tuple(references)) - mix
+        self.mix_error_peak = max(self.mix_error_peak, float(np.abs(mix_error).max()))
         self.samples += mix.shape[-1]
-
-
-def _undone(blocks: Iterator[NDArray[np.float32]], n_true: int, gain_db: float) -> Iterator[Signal]:
-    """The blocks in double precision, the estimates without their gain."""
-    gain = 10.0 ** (-gain_db / 20.0)
-    for block in blocks:
-        signals = block.astype(np.float64)
-        signals[n_true:] *= gain
-        yield signals
 
 
 def _sum(signals: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[Any]:
     return sum((signals[name] for name in names[1:]), start=signals[names[0]])
 
 
-def _shares(blocks: Iterator[Signal], true: tuple[str, ...], given: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    shares = energy_shares((block.astype(np.float32) for block in blocks), len(true))
-    return {name: dict(zip(given, map(float, row), strict=True)) for name, row in zip(true, shares, strict=True)}
+def _shares(signals: _Signals) -> dict[str, dict[str, float]]:
+    stacked = (
+        np.stack([*references.values(), *estimates.values()]).astype(np.float32)
+        for references, estimates, _ in signals.blocks()
+    )
+    shares = energy_shares(stacked, len(signals.true))
+    return {
+        name: dict(zip(signals.given, map(float, row), strict=True))
+        for name, row in zip(signals.true, shares, strict=True)
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ BLOCK = 1 << 16
 
 Samples = NDArray[np.float32]
 
+Files = Path | tuple[Path, ...]
+"""One file, or several that are added up to one signal."""
+
 
 @dataclass(frozen=True)
 class Song:
@@ -30,12 +33,20 @@ class Song:
         stems: file of each true stem, by its name, in the order of the vocabulary.
         sample_rate: Hz, the same for all files.
         channels: the same for all files.
+        mix: file of the mix; None where it is the sum of the stems.
+        coarse: the stems that a label stands for which is coarser than the vocabulary, such as ``other``.
+        uneven: whether files may end before the longest of them, and silence follows.
+        joint_frames: whether cSDR leaves out a second in which any of the song's stems is silent, as museval does.
     """
 
     name: str
-    stems: Mapping[str, Path]
+    stems: Mapping[str, Files]
     sample_rate: int
     channels: int
+    mix: Path | None = None
+    coarse: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    uneven: bool = False
+    joint_frames: bool = False
 
     @property
     def is_one_stem(self) -> bool:
@@ -49,7 +60,16 @@ class Song:
 
     def blocks(self) -> Iterator[Samples]:
         """The true stems, block by block: ``(stems, channels, samples)`` float32."""
-        return aligned_blocks(tuple(self.stems.values()))
+        return aligned_blocks(tuple(self.stems.values()), uneven=len(self.stems) if self.uneven else 0)
+
+    def sources(self) -> Iterator[Samples]:
+        """Blocks that add up to the mix: the true stems and, where the mix is a file, what it holds beside them."""
+        if self.mix is None:
+            yield from self.blocks()
+            return
+        for block in aligned_blocks((*self.stems.values(), self.mix), uneven=len(self.stems) if self.uneven else 0):
+            block[-1] -= block[:-1].sum(axis=0)
+            yield block
 
 
 def find_songs(folder: Path) -> tuple[Song, ...]:
@@ -58,23 +78,8 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     Raises:
         UnreadableInputError: the folder is not laid out as it should be.
     """
-    if not folder.is_dir():
-        raise UnreadableInputError(
-            f"'{folder}' is not a folder. Name one that holds <song>/<stem>.flac, or the folder of one song."
-        )
-    try:
-        if any(is_sound_file(path) for path in folder.iterdir()):
-            return (_read_song(folder),)
-        folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-        songs = [path for path in folders if any(is_sound_file(file) for file in path.iterdir())]
-    except PermissionError as error:
-        raise UnreadableInputError(f"'{error.filename}' cannot be listed. Allow reading it.") from error
-    if not songs:
-        raise UnreadableInputError(
-            f"'{folder}' holds no song. Put the true stems of each song in a folder of its own: "
-            "<song>/vocals.flac, <song>/drums.flac, ..."
-        )
-    return tuple(_read_song(path) for path in songs)
+    folders = song_folders(folder, "<song>/vocals.flac, <song>/drums.flac, ..., or the files of one song")
+    return tuple(_read_song(path) for path in folders)
 
 
 def find_estimates(folder: Path, song: Song, *, alone: bool) -> dict[str, Path]:
@@ -83,25 +88,71 @@ def find_estimates(folder: Path, song: Song, *, alone: bool) -> dict[str, Path]:
     Raises:
         UnreadableInputError: there are none, or one has an unknown name.
     """
-    within = folder / song.name
-    if alone and not within.is_dir():
-        within = folder
+    within = estimates_folder(folder, song, alone=alone)
     files = _files_by_stem(within, ESTIMATES) if within.is_dir() else {}
     if not files:
-        raise UnreadableInputError(
-            f"There are no estimates of '{song.name}'. Put them in '{folder / song.name}', one file a stem."
-        )
+        raise no_estimates(folder, song)
     return files
 
 
-def aligned_blocks(paths: Sequence[Path]) -> Iterator[Samples]:
-    """Reads files side by side: blocks ``(files, channels, samples)`` float32, of ``BLOCK`` samples but for the last.
+def estimates_folder(folder: Path, song: Song, *, alone: bool) -> Path:
+    """Where the estimates of a song should lie: ``folder/<song>``, or ``folder`` itself for a song alone."""
+    within = folder / song.name
+    return folder if alone and not within.is_dir() else within
+
+
+def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
+    """What to tell where a song has no estimates."""
+    return UnreadableInputError(
+        f"There are no estimates of '{song.name}'. Put them in '{folder / song.name}', one file a stem."
+    )
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """The sound files that lie in a folder, by name."""
+    return [path for path in sorted(folder.iterdir()) if is_sound_file(path)]
+
+
+def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
+    """The folders that hold sound files: ``folder`` itself, or else those right below it, by name.
+
+    Args:
+        folder: what the user named.
+        expected: the layout in a few words, for the error.
+
+    Raises:
+        UnreadableInputError: there are none, or the folder cannot be listed.
+    """
+    if not folder.is_dir():
+        raise UnreadableInputError(f"'{folder}' is not a folder. Name one that holds {expected}.")
+    try:
+        if sound_files(folder):
+            return (folder,)
+        below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+        songs = tuple(path for path in below if sound_files(path))
+    except PermissionError as error:
+        raise UnreadableInputError(f"'{error.filename}' cannot be listed. Allow reading it.") from error
+    if not songs:
+        raise UnreadableInputError(f"'{folder}' holds no song. Put each song in a folder of its own: {expected}.")
+    return songs
+
+
+def aligned_blocks(signals: Sequence[Files], *, uneven: int = 0) -> Iterator[Samples]:
+    """Reads signals side by side: blocks ``(signals, channels, samples)`` float32, of ``BLOCK`` samples but for the last.
+
+    Args:
+        signals: the file of each, or several files that are added up.
+        uneven: how many of the first signals may have files that end early; silence follows.
 
     Raises:
         UnreadableInputError: a file cannot be read, or differs from the first in rate, channels or length.
     """
     from stemwright.audio.decode import Decoder
 
+    groups = [(files,) if isinstance(files, Path) else files for files in signals]
+    paths = [path for group in groups for path in group]
+    n_uneven = sum(len(group) for group in groups[:uneven])
+    starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
     with ExitStack() as stack:
         decoders = [stack.enter_context(Decoder(path)) for path in paths]
         for path, decoder in zip(paths, decoders, strict=True):
@@ -111,19 +162,28 @@ def aligned_blocks(paths: Sequence[Path]) -> Iterator[Samples]:
         done = 0
         while True:
             blocks = [next(stream, None) for stream in streams]
-            lengths = [done + (0 if block is None else block.shape[-1]) for block in blocks]
-            for path, length in zip(paths, lengths, strict=True):
-                if length != lengths[0]:
-                    shorter, longer = (path, paths[0]) if length < lengths[0] else (paths[0], path)
+            lengths = [0 if block is None else block.shape[-1] for block in blocks]
+            longest = max(lengths)
+            for path, length in zip(paths[n_uneven:], lengths[n_uneven:], strict=True):
+                if length < longest:
                     raise UnreadableInputError(
-                        f"'{shorter}' ends after {min(length, lengths[0])} samples, before '{longer}'. "
+                        f"'{path}' ends after {done + length} samples, before '{paths[lengths.index(longest)]}'. "
                         "All files of a song must have the same length."
                     )
-            whole = [block for block in blocks if block is not None]
-            if not whole:
+            if not longest:
                 return
-            done = lengths[0]
-            yield np.stack(whole)
+            done += longest
+            channels = decoders[0].format.channels
+            filled = np.stack([_filled(block, channels, longest) for block in blocks])
+            yield filled if len(filled) == len(groups) else np.add.reduceat(filled, starts, axis=0)
+
+
+def _filled(block: Samples | None, channels: int, length: int) -> Samples:
+    """The block with silence behind it, ``(channels, length)``."""
+    if block is None:
+        return np.zeros((channels, length), np.float32)
+    missing = length - block.shape[-1]
+    return np.pad(block, ((0, 0), (0, missing))) if missing else block
 
 
 def _blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -142,19 +202,25 @@ def _blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
 
 
 def _read_song(folder: Path) -> Song:
+    files = _files_by_stem(folder, (*STEMS, UNLABELLED))
+    return Song(folder.resolve().name, files, *sound_format(next(iter(files.values()))))
+
+
+def sound_format(path: Path) -> tuple[int, int]:
+    """Sample rate in Hz and number of channels of a file.
+
+    Raises:
+        UnreadableInputError: it cannot be read.
+    """
     from stemwright.audio.decode import Decoder
 
-    files = _files_by_stem(folder, (*STEMS, UNLABELLED))
-    first = next(iter(files.values()))
-    with Decoder(first) as decoder:
-        return Song(folder.resolve().name, files, decoder.format.sample_rate, decoder.format.channels)
+    with Decoder(path) as decoder:
+        return decoder.format.sample_rate, decoder.format.channels
 
 
 def _files_by_stem(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if not is_sound_file(path):
-            continue
+    for path in sound_files(folder):
         if path.stem not in names:
             raise UnreadableInputError(
                 f"'{path}' is not named after a stem. Name the file {', '.join(names)}, or move it away."

@@ -1,0 +1,144 @@
+"""What data sets and other separators call their files, in the words of the vocabulary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stemwright.errors import UnreadableInputError
+from stemwright.evaluation.songs import Files, Song, estimates_folder, no_estimates, sound_files
+from stemwright.stems import SINGING, STEMS
+
+MIXTURE = "mixture"
+"""The name of a file that is the mix."""
+
+OTHER = "other"
+"""The label of what a data set does not name: all stems that its other labels leave."""
+
+PLAYED = tuple(stem for stem in STEMS if stem not in SINGING)
+"""All stems but singing."""
+
+COARSE: dict[str, tuple[str, ...]] = {
+    "wind": ("brass", "woodwinds"),
+    "orchestra": ("strings", "brass", "woodwinds"),
+    "instrumental": PLAYED,
+}
+"""Labels that stand for several stems. ``other`` is one too, whose stems depend on its neighbours."""
+
+WHOLES: dict[str, str] = {
+    "vocals": "vocals vocal voice voices singing vox",
+    "backing_vocals": "backing_vocals backing_vocal back_vocals back_vocal background_vocals backing bv",
+    "drums": "drums drum drum_kit drumkit drumset",
+    "bass": "bass",
+    "guitar": "guitar guitars",
+    "keyboard": "keyboard keyboards keys",
+    "strings": "strings string",
+    "brass": "brass",
+    "woodwinds": "woodwinds woodwind",
+    "percussion": "percussion perc",
+    "synth": "synth synths synthesizer synthesizers",
+    "fx": "fx effects sfx",
+    "wind": "wind winds",
+    "orchestra": "orchestra orch",
+    "instrumental": "instrumental inst accompaniment no_vocals karaoke",
+    OTHER: "other others rest residual",
+    MIXTURE: "mixture mix",
+}
+"""Names of each stem, and of what is coarser than a stem, as people and programs write them."""
+
+PARTS: dict[str, str] = {
+    "vocals": "lead_vocals lead_vocal lead_male_singer lead_female_singer rap",
+    "backing_vocals": "choir human_choir harmony_vocals harmonies",
+    "drums": "kick snare hihat hi_hat hh toms tom cymbals ride crash overheads drum_machine",
+    "bass": "bass_guitar electric_bass double_bass upright_bass contrabass synth_bass bass_synth bass_synthesizer",
+    "guitar": "acoustic_guitar electric_guitar clean_electric_guitar distorted_electric_guitar clean_guitar "
+    "distorted_guitar lead_guitar rhythm_guitar lap_steel_guitar slide_guitar banjo mandolin ukulele plucked",
+    "keyboard": "piano grand_piano electric_piano digital_piano rhodes wurlitzer organ electric_organ clavinet "
+    "harpsichord accordion",
+    "strings": "bowed_strings string_section violin violins viola violas cello cellos fiddle harp",
+    "brass": "trumpet trumpets trombone trombones french_horn horn horns tuba",
+    "woodwinds": "flute flutes piccolo clarinet clarinets oboe english_horn bassoon saxophone saxophones sax reeds "
+    "recorder harmonica bagpipe",
+    "percussion": "congas bongos timpani tambourine shaker shakers cowbell claps woodblock triangle bells glockenspiel "
+    "vibraphone marimba xylophone mallets",
+    "synth": "synth_lead lead_synth synth_pad pad pads",
+    "fx": "sound_effects scratches",
+}
+"""Names of single instruments and parts; several of them make up a stem."""
+
+_STEM_OF_WHOLE = {name: stem for stem, names in WHOLES.items() for name in names.split()}
+_STEM_OF_PART = {name: stem for stem, names in PARTS.items() for name in names.split()}
+
+
+def stem_of(label: str) -> str | None:
+    """The stem, coarse label, ``other`` or ``mixture`` that a label means; None where it is not known."""
+    return _STEM_OF_WHOLE.get(_plain(label)) or _STEM_OF_PART.get(_plain(label))
+
+
+def files_by_stem(files: Sequence[Path]) -> dict[str, Files]:
+    """Files by what their names mean, in the order of the vocabulary; files of one stem are added up.
+
+    Raises:
+        UnreadableInputError: a name means nothing, or two files hold the same sound twice, as ``guitar`` and
+            ``acoustic_guitar`` do.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        stem = stem_of(path.stem)
+        if stem is None:
+            raise UnreadableInputError(
+                f"'{path}' has a label that is not known. Name the file after one of {', '.join(WHOLES)}, or move it away."
+            )
+        found.setdefault(stem, []).append(path)
+    for stem, paths in found.items():
+        wholes = [path for path in paths if _plain(path.stem) in _STEM_OF_WHOLE]
+        if wholes and len(paths) > 1:
+            other = next(path for path in paths if path != wholes[0])
+            raise UnreadableInputError(
+                f"'{wholes[0]}' is all of {stem}, and '{other}' is too, or a part of it. Move one of them away."
+            )
+    return {stem: paths[0] if len(paths) == 1 else tuple(paths) for stem in WHOLES if (paths := found.get(stem, []))}
+
+
+def covers(labels: Mapping[str, Files]) -> dict[str, tuple[str, ...]]:
+    """The stems that each coarse label of a song stands for.
+
+    ``vocals`` without ``backing_vocals`` is all singing. ``other`` is all that the song's other labels leave.
+
+    Args:
+        labels: what ``files_by_stem`` found.
+    """
+    found = {name: COARSE[name] for name in labels if name in COARSE}
+    if "vocals" in labels and "backing_vocals" not in labels:
+        found["vocals"] = SINGING
+    if OTHER in labels:
+        named = {stem for name in labels if name != OTHER for stem in found.get(name, (name,))}
+        found[OTHER] = tuple(stem for stem in STEMS if stem not in named)
+    return found
+
+
+def labelled_estimates(folder: Path, song: Song, *, alone: bool) -> dict[str, Files]:
+    """The estimates of one song, ``folder/<song>/<label>.<ext>``: ``other`` is the ``residual`` of the others.
+
+    A file named ``mixture`` is left out, and so is ``instrumental`` where the other estimates hold all of it.
+
+    Raises:
+        UnreadableInputError: there are none, or one has a label that is not known or too coarse.
+    """
+    within = estimates_folder(folder, song, alone=alone)
+    files = files_by_stem(sound_files(within)) if within.is_dir() else {}
+    files.pop(MIXTURE, None)
+    if OTHER in files or all(name in files for name in PLAYED):
+        files.pop("instrumental", None)
+    for name in ("wind", "orchestra"):
+        if name in files:
+            raise UnreadableInputError(f"'{files[name]}' is no single stem. Move it away: estimates are single stems.")
+    if not files:
+        raise no_estimates(folder, song)
+    return {"residual" if name == OTHER else name: paths for name, paths in files.items()}
+
+
+def _plain(label: str) -> str:
+    """``Lead-Vocal`` and ``lead vocal`` -> ``lead_vocal``."""
+    return re.sub(r"[\W_]+", "_", label.lower()).strip("_")

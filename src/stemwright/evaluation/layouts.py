@@ -1,0 +1,43 @@
+"""How data sets lie on the disk. A layout finds songs with true stems, and the estimates of each song."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from stemwright.evaluation import moises, msst, musdb, songs
+from stemwright.evaluation.labels import labelled_estimates
+from stemwright.evaluation.options import LayoutName
+from stemwright.evaluation.songs import Files, Song
+
+
+class Songs(Protocol):
+    """Reads a folder of songs, or the folder of one song."""
+
+    def __call__(self, folder: Path) -> tuple[Song, ...]:
+        """Raises ``UnreadableInputError`` where the folder is not laid out so."""
+
+
+class Estimates(Protocol):
+    """Finds the estimates of one song below a folder, by name."""
+
+    def __call__(self, folder: Path, song: Song, *, alone: bool) -> Mapping[str, Files]:
+        """Raises ``UnreadableInputError`` where there are none, or one has an unknown name."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to lie on the disk."""
+
+    find_songs: Songs
+    find_estimates: Estimates
+
+
+LAYOUTS: dict[LayoutName, Layout] = {
+    "songs": Layout(songs.find_songs, songs.find_estimates),
+    "musdb": Layout(musdb.find_songs, labelled_estimates),
+    "moises": Layout(moises.find_songs, labelled_estimates),
+    "msst": Layout(msst.find_songs, labelled_estimates),
+}

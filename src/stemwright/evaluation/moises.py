@@ -1,0 +1,107 @@
+"""MoisesDB v0.1: ``<uuid>/data.json`` and ``<uuid>/<stemName>/<track id>.wav`` (Pereira et al., ISMIR 2023).
+
+Every stem of a song holds one file a track. A track's type says more than its stem, so types are mapped, and the stem
+decides only where the type is not in the table.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stemwright.errors import UnreadableInputError
+from stemwright.evaluation.songs import Song, sound_format
+from stemwright.stems import STEMS
+
+VERSION = "moisesdb_v0.1"
+RECORD = "data.json"
+
+STEM_OF_STEM: dict[str, str] = {
+    "vocals": "vocals",
+    "bass": "bass",
+    "drums": "drums",
+    "guitar": "guitar",
+    "other_plucked": "guitar",
+    "percussion": "percussion",
+    "piano": "keyboard",
+    "other_keys": "keyboard",
+    "bowed_strings": "strings",
+    "wind": "woodwinds",
+    "other": "fx",
+}
+"""MoisesDB's eleven stems."""
+
+STEM_OF_TYPE: dict[tuple[str, str], str] = {
+    ("vocals", "human choir"): "backing_vocals",
+    ("vocals", "background vocals"): "backing_vocals",
+    ("bass", "tuba"): "brass",
+    ("bass", "bassoon"): "woodwinds",
+    ("other_keys", "synth pad"): "synth",
+    ("other_keys", "synth lead"): "synth",
+    ("wind", "brass"): "brass",
+}
+"""Types of tracks, by how they begin, that do not belong to what their stem is mapped to."""
+
+
+def find_songs(folder: Path) -> tuple[Song, ...]:
+    """Reads the data set (or the folder above it), or the folder of one song.
+
+    Raises:
+        UnreadableInputError: the folder is not laid out so, a file is missing, or a stem is not known.
+    """
+    if not folder.is_dir():
+        raise UnreadableInputError(f"'{folder}' is not a folder. Name the one that holds {VERSION}.")
+    if (folder / RECORD).is_file():
+        return (_read_song(folder),)
+    root = folder / VERSION if (folder / VERSION).is_dir() else folder
+    songs = [path for path in sorted(root.iterdir()) if (path / RECORD).is_file()]
+    if not songs:
+        raise UnreadableInputError(
+            f"'{folder}' holds no song of MoisesDB: <uuid>/{RECORD} and <uuid>/<stem>/<track>.wav. "
+            f"Name the folder {VERSION}, or the one that holds it."
+        )
+    return tuple(_read_song(path) for path in songs)
+
+
+def stem_of_track(stem_name: str, track_type: str) -> str | None:
+    """The stem of the vocabulary that a track belongs to; None where neither name is known."""
+    stem = stem_name.strip().lower().replace(" ", "_")
+    kind = track_type.strip().lower().replace("_", " ")
+    for (name, beginning), mapped in STEM_OF_TYPE.items():
+        # "bassoon (bass of woodwind)" begins with "bassoon"
+        if name == stem and (kind == beginning or kind.startswith((f"{beginning} ", f"{beginning}("))):
+            return mapped
+    return STEM_OF_STEM.get(stem)
+
+
+def _read_song(folder: Path) -> Song:
+    record = folder / RECORD
+    files: dict[str, list[Path]] = {}
+    try:
+        for stem in json.loads(record.read_text(encoding="utf-8"))["stems"]:
+            for track in stem["tracks"]:
+                name = stem_of_track(stem["stemName"], track["trackType"])
+                if name is None:
+                    raise UnreadableInputError(
+                        f"'{record}' has a stem '{stem['stemName']}', which MoisesDB v0.1 has not. "
+                        "Correct the file, or move the song away."
+                    )
+                files.setdefault(name, []).append(_track_file(folder, stem["stemName"], track))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableInputError(
+            f"'{record}' is not a song of MoisesDB ({type(error).__name__}: {error}). Download the song again."
+        ) from error
+    if not files:
+        raise UnreadableInputError(f"'{record}' names no tracks. Download the song again.")
+    stems = {name: files[name][0] if len(files[name]) == 1 else tuple(files[name]) for name in STEMS if name in files}
+    first = next(iter(files.values()))[0]
+    # tracks of a song may differ by some samples; the data set's own reader fills up with silence
+    return Song(folder.resolve().name, stems, *sound_format(first), uneven=True)
+
+
+def _track_file(folder: Path, stem_name: str, track: dict[str, Any]) -> Path:
+    path = folder / stem_name / f"{track['id']}.{track.get('extension') or 'wav'}"
+    if not path.is_file():
+        raise UnreadableInputError(f"'{path}' is missing, which '{folder / RECORD}' names. Download the song again.")
+    return path

@@ -1,0 +1,40 @@
+"""The validation folder of Music-Source-Separation-Training: ``<song>/{mixture,<label>}.wav``, labels of any kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stemwright.errors import UnreadableInputError
+from stemwright.evaluation.labels import COARSE, MIXTURE, PLAYED, covers, files_by_stem
+from stemwright.evaluation.songs import Song, song_folders, sound_files, sound_format
+
+
+def find_songs(folder: Path) -> tuple[Song, ...]:
+    """Reads a folder of songs, or the folder of one song.
+
+    Without a file ``mixture`` the mix is the sum of the files. ``instrumental`` beside other labels that are not singing
+    is left out, as it is their sum.
+
+    Raises:
+        UnreadableInputError: the folder is not laid out so, or a label is not known.
+    """
+    return tuple(_read_song(path) for path in song_folders(folder, "<song>/mixture.wav, <song>/<label>.wav, ..."))
+
+
+def _read_song(folder: Path) -> Song:
+    files = files_by_stem(sound_files(folder))
+    mix = files.pop(MIXTURE, None)
+    if "instrumental" in files and any(name in (*PLAYED, *COARSE, "other") for name in files if name != "instrumental"):
+        del files["instrumental"]
+    if not files or isinstance(mix, tuple):
+        raise UnreadableInputError(
+            f"'{folder}' holds no true stems. Put them beside the mixture, one file a label: vocals.wav, drums.wav, ..."
+        )
+    coarse = covers(files)
+    if coarse.get("other") == ():
+        raise UnreadableInputError(
+            f"'{folder}' has files for all twelve stems and one named other. Name that one after what it holds."
+        )
+    first = next(iter(files.values()))
+    sample_rate, channels = sound_format(first if isinstance(first, Path) else first[0])
+    return Song(folder.resolve().name, files, sample_rate, channels, mix, coarse)
