@@ -72,7 +72,7 @@ def _root(
 
 
 app.command("separate", epilog=EXIT_CODES)(separate.separate)
-app.command("models", epilog=EXIT_CODES)(models.models)
+app.add_typer(models.app, name="models", epilog=EXIT_CODES)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("plot", epilog=EXIT_CODES)(plot.plot)

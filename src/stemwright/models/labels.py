@@ -66,7 +66,7 @@ def sources(
                 f"--stem {label}=STEM, where STEM is one of: {', '.join(STEMS)}."
             )
         found.setdefault(stem, []).append(label)
-    if set(found) <= {"fx"} and any(_plain(label) in INSTRUMENTAL for label in labels):
+    if set(found) <= {"fx"} and any(_plain(label) in INSTRUMENTAL for label in labels if label not in chosen):
         return {"vocals": (REST,)}
     return {stem: tuple(found[stem]) for stem in STEMS if stem in found}
 

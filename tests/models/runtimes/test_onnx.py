@@ -42,7 +42,7 @@ def test_the_same_chunk_gives_the_same_masks(engine: OnnxMaskEngine) -> None:
 
 def test_it_speaks_the_protocol_and_names_its_weights(engine: OnnxMaskEngine) -> None:
     assert isinstance(engine, MaskEngine)
-    assert engine.name == f"stemwright-12@{MODEL.sha256[:16]}"
+    assert engine.name == f"stemwright-12@{MODEL.files[0].sha256[:16]}"
     assert engine.chunk.length % 64 == 0
 
 

@@ -1,0 +1,76 @@
+"""``stemwright models download``, ``verify`` and ``remove``: the weights of models on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stemwright.cli.models.choices import License, Name, Names
+
+
+def download(names: Names, license: License = None) -> None:
+    """Downloads the weights of models, and goes on where an earlier download stopped.
+
+    They come from where they were published, or from STEMWRIGHT_MODEL_MIRROR, and are checked against the registry.
+
+    [bold]Examples[/]
+
+      stemwright models download mel-band-roformer-kim scnet-large --license permissive
+    """
+    from stemwright.cli.download_bar import download_bar
+    from stemwright.models import downloads, licences, registry, weights
+
+    policy = licences.policy(license)
+    models = [registry.find(name) for name in dict.fromkeys(names)]
+    for model in models:
+        licences.require(model, policy)
+    with download_bar() as on_progress:
+        for model in models:
+            for file in model.files:
+                if weights.find(file) is None:
+                    downloads.download(file, weights.weights_folder(), on_progress=on_progress)
+                weights.verify(file)
+            typer.echo(f"{model.name}: installed.")
+
+
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Models. Default: all that are installed.")
+    ] = None,
+) -> None:
+    """Reads the weights of models and compares them with the registry."""
+    from stemwright.errors import ModelUnavailableError
+    from stemwright.models import registry, weights
+
+    wanted = [registry.find(name) for name in dict.fromkeys(names or ())]
+    models = wanted or [model for model in registry.models() if weights.is_available(model)]
+    damaged: ModelUnavailableError | None = None
+    for model in models:
+        try:
+            for file in model.files:
+                weights.verify(file)
+        except ModelUnavailableError as error:
+            typer.echo(f"{model.name}: {error}")
+            damaged = error
+        else:
+            typer.echo(f"{model.name}: as the registry says.")
+    if damaged is not None:
+        raise typer.Exit(damaged.exit_code)
+
+
+def remove(name: Name) -> None:
+    """Removes the weights of a model. A model that you added is forgotten with them."""
+    from stemwright.errors import UsageError
+    from stemwright.models import added, registry, weights
+
+    model = registry.find(name)
+    if not model.added and not any(file.url for file in model.files):
+        raise UsageError(f"{model.name} ships with Stemwright and stays; it can only be removed with it.")
+    kept = {file.name for other in registry.models() if other.name != model.name for file in other.files}
+    was_there = [weights.remove(file) for file in model.files if file.name not in kept]
+    if model.added:
+        added.forget(model)
+        typer.echo(f"{model.name}: removed and forgotten.")
+    else:
+        typer.echo(f"{model.name}: {'removed' if any(was_there) else 'was not installed'}.")

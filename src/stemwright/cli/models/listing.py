@@ -1,0 +1,150 @@
+"""``stemwright models list`` and ``show``: what there is, and all that is known of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from stemwright.cli.choices import Json
+from stemwright.cli.models.choices import License, Name
+
+if TYPE_CHECKING:
+    from stemwright.models.registry import Model
+
+
+def list_models(as_json: Json = False, license: License = None) -> None:
+    """Lists models: stems, size, memory, licence of the weights, time for a 3-minute song here, best published score."""
+    from stemwright.models import licences, registry
+
+    policy = licences.policy(license)
+    found = [model for model in registry.models() if policy == "any" or licences.is_permissive(model)]
+    facts = [_facts(model) for model in found]
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    from rich.text import Text
+
+    from stemwright.cli.tables import console, table
+    from stemwright.words import megabytes, printable
+
+    rows = table("name", "plans", "stems", "licence", "installed", "best score", "size", "RAM", "3 minutes", left=6)
+    for model, fact in zip(found, facts, strict=True):
+        rows.add_row(
+            Text(printable(model.name)),
+            ", ".join(fact["plans"]),
+            " ".join(model.stems),
+            Text(printable(model.licence), style="" if fact["permissive"] else "yellow"),
+            "yes" if fact["installed"] else "no",
+            _best_score(model),
+            megabytes(model.size_bytes),
+            Text(f"{fact['ram_mb'] / 1000:.1f} GB", style="red" if fact["ram_is_short"] else ""),
+            _about(fact["minutes_for_3_minutes"]),
+        )
+    console().print(rows)
+    if any(not fact["permissive"] for fact in facts):
+        typer.echo(
+            "Weights under any other licence than MIT, Apache, BSD and the like are not yours to use for anything: "
+            "'stemwright models show NAME' says what is known, --license permissive leaves them out."
+        )
+
+
+def show(name: Name, as_json: Json = False) -> None:
+    """Shows all that is known of a model: files, licences, labels, scores, and where each is from."""
+    from stemwright.models import registry
+
+    model = registry.find(name)
+    facts = _facts(model)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    from rich.text import Text
+
+    from stemwright.cli.tables import console, table
+    from stemwright.words import printable
+
+    shown = table("", "", left=2)
+    shown.show_header = False
+    for key, value in _lines(model, facts):
+        shown.add_row(key, Text(printable(value)))
+    console().print(shown)
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    import psutil
+
+    from stemwright.cli.models.speed import minutes_for_a_song
+    from stemwright.models import licences, weights
+    from stemwright.separation.plan import plans
+
+    ram_mb = model.memory_mb + model.size_bytes / 1e6
+    minutes = minutes_for_a_song(model)
+    return {
+        "name": model.name,
+        "title": model.title,
+        "plans": [plan.name for plan in plans() if any(model.name in step.models for step in plan.steps)],
+        "stems": list(model.stems),
+        "labels": list(model.labels),
+        "sources": {stem: list(labels) for stem, labels in model.sources.items()},
+        "runtime": model.runtime,
+        "architecture": model.architecture,
+        "licence": model.licence,
+        "licence_code": model.licence_code,
+        "licence_note": model.licence_note,
+        "permissive": licences.is_permissive(model),
+        "installed": weights.is_available(model),
+        "files": [asdict(file) for file in model.files],
+        "size_bytes": model.size_bytes,
+        "ram_mb": round(ram_mb),
+        "ram_is_short": ram_mb * 1e6 > psutil.virtual_memory().total,
+        "gflop_per_s": model.gflop_per_s,
+        "minutes_for_3_minutes": None if minutes is None else round(minutes, 1),
+        "scores": [asdict(score) for score in model.scores],
+        "page": model.page,
+        "added": model.added,
+    }
+
+
+def _lines(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from stemwright.words import megabytes
+
+    where = "added by you" if model.added else "of Stemwright's registry"
+    heard = f"{model.chunk_samples} samples at once, {model.overlap:.0%} of them twice" if model.chunk_samples else ""
+    minutes = _about(facts["minutes_for_3_minutes"])
+    lines = [
+        ("name", f"{model.name}, {where}"),
+        ("title", model.title),
+        ("plans", ", ".join([*facts["plans"], model.name])),
+        ("stems", " ".join(model.stems)),
+        ("made of", "; ".join(f"{stem} = {' + '.join(labels)}" for stem, labels in model.sources.items())),
+        ("network gives", " ".join(model.labels)),
+        ("runs on", f"{model.runtime} {model.architecture}".strip()),
+        ("licence", f"weights {model.licence}, code {model.licence_code}"),
+        ("", model.licence_note),
+        ("hears", heard),
+        ("memory", f"about {facts['ram_mb'] / 1000:.1f} GB"),
+        ("3 minutes", "" if minutes == "–" else f"{minutes} on this machine's processor"),
+        ("page", model.page),
+    ]
+    for file in model.files:
+        lines += [
+            ("file", f"{file.name}, {megabytes(file.size_bytes)}"),
+            ("", file.url or ("brought by you" if model.added else "ships with Stemwright")),
+            ("", f"SHA-256 {file.sha256}"),
+        ]
+    lines.append(("installed", "yes" if facts["installed"] else f"no; `stemwright models download {model.name}`"))
+    lines += [("score", f"{one.stem} {one.db:.2f} dB, {one.protocol}: {one.source}") for one in model.scores]
+    return [(key, value) for key, value in lines if value]
+
+
+def _best_score(model: Model) -> str:
+    best = max(model.scores, key=lambda score: score.db, default=None)
+    return "" if best is None else f"{best.stem} {best.db:.2f} dB, {best.protocol}"
+
+
+def _about(minutes: float | None) -> str:
+    if minutes is None:
+        return "–"
+    return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"

@@ -1,0 +1,55 @@
+"""How fast this machine multiplies, and so how long a model will about take on it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from contextlib import suppress
+
+from stemwright.cache import cache_folder
+from stemwright.models.registry import Model
+from stemwright.separation.resources import cores
+
+SONG_S = 180.0
+
+EFFICIENCY = 0.5
+"""Share of the speed of large matrix products that a network reaches on a processor: the rest goes into moving its
+activations. `scripts/model-costs --time` measures it."""
+
+_MEASURED_S = 0.3
+_SIZE = 1024
+
+
+def minutes_for_a_song(model: Model) -> float | None:
+    """About how long the model takes for a 3-minute song on this machine's processor; None where its work is unknown."""
+    if not model.gflop_per_s:
+        return None
+    return SONG_S * model.gflop_per_s / (EFFICIENCY * gflop_per_s()) / 60
+
+
+def gflop_per_s() -> float:
+    """Billions of operations a second in a product of float32 matrices: measured once, then read from the cache."""
+    path = cache_folder() / "speed.json"
+    machine = f"{platform.node()} {platform.machine()} {cores()}"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["machine"] == machine and known["gflop_per_s"] > 0:
+            return float(known["gflop_per_s"])
+    measured = _measure()
+    with suppress(OSError):  # it is measured again the next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"machine": machine, "gflop_per_s": measured}), encoding="utf-8")
+    return measured
+
+
+def _measure() -> float:
+    import numpy as np
+
+    matrix = np.random.default_rng(0).standard_normal((_SIZE, _SIZE), dtype=np.float32)
+    matrix @ matrix  # wakes the threads
+    started, done = time.perf_counter(), 0
+    while time.perf_counter() - started < _MEASURED_S:
+        matrix @ matrix
+        done += 1
+    return done * 2 * _SIZE**3 / (time.perf_counter() - started) / 1e9

@@ -1,0 +1,163 @@
+"""Models that the user adds: a configuration and a checkpoint become a model of the registry."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from stemwright.errors import ModelUnavailableError, UsageError, storage_error
+from stemwright.models import labels, licences, registry
+from stemwright.models.registry import Model
+from stemwright.models.weight_file import WeightFile
+from stemwright.models.weights import weights_folder
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def add(
+    name: str,
+    config: Path,
+    checkpoint: Path,
+    *,
+    architecture: str | None = None,
+    stems: Mapping[str, str] | None = None,
+    title: str = "",
+    licence: str = licences.UNSTATED,
+    link: bool = False,
+) -> Model:
+    """Takes a checkpoint in, once it is proven to fit the network that its configuration describes.
+
+    Args:
+        name: what ``--plan`` shall call it.
+        config: the YAML published with it, in the form of Music-Source-Separation-Training.
+        checkpoint: the weights; they are copied into the weights folder.
+        architecture: by MSST's name, where the configuration does not tell.
+        stems: label to stem, for labels that do not tell.
+        title: one line for people.
+        licence: of the weights, an SPDX identifier.
+        link: the weights stay where they are, and the weights folder only points there.
+
+    Raises:
+        UsageError: the name is taken, or is none.
+        ModelUnavailableError: the two files cannot be read, or do not go together.
+        StorageError: the weights folder cannot be written.
+    """
+    _check_name(name)
+    try:
+        import torch  # noqa: F401  # whether it is there
+    except ModuleNotFoundError as error:
+        raise ModelUnavailableError(
+            "To add a model needs PyTorch: install it with `pip install stemwright[torch]`."
+        ) from error
+    from stemwright.models.checkpoint import load_into, read_checkpoint
+    from stemwright.models.costs import gflop_per_s
+    from stemwright.models.msst import read_config
+    from stemwright.models.networks import build
+
+    read = read_config(config, architecture)
+    sources = labels.sources(read.labels, chosen=stems, source=str(config))
+    network = build(read.architecture, read.options)
+    load_into(network, read_checkpoint(checkpoint), checkpoint)
+    network = build(read.architecture, read.options)  # without the weights, which need not be multiplied
+    model = Model(
+        name=name,
+        title=title or f"{checkpoint.name}, added by you",
+        runtime="pytorch",
+        kind="waveform",
+        files=(_taken_in(checkpoint, name + checkpoint.suffix, link=link),),
+        licence=licence,
+        licence_code=licences.UNSTATED,
+        sample_rate_hz=read.sample_rate_hz,
+        labels=read.labels,
+        sources=sources,
+        architecture=read.architecture,
+        options=read.options,
+        chunk_samples=read.chunk_samples,
+        overlap=read.overlap,
+        gflop_per_s=gflop_per_s(network, read.chunk_samples, read.overlap, read.sample_rate_hz),
+        added=True,
+    )
+    _write(model)
+    return model
+
+
+def forget(model: Model) -> None:
+    """Removes what describes a model that was added. Its weights stay.
+
+    Raises:
+        StorageError: it may not be removed.
+    """
+    path = _description(model.name)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _check_name(name: str) -> None:
+    from stemwright.separation.plan import plans
+
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"'{name}' is no name for a model; take small letters, digits, dots, dashes and underscores, 64 at most."
+        )
+    if name in {model.name for model in registry.models()} | {plan.name for plan in plans()}:
+        raise UsageError(f"There is a model or plan named '{name}' already; choose another name.")
+
+
+def _taken_in(checkpoint: Path, name: str, *, link: bool) -> WeightFile:
+    """Copies or links a file into the weights folder, whole or not at all."""
+    folder = weights_folder()
+    path, part = folder / name, folder / f".{name}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if link:
+            part.symlink_to(checkpoint.resolve())
+        else:
+            shutil.copyfile(checkpoint, part)
+        with part.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        size_bytes = part.stat().st_size
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
+    return WeightFile(name, "", size_bytes, digest)
+
+
+def _description(name: str) -> Path:
+    return registry.added_folder() / f"{name}.toml"
+
+
+def _write(model: Model) -> None:
+    import tomli_w
+
+    path = _description(model.name)
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(tomli_w.dumps(_table(model)).encode())
+        part.replace(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _table(model: Model) -> dict[str, Any]:
+    """What ``Model.from_table`` reads: all but what stands in no file."""
+    return {field.name: _plain(getattr(model, field.name)) for field in fields(model) if field.name != "added"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items() if one is not None}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
