@@ -19,7 +19,7 @@ import pytest
 
 import stemwright
 from stemwright import client as parts
-from stemwright.api import native_schema
+from stemwright.api.native import schema
 from stemwright.client import AsyncClient, Client, Separation, calls
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
@@ -355,7 +355,7 @@ def native_bytes(server: Server, separation: Separation) -> bytes:
 
 def test_records_are_what_the_server_says() -> None:
     for name in ("Track", "Stem", "Separation", "Delivery", "Credits", "Plan"):
-        record, model = getattr(parts, name), getattr(native_schema, name)
+        record, model = getattr(parts, name), getattr(schema, name)
         assert [field.name for field in fields(record)] == list(model.model_fields), name
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stemwright.api import crun
+from stemwright.api.crun import routes as crun
 from stemwright.service.ids import dashed, new_id
 from stemwright.service.task import Submission, Task
 from stemwright.wire_names import WIRE_NAMES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemwright.api.instruments import ANSWERED, INSTRUMENTS, NOWHERE, WITHIN, stem_of
+from stemwright.api.kie.instruments import ANSWERED, INSTRUMENTS, NOWHERE, WITHIN, stem_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.stems import STEMS, select
 from stemwright.wire_names import WIRE_NAMES

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stemwright.api import kie
+from stemwright.api.kie import routes as kie
 from stemwright.service.ids import dashed, new_id
 from stemwright.service.task import Task
 from stemwright.service.tracks import VendorTrack

@@ -13,7 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stemwright
-from stemwright.api import crun, crun_envelope, files, kie, kie_envelope, native, operations, uploads
+from stemwright.api import files, operations
+from stemwright.api.crun import envelope as crun_envelope
+from stemwright.api.crun import routes as crun
+from stemwright.api.kie import envelope as kie_envelope
+from stemwright.api.kie import routes as kie
+from stemwright.api.kie import uploads
+from stemwright.api.native import routes as native
 from stemwright.api.problems import problem_response
 from stemwright.api.traffic import Traffic
 from stemwright.service.callbacks import Bodies, CallbackLoop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.crun_models import INPUT_SCHEMA, MODEL, SPELLINGS
+from stemwright.api.crun.models import INPUT_SCHEMA, MODEL, SPELLINGS
 
 Schema = dict[str, Any]
 Replies = dict[int | str, dict[str, Any]]

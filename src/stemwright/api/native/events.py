@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.native_separations import find_task
-from stemwright.api.native_views import separation_view
+from stemwright.api.native.separations import find_task
+from stemwright.api.native.views import separation_view
 from stemwright.api.problems import documented
 from stemwright.service.service import Service
 from stemwright.service.task import Task

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.body import BadBody
-from stemwright.api.crun_envelope import success
+from stemwright.api.crun.envelope import success
 from stemwright.api.multipart import IDLE_S
 from stemwright.service.errors import InvalidRequest, NotFound, NotPermitted, ServiceError, TooLarge
 from stemwright.service.ids import new_id

@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api import kie_schemas as schemas
 from stemwright.api.authentication import caller
 from stemwright.api.body import parse_object, read_bytes, read_object
-from stemwright.api.kie_envelope import Envelope, WrongMethod
-from stemwright.api.kie_orders import read_order, text
-from stemwright.api.kie_records import callback_body, credits, is_kies, song_record, task_record
+from stemwright.api.kie import schemas
+from stemwright.api.kie.envelope import Envelope, WrongMethod
+from stemwright.api.kie.orders import read_order, text
+from stemwright.api.kie.records import callback_body, credits, is_kies, song_record, task_record
 from stemwright.api.outside import Outside
 from stemwright.api.own_files import own_file
 from stemwright.api.passthrough import Passthrough

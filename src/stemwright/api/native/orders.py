@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stemwright.api.native_schema import SeparationRequest, read
+from stemwright.api.native.schema import SeparationRequest, read
 from stemwright.audio.formats import output_format
 from stemwright.audio.source import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from zipstream import ZipStream  # type: ignore[import-untyped]
 
 from stemwright.api.authentication import caller
-from stemwright.api.native_separations import find_task
+from stemwright.api.native.separations import find_task
 from stemwright.api.problems import documented
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.service import Service

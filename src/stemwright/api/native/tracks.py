@@ -13,8 +13,8 @@ from starlette.responses import Response
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
 from stemwright.api.multipart import is_form, read_form
-from stemwright.api.native_schema import UUID, Track, TrackPage, TrackRequest, read
-from stemwright.api.native_views import MAX_PAGE, body_of, reply, track_view
+from stemwright.api.native.schema import UUID, Track, TrackPage, TrackRequest, read
+from stemwright.api.native.views import MAX_PAGE, body_of, reply, track_view
 from stemwright.api.problems import documented
 from stemwright.service import tracks
 from stemwright.service.errors import InvalidRequest, NotFound

@@ -13,13 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api import kie_schemas as schemas
 from stemwright.api.authentication import caller
 from stemwright.api.base64_body import read_base64
 from stemwright.api.body import read_object
-from stemwright.api.kie_envelope import UploadEnvelope
-from stemwright.api.kie_orders import text
-from stemwright.api.kie_records import milliseconds
+from stemwright.api.kie import schemas
+from stemwright.api.kie.envelope import UploadEnvelope
+from stemwright.api.kie.orders import text
+from stemwright.api.kie.records import milliseconds
 from stemwright.api.multipart import is_form, read_form
 from stemwright.api.outside import Outside
 from stemwright.api.own_files import own_file

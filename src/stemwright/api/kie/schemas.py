@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.instruments import ANSWERED
+from stemwright.api.kie.instruments import ANSWERED
 from stemwright.wire_names import WIRE_NAMES
 
 Schema = dict[str, Any]

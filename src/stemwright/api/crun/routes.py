@@ -10,14 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api import crun_schemas as schemas
-from stemwright.api import crun_uploads
 from stemwright.api.authentication import caller
 from stemwright.api.body import parse_object, read_bytes
-from stemwright.api.crun_envelope import CrunRoute, WrongMethod, success
-from stemwright.api.crun_models import MODEL, SPELLINGS, describe_model, list_models
-from stemwright.api.crun_orders import asked_mode, asked_model, read_order
-from stemwright.api.crun_records import credits, is_cruns, song_record, task_record
+from stemwright.api.crun import schemas, uploads
+from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
+from stemwright.api.crun.models import MODEL, SPELLINGS, describe_model, list_models
+from stemwright.api.crun.orders import asked_mode, asked_model, read_order
+from stemwright.api.crun.records import credits, is_cruns, song_record, task_record
 from stemwright.api.outside import Outside
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
@@ -137,13 +136,13 @@ class CrunFace:
         Stemwright takes the `file_url` as `input.audio_url` of a task. Files other than sound are the vendor's to take.
         """
         asking = await run_in_threadpool(caller, request, self._service.keys, "write")
-        if self._vendor is not None and not crun_uploads.is_sound(request):
+        if self._vendor is not None and not uploads.is_sound(request):
             return await self._forward(request, "This type of file")
-        return await run_in_threadpool(crun_uploads.offer, self._service, asking.account_id, request)
+        return await run_in_threadpool(uploads.offer, self._service, asking.account_id, request)
 
     async def upload(self, request: Request) -> Response:
         """Takes the bytes of a file at the `presigned_url`, with the Content-Type it was asked for and a Content-Length."""
-        return await crun_uploads.receive(self._service, request)
+        return await uploads.receive(self._service, request)
 
     async def anything_else(self, request: Request) -> Response:
         """Hands the request to the vendor, with the operator's key."""
@@ -223,8 +222,8 @@ def router(service: Service) -> APIRouter:
         methods=["GET"],
         responses=schemas.replies(schemas.UPLOAD_LINKS, 408, 422),
         openapi_extra=schemas.asks(
-            schemas.query("content_type", "As audio/mpeg.", required=True, pattern=crun_uploads.SOUND),
-            schemas.query("ext", "As .mp3.", required=True, pattern=crun_uploads.EXTENSION),
+            schemas.query("content_type", "As audio/mpeg.", required=True, pattern=uploads.SOUND),
+            schemas.query("ext", "As .mp3.", required=True, pattern=uploads.EXTENSION),
         ),
     )
     routes.add_api_route("/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
-from stemwright.api.native_orders import NO_TRACK, submission
-from stemwright.api.native_schema import Separation, SeparationPage, SeparationRequest, State
-from stemwright.api.native_tracks import Cursor, next_link, parse_cursor
-from stemwright.api.native_views import MAX_PAGE, body_of, reply, separation_view
+from stemwright.api.native.orders import NO_TRACK, submission
+from stemwright.api.native.schema import Separation, SeparationPage, SeparationRequest, State
+from stemwright.api.native.tracks import Cursor, next_link, parse_cursor
+from stemwright.api.native.views import MAX_PAGE, body_of, reply, separation_view
 from stemwright.api.problems import documented
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import dashed, parse_id

@@ -11,17 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from stemwright.api import (
-    native_deliveries,
-    native_events,
-    native_schema,
-    native_separations,
-    native_tracks,
-    native_zip,
-)
 from stemwright.api.authentication import caller
-from stemwright.api.native_orders import KIND
-from stemwright.api.native_views import moment, reply, separation_view
+from stemwright.api.native import deliveries, events, schema, separations, tracks, zip
+from stemwright.api.native.orders import KIND
+from stemwright.api.native.views import moment, reply, separation_view
 from stemwright.api.problems import Problem, ProblemRoute, documented
 from stemwright.models import registry
 from stemwright.separation.ensemble import is_installed
@@ -45,7 +38,7 @@ def router(service: Service) -> APIRouter:
         ],
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (native_tracks, native_separations, native_events, native_zip, native_deliveries):
+    for part in (tracks, separations, events, zip, deliveries):
         part.add_routes(native, service)
     _add_facts(native, service)
     _add_rest(native)
@@ -54,7 +47,7 @@ def router(service: Service) -> APIRouter:
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
     """What is posted to ``callback_url`` when a separation has ended."""
-    event = native_schema.Event(
+    event = schema.Event(
         type=f"separation.{task.state}",  # type: ignore[arg-type]  # only ended ones are told of
         timestamp=moment(task.ended_at or service.clock()),
         data=separation_view(service, task),
@@ -66,13 +59,13 @@ def _add_facts(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/credits",
         summary="What the account has",
-        response_model=native_schema.Credits,
+        response_model=schema.Credits,
         responses=documented(401, 403),
     )
     def credits_left(request: Request) -> Response:
         balance = service.ledger.balance(caller(request, service.keys, "read").account_id)
         return reply(
-            native_schema.Credits(
+            schema.Credits(
                 metered=balance is not None,
                 credits=None if balance is None else balance / 100,
                 price=service.settings.price(KIND) / 100,
@@ -82,23 +75,23 @@ def _add_facts(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/plans",
         summary="What separates songs",
-        response_model=native_schema.Plans,
+        response_model=schema.Plans,
         responses=documented(401, 403),
     )
     def plans(request: Request) -> Response:
         caller(request, service.keys, "read")
         known = [*all_plans(), *(plan_of(model.name) for model in registry.models())]
-        return reply(native_schema.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
+        return reply(schema.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
 
 
-def _shown(plan: Plan) -> native_schema.Plan:
+def _shown(plan: Plan) -> schema.Plan:
     models = [registry.find(step.models[0]) for step in plan.steps]
     stems = {stem for model in models for stem in model.stems}
-    return native_schema.Plan(
+    return schema.Plan(
         name=plan.name,
         title=plan.title,
         stems=[stem for stem in STEMS if stem in stems],
-        models=[native_schema.PlanModel(name=model.name, licence=model.licence) for model in models],
+        models=[schema.PlanModel(name=model.name, licence=model.licence) for model in models],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.crun_models import MODES, SPELLINGS
+from stemwright.api.crun.models import MODES, SPELLINGS
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.guard import check_syntax
 from stemwright.service.ids import parse_id

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api import native_schema as schema
 from stemwright.api.authentication import caller
-from stemwright.api.native_views import moment, reply
+from stemwright.api.native import schema
+from stemwright.api.native.views import moment, reply
 from stemwright.api.problems import documented
 from stemwright.service.callbacks import Delivery
 from stemwright.service.ids import dashed, parse_id

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from stemwright.api import native_schema as schema
+from stemwright.api.native import schema
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task

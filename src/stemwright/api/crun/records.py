@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.crun_models import MODEL, MODES
+from stemwright.api.crun.models import MODEL, MODES
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
 from stemwright.service.task import Task

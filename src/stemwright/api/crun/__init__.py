@@ -1,0 +1,1 @@
+"""crun.ai's face: its paths, names, envelope and codes."""

@@ -1,0 +1,1 @@
+"""kie.ai's face: its paths, names, envelope and codes."""
