@@ -11,6 +11,7 @@ import importlib.util
 import json
 import sys
 import warnings
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -72,19 +73,19 @@ def museval_frames(stems: list[Case]) -> list[list[float | None]]:
 def si_sdr(case: Case) -> float:
     """All channels as one signal."""
     import torch
-    from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
+    torchmetrics = import_module("torchmetrics.functional.audio")
     estimate, reference = (torch.from_numpy(signal.ravel()).double() for signal in (case.estimate, case.reference))
-    return float(scale_invariant_signal_distortion_ratio(estimate, reference))
+    return float(torchmetrics.scale_invariant_signal_distortion_ratio(estimate, reference))
 
 
 def log_wmse(case: Case) -> float:
     import torch
-    from torch_log_wmse import LogWMSE
 
+    package = import_module("torch_log_wmse")
     mix = torch.from_numpy(case.mix)[None]  # (batch, channels, samples)
     estimate, reference = (torch.from_numpy(signal)[None, :, None] for signal in (case.estimate, case.reference))
-    return float(LogWMSE(sample_rate=RATE_HZ)(mix, estimate, reference))
+    return float(package.LogWMSE(sample_rate=RATE_HZ)(mix, estimate, reference))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.choices import DeviceOption, Json, Plan, Threads
+from stemwright.cli.choices import OUTPUT, SOUND, DeviceOption, Json, Plan, Threads
+from stemwright.errors import storage_error
+from stemwright.evaluation.options import LayoutName, read_metrics
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from stemwright.evaluation.report import Report
+    from stemwright.evaluation.table import Cells
 
 
 def evaluate(
@@ -21,34 +28,89 @@ def evaluate(
     ],
     estimates: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Score DIR/<song>/<stem>.<ext> instead of separating the mix."),
+        typer.Option(
+            metavar="DIR",
+            help="Score DIR/<song>/<stem>.<ext> instead of separating the mix.",
+            rich_help_panel=SOUND,
+        ),
     ] = None,
+    layout: Annotated[
+        LayoutName,
+        typer.Option(
+            help="How REF_DIR lies: <song>/<stem>, MUSDB18-HQ (its test songs), MoisesDB v0.1, or a validation folder "
+            "of MSST, <song>/mixture.wav beside <label>.wav of any label.",
+            rich_help_panel=SOUND,
+        ),
+    ] = "songs",
     plan: Plan = "fast",
     device: DeviceOption = "auto",
     threads: Threads = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST|all",
+            help="sdr, csdr (museval's median over seconds), si_sdr, bleedless, fullness, l1_freq, log_wmse (scores "
+            "silence too). sdr is always there, the others take longer.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "sdr",
     as_json: Json = False,
-    songs: Annotated[bool, typer.Option("--songs", help="Print every song too.")] = False,
+    songs: Annotated[bool, typer.Option("--songs", help="Print every song too.", rich_help_panel=OUTPUT)] = False,
     confusion: Annotated[
-        bool, typer.Option("--confusion", help="Find which estimates took the energy of each true stem.")
+        bool,
+        typer.Option(
+            "--confusion", help="Find which estimates took the energy of each true stem.", rich_help_panel=OUTPUT
+        ),
     ] = False,
+    card: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw a quality card.", rich_help_panel=OUTPUT)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="MD", help="Write the tables as Markdown.", rich_help_panel=OUTPUT)
+    ] = None,
 ) -> None:
     """Mixes true stems, separates the mix into twelve, and scores what came out: SDR in dB, beside the mix and the oracle.
 
     Silence scores 0 dB. The files of a song have one length and rate; a file named unlabelled holds the rest
-    of a song whose parts are not all known. docs/evaluation.md says what is compared with what.
+    of a song whose parts are not all known. The mean SDR is what others call uSDR.
+    docs/evaluation.md says what is compared with what, and what each metric means.
 
     [bold]Examples[/]
 
       stemwright evaluate truth/
 
       stemwright evaluate truth/ --estimates stems/ --json
+
+      stemwright evaluate MUSDB18-HQ/ --layout musdb --metrics sdr,csdr --card musdb.png
     """
     from stemwright.evaluation.evaluate import evaluate_estimates, evaluate_plan
 
+    asked = read_metrics(metrics)
+    for path in (card, markdown):
+        if path is not None:
+            _check_writable(path)  # before an hour of work, not behind it
     if estimates is None:
-        report = evaluate_plan(ref_dir, plan, device=device, threads=threads, confusion=confusion, on_song=_announce)
+        report = evaluate_plan(
+            ref_dir,
+            plan,
+            layout=layout,
+            device=device,
+            threads=threads,
+            metrics=asked,
+            confusion=confusion,
+            on_song=_announce,
+        )
     else:
-        report = evaluate_estimates(ref_dir, estimates, confusion=confusion, on_song=_announce)
+        report = evaluate_estimates(
+            ref_dir, estimates, layout=layout, metrics=asked, confusion=confusion, on_song=_announce
+        )
+    title = _title(report, ref_dir, estimates)
+    if markdown is not None:
+        _write_markdown(report, title, markdown)
+    if card is not None:
+        from stemwright.plot.card import draw_card
+
+        draw_card(report, title, _command(), card)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
@@ -61,49 +123,63 @@ def _announce(index: int, count: int, name: str) -> None:
     print(f"[{index + 1}/{count}] {printable(name)}", file=sys.stderr, flush=True)
 
 
+def _title(report: Report, ref_dir: Path, estimates: Path | None) -> str:
+    """Who separated what, and when."""
+    from stemwright.words import printable
+
+    who = f"plan {report.plan}" if estimates is None else f"estimates {estimates.resolve().name}"
+    return printable(f"{who} on {ref_dir.resolve().name}, {date.today().isoformat()}")
+
+
+def _command() -> str:
+    from stemwright.words import printable
+
+    return printable(shlex.join(["stemwright", *sys.argv[1:]]))
+
+
+def _check_writable(path: Path) -> None:
+    """Opens the file as it will be opened later, and leaves what was there."""
+    existed = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise storage_error(error, path) from error
+    if not existed:
+        path.unlink()
+
+
+def _write_markdown(report: Report, title: str, path: Path) -> None:
+    from stemwright.evaluation.table import to_markdown
+
+    try:
+        path.write_text(to_markdown(report, title, _command()), encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
 def _print_report(report: Report, *, each_song: bool) -> None:
     from rich.text import Text
 
-    from stemwright.cli.tables import console, table
-    from stemwright.words import decibels, printable
+    from stemwright.cli.tables import console
+    from stemwright.evaluation.table import confusion_table, facts, rows_table, songs_table
 
     out = console()
     if each_song:
-        rows = table("song", "stem", "SDR dB", "mix", "oracle", left=2)
-        for song in report.songs:
-            aside = "" if song.counts else " (one stem: does not count)"
-            for score in song.scores:
-                rows.add_row(
-                    Text(printable(song.song) + aside),
-                    score.name,
-                    decibels(score.sdr_db),
-                    decibels(score.mix_db),
-                    decibels(score.oracle_db),
-                )
-        out.print(rows)
-    rows = table("stem", "songs", "SDR dB, median", "mix", "oracle", "mean SDR")
-    for row in report.rows:
-        rows.add_row(
-            row.name,
-            str(row.songs),
-            decibels(row.sdr_db),
-            decibels(row.mix_db),
-            decibels(row.oracle_db),
-            decibels(row.mean_sdr_db),
-        )
-    out.print(rows)
-    facts = [f"sum of the estimates against the mix: {report.residual_db:.0f} dB of its peak at worst"]
-    if report.leakage_db is not None:
-        facts.append(
-            f"estimates of absent stems: {report.leakage_db:.1f} dB under the mix (median of {report.absent_stems})"
-        )
-    if report.presence_auc is not None:
-        facts.append(f"presence: {report.presence_auc:.3f} under the ROC curve")
-    for fact in facts:
+        out.print(_table(songs_table(report), left=2))
+    out.print(_table(rows_table(report), left=1))
+    for fact in facts(report):
         out.print(Text(fact))
     if report.confusion:
-        columns = list(dict.fromkeys(name for row in report.confusion.values() for name in row))
-        shares = table("energy of, in % to", *columns)
-        for name, taken in report.confusion.items():
-            shares.add_row(name, *(f"{100 * taken.get(column, 0.0):.0f}" for column in columns))
-        out.print(shares)
+        out.print(_table(confusion_table(report), left=1))
+
+
+def _table(cells: Cells, *, left: int) -> Table:
+    from rich.text import Text
+
+    from stemwright.cli.tables import table
+
+    head, *lines = cells
+    made = table(*head, left=left)
+    for line in lines:
+        made.add_row(*map(Text, line))
+    return made
