@@ -58,7 +58,11 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "state", "model"])
 @pytest.mark.parametrize("prefix", ["", "module.", "model.", "_orig_mod.module."])
 def test_wrappers_and_prefixes_of_training_programs_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
-    content = {wrapper: {prefix + name: tensor for name, tensor in tensors().items()}, "epoch": 3, "optimizer": {"a": 1}}
+    content = {
+        wrapper: {prefix + name: tensor for name, tensor in tensors().items()},
+        "epoch": 3,
+        "optimizer": {"a": 1},
+    }
     torch.save(content, tmp_path / "network.ckpt")
     assert equal(tmp_path / "network.ckpt", tensors())
 
@@ -88,7 +92,9 @@ def test_a_large_file_is_mapped_and_not_copied(tmp_path: Path) -> None:
 def test_code_in_a_checkpoint_is_named_and_not_run(tmp_path: Path, zipped: bool) -> None:
     path, trace = tmp_path / "network.ckpt", tmp_path / "it-ran"
     torch.save({"state_dict": tensors(), "code": Code(trace)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ModelUnavailableError, match=rf"network\.ckpt holds code .*\({os.name}.system\), which was not run"):
+    with pytest.raises(
+        ModelUnavailableError, match=rf"network\.ckpt holds code .*\({os.name}.system\), which was not run"
+    ):
         read_checkpoint(path)
     assert not trace.exists()
     torch.load(path, weights_only=False)
@@ -113,7 +119,9 @@ def test_safetensors_that_are_cut_short_are_told(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("content", [b"<html>Not found</html>" * 50, b"hello", bytes(range(256)) * 4, b"\x80\x02}q\x00."])
+@pytest.mark.parametrize(
+    "content", [b"<html>Not found</html>" * 50, b"hello", bytes(range(256)) * 4, b"\x80\x02}q\x00."]
+)
 def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "network.ckpt"
     path.write_bytes(content)

@@ -105,6 +105,10 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
         options |= _demucs_options(training, labels)
     if kind == MASKED:
         options["masked"] = True
+    if name == "scnet" and _first(tables, ("inference.normalize",)):
+        # MSST brings the whole song to a deviation of 1, SCNet's own code the spectrum of each chunk: to a network that
+        # was trained on normalised music these are alike. The other networks normalise what they hear by themselves.
+        options["normalize_spectrum"] = True
     made = make_options(ARCHITECTURES[name][0], options, str(path))
     _check_outputs(made, labels, training.get("target_instrument"), path)
     rate_hz = _whole(_first(tables, ("audio.sample_rate", "training.samplerate")) or 44_100, "sample_rate", path)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import yaml  # noqa: E402
+
+from stemwright.errors import ModelUnavailableError  # noqa: E402
+from stemwright.models.checkpoint import load_into, read_checkpoint  # noqa: E402
+from stemwright.models.msst import read_config  # noqa: E402
+from stemwright.models.networks import build  # noqa: E402
+from tests.models.published import LABELS, NETWORKS, TUPLE, demucs_package, msst_config, msst_pair, options  # noqa: E402
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def written(folder: Path, architecture: str, change: Change) -> Path:
+    """A configuration with something changed."""
+    tables = msst_config(architecture)
+    change(tables)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tables).replace("'@tuple'", TUPLE))
+    return path
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_a_published_pair_becomes_a_network(tmp_path: Path, architecture: str) -> None:
+    pair = msst_pair(tmp_path, architecture)
+    config = read_config(pair.config)
+    assert (config.architecture, config.labels, config.sample_rate_hz) == (architecture, LABELS, 44_100)
+    assert config.chunk_samples == 44_100
+    assert config.overlap == 0.5
+    assert dict(config.options) == options(architecture)
+    network = build(config.architecture, config.options)
+    load_into(network, read_checkpoint(pair.checkpoint), pair.checkpoint)
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 2, 4096)).shape == (1, 4, 2, 4096)
+
+
+def test_a_demucs_package_fits_the_configuration_of_its_network(tmp_path: Path) -> None:
+    config = read_config(msst_pair(tmp_path, "htdemucs").config)
+    path = demucs_package(tmp_path)
+    load_into(build("htdemucs", config.options), read_checkpoint(path), path)
+
+
+def test_a_target_is_all_that_the_network_gives(tmp_path: Path) -> None:
+    config = read_config(msst_pair(tmp_path, "bs_roformer", labels=("Vocals", "Instrumental"), target="Vocals").config)
+    assert config.labels == ("Vocals",)
+    assert config.options["num_stems"] == 1
+
+
+def test_tuples_of_python_are_read_and_nothing_else_of_python_is(tmp_path: Path) -> None:
+    path = msst_pair(tmp_path, "bs_roformer").config
+    assert "!!python/tuple" in path.read_text()
+    trace = tmp_path / "it-ran"
+    path.write_text(f"{path.read_text()}\nextra: !!python/object/apply:os.system ['touch {trace}']\n")
+    with pytest.raises(
+        ModelUnavailableError, match=r"bs_roformer\.yaml asks for more than plain data and tuples .*os\.system"
+    ):
+        read_config(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "chunk_samples"),
+    [
+        (lambda t: t["inference"].update(chunk_size=88_200), 88_200),
+        (lambda t: t["audio"].pop("chunk_size") and t["audio"].update(hop_length=441), 344 * 441),
+        (lambda t: t["audio"].pop("chunk_size"), 344 * 128),
+    ],
+)
+def test_the_chunk_is_what_the_inference_says_or_the_training_or_older_frames(
+    tmp_path: Path, change: Change, chunk_samples: int
+) -> None:
+    assert read_config(written(tmp_path, "bs_roformer", change)).chunk_samples == chunk_samples
+
+
+@pytest.mark.parametrize(("n_heard", "overlap"), [(1, 0.0), (2, 0.5), (4, 0.5), (8, 0.5)])
+def test_chunks_overlap_by_a_half_at_most(tmp_path: Path, n_heard: int, overlap: float) -> None:
+    path = written(tmp_path, "scnet", lambda t: t["inference"].update(num_overlap=n_heard))
+    assert read_config(path).overlap == overlap
+
+
+def test_a_masked_scnet_is_told_by_its_architecture(tmp_path: Path) -> None:
+    config = read_config(msst_pair(tmp_path, "scnet").config, "scnet_masked")
+    assert (config.architecture, config.options["masked"]) == ("scnet", True)
+
+
+def test_an_scnet_that_wants_normalised_music_gets_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "scnet", lambda t: t["inference"].update(normalize=True))
+    assert read_config(path).options["normalize_spectrum"] is True
+
+
+def test_a_model_type_in_the_file_is_believed(tmp_path: Path) -> None:
+    path = written(tmp_path, "bs_roformer", lambda t: t["training"].update(model_type="mel_band_conformer"))
+    with pytest.raises(ModelUnavailableError, match=r"config\.yaml is for 'mel_band_conformer', which"):
+        read_config(path)
+
+
+def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
+    neutral = {"use_torch_checkpoint": True, "sage_attention": True, "num_residual_streams": 1}
+    read_config(written(tmp_path, "bs_roformer", lambda t: t["model"].update(neutral)))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "change", "words"),
+    [
+        (
+            "bs_roformer",
+            lambda t: t["model"].update(num_residual_streams=4),
+            "sets 'num_residual_streams' to 4, which this",
+        ),
+        (
+            "bs_roformer",
+            lambda t: t["model"].update(spline_order=3),
+            "sets 'spline_order', which bs_roformer has not got",
+        ),
+        ("bs_roformer", lambda t: t["model"].update(dim="big"), "sets 'dim' to 'big', which cannot be"),
+        ("bs_roformer", lambda t: t["model"].pop("dim"), "does not set 'dim'"),
+        ("bs_roformer", lambda t: t["model"].update(freqs_per_bands=[3, 4]), "describes no network: .*freqs_per_bands"),
+        ("bs_roformer", lambda t: t["model"].update(num_stems=2), "sets 'num_stems' to 2 outputs, .* 4 instruments"),
+        ("scnet", lambda t: t["model"].update(sources=["a"]), "sets 'sources' to 1 outputs, .* 4 instruments"),
+        ("scnet", lambda t: t["model"].update(tran_depth=2), "is for SCNet Tran, as its 'tran_depth' tells"),
+        (
+            "scnet",
+            lambda t: t["model"].pop("band_SR"),
+            "does not tell which network it is for; name it with --architecture",
+        ),
+        ("htdemucs", lambda t: t["htdemucs"].update(cac=False), "sets 'cac' to False, which this version cannot run"),
+        ("htdemucs", lambda t: t.update(model="hdemucs"), "does not tell which network"),
+        ("scnet", lambda t: t["training"].pop("instruments"), "does not name the 'instruments'"),
+        ("scnet", lambda t: t["audio"].update(chunk_size="11 s"), "sets 'chunk_size' to '11 s'"),
+        ("scnet", lambda t: t.pop("training"), "has no table 'training'"),
+    ],
+)
+def test_what_cannot_be_run_is_told_with_the_file_and_the_setting(
+    tmp_path: Path, architecture: str, change: Change, words: str
+) -> None:
+    with pytest.raises(ModelUnavailableError, match=rf"config\.yaml {words}") as told:
+        read_config(written(tmp_path, architecture, change))
+    assert str(told.value).count(". ") == 0  # one sentence
+
+
+def test_a_configuration_of_another_architecture_than_named_is_told(tmp_path: Path) -> None:
+    path = msst_pair(tmp_path, "scnet").config
+    with pytest.raises(ModelUnavailableError, match=r"scnet\.yaml is for scnet, not for bs_roformer"):
+        read_config(path, "bs_roformer")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe\x00", "is no YAML"),
+        (b"model: [", "is no YAML"),
+        (b"just text", "holds no tables"),
+        (b"", "holds no tables"),
+        (b"{}", "does not tell which network"),
+    ],
+)
+def test_what_is_no_configuration_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnavailableError, match=rf"config\.yaml {words}"):
+        read_config(path)
+
+
+def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"none\.yaml cannot be read"):
+        read_config(tmp_path / "none.yaml")
