@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import save_file  # noqa: E402
-
-from stemwright.errors import ModelUnavailableError  # noqa: E402
-from stemwright.models.checkpoint import load_into, read_checkpoint  # noqa: E402
+from stemwright.errors import ModelUnavailableError
+from stemwright.models.checkpoint import load_into, read_checkpoint
 
 MAPS = Path("/proc/self/maps")
 

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 
-torch = pytest.importorskip("torch")
-import yaml  # noqa: E402
-
-from stemwright.errors import ModelUnavailableError  # noqa: E402
-from stemwright.models.checkpoint import load_into, read_checkpoint  # noqa: E402
-from stemwright.models.msst import read_config  # noqa: E402
-from stemwright.models.networks import build  # noqa: E402
-from tests.models.published import LABELS, NETWORKS, TUPLE, demucs_package, msst_config, msst_pair, options  # noqa: E402
+from stemwright.errors import ModelUnavailableError
+from stemwright.models.checkpoint import load_into, read_checkpoint
+from stemwright.models.msst import read_config
+from stemwright.models.networks import build
+from tests.models.published import LABELS, NETWORKS, TUPLE, demucs_package, msst_config, msst_pair, options
 
 Change = Callable[[dict[str, Any]], object]
 
