@@ -1,0 +1,138 @@
+"""Checkpoints as Demucs publishes them: the class of the network, what it was made with, and its weights in half floats.
+
+Such a file names code: the network's class, fractions, and numbers of NumPy among the records of its training. It is read by
+torch's reader of plain weights, which calls nothing but what it is told to allow. Allowed are classes of this module, that
+stand in for those named and do nothing.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from stemwright.errors import ModelUnavailableError
+
+_CODE = re.compile(r"GLOBAL ([\w.]+)")
+_RATIO = re.compile(r"(\d{1,9})/(\d{1,9})")
+
+
+class DemucsPackage(NamedTuple):
+    """What a network of Demucs is made of.
+
+    Attributes:
+        state: weights by their names in the network, float32.
+        kwargs: what the network was made with: numbers, strings, lists and None; ``segment`` is mostly a ``Fraction``.
+    """
+
+    state: dict[str, Tensor]
+    kwargs: dict[str, Any]
+
+
+class HTDemucs:
+    """Stands where a file names the class of its network."""
+
+
+class Ratio:
+    """Stands where a file makes a fraction, of a text such as ``39/5`` or of two whole numbers."""
+
+    def __init__(self, *parts: object) -> None:
+        self.parts = parts
+
+
+class Ignored:
+    """Stands where a file makes a number of NumPy or its type: no weight and no setting is one."""
+
+    def __init__(self, *parts: object) -> None:
+        """Takes what the real one would be made from."""
+
+    def __setstate__(self, state: object) -> None:
+        """Takes what would be set."""
+
+
+STAND_INS: list[Any] = [
+    (HTDemucs, "demucs.htdemucs.HTDemucs"),
+    (Ratio, "fractions.Fraction"),
+    (Ignored, "numpy.dtype"),
+    (Ignored, "numpy.core.multiarray.scalar"),
+    (Ignored, "numpy._core.multiarray.scalar"),  # NumPy 2
+]
+"""Class of this module, and the name that it stands in for: all that published checkpoints name beside tensors."""
+
+
+def read_package(path: Path) -> DemucsPackage:
+    """Reads a checkpoint of HTDemucs, without the ``demucs`` package and without running code.
+
+    Raises:
+        ModelUnavailableError: the file cannot be read, is damaged, holds other code or another network, or its weights
+            are packed (DiffQ).
+    """
+    package = _load(path)
+    if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
+        raise ModelUnavailableError(f"{path} is no checkpoint as Demucs publishes them; give one of htdemucs.")
+    if getattr(package["klass"], "__name__", None) != HTDemucs.__name__:
+        raise ModelUnavailableError(f"{path} does not say that it is of HTDemucs; give a checkpoint of htdemucs.")
+    state, kwargs = package["state"], package["kwargs"]
+    if not isinstance(state, dict) or not state or not all(_is_plain_weight(weight) for weight in state.values()):
+        raise ModelUnavailableError(f"{path} holds no plain weights; give a checkpoint that is not quantized.")
+    try:
+        if package["args"] or not isinstance(kwargs, dict):
+            raise ValueError("settings without a name")
+        settings = {str(name): _plain(value) for name, value in kwargs.items()}
+    except (ValueError, ZeroDivisionError) as error:
+        raise ModelUnavailableError(
+            f"The settings in {path} are not plain ones ({error}); give the checkpoint as it was published."
+        ) from error
+    return DemucsPackage({str(name): weight.float() for name, weight in state.items()}, settings)
+
+
+def _load(path: Path) -> object:
+    try:
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(STAND_INS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if code := _CODE.search(str(error)):
+            raise ModelUnavailableError(
+                f"{path} asks for code that HTDemucs does not need ({code[1]}), which was not run; "
+                "give a checkpoint of htdemucs."
+            ) from error
+        raise _damaged(path) from error
+    except FileNotFoundError as error:
+        raise ModelUnavailableError(f"There is no {path}; give a checkpoint of htdemucs.") from error
+    except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
+        # whatever torch's reader stumbles over where the bytes are not what they should be
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> ModelUnavailableError:
+    return ModelUnavailableError(f"{path} is cut short or is no checkpoint of torch; download it again.")
+
+
+def _is_plain_weight(weight: object) -> bool:
+    return isinstance(weight, Tensor) and weight.layout is torch.strided and weight.is_floating_point()
+
+
+def _plain(value: object) -> object:
+    """A setting as data.
+
+    Raises:
+        ValueError: it is something else.
+        ZeroDivisionError: it is a fraction of zero parts.
+    """
+    if value is None or isinstance(value, bool | int | float | str | Fraction):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Ratio):
+        match value.parts:
+            case (int(numerator), int(denominator)):
+                return Fraction(numerator, denominator)
+            case (str(text),) if ratio := _RATIO.fullmatch(text):  # others may take Python for ever
+                return Fraction(int(ratio[1]), int(ratio[2]))
+    raise ValueError(f"a {type(value).__name__} among them")
