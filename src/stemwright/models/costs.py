@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -11,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_rate_hz: int) -> float:
     """Billions of operations for a second of song, what neighbouring chunks hear twice included.
 
-    Products of matrices and convolutions count, a multiplication and an addition as two; the rest is small beside them.
+    Products of matrices, convolutions and recurrent layers count, a multiplication and an addition as two; the rest is
+    small beside them.
 
     Args:
         network: without weights, on the meta device; it is of no use afterwards.
@@ -19,10 +22,21 @@ def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_r
         overlap: share of it that the next one hears too.
         sample_rate_hz: of the song.
     """
+    recurrent = 0
+
+    def count(layer: nn.Module, inputs: Any, outputs: Any) -> None:
+        # torch's counter passes over these: every weight is multiplied once for each step of each sequence
+        nonlocal recurrent
+        steps: Tensor = inputs[0]  # (steps, sequences, channels), or the first two the other way round
+        weights = sum(weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight"))
+        recurrent += 2 * steps.shape[0] * steps.shape[1] * weights
+
+    for layer in network.modules():
+        if isinstance(layer, nn.RNNBase):
+            layer.register_forward_hook(count)
     # Not on the meta device itself, which knows no autocast: tensors of the processor that have a shape and nothing else.
     with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.to_empty(device="cpu")
         network(torch.empty((1, 2, chunk_samples)))
-    n_operations: int = counter.get_total_flops()
-    song_s = chunk_samples * (1 - overlap) / sample_rate_hz
-    return round(n_operations / song_s / 1e9, 1)
+    n_operations: int = counter.get_total_flops() + recurrent
+    return round(n_operations * sample_rate_hz / (chunk_samples * (1 - overlap)) / 1e9, 1)
