@@ -89,3 +89,55 @@ def test_a_song_without_estimates_is_told_before_any_is_scored() -> None:
     assert done.code == 3
     one_error(done, words=["no estimates of 'b'"])
     assert "[1/2]" not in done.err
+
+
+def test_metrics_are_in_the_table_and_in_json() -> None:
+    write(Path("truth/a"), {"vocals": noise(1), "drums": noise(2)})
+    write(Path("guess/a"), {"vocals": noise(1) * np.float32(0.9), "drums": noise(2)})
+    asked = ("evaluate", "truth", "--estimates", "guess", "--metrics", "csdr,si_sdr,log_wmse")
+    facts = json.loads(run(*asked, "--json").out)
+    assert facts["metrics"] == ["csdr", "si_sdr", "log_wmse"]
+    assert facts["rows"][0]["metrics"]["csdr"] == pytest.approx(20.0, abs=0.01)
+    assert facts["songs"][0]["scores"][0]["metrics"]["si_sdr"] > 100
+    table = run(*asked).out
+    assert all(head in table for head in ("cSDR dB", "SI-SDR dB", "log-WMSE"))
+
+
+def test_a_data_set_of_others_is_scored() -> None:
+    four = {name: noise(seed) for seed, name in enumerate(("vocals", "drums", "bass", "other"))}
+    write(Path("musdb/test/song"), four | {"mixture": np.sum(list(four.values()), axis=0)})
+    write(Path("guess/song"), four)
+    done = run("evaluate", "musdb", "--layout", "musdb", "--estimates", "guess", "--json")
+    assert [row["name"] for row in json.loads(done.out)["rows"]] == ["vocals", "drums", "bass", "other", "instrumental"]
+
+
+def test_a_mixture_file_is_separated_itself() -> None:
+    write(Path("set/song"), {"vocals": noise(1, 0.2), "instrumental": noise(2, 0.2), "mixture": 0.4 * noise(3)})
+    facts = json.loads(run("evaluate", "set", "--layout", "msst", "--json").out)
+    assert facts["mix_error_db"] > 0  # the files have nothing to do with each other
+    assert facts["residual_db"] <= -90  # the stems add up to the mixture, not to the labels
+    assert [row["name"] for row in facts["rows"]] == ["vocals", "instrumental"]
+
+
+def test_a_card_and_markdown_are_written() -> None:
+    write(Path("truth/a"), {"vocals": noise(1), "drums": noise(2)})
+    write(Path("guess/a"), {"vocals": noise(1), "drums": noise(2)})
+    asked = ("evaluate", "truth", "--estimates", "guess", "--card", "card.png", "--markdown", "card.md", "--confusion")
+    assert run(*asked).code == 0
+    assert Path("card.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("card.md").read_text().startswith("# estimates guess on truth, 20")
+
+
+@pytest.mark.parametrize("option", ["--card", "--markdown"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(option: str) -> None:
+    write(Path("truth/a"), {"vocals": noise(1), "drums": noise(2)})
+    done = run("evaluate", "truth", "--estimates", "truth", option, "missing/card")
+    assert done.code == 5
+    one_error(done, words=["missing/card"])
+    assert "[1/1]" not in done.err
+
+
+def test_an_unknown_metric_is_one_sentence() -> None:
+    done = run("evaluate", "truth", "--metrics", "pesq")
+    assert done.code == 2
+    one_error(done, words=["no metric named 'pesq'", "log_wmse"])

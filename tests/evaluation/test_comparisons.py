@@ -46,3 +46,37 @@ def test_two_estimates_score_singing_and_instrumental(true: str) -> None:
 def test_without_an_estimate_of_the_rest_the_rest_is_not_scored() -> None:
     assert set(rows("vocals drums unlabelled", ("vocals", "drums"))) == {"vocals", "drums", "singing"}
     assert rows("vocals drums", ("vocals", "residual"))["instrumental"].estimates == ("residual",)
+
+
+SINGING = ("vocals", "backing_vocals")
+REST = tuple(stem for stem in PLAYED if stem not in ("drums", "bass"))
+MUSDB = {"vocals": SINGING, "other": REST}
+
+
+def coarse_rows(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {row.name: row.estimates for row in comparisons(("vocals", "drums", "bass", "other"), given, MUSDB)}
+
+
+def test_a_coarse_label_is_compared_with_all_that_it_holds() -> None:
+    found = coarse_rows(STEMS)
+    assert found["vocals"] == SINGING
+    assert found["other"] == REST
+    assert found["instrumental"] == PLAYED
+    assert "singing" not in found
+
+
+def test_four_estimates_are_compared_with_four_stems() -> None:
+    found = coarse_rows(("vocals", "drums", "bass", "residual"))
+    assert found["vocals"] == ("vocals",)
+    assert found["other"] == ("residual",)
+    assert found["instrumental"] == ("drums", "bass", "residual")
+
+
+def test_a_coarse_label_whose_estimates_hold_more_or_less_has_no_row() -> None:
+    assert "other" not in coarse_rows(("vocals", "drums", "residual"))  # the residual holds bass too
+    assert "other" not in coarse_rows(("vocals", "drums", "bass", "guitar"))
+    assert "vocals" not in coarse_rows(("drums", "bass", "backing_vocals", "residual"))
+
+
+def test_an_instrumental_beside_finer_estimates_is_not_added_to_them() -> None:
+    assert rows("vocals drums", ("vocals", "drums", "instrumental"))["instrumental"].estimates == ("instrumental",)

@@ -91,3 +91,27 @@ def test_confusion_names_both_sides(tmp_path: Path) -> None:
     assert set(shares) == {"drums", "bass"}
     assert shares["drums"]["drums"] > shares["drums"]["bass"] > shares["drums"]["fx"] == 0.0
     assert sum(shares["bass"].values()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_metrics_are_taken_of_every_row_and_of_silence(tmp_path: Path) -> None:
+    true = {"drums": noise(1), "bass": noise(2), "fx": SILENCE}
+    given = {"drums": noise(1), "bass": np.float32(0.5) * noise(2), "fx": noise(3, 0.001), "brass": SILENCE}
+    (song,) = find_songs(write(tmp_path / "true", true))
+    files = write(tmp_path / "given", given)
+    asked = ("csdr", "si_sdr", "bleedless", "fullness", "l1_freq", "log_wmse")
+    scores = score_song(song, {name: files / f"{name}.wav" for name in given}, metrics=asked)
+    drums, bass = (score.metrics for score in scores.scores)
+    assert tuple(drums) == asked
+    assert drums["bleedless"] == drums["fullness"] == drums["l1_freq"] == 100.0
+    assert bass["csdr"] == pytest.approx(6.02, abs=0.01)
+    assert bass["si_sdr"] == 200.0
+    assert bass["fullness"] == pytest.approx(100 / (1 + 6.02), abs=0.1)
+    assert set(scores.absent_log_wmse) == {"fx", "brass"}
+    assert scores.absent_log_wmse["brass"] == pytest.approx(-4 * np.log(1e-8))
+    assert 30 < scores.absent_log_wmse["fx"] < 50
+
+
+def test_no_metric_is_taken_unasked(tmp_path: Path) -> None:
+    true = {"drums": noise(1), "bass": noise(2)}
+    scores = scored(tmp_path, true, true)
+    assert all(score.metrics == {} for score in scores.scores) and scores.absent_log_wmse == {}

@@ -19,7 +19,7 @@ from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.table import facts
 from stemwright.plot.picture import COLOURS, FAINT, INK, _shown
 from stemwright.stems import STEMS
-from stemwright.words import decibels
+from stemwright.words import clock, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,12 +90,12 @@ def draw_card(report: Report, title: str, command: str, path: Path) -> None:
 
 def _write_head(figure: Figure, report: Report, title: str, command: str, height: float) -> None:
     counted = [song for song in report.songs if song.counts]
-    minutes = sum(song.seconds for song in counted) / 60.0
+    length = clock(sum(song.seconds for song in counted))
     lines: tuple[tuple[str, float, dict[str, Any]], ...] = (
         (f"Separation quality: {title}", 0.22, {"color": INK, "fontsize": 15, "fontweight": "bold"}),
         (_clipped(command, 130), 0.56, {"color": FAINT, "fontsize": 8.5, "family": "monospace"}),
         (
-            f"{len(counted)} songs, {minutes:.0f} minutes. SDR in dB over all samples of a song; "
+            f"{len(counted)} song{'' if len(counted) == 1 else 's'}, {length} in all. SDR in dB over all samples of a song; "
             "silence has 0, the mix is what no separation scores, the oracle is the ideal ratio mask.",
             0.78,
             {"color": FAINT, "fontsize": 8.5},
@@ -217,8 +217,10 @@ def _draw_leaks(axis: Axes, leaks: dict[str, list[float]]) -> None:
     _name_lines(axis, list(leaks))
     axis.grid(axis="x", color="#e3e5e8", linewidth=0.6)
     axis.set_axisbelow(True)
-    axis.set_xlabel(f"dB of the mix ({LEAST_LEAK_DB:.0f}: that or less)", color=FAINT, fontsize=8.5, labelpad=2)
-    axis.set_title("Estimates of absent stems: further left is better", **_heading())
+    ticks = np.arange(LEAST_LEAK_DB, 1.0, 30.0)
+    axis.set_xticks(ticks, labels=[f"{'≤ ' if tick == LEAST_LEAK_DB else ''}{tick:.0f}" for tick in ticks])
+    axis.set_xlabel("dB of the mix; less is better", color=FAINT, fontsize=8.5, labelpad=2)
+    axis.set_title("Level of estimates of absent stems", **_heading())
 
 
 def _leaks(report: Report) -> dict[str, list[float]]:
