@@ -91,6 +91,17 @@ def test_weights_are_downloaded_verified_and_removed(
     assert not list(folder.glob("*.ckpt"))
 
 
+def test_a_plan_stands_for_the_best_model_of_each_step_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("stemwright.models.downloads.download", lambda file, *_, **__: asked.append(file.name))
+    monkeypatch.setattr("stemwright.models.weights.verify", lambda file: None)
+    done = run("models", "download", "best", "--license", "permissive")
+    assert asked == ["MelBandRoformer.ckpt"]
+    assert done.out.splitlines() == ["mel-band-roformer-kim: installed.", "stemwright-12: installed."]
+    assert run("models", "download", "best").code == 0
+    assert "mvsep_mega_model_bs_roformer_53_stems_v1.ckpt" in asked
+
+
 def test_a_licence_that_is_not_allowed_is_refused_before_anything_is_downloaded(folder: Path) -> None:
     done = run("models", "download", "scnet-large", "bs-roformer-sw", "--license", "permissive")
     assert done.code == 4

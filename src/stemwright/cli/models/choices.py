@@ -15,4 +15,3 @@ License = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model; 'stemwright models' lists them.")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Models; 'stemwright models' lists them.")]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.models.choices import License, Name, Names
+from stemwright.cli.models.choices import License, Name
+
+if TYPE_CHECKING:
+    from stemwright.models.licences import Policy
 
 
-def download(names: Names, license: License = None) -> None:
+def download(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Models or plans; of a plan the best model that may be used for each step."
+        ),
+    ],
+    license: License = None,
+) -> None:
     """Downloads the weights of models, and goes on where an earlier download stopped.
 
     They come from where they were published, or from STEMWRIGHT_MODEL_MIRROR, and are checked against the registry.
@@ -17,12 +30,14 @@ def download(names: Names, license: License = None) -> None:
     [bold]Examples[/]
 
       stemwright models download mel-band-roformer-kim scnet-large --license permissive
+
+      stemwright models download best
     """
     from stemwright.cli.download_bar import download_bar
     from stemwright.models import downloads, licences, registry, weights
 
     policy = licences.policy(license)
-    models = [registry.find(name) for name in dict.fromkeys(names)]
+    models = [registry.find(name) for name in dict.fromkeys(_models_of(names, policy))]
     for model in models:
         licences.require(model, policy)
     with download_bar() as on_progress:
@@ -74,3 +89,20 @@ def remove(name: Name) -> None:
         typer.echo(f"{model.name}: removed and forgotten.")
     else:
         typer.echo(f"{model.name}: {'removed' if any(was_there) else 'was not installed'}.")
+
+
+def _models_of(names: list[str], policy: Policy) -> Iterator[str]:
+    """Names of models, where a plan stands for the first model of each step that the policy allows."""
+    from stemwright.models import licences, registry
+    from stemwright.separation.plan import plans
+
+    steps = {plan.name: plan.steps for plan in plans()}
+    for name in names:
+        if name not in steps:
+            yield name
+            continue
+        for step in steps[name]:
+            allowed = (
+                model for model in step.models if policy == "any" or licences.is_permissive(registry.find(model))
+            )
+            yield from islice(allowed, 1)
