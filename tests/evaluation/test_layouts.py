@@ -174,6 +174,7 @@ def test_estimates_of_a_moisesdb_song_may_not_end_early(tmp_path: Path) -> None:
         ("{", "is not a song of MoisesDB"),
         ("[]", "is not a song of MoisesDB"),
         ('{"stems": [{"stemName": "drums", "tracks": [{"id": "x"}]}]}', "KeyError: 'trackType'"),
+        ('{"stems": [{"stemName": 7, "tracks": [{"id": "x", "trackType": "toms"}]}]}', "is not a song of MoisesDB"),
         ('{"stems": []}', "names no tracks"),
         ('{"stems": [{"stemName": "drums", "tracks": [{"id": "x", "trackType": "toms"}]}]}', "x.wav' is missing"),
         ('{"stems": [{"stemName": "zither", "tracks": [{"id": "x", "trackType": "y"}]}]}', "has a stem 'zither'"),

@@ -84,3 +84,22 @@ def test_estimates_lie_by_song_or_beside_each_other_for_one_song(tmp_path: Path)
     assert tuple(find_estimates(tmp_path / "deep", song, alone=True)) == ("bass", "residual")
     with pytest.raises(UnreadableInputError, match="no estimates of 'song'"):
         find_estimates(tmp_path / "flat", song, alone=False)
+
+
+def test_a_data_set_of_others_is_sent_to_its_layout(tmp_path: Path) -> None:
+    write(tmp_path / "song", {"drums": noise(1), "mixture": noise(2)})
+    with pytest.raises(UnreadableInputError, match="have a --layout"):
+        find_songs(tmp_path)
+
+
+def test_several_files_are_added_up_and_may_end_early_where_allowed(tmp_path: Path) -> None:
+    write(tmp_path, {"a": noise(1, samples=100_000), "b": noise(2, samples=70_000), "c": noise(3, samples=100_000)})
+    a, b, c = (tmp_path / f"{name}.wav" for name in "abc")
+    whole = np.concatenate(list(aligned_blocks([(a, b), c], uneven=1)), axis=-1)
+    summed = noise(1, samples=100_000)
+    summed[:, :70_000] += noise(2, samples=70_000)
+    np.testing.assert_array_equal(whole, np.stack([summed, noise(3, samples=100_000)]))
+    with pytest.raises(UnreadableInputError, match=r"b.wav' ends after 70000 samples, before '.*a.wav'"):
+        list(aligned_blocks([(a, b), c]))
+    with pytest.raises(UnreadableInputError, match=r"b.wav' ends after 70000 samples"):
+        list(aligned_blocks([a, b], uneven=1))

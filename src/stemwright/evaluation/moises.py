@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.songs import Song, sound_format
+from stemwright.evaluation.songs import Song, listed, sound_format
 from stemwright.stems import STEMS
 
 VERSION = "moisesdb_v0.1"
@@ -55,7 +55,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     if (folder / RECORD).is_file():
         return (_read_song(folder),)
     root = folder / VERSION if (folder / VERSION).is_dir() else folder
-    songs = [path for path in sorted(root.iterdir()) if (path / RECORD).is_file()]
+    songs = [path for path in listed(root) if (path / RECORD).is_file()]
     if not songs:
         raise UnreadableInputError(
             f"'{folder}' holds no song of MoisesDB: <uuid>/{RECORD} and <uuid>/<stem>/<track>.wav. "
@@ -88,7 +88,7 @@ def _read_song(folder: Path) -> Song:
                         "Correct the file, or move the song away."
                     )
                 files.setdefault(name, []).append(_track_file(folder, stem["stemName"], track))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableInputError(
             f"'{record}' is not a song of MoisesDB ({type(error).__name__}: {error}). Download the song again."
         ) from error

@@ -110,7 +110,19 @@ def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
 
 def sound_files(folder: Path) -> list[Path]:
     """The sound files that lie in a folder, by name."""
-    return [path for path in sorted(folder.iterdir()) if is_sound_file(path)]
+    return [path for path in listed(folder) if is_sound_file(path)]
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder, by name.
+
+    Raises:
+        UnreadableInputError: it cannot be listed.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UnreadableInputError(f"'{folder}' cannot be listed ({error.strerror}). Allow reading it.") from error
 
 
 def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
@@ -125,13 +137,10 @@ def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
     """
     if not folder.is_dir():
         raise UnreadableInputError(f"'{folder}' is not a folder. Name one that holds {expected}.")
-    try:
-        if sound_files(folder):
-            return (folder,)
-        below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-        songs = tuple(path for path in below if sound_files(path))
-    except PermissionError as error:
-        raise UnreadableInputError(f"'{error.filename}' cannot be listed. Allow reading it.") from error
+    if sound_files(folder):
+        return (folder,)
+    below = [path for path in listed(folder) if path.is_dir() and not path.name.startswith(".")]
+    songs = tuple(path for path in below if sound_files(path))
     if not songs:
         raise UnreadableInputError(f"'{folder}' holds no song. Put each song in a folder of its own: {expected}.")
     return songs
@@ -222,8 +231,9 @@ def _files_by_stem(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sound_files(folder):
         if path.stem not in names:
+            hint = " Data sets with such files have a --layout." if path.stem in ("mixture", "other") else ""
             raise UnreadableInputError(
-                f"'{path}' is not named after a stem. Name the file {', '.join(names)}, or move it away."
+                f"'{path}' is not named after a stem. Name the file {', '.join(names)}, or move it away.{hint}"
             )
         if path.stem in files:
             raise UnreadableInputError(f"'{files[path.stem]}' and '{path}' are the same stem. Remove one of them.")
