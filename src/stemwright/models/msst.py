@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models.networks import ARCHITECTURES
+from stemwright.models.networks import ARCHITECTURES, options_type
 from stemwright.models.options import make_options
 
 MASKED = "scnet_masked"
@@ -109,7 +109,7 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
         # MSST brings the whole song to a deviation of 1, SCNet's own code the spectrum of each chunk: to a network that
         # was trained on normalised music these are alike. The other networks normalise what they hear by themselves.
         options["normalize_spectrum"] = True
-    made = make_options(ARCHITECTURES[name][0], options, str(path))
+    made = make_options(options_type(name), options, str(path))
     _check_outputs(made, labels, training.get("target_instrument"), path)
     rate_hz = _whole(_first(tables, ("audio.sample_rate", "training.samplerate")) or 44_100, "sample_rate", path)
     return Config(name, options, labels, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path))
@@ -208,7 +208,7 @@ def _labels(training: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The settings that make the network, without those that leave it as it is."""
-    known = {field.name for field in fields(ARCHITECTURES[name][0])}
+    known = {field.name for field in fields(options_type(name))}
     neutral, training = dict(NEUTRAL), TRAINING
     if name == "htdemucs":
         from stemwright.models.architectures.htdemucs import FIXED, UNUSED

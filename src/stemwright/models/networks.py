@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models.architectures import bs_roformer, htdemucs, mel_band_roformer, scnet
+from stemwright.models.architectures import bs_roformer
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.registry import REST, Model
 
-ARCHITECTURES: dict[str, tuple[type[Any], type[nn.Module]]] = {
-    "bs_roformer": (bs_roformer.BSRoformerOptions, bs_roformer.BSRoformer),
-    "mel_band_roformer": (mel_band_roformer.MelBandRoformerOptions, mel_band_roformer.MelBandRoformer),
-    "scnet": (scnet.SCNetOptions, scnet.SCNet),
-    "htdemucs": (htdemucs.HTDemucsOptions, htdemucs.HTDemucs),
+ARCHITECTURES = {
+    "bs_roformer": ("BSRoformerOptions", "BSRoformer"),
+    "mel_band_roformer": ("MelBandRoformerOptions", "MelBandRoformer"),
+    "scnet": ("SCNetOptions", "SCNet"),
+    "htdemucs": ("HTDemucsOptions", "HTDemucs"),
 }
-"""Name of an architecture to its options and its network."""
+"""Module of ``models.architectures`` to its options and its network."""
+
+
+def options_type(architecture: str) -> type[Any]:
+    """The options of an architecture, a frozen dataclass.
+
+    Raises:
+        ModelUnavailableError: there is no such architecture.
+    """
+    return _class(architecture, 0)
 
 
 def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
@@ -30,19 +40,16 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
     Raises:
         ModelUnavailableError: there is no such architecture, or an option is not one of its own.
     """
-    if architecture not in ARCHITECTURES:
-        raise ModelUnavailableError(
-            f"There is no architecture named '{architecture}'; there are {', '.join(ARCHITECTURES)}."
-        )
-    options_type, network_type = ARCHITECTURES[architecture]
-    known = {field.name for field in fields(options_type)}
+    frozen_type = options_type(architecture)
+    known = {field.name for field in fields(frozen_type)}
     for name in options:
         if name not in known:
             raise ModelUnavailableError(f"'{name}' is no option of {architecture}; it has {', '.join(sorted(known))}.")
     frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     try:
         with torch.device("meta"):
-            return network_type(options_type(**frozen))
+            network: nn.Module = _class(architecture, 1)(frozen_type(**frozen))
+            return network
     except (TypeError, ValueError) as error:
         raise ModelUnavailableError(f"No {architecture} can be made with these options: {error}.") from error
 
@@ -71,6 +78,16 @@ def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[st
         load_into(network, {name: _full(tensor) for name, tensor in tensors.items()}, path)
         networks.append(network.eval().requires_grad_(False))
     return networks, labels
+
+
+def _class(architecture: str, place: int) -> type[Any]:
+    if architecture not in ARCHITECTURES:
+        raise ModelUnavailableError(
+            f"There is no architecture named '{architecture}'; there are {', '.join(ARCHITECTURES)}."
+        )
+    home = import_module(f"stemwright.models.architectures.{architecture}")
+    found: type[Any] = getattr(home, ARCHITECTURES[architecture][place])
+    return found
 
 
 def _full(tensor: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ MOST_AT_ONCE = 16
 MEMORY_SHARE = 0.8
 """Of the GPU's free memory that a batch may take: the allocator leaves gaps."""
 
+CPU_FACTS = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What Linux calls processors that multiply bfloat16."""
 
@@ -51,7 +52,7 @@ class TorchWaveformEngine:
 
     def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
         self._device = _device(device)
-        self._precision = _precision(self._device)
+        self.precision = _precision(self._device)
         torch.set_num_threads(threads)
         loaded, self._labels = networks.load(model, paths)
         self._networks = [_moved(network, self._device) for network in loaded]
@@ -102,8 +103,8 @@ class TorchWaveformEngine:
         if self._device.type == "cuda":
             song = song.pin_memory()
         song = song.to(self._device, non_blocking=True)
-        stems = self._stems(song, self._precision)
-        if self._precision == "float16" and not bool(stems.isfinite().all()):
+        stems = self._stems(song, self.precision)
+        if self.precision == "float16" and not bool(stems.isfinite().all()):
             stems = self._stems(song, "float32")
         if self._device.type == "cuda":
             back = torch.empty(stems.shape, dtype=stems.dtype, pin_memory=True)
@@ -173,7 +174,7 @@ def _precision(device: torch.device) -> Precision:
 
 def _has_bf16() -> bool:
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+        flags = CPU_FACTS.read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return False
     return not BF16_FLAGS.isdisjoint(flags)

@@ -1,0 +1,137 @@
+"""Speed of the big models against the packages that people use, and memory that does not grow: ``make bench-models``.
+
+Published sizes, random weights (speed does not depend on them), one chunk of the published length at a time, two threads.
+Ours and the peer's process live side by side and take turns, so that whatever else the machine does hits both; the median of
+the ratios counts. Chunks overlap alike in both, so seconds of a chunk compare as seconds of a song do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.separate import write_song
+from stemwright.models import registry
+
+PEERS = Path(__file__).parents[1] / ".venv-peers"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One of our models against one peer's package, which has a folder of ``.venv-peers``."""
+
+    model: str
+    peer: str
+
+
+CONTESTS = (Contest("bs-roformer-viperx-1297", "bs_roformer_infer"), Contest("htdemucs", "demucs_infer"))
+
+
+class Runner:
+    """A process that runs one chunk whenever it is asked."""
+
+    def __init__(self, command: Sequence[str], facts: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._say(json.dumps(facts))
+        self.first = self._hear()
+
+    def seconds(self) -> float:
+        """Runs one chunk."""
+        self._say("")
+        return float(self._hear())
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        print(line, file=self._process.stdin, flush=True)
+
+    def _hear(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args!r} ended with {self._process.wait()}.")
+        return line.strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
+    """Lets both take turns, and prints who took how long."""
+    model = registry.find(one.model)
+    ours = {"model": model.name, "precision": precision, "threads": threads}
+    theirs = {"options": dict(model.options), "samples": model.chunk_samples, "threads": threads}
+    peer = [str(PEERS / one.peer / "bin/python"), str(Path(__file__).parent / f"peers/{one.peer}.py")]
+    with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine, Runner(peer, theirs) as other:
+        facts = json.loads(mine.first)
+        pairs = [(mine.seconds(), other.seconds()) for _ in range(turns)]
+    mine_s, other_s = (statistics.median(pair[place] for pair in pairs) for place in (0, 1))
+    ratio = statistics.median(theirs / mine for mine, theirs in pairs)
+    chunk_s = model.chunk_samples / model.sample_rate_hz
+    error = "" if facts["error_db"] is None else f", error {facts['error_db']:.1f} dB"
+    print(
+        f"{model.name} {precision}: {mine_s:.2f} s for {chunk_s:.1f} s of song, {one.peer} {other_s:.2f} s: "
+        f"{ratio:.2f} times its speed{error}, {facts['peak_rss_mb']:.0f} MB",
+        flush=True,
+    )
+
+
+def memory(minutes: Sequence[float]) -> None:
+    """Separates songs of several lengths with a narrow network at the published chunk length."""
+    from tests.models.published import narrow
+
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "STEMWRIGHT_MODELS_DIR": folder}
+        config, checkpoint = narrow(Path(folder))
+        stemwright = [sys.executable, "-m", "stemwright"]
+        add = ["models", "add", "--name", "narrow", "--config", str(config), "--checkpoint", str(checkpoint)]
+        subprocess.run([*stemwright, *add], check=True, env=environment, capture_output=True)
+        first: float | None = None
+        for length in minutes:
+            song = Path(folder) / "song.wav"
+            write_song(song, length)
+            separate = ["separate", str(song), "--plan", "narrow", "--out", f"{folder}/out", "--overwrite", "--json"]
+            done = subprocess.run([*stemwright, *separate, "--quiet"], check=True, env=environment, capture_output=True)
+            facts = json.loads(done.stdout)
+            first = first or facts["peak_rss_mb"]
+            print(
+                f"{length:g} minutes through a narrow BS-RoFormer, chunks of 8 s: {facts['peak_rss_mb']:.0f} MB "
+                f"({100 * (facts['peak_rss_mb'] / first - 1):+.1f} %), {facts['realtime_factor']:.1f} x real time",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description="Measures the big models against the packages that people use.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=5, help="chunks that each of the two runs")
+    parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--minutes", type=float, nargs="*", default=[3.0, 20.0], help="songs to measure memory with")
+    options = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    for one in CONTESTS:
+        for precision in options.precision:
+            contest(one, precision, options.threads, options.turns)
+    memory(options.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The peer's BS-RoFormer, in an environment that holds bs-roformer-infer: reads options, then times as often as it is asked.
+
+A line of JSON on standard input holds ``options`` (of the registry), ``samples`` and ``threads``; after it each line asks
+for one chunk, answered by the seconds that it took. Random weights are as slow as trained ones.
+"""
+
+import json
+import sys
+import time
+
+import torch
+from bs_roformer import BSRoformer  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+facts = json.loads(sys.stdin.readline())
+torch.set_num_threads(facts["threads"])
+options = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["options"].items()}
+network = BSRoformer(**options).eval()
+song = torch.rand(1, 2, facts["samples"]) - 0.5
+with torch.inference_mode():
+    network(song)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        network(song)
+        print(time.perf_counter() - began, flush=True)
