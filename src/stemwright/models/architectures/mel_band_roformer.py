@@ -1,0 +1,494 @@
+"""Mel-Band RoFormer: a BS-RoFormer whose bands overlap, as the triangles of a mel filter bank do.
+
+As in `bs_roformer`, which this file shares no code with: each can be read alone. The weights of neighbouring bands of
+equal width lie in one tensor, and on a CPU a transformer takes a few sequences at a time, so that what it makes of them
+stays in the cache.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_CPU_BLOCK_TOKENS = 2048
+"""What a transformer takes at a time on a CPU. At 512 channels a token's widest activation has 8 kB: 16 MB a block."""
+
+_Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class MelBandRoformerOptions:
+    """The shape of a network, in the words of published configurations and with the defaults of published code.
+
+    Attributes:
+        dim: Channels of a token, which is one band of one frame.
+        depth: Layers, each a transformer over time and one over bands.
+        stereo: Two channels, or one.
+        num_stems: Mask estimators upon the trunk.
+        time_transformer_depth: Blocks of attention and feed-forward in each transformer over time.
+        freq_transformer_depth: The same, over bands.
+        linear_transformer_depth: The same, over all tokens with attention between channels; 0 for none.
+        num_bands: Bands, as wide as the triangles of a mel filter bank. They overlap.
+        dim_head: Channels of a head.
+        heads: Heads of an attention.
+        sample_rate: Of the sound, in Hz: it says where the bands lie.
+        stft_n_fft: Samples of a frame's transform.
+        stft_hop_length: Samples from one frame to the next.
+        stft_win_length: Samples of the window.
+        stft_normalized: The STFT is scaled by the root of its length.
+        zero_dc: The lowest bin of a stem is silenced.
+        mask_estimator_depth: Hidden layers of a mask estimator.
+        mlp_expansion_factor: Their inner channels, in multiples of `dim`.
+        skip_connection: Each layer also hears the sum of what the earlier ones gave.
+        use_pope: Positions are polar (PoPE) in place of rotary.
+    """
+
+    dim: int
+    depth: int
+    stereo: bool = False
+    num_stems: int = 1
+    time_transformer_depth: int = 2
+    freq_transformer_depth: int = 2
+    linear_transformer_depth: int = 0
+    num_bands: int = 60
+    dim_head: int = 64
+    heads: int = 8
+    sample_rate: int = 44100
+    stft_n_fft: int = 2048
+    stft_hop_length: int = 512
+    stft_win_length: int = 2048
+    stft_normalized: bool = False
+    zero_dc: bool = True
+    mask_estimator_depth: int = 1
+    mlp_expansion_factor: int = 4
+    skip_connection: bool = False
+    use_pope: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse bands that do not cover the spectrum."""
+        bands = mel_bands(self)
+        if any(later.start > earlier.stop for earlier, later in itertools.pairwise(bands)) or not all(bands):
+            raise ValueError(
+                f"{self.num_bands} mel bands leave bins of an STFT of {self.stft_n_fft} samples to no band, or bands "
+                "without a bin: take num_bands and stft_n_fft from the same configuration"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Audio channels: 2 or 1."""
+        return 2 if self.stereo else 1
+
+
+class MelBandRoformer(nn.Module):
+    """Separates a mix by complex masks that a transformer over mel bands estimates.
+
+    Wang, Lu, Won: Mel-Band RoFormer for Music Source Separation (ISMIR 2023 late-breaking demo, arXiv:2310.01809). With
+    `use_pope` the positions are those of Gopalakrishnan, Csordás, Schmidhuber, Mozer: Decoupling the "What" and "Where"
+    With Polar Coordinate Positional Embeddings (arXiv:2509.10534).
+
+    For inference only. The state dict has the names of published checkpoints; weights stay float32, and lower precision
+    is autocast's. Nothing but weights is kept between calls, so a network made on the "meta" device needs only them.
+    What comes out is as long as what went in, whatever a configuration's `match_input_audio_length` says.
+    """
+
+    def __init__(self, options: MelBandRoformerOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.bands = mel_bands(options)
+        widths = [len(bins) * options.channels * 2 for bins in self.bands]  # of a band: bins x channels x 2
+        self.band_split = BandSplit(options.dim, widths)
+        self.layers = nn.ModuleList(_layer(options) for _ in range(options.depth))
+        self.mask_estimators = nn.ModuleList(
+            MaskEstimator(options.dim, widths, options.mask_estimator_depth, options.mlp_expansion_factor)
+            for _ in range(options.num_stems)
+        )
+
+    @torch.no_grad()
+    def forward(self, mix: Tensor) -> Tensor:
+        """Separate a batch.
+
+        Args:
+            mix: `(batch, channels, samples)`, at the rate of the checkpoint.
+
+        Returns:
+            `(batch, stems, channels, samples)`, float32.
+
+        Raises:
+            ValueError: The number of channels is not the network's.
+        """
+        if mix.ndim != 3 or mix.shape[1] != self.options.channels:
+            raise ValueError(
+                f"this network takes (batch, {self.options.channels}, samples), and was given {tuple(mix.shape)}: "
+                "give the mix the channels that the checkpoint was trained on"
+            )
+        samples = mix.shape[-1]
+        stems = mix.new_empty(len(mix), len(self.mask_estimators), mix.shape[1], samples, dtype=torch.float32)
+        if samples <= self.options.stft_n_fft // 2:  # the STFT reflects half a frame at either end
+            mix = functional.pad(mix, (0, self.options.stft_n_fft - samples))
+        # One after the other: a chunk of some seconds has enough tokens for any device, and memory stays that of one.
+        for one, separated in zip(mix.float(), stems, strict=True):
+            self._separate(one, separated)
+        return stems
+
+    def _separate(self, mix: Tensor, separated: Tensor) -> None:
+        """Fill `(stems, channels, samples)` from `(channels, samples)`."""
+        options = self.options
+        window = torch.hann_window(options.stft_win_length, device=mix.device)
+        sizes = (options.stft_n_fft, options.stft_hop_length, options.stft_win_length)
+        spectrum = torch.stft(mix, *sizes, window=window, normalized=options.stft_normalized, return_complex=True)
+
+        points = torch.view_as_real(spectrum).permute(2, 1, 0, 3)  # (frames, bins, channels, 2)
+        # (frames, bins of all bands x channels x 2): bins of two bands come twice
+        points = torch.cat([points[:, band.start : band.stop] for band in self.bands], dim=1).flatten(1)
+        x = self.band_split(points)  # (frames, bands, dim)
+        self._attend(x)
+
+        for estimator, out in zip(self.mask_estimators, separated, strict=True):
+            mask = self._average(estimator(x))  # (frames, bins, channels, 2)
+            stem = spectrum * torch.view_as_complex(mask).permute(2, 1, 0)  # (channels, bins, frames)
+            if options.zero_dc:
+                stem[:, 0] = 0
+            sound = torch.istft(stem, *sizes, window=window, normalized=options.stft_normalized, length=mix.shape[-1])
+            out.copy_(sound[:, : out.shape[-1]])
+
+    def _average(self, masks: Tensor) -> Tensor:
+        """Average what bands say of a bin: `(frames, bins of all bands x channels x 2)` to `(frames, bins, channels, 2)`."""
+        masks = masks.view(len(masks), -1, self.options.channels, 2)
+        sums = masks.new_zeros(len(masks), self.bands[-1].stop, *masks.shape[2:])
+        sharing = masks.new_zeros(self.bands[-1].stop, 1, 1)
+        for band, mask in zip(self.bands, torch.split(masks, [len(band) for band in self.bands], 1), strict=True):
+            sums[:, band.start : band.stop] += mask
+            sharing[band.start : band.stop] += 1
+        sums /= sharing
+        return sums
+
+    def _attend(self, x: Tensor) -> None:
+        """Pass `(frames, bands, dim)` through the trunk, in place."""
+        earlier = torch.zeros_like(x) if self.options.skip_connection else None
+        for layer in self.layers:
+            *linear, over_time, over_bands = layer.children()
+            for transformer in linear:
+                transformer(x.view(1, -1, x.shape[-1]))  # all tokens as one sequence
+            if earlier is not None:
+                x += earlier
+            over_time(x.transpose(0, 1))  # (bands, frames, dim)
+            over_bands(x)
+            if earlier is not None:
+                earlier += x
+
+
+def mel_bands(options: MelBandRoformerOptions) -> list[range]:
+    """Give the bins of each band: where a triangle of Slaney's mel filter bank is above zero, and both ends of the spectrum.
+
+    The triangles are librosa's to the last bit, as a bin more or less would not fit the weights.
+    """
+    logarithmic_above = 1000.0  # Hz; below it the scale is linear, three mel to 200 Hz
+    step = np.log(6.4) / 27.0
+    linear = 200.0 / 3
+    nyquist = options.sample_rate / 2
+    highest = nyquist / linear
+    if nyquist >= logarithmic_above:
+        highest = logarithmic_above / linear + np.log(nyquist / logarithmic_above) / step
+    mels = np.linspace(0, highest, options.num_bands + 2)
+    corners = linear * mels
+    high = mels >= logarithmic_above / linear
+    corners[high] = logarithmic_above * np.exp(step * (mels[high] - logarithmic_above / linear))
+
+    bins = np.fft.rfftfreq(options.stft_n_fft, 1 / options.sample_rate)
+    bands: list[range] = []
+    for left, right in zip(corners[:-2], corners[2:], strict=True):
+        inside = (bins > left) & (bins < right)
+        inside[0] |= not bands  # the ends of the spectrum lie on corners, and belong to the outer bands
+        inside[-1] |= len(bands) == options.num_bands - 1
+        (indices,) = np.nonzero(inside)
+        bands.append(range(int(indices[0]), int(indices[-1]) + 1) if len(indices) else range(0))
+    return bands
+
+
+def _layer(options: MelBandRoformerOptions) -> nn.ModuleList:
+    layer = nn.ModuleList()
+    if options.linear_transformer_depth:
+        layer.append(Transformer(options, options.linear_transformer_depth, LinearAttention))
+    layer.append(Transformer(options, options.time_transformer_depth, Attention))
+    layer.append(Transformer(options, options.freq_transformer_depth, Attention))
+    return layer
+
+
+class RMSNorm(nn.Module):
+    """Scales vectors to the root of their length, and each channel by a learned gain."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(..., dim)` to `(..., dim)`, rounded for the products that follow."""
+        return _scaled(x, self.gamma).to(_product_dtype(x))
+
+
+def _scaled(x: Tensor, gamma: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1e-12)  # digital silence stays silence
+    x = x * (x.shape[-1] ** 0.5 / norm)
+    x *= gamma
+    return x
+
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+class RotaryEmbedding(nn.Module):
+    """Turns pairs of neighbouring channels by an angle that grows with the position."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.freqs = nn.Parameter(10000.0 ** -(torch.arange(0, dim, 2) / dim), requires_grad=False)
+
+    def forward(self, queries_keys: Tensor) -> Tensor:
+        """`(sequences, length, 2, heads, dim)` to the same."""
+        angles = torch.arange(queries_keys.shape[1], device=self.freqs.device)[:, None] * self.freqs.float()
+        turn = torch.polar(torch.ones_like(angles), angles)[:, None, None]  # (length, 1, 1, dim / 2)
+        pairs = torch.view_as_complex(queries_keys.float().view(*queries_keys.shape[:-1], -1, 2))
+        return torch.view_as_real(pairs * turn).flatten(-2).to(queries_keys.dtype)
+
+
+class PolarEmbedding(nn.Module):
+    """Makes each channel the length of a complex number whose angle is the position's, with a learned lag for keys."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.register_buffer("inv_freqs", 10000.0 ** -(torch.arange(dim) / dim))
+        self.bias = nn.Parameter(torch.zeros(heads, dim))
+
+    def forward(self, queries_keys: Tensor) -> Tensor:
+        """`(sequences, length, 2, heads, dim)` to `(sequences, length, 2, heads, 2 dim)`."""
+        inv_freqs = self.get_buffer("inv_freqs").float()
+        angles = torch.arange(queries_keys.shape[1], device=inv_freqs.device)[:, None, None] * inv_freqs
+        lag = self.bias.float().clamp(-2 * torch.pi, 0)
+        angles = torch.stack([angles.expand(-1, len(lag), -1), angles + lag], dim=1)  # (length, 2, heads, dim)
+        turn = torch.view_as_real(torch.polar(torch.ones_like(angles), angles))
+        magnitudes = functional.softplus(queries_keys.float()).unsqueeze(-1)
+        return (magnitudes * turn).flatten(-2).to(queries_keys.dtype)
+
+
+class Attention(nn.Module):
+    """Attention along a sequence, with a gate for every head."""
+
+    def __init__(self, options: MelBandRoformerOptions) -> None:
+        super().__init__()
+        self.heads = options.heads
+        self.dim_head = options.dim_head
+        inner = options.heads * options.dim_head
+        # Each has its own, as the state dict has, though published weights repeat one for all.
+        self.rotary_embed = None if options.use_pope else RotaryEmbedding(options.dim_head)
+        self.pope_embed = PolarEmbedding(options.dim_head, options.heads) if options.use_pope else None
+        self.norm = RMSNorm(options.dim)
+        self.to_qkv = nn.Linear(options.dim, inner * 3, bias=False)
+        self.to_gates = nn.Linear(options.dim, options.heads)
+        self.to_out = nn.Sequential(nn.Linear(inner, options.dim, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(sequences, length, dim)` to the same."""
+        x = self.norm(x)
+        qkv = self.to_qkv(x).view(*x.shape[:2], 3, self.heads, self.dim_head)  # (sequences, length, 3, heads, dim_head)
+        queries_keys, v = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
+        if self.rotary_embed:
+            queries_keys = self.rotary_embed(queries_keys)
+        if self.pope_embed:
+            queries_keys = self.pope_embed(queries_keys)
+            v = functional.pad(v, (0, self.dim_head))  # fused attention wants values as wide as keys
+        q, k = queries_keys.transpose(1, 3).unbind(2)  # (sequences, heads, length, channels)
+        out = functional.scaled_dot_product_attention(q, k, v, scale=self.dim_head**-0.5)
+        out = out.transpose(1, 2)[..., : self.dim_head] * self.to_gates(x).sigmoid().unsqueeze(-1)
+        return self.to_out(out.flatten(2))  # type: ignore[no-any-return]
+
+
+class LinearAttention(nn.Module):
+    """Attention between the channels of a head, over all tokens: El-Nouby et al., XCiT (arXiv:2106.09681)."""
+
+    def __init__(self, options: MelBandRoformerOptions) -> None:
+        super().__init__()
+        self.heads = options.heads
+        inner = options.heads * options.dim_head
+        self.norm = RMSNorm(options.dim)
+        self.to_qkv = nn.Sequential(nn.Linear(options.dim, inner * 3, bias=False))
+        self.temperature = nn.Parameter(torch.ones(options.heads, 1, 1))
+        self.to_out = nn.Sequential(nn.Identity(), nn.Linear(inner, options.dim, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(sequences, length, dim)` to the same."""
+        qkv = self.to_qkv(self.norm(x)).view(*x.shape[:2], 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 4, 1)  # each (sequences, heads, dim_head, length)
+        q, k = functional.normalize(q, dim=-1), functional.normalize(k, dim=-1)
+        likeness = q @ k.mT  # (sequences, heads, dim_head, dim_head)
+        out = (likeness * (8 * self.temperature.exp())).softmax(-1).to(v.dtype) @ v
+        return self.to_out(out.permute(0, 3, 1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with four times the channels between them."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # The gap is where training has its dropout: published names count it.
+        self.net = nn.Sequential(
+            RMSNorm(dim), nn.Linear(dim, dim * 4), nn.GELU(), nn.Identity(), nn.Linear(dim * 4, dim)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(..., dim)` to the same."""
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """Blocks of attention and feed-forward along sequences, and a norm."""
+
+    def __init__(
+        self, options: MelBandRoformerOptions, depth: int, attention: type[Attention | LinearAttention]
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.ModuleList([attention(options), FeedForward(options.dim)]) for _ in range(depth))
+        self.norm = RMSNorm(options.dim)
+
+    def forward(self, x: Tensor) -> None:
+        """Change `(sequences, length, dim)` in place."""
+        at_once = max(1, _CPU_BLOCK_TOKENS // x.shape[1]) if x.device.type == "cpu" else len(x)
+        for block in torch.split(x, at_once):
+            y = block.clone(memory_format=torch.contiguous_format)
+            for layer in self.layers:
+                attention, feed_forward = layer.children()
+                y += attention(y)
+                y += feed_forward(y)
+            block.copy_(_scaled(y, self.norm.gamma))
+
+
+class Bands(nn.Module):
+    """A small network for every band. Neighbours of equal width have their weights in one tensor, band first.
+
+    In the state dict every band has weights of its own, under published names: they are stacked as they are loaded, and
+    what `state_dict` gives are views.
+    """
+
+    def __init__(self, published: str, widths: Sequence[int], shapes: Callable[[int], _Shapes]) -> None:
+        """Make room for weights.
+
+        Args:
+            published: What published names call the list of bands.
+            widths: Of each band.
+            shapes: What a band of some width has: names within the band, and shapes.
+        """
+        super().__init__()
+        self.published = published
+        self.runs = [(width, len(list(run))) for width, run in itertools.groupby(widths)]
+        self.groups = nn.ModuleList(
+            nn.ParameterDict(
+                {name.replace(".", "_"): torch.zeros(count, *shape) for name, shape in shapes(width).items()}
+            )
+            for width, count in self.runs
+        )
+        self.register_state_dict_post_hook(_unstack)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_stack)  # type: ignore[no-untyped-call]
+
+    def parts(self, at_once: int) -> Iterator[tuple[dict[str, Tensor], slice, slice]]:
+        """Give the weights of some bands of equal width, these bands, and their columns where bands lie side by side."""
+        band = column = 0
+        for group, (width, count) in zip(self._groups(), self.runs, strict=True):
+            for first in range(0, count, at_once):
+                some = min(at_once, count - first)
+                weights = {name: weight[first : first + some] for name, weight in group.items()}
+                yield weights, slice(band, band + some), slice(column, column + width * some)
+                band += some
+                column += width * some
+
+    def names(self, prefix: str) -> Iterator[tuple[str, Tensor, list[str]]]:
+        """Give each stacked weight: its own name, itself, and the published names of its bands."""
+        band = 0
+        for number, (group, (_, count)) in enumerate(zip(self._groups(), self.runs, strict=True)):
+            for name, weight in group.items():
+                within = name.replace("_", ".")
+                published = [f"{prefix}{self.published}.{band + i}.{within}" for i in range(count)]
+                yield f"{prefix}groups.{number}.{name}", weight, published
+            band += count
+
+    def _groups(self) -> Iterator[dict[str, Tensor]]:
+        for group in self.groups:
+            yield dict(group.named_parameters())
+
+
+def _unstack(bands: Bands, state_dict: dict[str, Tensor], prefix: str, _metadata: object) -> None:
+    for own, _, published in bands.names(prefix):
+        state_dict.update(zip(published, state_dict.pop(own).unbind(), strict=True))
+
+
+def _stack(
+    bands: Bands,
+    state_dict: dict[str, Tensor],
+    prefix: str,
+    _metadata: object,
+    _strict: bool,
+    missing_keys: list[str],
+    _unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
+    for own, weight, published in bands.names(prefix):
+        shape = weight.shape[1:]
+        given = {name: state_dict.pop(name) for name in published if name in state_dict}
+        missing = [name for name in published if name not in given]
+        misshapen = [name for name in given if given[name].shape != shape]
+        missing_keys += missing
+        error_msgs += [f"{name} is {tuple(given[name].shape)}, where {tuple(shape)} is wanted" for name in misshapen]
+        state_dict[own] = weight if missing or misshapen else torch.stack(list(given.values()))
+
+
+class BandSplit(Bands):
+    """Turns the bins of each band into a token."""
+
+    def __init__(self, dim: int, widths: Sequence[int]) -> None:
+        super().__init__(
+            "to_features", widths, lambda width: {"0.gamma": (width,), "1.weight": (dim, width), "1.bias": (dim,)}
+        )
+        self.shape = (len(widths), dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(frames, bins x channels x 2)` to `(frames, bands, dim)`, in float32: it costs little, and all hangs on it."""
+        tokens = x.new_empty(len(x), *self.shape)
+        with torch.autocast(x.device.type, enabled=False):
+            for weights, bands, columns in self.parts(at_once=len(x)):
+                inputs = x[:, columns].view(len(x), bands.stop - bands.start, -1).transpose(0, 1)
+                inputs = _scaled(inputs, weights["0_gamma"].unsqueeze(1))  # (bands, frames, width)
+                outputs = torch.baddbmm(weights["1_bias"].unsqueeze(1), inputs, weights["1_weight"].mT)
+                tokens[:, bands] = outputs.transpose(0, 1)
+        return tokens
+
+
+class MaskEstimator(Bands):
+    """Turns the token of each band into a complex mask for its bins."""
+
+    def __init__(self, dim: int, widths: Sequence[int], depth: int, expansion: int) -> None:
+        def shapes(width: int) -> _Shapes:
+            dims = [dim, *[dim * expansion] * depth, width * 2]
+            weights: _Shapes = {f"0.{2 * i}.weight": (dims[i + 1], dims[i]) for i in range(depth + 1)}
+            return weights | {f"0.{2 * i}.bias": (dims[i + 1],) for i in range(depth + 1)}
+
+        super().__init__("to_freqs", widths, shapes)
+        self.linear_layers = depth + 1
+        self.width = sum(widths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(frames, bands, dim)` to `(frames, bins x channels x 2)`, in float32."""
+        mask = x.new_empty(len(x), self.width, dtype=torch.float32)
+        at_once = 1 if x.device.type == "cpu" else self.width  # one band's inner channels fill a cache
+        for weights, bands, columns in self.parts(at_once):
+            y = x[:, bands].transpose(0, 1)  # (bands, frames, dim)
+            for layer in range(self.linear_layers):
+                y = y.tanh() if layer else y
+                y = torch.baddbmm(weights[f"0_{2 * layer}_bias"].unsqueeze(1), y, weights[f"0_{2 * layer}_weight"].mT)
+            mask[:, columns] = functional.glu(y).transpose(0, 1).flatten(1)  # (frames, bands x width)
+        return mask
