@@ -5,6 +5,7 @@
 # make check      ruff and mypy
 # make bench      speed and memory of the separator on this machine
 # make bench-server  latency, memory, queue and callbacks of the server
+# make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
   festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
 
-.PHONY: run serve test test-long check bench bench-server train clean test-packages
+.PHONY: run serve test test-long check bench bench-server bench-models train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -49,6 +50,9 @@ bench: .venv/installed
 bench-server: .venv/served
 	$(BIN)/python -m benchmarks.serve
 
+bench-models: .venv/tested .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
+	$(BIN)/python -m benchmarks.models
+
 train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
@@ -59,7 +63,15 @@ test-packages:
 	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-peers build dist
+
+# Each peer has an environment of its own: they are measured, never imported.
+.venv-peers/bs_roformer_infer/made: PEER := bs-roformer-infer==0.1.5
+.venv-peers/demucs_infer/made: PEER := demucs-infer==4.4.0
+.venv-peers/%/made: training/constraints.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/pip install --quiet $(CONSTRAINTS) $(PEER) torch
+	@touch $@
 
 # Each mark is made once all that it stands for is installed, so a broken install is begun again.
 .venv/made:

@@ -24,6 +24,9 @@ from typing import Any, Self
 from benchmarks.separate import write_song
 from stemwright.models import registry
 
+CHUNK_SAMPLES = 352_800
+"""What published RoFormers hear at once: 8 s."""
+
 PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 
@@ -95,13 +98,13 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
 
 def memory(minutes: Sequence[float]) -> None:
     """Separates songs of several lengths with a narrow network at the published chunk length."""
-    from tests.models.published import narrow
+    from tests.models.published import msst_pair
 
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "STEMWRIGHT_MODELS_DIR": folder}
-        config, checkpoint = narrow(Path(folder))
+        pair = msst_pair(Path(folder), "bs_roformer", chunk_samples=CHUNK_SAMPLES)
         stemwright = [sys.executable, "-m", "stemwright"]
-        add = ["models", "add", "--name", "narrow", "--config", str(config), "--checkpoint", str(checkpoint)]
+        add = ["models", "add", "--name", "narrow", "--config", str(pair.config), "--checkpoint", str(pair.checkpoint)]
         subprocess.run([*stemwright, *add], check=True, env=environment, capture_output=True)
         first: float | None = None
         for length in minutes:

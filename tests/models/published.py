@@ -117,6 +117,7 @@ def msst_pair(
     prefix: str = "",
     half: bool = False,
     name: str | None = None,
+    chunk_samples: int = CHUNK_SAMPLES,
 ) -> Pair:
     """A YAML and a checkpoint of a small network, as Music-Source-Separation-Training publishes them.
 
@@ -130,11 +131,12 @@ def msst_pair(
         prefix: what stands before the name of every tensor, such as ``module.``.
         half: the weights are saved as float16.
         name: of both files; the architecture's by default.
+        chunk_samples: what the network hears at once.
     """
     config = folder / f"{name or architecture}.yaml"
     checkpoint = folder / f"{name or architecture}.{form}"
     config.write_text(
-        yaml.safe_dump(msst_config(architecture, labels, target), sort_keys=False).replace("'@tuple'", TUPLE)
+        yaml.safe_dump(msst_config(architecture, labels, target, chunk_samples), sort_keys=False).replace("'@tuple'", TUPLE)
     )
     content = {
         prefix + key: tensor for key, tensor in weights(architecture, options(architecture, labels, target)).items()
@@ -148,7 +150,12 @@ def msst_pair(
     return Pair(config, checkpoint)
 
 
-def msst_config(architecture: str, labels: tuple[str, ...] = LABELS, target: str | None = None) -> dict[str, Any]:
+def msst_config(
+    architecture: str,
+    labels: tuple[str, ...] = LABELS,
+    target: str | None = None,
+    chunk_samples: int = CHUNK_SAMPLES,
+) -> dict[str, Any]:
     """The content of such a YAML. ``'@tuple'`` becomes a ``!!python/tuple``, which YAML's safe writer cannot write."""
     made = options(architecture, labels, target)
     table = {**made, **TRAINING[architecture]}
@@ -160,7 +167,7 @@ def msst_config(architecture: str, labels: tuple[str, ...] = LABELS, target: str
         "lr": 1e-5,
     }
     tables: dict[str, Any] = {
-        "audio": {"chunk_size": CHUNK_SAMPLES, "num_channels": 2, "sample_rate": RATE_HZ, "min_mean_abs": 0.0},
+        "audio": {"chunk_size": chunk_samples, "num_channels": 2, "sample_rate": RATE_HZ, "min_mean_abs": 0.0},
         "model": table,
         "training": training,
         "inference": {"batch_size": 1, "dim_t": 345, "num_overlap": 4},
