@@ -37,6 +37,17 @@ def test_every_weight_is_multiplied_and_added_once_a_step(layer: type[nn.Module]
     assert counted == pytest.approx(2 * 441 * weights / (1 - overlap) / 1e9, abs=0.05)
 
 
+def test_attention_is_two_products_of_all_with_all() -> None:
+    class Attention(nn.Module):
+        def forward(self, mix: Tensor) -> Tensor:
+            tokens = mix.reshape(1, 2, -1, 100)  # two heads
+            return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+    assert gflop_per_s(Attention(), 441_000, 0.0, 44_100) == pytest.approx(
+        2 * 2 * 2 * 4410**2 * 100 / 10 / 1e9, abs=0.05
+    )
+
+
 def test_nothing_is_multiplied() -> None:
     with torch.device("meta"):
         network = Layer(nn.Linear(100, 10_000_000))  # 4 GB

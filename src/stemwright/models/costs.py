@@ -9,12 +9,24 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+Shape = tuple[int, ...]
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *others: object, **named: object) -> int:
+    """Operations of attention, from its inputs' shapes ``(batch, heads, tokens, channels)``."""
+    batch, heads, tokens, channels = query
+    return 2 * batch * heads * tokens * key[2] * (channels + value[3])
+
+
+ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+"""Attention as the processor does it, which torch's counter knows by its other names only."""
+
 
 def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_rate_hz: int) -> float:
     """Billions of operations for a second of song, what neighbouring chunks hear twice included.
 
-    Products of matrices, convolutions and recurrent layers count, a multiplication and an addition as two; the rest is
-    small beside them.
+    Products of matrices, attention, convolutions and recurrent layers count, a multiplication and an addition as two;
+    the rest is small beside them.
 
     Args:
         network: without weights, on the meta device; it is of no use afterwards.
@@ -34,8 +46,9 @@ def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_r
     for layer in network.modules():
         if isinstance(layer, nn.RNNBase):
             layer.register_forward_hook(count)
+    counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
     # Not on the meta device itself, which knows no autocast: tensors of the processor that have a shape and nothing else.
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), counter:
         network.to_empty(device="cpu")
         network(torch.empty((1, 2, chunk_samples)))
     n_operations: int = counter.get_total_flops() + recurrent
