@@ -3,17 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemwright.separation.consistency import consistent
+from stemwright.separation.consistency import Samples, consistent
 
 
-def noise(seed: int, channels: int = 2, length: int = 20_000) -> np.ndarray:
+def noise(seed: int, channels: int = 2, length: int = 20_000) -> Samples:
     return np.random.default_rng(seed).standard_normal((channels, length)).astype(np.float32)
 
 
 @pytest.mark.parametrize("length", [2048, 20_000, 30_001])
 def test_outputs_that_claim_no_more_than_there_is_are_left_alone(length: int) -> None:
     song = noise(1, length=length)
-    outputs = np.stack([0.3 * song, 0.5 * song])
+    outputs = np.stack([np.float32(0.3) * song, np.float32(0.5) * song])
     np.testing.assert_allclose(consistent(outputs, song), outputs, atol=1e-5)
 
 

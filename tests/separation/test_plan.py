@@ -34,9 +34,9 @@ def test_a_plan_ends_in_the_twelve_stems_and_knows_its_models(plan: Plan) -> Non
     [
         ("two", ["vocals"]),
         ("vocals,backing_vocals", ["vocals", "lead and backing"]),
-        ("drums", ["vocals", "rhythm"]),
-        ("strings", ["vocals", "rhythm", "colours"]),
-        ("twelve", ["vocals", "lead and backing", "rhythm", "colours"]),
+        ("drums", ["vocals", "drums and bass"]),
+        ("strings", ["vocals", "drums and bass", "guitar and keyboard", "colours"]),
+        ("twelve", ["vocals", "lead and backing", "drums and bass", "guitar and keyboard", "colours"]),
     ],
 )
 def test_only_the_steps_that_tell_the_parts_apart_are_needed(stems: str, names: list[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -129,7 +130,7 @@ class PlannedEnsemble:
             engine = self._room.engine(first)
             assert isinstance(engine, MaskEngine)
             return MaskPass(engine, selection)
-        steps = [self._step(place) for place in self._plan.needed(selection.parts)]
+        steps = merged([self._step(place) for place in self._plan.needed(selection.parts)])
         return Cascade(steps, selection, self._room.surveyor, tuple(self._notes))
 
     def _step(self, place: int) -> CascadeStep:
@@ -162,6 +163,24 @@ class PlannedEnsemble:
             raise ModelUnavailableError(" ".join(reasons))
         self._notes.append(f"The step '{step.name}' was left out: {' '.join(reasons)}")
         return None
+
+
+def merged(steps: Sequence[CascadeStep]) -> list[CascadeStep]:
+    """The same with one step for those that follow each other with the same model, which then hears the song once."""
+    found: list[CascadeStep] = []
+    for step in steps:
+        last = found[-1] if found else None
+        if last and last.load and step.model == last.model and step.hears == last.leaves:
+            found[-1] = replace(
+                last,
+                name=f"{last.name}, {step.name.partition(' ')[2]}",
+                outputs={**last.outputs, **step.outputs},
+                leaves=step.leaves,
+                otherwise=step.otherwise if last.otherwise else "",
+            )
+        else:
+            found.append(step)
+    return found
 
 
 def is_installed(plan: Plan) -> bool:

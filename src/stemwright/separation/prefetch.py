@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def prefetched(items: Iterator[Item], ahead: int) -> Iterator[Item]:
+def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]:
     """The same items, made up to ``ahead`` of them before they are asked for. What making them raises is raised here.
 
     The stream is closed where it was made, also when nobody wants the rest of it.
