@@ -25,3 +25,16 @@ def test_what_cannot_be_measured_is_said_with_its_reason(tmp_path: Path) -> None
     assert done.code == 4
     assert "not measured: There is no plan named 'no-such-plan'" in done.out
     assert "set STEMWRIGHT_CACHE_DIR" in done.out
+
+
+def test_of_published_networks_the_operations_are_counted_and_nothing_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("STEMWRIGHT_MODEL_MIRROR", "http://127.0.0.1:9")
+    facts = json.loads(run("doctor", "--plan", "best", "--json").out)
+    assert set(facts["counted_s"]) >= {"mel-band-roformer-kim", "bs-roformer-sw", "mega-53"}
+    assert facts["estimate_s"] == pytest.approx(sum(facts["counted_s"].values()))
+    assert facts["torch_devices"][0] == "cpu"
+    assert "by its operations" in run("doctor", "--plan", "best").out
+    assert not (tmp_path / "models").exists()

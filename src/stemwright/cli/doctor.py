@@ -30,11 +30,16 @@ RATE_HZ = 44_100
 
 
 def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads = None, as_json: Json = False) -> None:
-    """Says what runs here, and how long a 3-minute song will take: 20 s of made-up music are separated to find out."""
+    """Says what runs here, and how long a 3-minute song will take.
+
+    For plans of the network in the wheel 20 s of made-up music are separated to find out; for those of published networks
+    their operations are counted and this machine's products of matrices are timed, and nothing is downloaded.
+    """
     facts = _facts()
     unavailable: ModelUnavailableError | None = None
     try:
-        facts.update(_measured(plan, device, threads))
+        counted = _counted(plan)
+        facts.update(counted or _measured(plan, device, threads))
     except StemwrightError as error:
         facts["problem"] = str(error)
         unavailable = error if isinstance(error, ModelUnavailableError) else None
@@ -67,6 +72,7 @@ def _facts() -> dict[str, Any]:
         "runtime": f"ONNX Runtime {onnxruntime.__version__}",
         "providers": list(onnxruntime.get_available_providers()),
         "torch": _version("torch"),
+        "torch_devices": _torch_devices(),
         "pyav": av.__version__,
         "ffmpeg": {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()},
         "cores": cores(),
@@ -75,6 +81,27 @@ def _facts() -> dict[str, Any]:
         "disk_free_bytes": shutil.disk_usage(Path()).free,
         "cache_dir": str(cache_folder()),
         "cache_writable": writable,
+    }
+
+
+def _counted(plan: str) -> dict[str, Any] | None:
+    """What a plan of published networks takes on the processor; None for one that is quickly tried."""
+    from stemwright.cli.models.speed import minutes_for_a_song
+    from stemwright.models import registry
+    from stemwright.separation.plan import plan_of
+
+    names = dict.fromkeys(step.models[0] for step in plan_of(plan).steps)
+    models = [registry.find(name) for name in names]
+    if all(model.runtime == "onnx" for model in models):
+        return None
+    seconds = {model.name: round(60 * (minutes_for_a_song(model) or 0.0), 1) for model in models}
+    total_s = sum(seconds.values())
+    return {
+        "plan": plan,
+        "counted_s": seconds,
+        "realtime_factor": round(SONG_S / max(total_s, 0.1), 2),
+        "song_s": SONG_S,
+        "estimate_s": round(total_s, 1),
     }
 
 
@@ -119,6 +146,16 @@ def _music(length_s: float) -> NDArray[np.float32]:
     return np.stack([left, right]).astype(np.float32)
 
 
+def _torch_devices() -> list[str]:
+    """What PyTorch can compute on, where it is installed."""
+    if _version("torch") is None:
+        return []
+    import torch
+
+    gpus = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -135,7 +172,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
     lines = {
         "stemwright": f"{facts['stemwright']}, Python {facts['python']}, {facts['system']}",
         "runtime": f"{facts['runtime']} ({', '.join(facts['providers'])})",
-        "torch": facts["torch"] or "not installed; only big models need it",
+        "torch": f"{facts['torch']} ({', '.join(facts['torch_devices'])})"
+        if facts["torch"]
+        else "not installed; published networks need it: pip install 'stemwright[torch]'",
         "audio": f"PyAV {facts['pyav']} with FFmpeg's libavcodec {facts['ffmpeg'].get('libavcodec', '?')}",
         "cores": str(facts["cores"]),
         "memory": f"{megabytes(facts['memory_bytes'])}, {megabytes(facts['memory_available_bytes'])} of it free",
@@ -144,7 +183,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
         + ("" if facts["cache_writable"] else " - cannot be written: set STEMWRIGHT_CACHE_DIR to another folder"),
     }
     if "estimate_s" in facts:
-        lines["speed"] = f"{facts['realtime_factor']:.1f} x real time with plan {facts['plan']}"
+        counted = ", by its operations on the processor" if "counted_s" in facts else ""
+        lines["speed"] = f"{facts['realtime_factor']:.1f} x real time with plan {facts['plan']}{counted}"
         lines["a 3-minute song"] = f"about {clock(facts['estimate_s'])} for twelve stems"
     else:
         lines["speed"] = f"not measured: {facts['problem']}"
