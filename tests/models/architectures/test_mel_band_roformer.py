@@ -52,7 +52,7 @@ def test_gives_what_the_reference_gives(name: str) -> None:
     with torch.inference_mode():
         stems = network(MEL_CASES[name])(torch.from_numpy(mix())).numpy()
 
-    assert np.abs(stems - golden).max() < 1e-4 * peak
+    assert np.abs(stems - golden).max() < 1e-5 * peak
 
 
 @pytest.mark.parametrize(("rate", "size", "count"), MEL_BANKS)
