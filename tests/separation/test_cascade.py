@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemwright.errors import CancelledError
-from stemwright.models.engine import ChunkSize, WaveformEngine
+from stemwright.models.engine import WaveformEngine
 from stemwright.separation.cascade import Cascade, CascadeStep
 from stemwright.separation.heard import HeardWaveforms
 from stemwright.separation.plan import MIX
