@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stemwright.cli.models.speed import EFFICIENCY
 from stemwright.models import registry, weights
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.networks import build
@@ -70,7 +71,7 @@ def test_speed_is_measured_once(tmp_path: Path) -> None:
     speed = json.loads(kept.read_text())
     kept.write_text(json.dumps({**speed, "gflop_per_s": 1.0}))
     minutes = {model["name"]: model["minutes_for_3_minutes"] for model in json.loads(run("models", "--json").out)}
-    wanted = 180 * registry.find("scnet-large").gflop_per_s / 0.5 / 60
+    wanted = 180 * registry.find("scnet-large").gflop_per_s / EFFICIENCY / 60
     assert minutes["scnet-large"] == pytest.approx(wanted, abs=0.1)
     assert minutes["stemwright-12"] is None
 

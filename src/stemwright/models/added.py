@@ -63,9 +63,9 @@ def add(
 
     read = read_config(config, architecture)
     sources = labels.sources(read.labels, chosen=stems, source=str(config))
-    network = build(read.architecture, read.options)
-    load_into(network, read_checkpoint(checkpoint), checkpoint)
-    network = build(read.architecture, read.options)  # without the weights, which need not be multiplied
+    load_into(build(read.architecture, read.options), read_checkpoint(checkpoint), checkpoint)
+    empty = build(read.architecture, read.options)
+    work = gflop_per_s(empty, read.chunk_samples, read.overlap, read.sample_rate_hz)
     model = Model(
         name=name,
         title=title or f"{checkpoint.name}, added by you",
@@ -81,7 +81,7 @@ def add(
         options=read.options,
         chunk_samples=read.chunk_samples,
         overlap=read.overlap,
-        gflop_per_s=gflop_per_s(network, read.chunk_samples, read.overlap, read.sample_rate_hz),
+        gflop_per_s=work,
         added=True,
     )
     _write(model)
