@@ -36,8 +36,9 @@ serve: .venv/served
 test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 2 --dist worksteal
 
-test-long: .venv/tested test-packages
-	$(BIN)/pytest -m long
+test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
+	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
+	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long
 
 check: .venv/tested
 	$(BIN)/ruff check .
