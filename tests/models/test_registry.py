@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry, weights
+from stemwright.models.networks import build
+from stemwright.models.registry import REST, Model
 from stemwright.stems import STEMS
+
+PUBLISHED = [model for model in registry.models() if model.runtime == "pytorch"]
 
 
 def test_the_network_in_the_wheel_is_the_one_that_the_registry_means() -> None:
     model = registry.find("stemwright-12")
     content = weights.load(model)
     assert len(content) == model.size_bytes
-    assert hashlib.sha256(content).hexdigest() == model.sha256
+    assert hashlib.sha256(content).hexdigest() == model.files[0].sha256
     assert weights.is_available(model)
 
 
@@ -27,3 +33,81 @@ def test_it_is_small_free_and_knows_the_twelve_stems() -> None:
 def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
     with pytest.raises(ModelUnavailableError, match="stemwright-12"):
         registry.find("demucs")
+
+
+def test_names_are_plain_and_are_not_given_twice() -> None:
+    names = [model.name for model in registry.models()]
+    assert len(set(names)) == len(names)
+    assert all(name == name.lower() and " " not in name for name in names)
+
+
+def test_every_file_has_a_name_of_its_own_and_a_digest_of_its_own() -> None:
+    files = [file for model in registry.models() for file in model.files]
+    assert len({file.name for file in files}) == len({file.sha256 for file in files}) == len(files)
+
+
+@pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.name)
+def test_a_published_model_says_all_that_running_it_takes(model: Model) -> None:
+    assert all(file.url.startswith("https://") for file in model.files)
+    assert len(model.files) in (1, len(model.labels))  # a bag has a network for each label
+    assert model.stems
+    assert set(model.sources) <= set(STEMS)
+    assert {label for labels in model.sources.values() for label in labels} <= {*model.labels, REST}
+    assert model.chunk_samples > model.sample_rate_hz
+    assert 0 <= model.overlap <= 0.5
+    assert model.gflop_per_s > 0 and model.memory_mb > 0
+    assert model.page.startswith("https://")
+    assert model.licence_note or model.licence == "MIT"
+    for score in model.scores:
+        assert score.stem in model.stems and score.protocol and score.source.startswith("https://")
+
+
+@pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.name)
+def test_the_options_describe_a_network_of_the_size_of_its_file(model: Model) -> None:
+    tensors = build(model.architecture, model.options).state_dict().values()
+    n_numbers = sum(tensor.numel() for tensor in tensors)
+    bytes_each = model.size_bytes / len(model.files) / n_numbers
+    # float32, or float16 and what is about it; a few hundred bytes for the name of each tensor
+    assert any(width <= bytes_each <= 1.02 * width + 400 * len(tensors) / n_numbers for width in (2, 4))
+
+
+@pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.name)
+def test_a_network_gives_as_much_as_the_model_has_labels(model: Model) -> None:
+    outputs = model.options.get("num_stems") or len(model.options["sources"])
+    assert outputs == len(model.labels)
+
+
+def test_the_heads_of_mega_stand_where_others_have_counted_them() -> None:
+    labels = registry.find("mega-53").labels
+    heads = {1: "acoustic-guitar", 7: "bowed_strings", 8: "brass", 16: "electric-guitar", 37: "strings", 38: "synth"}
+    assert len(labels) == 53
+    assert list(labels) == sorted(labels)
+    assert {place: labels[place] for place in heads} == heads
+
+
+def test_a_model_that_the_user_added_is_found_after_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(tmp_path))
+    (tmp_path / "added").mkdir()
+    (tmp_path / "added" / "mine.toml").write_text(
+        """name = "mine"\ntitle = "Mine"\nruntime = "pytorch"\nkind = "waveform"\nlicence = "MIT"\nlicence_code = "MIT"
+        sample_rate_hz = 44100\nlabels = ["a"]\nsources = { drums = ["a"] }\n
+        [[files]]\nname = "mine.ckpt"\nurl = ""\nsize_bytes = 3\nsha256 = "%s"\n"""
+        % ("0" * 64)
+    )
+    model = registry.models()[-1]
+    assert (model.name, model.added, model.stems) == ("mine", True, ("drums",))
+
+
+def test_a_description_that_is_none_is_told_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(tmp_path))
+    (tmp_path / "added").mkdir()
+    (tmp_path / "added" / "mine.toml").write_text("name = 'mine'\n")
+    with pytest.raises(ModelUnavailableError, match=r"mine\.toml does not describe a model"):
+        registry.models()
+
+
+def test_other_weights_make_another_digest() -> None:
+    model = registry.find("htdemucs-ft")
+    assert replace(model, files=model.files[:2]).digest != model.digest

@@ -13,7 +13,7 @@ from stemwright.separation.resources import cores
 
 SONG_S = 180.0
 
-EFFICIENCY = 0.5
+EFFICIENCY = 0.6
 """Share of the speed of large matrix products that a network reaches on a processor: the rest goes into moving its
 activations. `scripts/model-costs --time` measures it."""
 
