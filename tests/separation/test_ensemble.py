@@ -10,6 +10,7 @@ from stemwright.separation.cascade import Cascade
 from stemwright.separation.ensemble import EngineRoom, PlannedEnsemble, is_installed
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.stems import select
+from tests.separation.engines import LocalWaveforms
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +95,18 @@ def test_an_engine_is_loaded_once() -> None:
     room = EngineRoom("cpu", 1)
     model: Any = ensemble(plan_of("fast"))._cast[0]
     assert room.engine(model) is room.engine(model)
+
+
+def test_of_a_large_network_only_what_a_step_takes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def remember(self: EngineRoom, model: Any, is_cancelled: object = None) -> Any:
+        asked.append((model.name, model.stems))
+        return LocalWaveforms(stems=model.stems)
+
+    monkeypatch.setattr(EngineRoom, "engine", remember)
+    for step in cascade().steps:
+        assert step.load is not None
+        step.load(lambda: False)
+    assert dict(asked)["mega-53"] == ("strings", "brass", "woodwinds", "percussion", "synth")
+    assert dict(asked)["bs-roformer-sw"] == ("drums", "bass", "guitar", "keyboard")

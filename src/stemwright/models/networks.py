@@ -25,6 +25,10 @@ ARCHITECTURES = {
 """Module of ``models.architectures`` to its options and its network."""
 
 
+WITH_HEADS = ("bs_roformer", "mel_band_roformer")
+"""Those with a mask estimator for each label upon one trunk."""
+
+
 def options_type(architecture: str) -> type[Any]:
     """The options of an architecture, a frozen dataclass.
 
@@ -65,7 +69,7 @@ def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[st
     labels, options = model.labels, dict(model.options)
     wanted = {label for sources in model.sources.values() for label in sources if label != REST}
     places = [place for place, label in enumerate(labels) if label in wanted]
-    pruned = model.architecture == "bs_roformer" and len(places) < len(labels)
+    pruned = model.architecture in WITH_HEADS and len(places) < len(labels)
     if pruned:
         labels = tuple(labels[place] for place in places)
         options["num_stems"] = len(labels)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -100,6 +100,10 @@ class Model:
     def digest(self) -> str:
         """What tells it from a model of the same name with other weights."""
         return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
+
+    def restricted(self, stems: Collection[str]) -> Model:
+        """The same model for some of its stems: what only the others need is not read."""
+        return replace(self, sources={stem: self.sources[stem] for stem in self.stems if stem in stems})
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, added: bool = False) -> Model:

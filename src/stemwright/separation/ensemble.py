@@ -78,15 +78,16 @@ class EngineRoom:
     def __init__(self, device: Device, threads: int) -> None:
         self._device = device
         self._threads = threads
-        self._engines: dict[str, MaskEngine | WaveformEngine] = {}
+        self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
 
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
         """The engine of a model; its weights are downloaded if they are missing."""
-        if model.name not in self._engines:
-            self._engines[model.name] = load_engine(
+        key = model.name, model.stems
+        if key not in self._engines:
+            self._engines[key] = load_engine(
                 model, device=self._device, threads=self._threads, is_cancelled=is_cancelled
             )
-        return self._engines[model.name]
+        return self._engines[key]
 
     def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
         """The same for a step of a cascade."""
@@ -115,7 +116,8 @@ class PlannedEnsemble:
         self._cast = [self._choose(step, policy) for step in plan.steps]
         alone = self._cast[0] if len(plan.steps) == 1 else None
         if alone is not None and weights.is_available(alone):
-            room.engine(alone)  # what is wrong with it is told now, not with the first song
+            # what is wrong with it is told now, not with the first song
+            room.engine(_for_step(plan.steps[0], alone))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
         """The models of the steps that a selection needs, as far as they are not installed."""
@@ -130,21 +132,23 @@ class PlannedEnsemble:
             engine = self._room.engine(first)
             assert isinstance(engine, MaskEngine)
             return MaskPass(engine, selection)
-        steps = merged([self._step(place) for place in self._plan.needed(selection.parts)])
-        return Cascade(steps, selection, self._room.surveyor, tuple(self._notes))
+        needed = self._plan.needed(selection.parts)
+        tasks = _joined([_Task(place, self._plan.steps[place], self._cast[place]) for place in needed])
+        return Cascade([self._step(task) for task in tasks], selection, self._room.surveyor, tuple(self._notes))
 
-    def _step(self, place: int) -> CascadeStep:
-        step, model = self._plan.steps[place], self._cast[place]
+    def _step(self, task: _Task) -> CascadeStep:
+        step, model = task.step, task.model
+        outputs = {} if model is None else step.outputs(model.stems)
         return CascadeStep(
-            name=f"{place + 1} {step.name}".strip(),
+            name=f"{task.place + 1} {step.name}".strip(),
             model="" if model is None else identity(model),
             hears=step.hears,
-            outputs={} if model is None else step.outputs(model.stems),
+            outputs=outputs,
             leaves=step.leaves,
             otherwise=step.otherwise,
             sample_rate=0 if model is None else model.sample_rate_hz,
             cost=0.0 if model is None else max(1.0, model.gflop_per_s),
-            load=None if model is None else partial(self._room.waveform_engine, model),
+            load=None if model is None else partial(self._room.waveform_engine, _for_step(step, model)),
         )
 
     def _choose(self, step: Step, policy: Policy) -> Model | None:
@@ -165,22 +169,43 @@ class PlannedEnsemble:
         return None
 
 
-def merged(steps: Sequence[CascadeStep]) -> list[CascadeStep]:
-    """The same with one step for those that follow each other with the same model, which then hears the song once."""
-    found: list[CascadeStep] = []
-    for step in steps:
+@dataclass(frozen=True)
+class _Task:
+    """A step of a plan, by its number, and who does it."""
+
+    place: int
+    step: Step
+    model: Model | None
+
+
+def _joined(tasks: Sequence[_Task]) -> list[_Task]:
+    """The same with one task for those that follow each other with the same model, which then hears the song once."""
+    found: list[_Task] = []
+    for task in tasks:
         last = found[-1] if found else None
-        if last and last.load and step.model == last.model and step.hears == last.leaves:
-            found[-1] = replace(
-                last,
-                name=f"{last.name}, {step.name.partition(' ')[2]}",
-                outputs={**last.outputs, **step.outputs},
-                leaves=step.leaves,
-                otherwise=step.otherwise if last.otherwise else "",
+        if last and _same(last.model, task.model) and task.step.hears == last.step.leaves:
+            step = replace(
+                last.step,
+                name=f"{last.step.name}, {task.step.name}",
+                gives={**last.step.gives, **task.step.gives},
+                leaves=task.step.leaves,
+                otherwise=task.step.otherwise if last.step.otherwise else "",
             )
+            found[-1] = replace(last, step=step)
         else:
-            found.append(step)
+            found.append(task)
     return found
+
+
+def _for_step(step: Step, model: Model) -> Model:
+    """The model with those of its stems that a step takes; those of a mask engine share what there is, so it has all."""
+    if model.kind == "mask":
+        return model
+    return model.restricted([stem for sources in step.outputs(model.stems).values() for stem in sources])
+
+
+def _same(one: Model | None, other: Model | None) -> bool:
+    return one is not None and other is not None and one.name == other.name
 
 
 def is_installed(plan: Plan) -> bool:
