@@ -136,7 +136,9 @@ def msst_pair(
     config = folder / f"{name or architecture}.yaml"
     checkpoint = folder / f"{name or architecture}.{form}"
     config.write_text(
-        yaml.safe_dump(msst_config(architecture, labels, target, chunk_samples), sort_keys=False).replace("'@tuple'", TUPLE)
+        yaml.safe_dump(msst_config(architecture, labels, target, chunk_samples), sort_keys=False).replace(
+            "'@tuple'", TUPLE
+        )
     )
     content = {
         prefix + key: tensor for key, tensor in weights(architecture, options(architecture, labels, target)).items()

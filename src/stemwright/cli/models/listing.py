@@ -40,7 +40,7 @@ def list_models(as_json: Json = False, license: License = None) -> None:
             "yes" if fact["installed"] else "no",
             _best_score(model),
             megabytes(model.size_bytes),
-            Text(f"{fact['ram_mb'] / 1000:.1f} GB", style="red" if fact["ram_is_short"] else ""),
+            Text(_ram(fact["ram_mb"]), style="red" if fact["ram_is_short"] else ""),
             _about(fact["minutes_for_3_minutes"]),
         )
     console().print(rows)
@@ -79,7 +79,7 @@ def _facts(model: Model) -> dict[str, Any]:
     from stemwright.models import licences, weights
     from stemwright.separation.plan import plans
 
-    ram_mb = model.memory_mb + model.size_bytes / 1e6
+    ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
     minutes = minutes_for_a_song(model)
     return {
         "name": model.name,
@@ -97,8 +97,8 @@ def _facts(model: Model) -> dict[str, Any]:
         "installed": weights.is_available(model),
         "files": [asdict(file) for file in model.files],
         "size_bytes": model.size_bytes,
-        "ram_mb": round(ram_mb),
-        "ram_is_short": ram_mb * 1e6 > psutil.virtual_memory().total,
+        "ram_mb": None if ram_mb is None else round(ram_mb),
+        "ram_is_short": ram_mb is not None and ram_mb * 1e6 > psutil.virtual_memory().total,
         "gflop_per_s": model.gflop_per_s,
         "minutes_for_3_minutes": None if minutes is None else round(minutes, 1),
         "scores": [asdict(score) for score in model.scores],
@@ -124,7 +124,7 @@ def _lines(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("licence", f"weights {model.licence}, code {model.licence_code}"),
         ("", model.licence_note),
         ("hears", heard),
-        ("memory", f"about {facts['ram_mb'] / 1000:.1f} GB"),
+        ("memory", "" if facts["ram_mb"] is None else f"about {_ram(facts['ram_mb'])}"),
         ("3 minutes", "" if minutes == "–" else f"{minutes} on this machine's processor"),
         ("page", model.page),
     ]
@@ -148,3 +148,7 @@ def _about(minutes: float | None) -> str:
     if minutes is None:
         return "–"
     return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
+
+
+def _ram(ram_mb: int | None) -> str:
+    return "–" if ram_mb is None else f"{ram_mb / 1000:.1f} GB"
