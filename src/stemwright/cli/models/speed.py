@@ -18,7 +18,7 @@ EFFICIENCY = 0.6
 activations. `scripts/model-costs --time` measures it."""
 
 _MEASURED_S = 0.3
-_SIZE = 512
+_SIZE = 1024
 
 
 def minutes_for_a_song(model: Model) -> float | None:
