@@ -31,6 +31,7 @@ def list_models(as_json: Json = False, license: License = None) -> None:
     from stemwright.words import megabytes, printable
 
     rows = table("name", "plans", "stems", "licence", "installed", "best score", "size", "RAM", "3 minutes", left=6)
+    rows.columns[0].no_wrap = True  # a name is to be copied
     for model, fact in zip(found, facts, strict=True):
         rows.add_row(
             Text(printable(model.name)),
