@@ -110,8 +110,9 @@ def test_chunks_of_a_batch_know_nothing_of_each_other(case: str) -> None:
         assert torch.allclose(together[index], alone[0], atol=1e-5 * float(alone.abs().max()))
 
 
-def test_a_normalised_spectrum_makes_loudness_pass_through() -> None:
-    network, audio = network_of("starrytong"), noise(1000)
+@pytest.mark.parametrize("case", ["plain", "masked"])
+def test_a_normalised_spectrum_makes_loudness_pass_through(case: str) -> None:
+    network, audio = network_of(case, normalize_spectrum=True), noise(1000)
     assert torch.allclose(separated(network, 8 * audio), 8 * separated(network, audio), rtol=1e-3, atol=1e-5)
     assert separated(network, torch.zeros(1, 2, 1000)).isfinite().all()
 

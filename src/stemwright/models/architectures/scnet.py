@@ -39,7 +39,7 @@ class SCNetOptions:
         expand: Hidden channels of an LSTM, in multiples of its input's.
         masked: The network gives masks for the mix in place of spectra (MSST's `scnet_masked`).
         normalize_spectrum: The spectrum of each input is brought to mean 0 and deviation 1 on its way in, and back on
-            its way out, as starrytong's own code does and MSST's does not.
+            its way out, as starrytong's own code does and MSST's does not. Masks need no way back.
     """
 
     sources: tuple[str, ...] = ("drums", "bass", "other", "vocals")
@@ -134,12 +134,10 @@ class SCNet(nn.Module):
             x = x + _channels_last(self.pos_embed_f)
         x = self._estimate(x)  # (batch, bins, frames, stems * 2 * audio_channels)
         if o.masked:
-            x = _channels_last(self.mask_layer(_channels_second(x))).float()
-        if o.normalize_spectrum:
-            x = x * deviation + mean
-        stems = _as_complex(x, len(o.sources))
-        if o.masked:
-            stems = stems * _as_complex(spectrum, 1)
+            masks = _channels_last(self.mask_layer(_channels_second(x))).float()
+            stems = _as_complex(masks, len(o.sources)) * _as_complex(spectrum, 1)
+        else:
+            stems = _as_complex(x * deviation + mean if o.normalize_spectrum else x, len(o.sources))
         return self._synthesise(stems, mix.shape[-1])
 
     def _estimate(self, x: Tensor) -> Tensor:
@@ -168,36 +166,27 @@ class SCNet(nn.Module):
             hops += 2
         return hops * hop - samples
 
-    def _window(self, device: torch.device) -> Tensor:
-        make = torch.hann_window if self.options.masked else torch.ones
-        return make(self.options.win_size, device=device)
+    def _frames(self, device: torch.device) -> tuple[int, int, int, Tensor]:
+        """Samples of a transform, of a hop and of the window, and the window."""
+        o = self.options
+        make_window = torch.hann_window if o.masked else torch.ones
+        return o.nfft, o.hop_size, o.win_size, make_window(o.win_size, device=device)
 
     def _analyse(self, mix: Tensor) -> Tensor:
         """Give the spectrum of a mix: ``(batch, bins, frames, 2 * audio_channels)``, real and imaginary by turns."""
-        o = self.options
-        waves = functional.pad(mix.float(), (0, self._padding(mix.shape[-1]))).flatten(
-            0, 1
-        )  # (batch * channels, samples)
+        waves = functional.pad(mix.float(), (0, self._padding(mix.shape[-1]))).flatten(0, 1)
         spectrum = torch.stft(
-            waves,
-            o.nfft,
-            o.hop_size,
-            o.win_size,
-            self._window(mix.device),
-            normalized=o.normalized,
-            return_complex=True,
-        )  # (batch * channels, bins, frames)
+            waves, *self._frames(mix.device), normalized=self.options.normalized, return_complex=True
+        )  # (batch * audio_channels, bins, frames)
         parts = torch.view_as_real(spectrum).view(*mix.shape[:2], *spectrum.shape[1:], 2)
         return parts.permute(0, 2, 3, 1, 4).flatten(3)
 
     def _synthesise(self, stems: Tensor, samples: int) -> Tensor:
         """Turn ``(batch, bins, frames, stems, audio_channels)`` into ``(batch, stems, audio_channels, samples)``."""
-        o = self.options
-        spectra = stems.permute(0, 3, 4, 1, 2).flatten(0, 2)  # (batch * stems * channels, bins, frames)
-        waves = torch.istft(
-            spectra, o.nfft, o.hop_size, o.win_size, self._window(stems.device), normalized=o.normalized
-        )
-        return waves[:, :samples].reshape(stems.shape[0], len(o.sources), o.audio_channels, samples)
+        batch, _, _, n_stems, channels = stems.shape
+        spectra = stems.permute(0, 3, 4, 1, 2).flatten(0, 2)  # (batch * stems * audio_channels, bins, frames)
+        waves = torch.istft(spectra, *self._frames(stems.device), normalized=self.options.normalized)
+        return waves[:, :samples].reshape(batch, n_stems, channels, samples)
 
 
 class _Encoder(nn.Module):
