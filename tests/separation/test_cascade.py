@@ -165,6 +165,39 @@ def test_a_step_is_left_out_where_none_of_its_stems_plays(song: Samples, tmp_pat
     assert surveys == 1, "a resumed run remembers it"
 
 
+def test_what_a_step_left_out_would_have_heard_comes_on_top_of_what_has_its_name(song: Samples, tmp_path: Path) -> None:
+    steps = [
+        step("1 vocals", MIX, Share(stems=("vocals", "drums"), share=0.25), "fx"),
+        replace(step("2 rhythm", "drums", Share(), "bass", otherwise="fx"), load=None, model="", outputs={}),
+    ]
+    parts = run(Cascade(steps, select("vocals")), song, tmp_path / "w")
+    np.testing.assert_allclose(parts[:, 1].T, 0.75 * song, atol=1e-6)
+
+
+def test_who_watches_sees_life_while_a_survey_and_a_download_take_their_time(song: Samples, tmp_path: Path) -> None:
+    engine = Share(stems=("drums", "bass"), share=0.25)
+    told: list[float] = []
+    seen: list[int] = []
+
+    def slowly(is_cancelled: Callable[[], bool]) -> None:
+        for _ in range(5):
+            assert not is_cancelled()
+        seen.append(len(told))
+
+    def surveyor(source: object, is_cancelled: Callable[[], bool]) -> Survey:
+        slowly(is_cancelled)
+        return Survey({})
+
+    def load(is_cancelled: Callable[[], bool]) -> WaveformEngine:
+        slowly(is_cancelled)
+        return engine
+
+    steps = [replace(step("1", MIX, engine, "fx", otherwise="fx"), load=load)]
+    run(Cascade(steps, select("twelve"), surveyor), song, tmp_path / "w", told=told)
+    assert seen == [5, 10]
+    assert told == sorted(told)
+
+
 def test_a_step_without_a_model_passes_on_what_it_would_have_heard(song: Samples, tmp_path: Path) -> None:
     steps = two_steps(otherwise="fx")
     steps[1] = replace(steps[1], load=None, model="", outputs={})

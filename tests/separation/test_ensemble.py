@@ -3,12 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.separation.cascade import Cascade
 from stemwright.separation.ensemble import EngineRoom, PlannedEnsemble, is_installed
 from stemwright.separation.plan import Plan, plan_of
+from stemwright.separation.separator import Separator
+from stemwright.separation.source import ArraySource
 from stemwright.stems import select
 from tests.separation.engines import LocalWaveforms
 
@@ -54,6 +57,40 @@ def test_where_only_permissive_weights_may_run_others_stand_in_and_it_is_said() 
     said = " ".join(found.notes)
     assert "scnet-large stands in for bs-roformer-sw" in said
     assert "'lead and backing' was left out" in said
+
+
+@pytest.mark.parametrize(
+    ("stems", "said"),
+    [
+        ("two", ["mel-band-roformer-kim"]),
+        ("drums", ["mel-band-roformer-kim", "bs-roformer-sw"]),
+        ("vocals,backing_vocals", ["mel-band-roformer-kim", "lead and backing"]),
+    ],
+)
+def test_parts_that_need_few_steps_come_out_whole_and_only_of_those_steps_something_is_said(
+    stems: str, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a step gives to one that is left out belongs to a part all the same."""
+    monkeypatch.setenv("STEMWRIGHT_OFFLINE", "1")
+    song = np.random.default_rng(2).uniform(-0.5, 0.5, (2, 60_000)).astype(np.float32)
+    parts = Separator("best", device="cpu", threads=1).separate(song, 44_100, stems)
+    np.testing.assert_allclose(sum(parts.values()), song, atol=1e-6)
+    assert parts[select(stems).names[-1]].any()
+    notes = cascade(stems=stems).notes
+    assert len(notes) == len(said)
+    assert all(words in note for words, note in zip(said, notes, strict=True))
+
+
+def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
+    first_pass = ensemble(plan_of("scnet-large")).first_pass(select("vocals,guitar"))
+    assert first_pass.notes == ("No model of this plan separates guitar: silent here, and heard in the rest.",)
+    assert ensemble(plan_of("scnet-large")).first_pass(select("two")).notes == ()
+
+
+def test_the_survey_needs_no_gpu_where_one_was_asked_for() -> None:
+    """The runtime of the small network seldom has one where PyTorch does."""
+    song = ArraySource(np.zeros((2, 44_100), np.float32), 44_100)
+    assert EngineRoom("cuda", 1).surveyor(song, lambda: False).is_absent("drums")
 
 
 def test_what_is_missing_is_what_the_stems_take() -> None:

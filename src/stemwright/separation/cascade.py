@@ -78,6 +78,7 @@ class Cascade:
         selection: the parts.
         surveyor: finds out which stems play; None runs every step.
         notes: what the user should know of the models.
+        ends: for a name that no step hears, since the parts need not be told apart further, a stem that it counts as.
     """
 
     share = 0.97
@@ -88,12 +89,14 @@ class Cascade:
         selection: Selection,
         surveyor: Surveyor | None = None,
         notes: tuple[str, ...] = (),
+        ends: Mapping[str, str] | None = None,
     ) -> None:
         self.steps = tuple(steps)
         self.selection = selection
         self.sample_rate = steps[0].sample_rate
-        self.notes = notes
         self._surveyor = surveyor
+        self._ends = ends or {}
+        self.notes = (*notes, *self._silent())
         if any(step.load and step.sample_rate != self.sample_rate for step in steps):
             raise ValueError("the engines of a cascade work at one rate")
 
@@ -127,28 +130,45 @@ class Cascade:
             else:
                 on_heard(seconds, 0.0)
 
+        def is_over(step: CascadeStep) -> bool:
+            tell(step, 0.0)  # a survey and a download take a while, in which whoever watches should see some life
+            return is_cancelled()
+
         for step in self.steps:
             if step.load and step.otherwise and survey is None and self._surveyor is not None:
-                survey = _surveyed(self._surveyor, source, work, is_cancelled)
+                survey = _surveyed(self._surveyor, source, work, partial(is_over, step))
             if step.load is None or step.is_absent(survey):
                 if step.load is not None:
                     self.notes += (f"The step '{step.name}' was left out: none of its stems plays in this song.",)
-                columns[step.otherwise] = columns.pop(step.hears)
+                columns.setdefault(step.otherwise, []).extend(columns.pop(step.hears))
             else:
                 heard = source if step.hears == MIX else _Heard(columns.pop(step.hears), source, self.sample_rate)
                 files = work.step(step.name, (len(step.outputs) + 1, source.channels), np.float32)
                 if not files.state.complete:
-                    hearing = Waveforms(step.load(is_cancelled), list(step.outputs.values()), source.channels)
+                    hearing = Waveforms(step.load(partial(is_over, step)), list(step.outputs.values()), source.channels)
                     listen(heard, hearing, files, on_seconds=partial(tell, step), is_cancelled=is_cancelled)
                 for place, name in enumerate((*step.outputs, step.leaves)):
                     columns.setdefault(name, []).append(Column(files.outputs, place))
             done += step.cost / total
             tell(step, 0.0)
+        for name, stem in self._ends.items():
+            columns.setdefault(stem, []).extend(columns.pop(name, ()))
         parts = [[column for stem in part.sources for column in columns.get(stem, ())] for part in self.selection.parts]
         unknown = set(columns) - set(STEMS)
         if unknown:
             raise ValueError(f"no part takes what the plan calls {', '.join(sorted(unknown))}")
         return HeardWaveforms(PartRows(parts, source.channels), self.sample_rate)
+
+    def _silent(self) -> tuple[str, ...]:
+        """Says which parts none of the steps gives, whatever plays."""
+        names = {name for step in self.steps for name in (*step.outputs, step.leaves, step.otherwise)}
+        given = names | {self._ends[name] for name in names if name in self._ends}
+        silent = [part.name for part in self.selection.parts if given.isdisjoint(part.sources)]
+        return (
+            (f"No model of this plan separates {', '.join(silent)}: silent here, and heard in the rest.",)
+            if silent
+            else ()
+        )
 
 
 def _surveyed(surveyor: Surveyor, source: Source, work: WorkingFiles, is_cancelled: IsCancelled) -> Survey:

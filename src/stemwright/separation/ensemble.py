@@ -82,23 +82,28 @@ class EngineRoom:
 
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
         """The engine of a model; its weights are downloaded if they are missing."""
-        key = model.name, model.stems
-        if key not in self._engines:
-            self._engines[key] = load_engine(
-                model, device=self._device, threads=self._threads, is_cancelled=is_cancelled
-            )
-        return self._engines[key]
+        return self._engine(model, self._device, is_cancelled)
 
     def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
         """The same for a step of a cascade."""
-        engine = self.engine(model, is_cancelled)
+        engine = self.engine(model, is_cancelled) if model.kind == "waveform" else self._beside(model, is_cancelled)
         return MaskedWaveforms(engine) if isinstance(engine, MaskEngine) else engine
 
     def surveyor(self, source: Source, is_cancelled: IsCancelled) -> Survey:
         """Finds out which stems play in a song."""
-        engine = self.engine(registry.find(SURVEYOR), is_cancelled)
+        engine = self._beside(registry.find(SURVEYOR), is_cancelled)
         assert isinstance(engine, MaskEngine)
         return survey(source, engine, is_cancelled)
+
+    def _beside(self, model: Model, is_cancelled: IsCancelled) -> MaskEngine | WaveformEngine:
+        """The small one beside large ones: a GPU that was asked for is for those, and its runtime may know of none."""
+        return self._engine(model, "auto", is_cancelled)
+
+    def _engine(self, model: Model, device: Device, is_cancelled: IsCancelled | None) -> MaskEngine | WaveformEngine:
+        key = model.name, model.stems
+        if key not in self._engines:
+            self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
+        return self._engines[key]
 
 
 class PlannedEnsemble:
@@ -112,8 +117,8 @@ class PlannedEnsemble:
         policy = licences.policy(licence)
         self._plan = plan
         self._room = room
-        self._notes: list[str] = []
-        self._cast = [self._choose(step, policy) for step in plan.steps]
+        self._notes: dict[int, str] = {}
+        self._cast = [self._choose(place, policy) for place in range(len(plan.steps))]
         alone = self._cast[0] if len(plan.steps) == 1 else None
         if alone is not None and weights.is_available(alone):
             # what is wrong with it is told now, not with the first song
@@ -134,7 +139,9 @@ class PlannedEnsemble:
             return MaskPass(engine, selection)
         needed = self._plan.needed(selection.parts)
         tasks = _joined([_Task(place, self._plan.steps[place], self._cast[place]) for place in needed])
-        return Cascade([self._step(task) for task in tasks], selection, self._room.surveyor, tuple(self._notes))
+        notes = tuple(self._notes[place] for place in needed if place in self._notes)
+        ends = {name: self._plan.end_of(name) for name in self._plan.interim}
+        return Cascade([self._step(task) for task in tasks], selection, self._room.surveyor, notes, ends)
 
     def _step(self, task: _Task) -> CascadeStep:
         step, model = task.step, task.model
@@ -151,7 +158,8 @@ class PlannedEnsemble:
             load=None if model is None else partial(self._room.waveform_engine, _for_step(step, model)),
         )
 
-    def _choose(self, step: Step, policy: Policy) -> Model | None:
+    def _choose(self, place: int, policy: Policy) -> Model | None:
+        step = self._plan.steps[place]
         reasons = []
         for name in step.models:
             model = registry.find(name)
@@ -161,11 +169,11 @@ class PlannedEnsemble:
                 reasons.append(str(error))
                 continue
             if reasons:
-                self._notes.append(f"{model.name} stands in for {step.models[0]}: {' '.join(reasons)}")
+                self._notes[place] = f"{model.name} stands in for {step.models[0]}: {' '.join(reasons)}"
             return model
         if not step.otherwise:
             raise ModelUnavailableError(" ".join(reasons))
-        self._notes.append(f"The step '{step.name}' was left out: {' '.join(reasons)}")
+        self._notes[place] = f"The step '{step.name}' was left out: {' '.join(reasons)}"
         return None
 
 

@@ -64,6 +64,15 @@ class Plan:
                 return frozenset().union(*(self.stems_of(one, place) for one in given))
         return frozenset({name})
 
+    @property
+    def interim(self) -> tuple[str, ...]:
+        """Names that steps give to each other."""
+        return tuple(step.hears for step in self.steps if step.hears not in (MIX, *STEMS))
+
+    def end_of(self, name: str) -> str:
+        """A stem that what goes by ``name`` counts as, where no step tells apart what it holds."""
+        return min(self.stems_of(name), key=STEMS.index)
+
     def needed(self, parts: Sequence[Part]) -> tuple[int, ...]:
         """Numbers of the steps without which some of the parts could not be told apart."""
         homes = {stem: part.name for part in parts for stem in part.sources}
