@@ -126,6 +126,14 @@ def test_a_model_for_the_voice_alone_leaves_the_rest_in_fx(song: Path, tmp_path:
     )
 
 
+@pytest.mark.parametrize("label", ["Instrumental", "other"])
+def test_of_a_model_for_the_accompaniment_the_voice_is_what_it_leaves(label: str, song: Path, tmp_path: Path) -> None:
+    added(msst_pair(tmp_path, "mel_band_roformer", labels=("vocals", label), target=label), "band")
+    facts = json.loads(command("separate", song, "--plan", "band", "--threads", "1", "--json", "--quiet").out)
+    check_sum(facts, song)
+    assert all(stem["present"] for stem in facts["stems"])
+
+
 def test_weights_of_an_unstated_licence_are_refused_where_only_permissive_ones_may_run(song: Path) -> None:
     done = command("separate", song, "--plan", "bs-roformer-sw", "--license", "permissive", code=4)
     assert "bs-roformer-sw" in done.err

@@ -32,6 +32,17 @@ def test_of_the_accompaniment_alone_the_voice_is_what_it_leaves(labels: tuple[st
     assert sources(labels) == {"vocals": ("rest",)}
 
 
+@pytest.mark.parametrize(("beside", "is_voice"), [(("vocals",), True), (("vocals", "drums"), False), ((), False)])
+def test_the_other_is_the_accompaniment_where_it_was_trained_beside_the_voice_alone(
+    beside: tuple[str, ...], is_voice: bool
+) -> None:
+    if is_voice:
+        assert sources(("other",), beside=beside) == {"vocals": ("rest",)}
+    else:
+        with pytest.raises(ModelUnavailableError, match=r"nothing but 'other'.*--stem other=STEM"):
+            sources(("other",), beside=beside)
+
+
 def test_labels_of_one_stem_are_added_up() -> None:
     assert sources(("piano", "keys")) == {"keyboard": ("piano", "keys")}
 
@@ -47,7 +58,9 @@ def test_a_label_that_is_no_stem_is_named_with_the_option_that_helps() -> None:
 
 def test_the_user_says_what_a_label_is() -> None:
     assert sources(("crowd", "vocals"), chosen={"crowd": "fx"}) == {"vocals": ("vocals",), "fx": ("crowd",)}
-    assert sources(("Instrumental",), chosen={"Instrumental": "fx"}) == {"fx": ("Instrumental",)}
+    assert sources(("Instrumental",), chosen={"Instrumental": "synth"}) == {"synth": ("Instrumental",)}
+    with pytest.raises(ModelUnavailableError, match="nothing but 'Instrumental'"):
+        sources(("Instrumental",), chosen={"Instrumental": "fx"})
 
 
 @pytest.mark.parametrize(

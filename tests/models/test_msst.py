@@ -47,6 +47,8 @@ def test_a_demucs_package_fits_the_configuration_of_its_network(tmp_path: Path) 
 
 
 def test_a_target_is_all_that_the_network_gives(tmp_path: Path) -> None:
+    pair = msst_pair(tmp_path, "bs_roformer", labels=("vocals", "other"), target="other")
+    assert read_config(pair.config).beside == ("vocals",)
     config = read_config(msst_pair(tmp_path, "bs_roformer", labels=("Vocals", "Instrumental"), target="Vocals").config)
     assert config.labels == ("Vocals",)
     assert config.options["num_stems"] == 1

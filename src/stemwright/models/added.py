@@ -62,7 +62,7 @@ def add(
     from stemwright.models.networks import build
 
     read = read_config(config, architecture)
-    sources = labels.sources(read.labels, chosen=stems, source=str(config))
+    sources = labels.sources(read.labels, beside=read.beside, chosen=stems, source=str(config))
     load_into(build(read.architecture, read.options), read_checkpoint(checkpoint), checkpoint)
     empty = build(read.architecture, read.options)
     work = gflop_per_s(empty, read.chunk_samples, read.overlap, read.sample_rate_hz)

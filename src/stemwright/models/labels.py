@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.registry import REST
-from stemwright.stems import STEMS
+from stemwright.stems import SINGING, STEMS
 
 LABELS = {
     "vocals": "vocals vocal voice singing lead lead-vocal lead-vocals lead-voice karaoke",
@@ -32,7 +32,11 @@ _STEMS = {label: stem for stem, labels in LABELS.items() for label in labels.spl
 
 
 def sources(
-    labels: Sequence[str], *, chosen: Mapping[str, str] | None = None, source: str = "The model"
+    labels: Sequence[str],
+    *,
+    beside: Sequence[str] = (),
+    chosen: Mapping[str, str] | None = None,
+    source: str = "The model",
 ) -> dict[str, tuple[str, ...]]:
     """For each stem that a network separates, the labels that are added up to it.
 
@@ -40,11 +44,14 @@ def sources(
 
     Args:
         labels: what the network gives, by the names of whoever published it.
+        beside: what else there was in the songs that it was trained on; of a network for the voice and "other", which gives
+            the other, that is the accompaniment.
         chosen: label to stem, over the table above.
         source: who has these labels, for what is said of errors.
 
     Raises:
-        ModelUnavailableError: a label means no stem, or is chosen but not given, or is chosen to be what is no stem.
+        ModelUnavailableError: a label means no stem, or is chosen but not given, or is chosen to be what is no stem; or
+            all that there is of them is what the other stems leave.
     """
     chosen = chosen or {}
     for label, named in chosen.items():
@@ -66,8 +73,14 @@ def sources(
                 f"--stem {label}=STEM, where STEM is one of: {', '.join(STEMS)}."
             )
         found.setdefault(stem, []).append(label)
-    if set(found) <= {"fx"} and any(_plain(label) in INSTRUMENTAL for label in labels if label not in chosen):
-        return {"vocals": (REST,)}
+    if set(found) <= {"fx"}:
+        sung = bool(beside) and all(_STEMS.get(_plain(label)) in SINGING for label in beside)
+        if any(label not in chosen and (sung or _plain(label) in INSTRUMENTAL) for label in labels):
+            return {"vocals": (REST,)}
+        raise ModelUnavailableError(
+            f"{source} gives nothing but {', '.join(map(repr, labels))}, which is what the other stems leave; say which "
+            f"stem it is with --stem {labels[0]}=STEM, or take another model."
+        )
     return {stem: tuple(found[stem]) for stem in STEMS if stem in found}
 
 

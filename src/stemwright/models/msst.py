@@ -64,6 +64,7 @@ class Config:
         architecture: one of ``networks.ARCHITECTURES``.
         options: of the network, as data.
         labels: what it gives, in its order.
+        beside: instruments that it was trained on and does not give.
         sample_rate_hz: rate that it works at.
         chunk_samples: samples that it hears at once.
         overlap: share of them that neighbouring chunks have in common.
@@ -72,6 +73,7 @@ class Config:
     architecture: str
     options: Mapping[str, Any]
     labels: tuple[str, ...]
+    beside: tuple[str, ...]
     sample_rate_hz: int
     chunk_samples: int
     overlap: float
@@ -112,7 +114,8 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     made = make_options(options_type(name), options, str(path))
     _check_outputs(made, labels, training.get("target_instrument"), path)
     rate_hz = _whole(_first(tables, ("audio.sample_rate", "training.samplerate")) or 44_100, "sample_rate", path)
-    return Config(name, options, labels, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path))
+    beside = tuple(str(label) for label in training.get("instruments") or () if str(label) not in labels)
+    return Config(name, options, labels, beside, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

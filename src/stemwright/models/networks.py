@@ -61,14 +61,15 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
 def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[str, ...]]:
     """The networks of a model, one for each file, in float32 on the CPU, and the labels that they give.
 
-    Of a network with a head for each label only those heads are read that some stem is made of.
+    Of a network with a head for each label only those heads are read that some stem is made of; what is left of the song
+    takes all of them.
 
     Raises:
         ModelUnavailableError: a file is damaged, or is not of this network.
     """
     labels, options = model.labels, dict(model.options)
-    wanted = {label for sources in model.sources.values() for label in sources if label != REST}
-    places = [place for place, label in enumerate(labels) if label in wanted]
+    wanted = {label for sources in model.sources.values() for label in sources}
+    places = [place for place, label in enumerate(labels) if label in wanted or REST in wanted]
     pruned = model.architecture in WITH_HEADS and len(places) < len(labels)
     if pruned:
         labels = tuple(labels[place] for place in places)

@@ -110,6 +110,12 @@ def test_labels_are_added_up_and_the_rest_is_what_they_leave(tmp_path: Path, chu
     np.testing.assert_allclose(made.sum(axis=1), chunks, atol=1e-5)
 
 
+def test_what_is_left_takes_every_label_also_where_no_stem_is_made_of_them(tmp_path: Path, chunks: np.ndarray) -> None:
+    path = checkpoint(tmp_path)
+    made = engine(model(path, sources={"vocals": ("rest",)}), path).separate(chunks)
+    np.testing.assert_allclose(made[:, 0], chunks - sum(given(path, chunks).values()), atol=1e-5)
+
+
 def test_only_the_heads_that_are_wanted_are_made(tmp_path: Path, chunks: np.ndarray) -> None:
     path = checkpoint(tmp_path)
     one = model(path, sources={"keyboard": ("piano",)})
