@@ -106,8 +106,14 @@ def test_a_description_that_is_none_is_told_with_its_file(tmp_path: Path, monkey
     (tmp_path / "added" / "mine.toml").write_text("name = 'mine'\n")
     with pytest.raises(ModelUnavailableError, match=r"mine\.toml does not describe a model"):
         registry.models()
+    assert registry.find("stemwright-12").stems == STEMS, "others are as they were"
 
 
-def test_other_weights_make_another_digest() -> None:
+def test_other_weights_make_another_model_and_so_do_other_stems_of_what_was_added() -> None:
     model = registry.find("htdemucs-ft")
-    assert replace(model, files=model.files[:2]).digest != model.digest
+    assert replace(model, files=model.files[:2]).identity != model.identity
+    mine = replace(registry.find("bs-roformer-sw"), added=True)
+    swapped = {**mine.sources, "drums": mine.sources["bass"], "bass": mine.sources["drums"]}
+    assert replace(mine).identity == mine.identity
+    assert replace(mine, sources=swapped).identity != mine.identity
+    assert replace(mine, overlap=0.1).identity != mine.identity

@@ -97,9 +97,16 @@ class Model:
         return sum(file.size_bytes for file in self.files)
 
     @property
-    def digest(self) -> str:
-        """What tells it from a model of the same name with other weights."""
-        return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
+    def identity(self) -> str:
+        """Name and digest: what tells it from a model of the same name that does something else.
+
+        The digest is that of the weights, or of them and what is made of them where that is the user's to say.
+        """
+        parts = [file.sha256 for file in self.files]
+        if self.added:
+            parts.append(repr((self.labels, self.sources, self.options, self.chunk_samples, self.overlap)))
+        digest = parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
+        return f"{self.name}@{digest[:16]}"
 
     def restricted(self, stems: Collection[str]) -> Model:
         """The same model for some of its stems: what only the others need is not read."""
@@ -127,9 +134,10 @@ def find(name: str) -> Model:
     Raises:
         ModelUnavailableError: the registry has none.
     """
-    for model in models():
-        if model.name == name:
-            return model
+    for found in (_shipped, models):  # a broken description of one's own model is no matter of the others
+        for model in found():
+            if model.name == name:
+                return model
     known = ", ".join(model.name for model in models())
     raise ModelUnavailableError(f"There is no model named '{name}'; `stemwright models` lists them: {known}.")
 

@@ -148,7 +148,7 @@ class PlannedEnsemble:
         outputs = {} if model is None else step.outputs(model.stems)
         return CascadeStep(
             name=f"{task.place + 1} {step.name}".strip(),
-            model="" if model is None else identity(model),
+            model="" if model is None else model.identity,
             hears=step.hears,
             outputs=outputs,
             leaves=step.leaves,
@@ -219,12 +219,6 @@ def _same(one: Model | None, other: Model | None) -> bool:
 def is_installed(plan: Plan) -> bool:
     """Whether the best model for each step is there, so that nothing need be downloaded and nothing stands in for it."""
     return all(weights.is_available(registry.find(step.models[0])) for step in plan.steps)
-
-
-def identity(model: Model) -> str:
-    """Name and digest of a model: a run is resumed only with the same weights."""
-    digest = model.files[0].sha256 if len(model.files) == 1 else model.digest
-    return f"{model.name}@{digest[:16]}"
 
 
 def _require(model: Model, policy: Policy) -> None:

@@ -23,7 +23,6 @@ from stemwright.errors import CancelledError, StemwrightError, StorageError, Unr
 from stemwright.jobs.handler import Control, Interrupted, Reason
 from stemwright.jobs.queue import Lease
 from stemwright.models import registry, weights
-from stemwright.separation.ensemble import identity
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
@@ -258,7 +257,7 @@ def _recipe(task: Task, song: str) -> str:
     facts = {
         "song": song,
         "plan": task.plan,
-        "models": [identity(model) for model in models if weights.is_available(model)],
+        "models": [model.identity for model in models if weights.is_available(model)],
         "stems": task.stems_asked,
         "format": task.format,
         "bit_depth": task.bit_depth,

@@ -59,8 +59,7 @@ class TorchWaveformEngine:
         self._sources = [model.sources[stem] for stem in model.stems]
         self._at_once = MOST_AT_ONCE
         self._batch: int | None = None
-        digest = model.files[0].sha256 if len(model.files) == 1 else model.digest
-        self.name = f"{model.name}@{digest[:16]}"
+        self.name = model.identity
         self.stems = model.stems
         self.sample_rate = model.sample_rate_hz
         self.overlapping = model.overlapping
