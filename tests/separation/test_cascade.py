@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemwright.errors import CancelledError
+from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import WaveformEngine
 from stemwright.separation.cascade import Cascade, CascadeStep
 from stemwright.separation.heard import HeardWaveforms
@@ -122,6 +123,21 @@ def test_a_cancelled_run_goes_on_in_the_step_where_it_stopped(song: Samples, tmp
     assert len(first.heard) == 7, "the first step was done"
     assert len(second.heard) == 2 + 1 + 5, "one chunk is heard again, for its tail"
     np.testing.assert_array_equal(resumed, straight)
+
+
+def test_a_cancelled_run_leaves_no_thread_behind_while_its_error_is_kept(tmp_path: Path) -> None:
+    song = np.zeros((2, 2_000_000), np.float32)
+    before = threading.active_count()
+    with pytest.raises(CancelledError) as kept:
+        run(Cascade(two_steps(), select("two")), song, tmp_path / "w", is_cancelled=lambda: True)
+    assert threading.active_count() == before
+    assert kept.value.__traceback__ is not None
+
+
+@pytest.mark.parametrize("share", [np.nan, np.inf])
+def test_numbers_that_are_none_end_the_run(song: Samples, share: float, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match="local-waveforms gives numbers that are none"):
+        run(Cascade([step("1", MIX, Share(share=share), "fx")], select("two")), song, tmp_path / "w")
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,17 @@ def test_only_where_it_is_claimed_twice() -> None:
     inner = slice(4096, -4096)
     np.testing.assert_allclose(made[0][:, inner], (low + high / 2)[:, inner], atol=2e-3)
     np.testing.assert_allclose(made[1][:, inner], (high / 2)[:, inner], atol=2e-3)
+
+
+def test_it_takes_little_more_memory_than_what_it_gives() -> None:
+    outputs, song = np.stack([noise(seed, length=300_000) for seed in range(6)]), noise(7, length=300_000)
+    tracemalloc.start()
+    try:
+        consistent(outputs, song)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 3 * outputs.nbytes
 
 
 def test_silence_stays_silent() -> None:

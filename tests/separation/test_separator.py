@@ -221,6 +221,26 @@ def test_progress_rises_to_the_end_of_both_stages(tmp_path: Path) -> None:
     assert told[-1].done_s == pytest.approx(5)
 
 
+@pytest.mark.parametrize("engine", [LocalMasks(), LocalWaveforms()])
+def test_the_length_of_a_stream_that_states_none_is_known_once_it_was_read(
+    engine: MaskEngine | WaveformEngine, tmp_path: Path
+) -> None:
+    song = tmp_path / "song.flac"
+    soundfile.write(song, music(5, 44_100, 2).T, 44_100)
+    content = bytearray(song.read_bytes())
+    content[21] &= 0xF0  # FLAC's first table holds the number of samples in 36 bits: 0 is unknown
+    content[22:26] = bytes(4)
+    song.write_bytes(content)
+    told: list[Progress] = []
+    Separator.of_engine(engine, threads=1).separate_file(song, Options(out=tmp_path / "out"), on_progress=told.append)
+    assert told[0].total_s is None
+    for stage in ("separating", "writing"):
+        done = [progress.done_s for progress in told if progress.stage == stage]
+        assert done == sorted(done)
+    assert {progress.total_s for progress in told if progress.stage == "writing"} == {5.0}
+    assert told[-1].fraction == 1
+
+
 def cancelling_after(calls: int) -> Callable[[], bool]:
     left = iter(range(calls))
     return lambda: next(left, None) is None

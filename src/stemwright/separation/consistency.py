@@ -8,13 +8,17 @@ frequency, all are scaled down there by one factor; elsewhere they are left alon
 from __future__ import annotations
 
 import numpy as np
-import scipy.signal
 from numpy.typing import NDArray
+
+from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
 
 Samples = NDArray[np.float32]
 
-N_FFT = 2048
-HOP = 512
+STFT = Stft(n_fft=2048, hop=512)
+
+BLOCK = 16_384
+"""Samples that are worked on at once: the spectra of a whole chunk take more than the network."""
+
 _TINY = 1e-9
 
 
@@ -28,11 +32,26 @@ def consistent(outputs: Samples, song: Samples) -> Samples:
     Returns:
         ``(outputs, channels, samples)``.
     """
-    length = song.shape[-1]
-    stft = scipy.signal.ShortTimeFFT(scipy.signal.windows.hann(N_FFT, sym=False), HOP, fs=1)
-    there = np.abs(stft.stft(song))  # (channels, bins, frames)
-    spectra = stft.stft(outputs)  # (outputs, channels, bins, frames)
-    claimed = np.abs(spectra).sum(axis=0)
-    spectra *= np.minimum(1.0, there / np.maximum(claimed, _TINY))
-    back: Samples = stft.istft(spectra, k1=length).astype(np.float32)
-    return back
+    count, channels, length = outputs.shape
+    analysis, synthesis = Analysis(STFT, (1 + count) * channels), Synthesis(STFT, count * channels)
+    shared = np.empty_like(outputs)
+    done = 0
+
+    def share(spectra: Spectrum) -> None:
+        """``(frames, (song and outputs) * channels, bins)`` -> the next samples of the outputs."""
+        nonlocal done
+        spectra = spectra.reshape(len(spectra), 1 + count, channels, STFT.n_bins)
+        there, claims = np.abs(spectra[:, 0]), spectra[:, 1:]
+        claimed = np.abs(claims).sum(axis=1)  # (frames, channels, bins)
+        claims *= np.minimum(1, there / np.maximum(claimed, _TINY))[:, np.newaxis]
+        samples = synthesis.push(claims.reshape(len(spectra), count * channels, STFT.n_bins))
+        samples = samples[:, : length - done].reshape(count, channels, -1)
+        shared[..., done : done + samples.shape[2]] = samples
+        done += samples.shape[2]
+
+    for start in range(0, length, BLOCK):
+        stretch = slice(start, start + BLOCK)
+        block = np.concatenate([song[np.newaxis, :, stretch], outputs[..., stretch]])
+        share(analysis.push(block.reshape((1 + count) * channels, -1)))
+    share(analysis.finish())
+    return shared

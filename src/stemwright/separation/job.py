@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -108,6 +108,7 @@ class Job:
     on_progress: OnProgress | None
     is_cancelled: IsCancelled | None
     _fraction: float = 0.0
+    _done: dict[Stage, float] = field(default_factory=dict)
 
     def check_room(self, folder: Path, fmt: OutputFormat) -> None:
         """Both passes' files lie on the disk together at the end."""
@@ -174,9 +175,10 @@ class Job:
             return
         total_s = self.source.expected_s
         fraction = None
+        # A second writing pass, with a gain, must not make the bar go back, nor a length that is known at last.
+        done_s = self._done[stage] = max(self._done.get(stage, 0.0), done_s)
         if total_s:
             first = self.first_pass.share
             done = share * first if stage == "separating" else first + share * (1 - first)
-            # a second writing pass, with a gain, must not make the bar go back
             fraction = self._fraction = max(self._fraction, min(1.0, done))
         self.on_progress(Progress(stage, done_s, total_s, fraction))

@@ -8,15 +8,16 @@ same time. Time is the first axis throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.resample import Resampler
-from stemwright.errors import CancelledError
+from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import ChunkSize, MaskEngine, WaveformEngine
 from stemwright.separation.consistency import consistent
 from stemwright.separation.overlap_add import Chunk, OverlapAdd, chunks
@@ -67,8 +68,8 @@ def listen(
         return
     first_new = files.state.n_chunks
     overlap_add = OverlapAdd(hearing.size)
-    stream = chunks_of(source, hearing)
-    with ThreadPoolExecutor(1) as writer:
+    # closed here: whoever keeps an error would else keep the song open, and a thread that decodes it
+    with ThreadPoolExecutor(1) as writer, closing(chunks_of(source, hearing)) as stream:
         writing: Future[None] | None = None
         for batch in _batches(stream, hearing.batch):
             on_seconds(batch[0].index * hearing.size.stride / hearing.units_per_s)
@@ -89,7 +90,7 @@ def listen(
             writing.result()
 
 
-def chunks_of(source: Source, hearing: Hearing) -> Iterator[Chunk]:
+def chunks_of(source: Source, hearing: Hearing) -> Generator[Chunk, None, None]:
     """The chunks of a song that a kind of engine hears."""
     return chunks(hearing.units(_at_rate(source, hearing.sample_rate)), hearing.size)
 
@@ -172,6 +173,11 @@ class Waveforms:
         if self._engine.overlapping:
             outputs = consistent(outputs, song)
         rest = song - outputs.sum(axis=0)
+        if not np.isfinite(rest).all():
+            raise ModelUnavailableError(
+                f"{self._engine.name} gives numbers that are none (NaN or infinity): its weights are damaged, or it wants "
+                "STEMWRIGHT_PRECISION=float32."
+            )
         every = np.concatenate([outputs, rest[np.newaxis]])
         return _folded(every.transpose(2, 0, 1), self._channels)  # (samples, outputs + 1, 2)
 

@@ -20,7 +20,7 @@ of every array here, counted in units: samples for a waveform engine, frames for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class Chunk:
     is_last: bool
 
 
-def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Iterator[Chunk]:
+def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Generator[Chunk, None, None]:
     """Cuts a stream of blocks ``(units, ...)`` of any length into overlapping chunks. An empty stream gives none."""
     held: list[Rows] = []  # joined once a chunk, not once a block: a chunk of spectra is 17 MB
     n_held = index = 0

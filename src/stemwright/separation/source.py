@@ -94,6 +94,7 @@ class FileSource:
         self.notes: tuple[str, ...] = ()
         self._start_s = start_s
         self._duration_s = duration_s
+        self._heard_s: float | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -107,9 +108,9 @@ class FileSource:
 
     @property
     def expected_s(self) -> float | None:
-        """Seconds, as the container claims."""
+        """Seconds, as the container claims; where it claims nothing, as they were once it was read."""
         if self.format.duration_s is None:
-            return self._duration_s
+            return self._heard_s if self._heard_s is not None else self._duration_s
         left = max(0.0, self.format.duration_s - self._start_s)
         return left if self._duration_s is None else min(left, self._duration_s)
 
@@ -117,9 +118,13 @@ class FileSource:
         """Decodes the file from the start; ``notes`` then holds what there is to say of it."""
         from stemwright.audio.decode import Decoder
 
+        n_samples = 0
         with Decoder(self.path, start_s=self._start_s, duration_s=self._duration_s) as decoder:
-            yield from decoder
+            for block in decoder:
+                n_samples += block.shape[1]
+                yield block
             self.notes = tuple(decoder.notes)
+        self._heard_s = n_samples / self.sample_rate
 
     def tags(self, stem: str) -> Tags:
         """The song's tags for the file of one of its stems."""

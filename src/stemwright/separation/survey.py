@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +38,13 @@ def survey(source: Source, engine: MaskEngine, is_cancelled: IsCancelled) -> Sur
     """
     hearing = Masks(engine, [(stem,) for stem in engine.stems], channels=2)
     tables = [np.zeros((0, len(engine.stems) + 2))]
-    for chunk in chunks_of(source, hearing):
-        if is_cancelled():
-            raise CancelledError("Cancelled; --resume takes it up where it stopped.")
-        (rows,) = hearing.hear([chunk])
-        # Neighbours overlap: what they share is counted once.
-        n_own = chunk.n_valid if chunk.is_last else hearing.size.stride
-        tables.append(hearing.levels(rows[:n_own], chunk))
+    with closing(chunks_of(source, hearing)) as stream:
+        for chunk in stream:
+            if is_cancelled():
+                raise CancelledError("Cancelled; --resume takes it up where it stopped.")
+            (rows,) = hearing.hear([chunk])
+            # Neighbours overlap: what they share is counted once.
+            n_own = chunk.n_valid if chunk.is_last else hearing.size.stride
+            tables.append(hearing.levels(rows[:n_own], chunk))
     presence = judge(np.concatenate(tables))
     return Survey(dict(zip(engine.stems, presence.levels_db, strict=True)))
