@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,13 @@ def test_weights_are_downloaded_verified_and_removed(
     assert f"{name}: installed." in done.out
     assert f"{name}: as the registry says." in run("models", "verify").out
     (path,) = folder.glob("*.ckpt")
-    path.write_bytes(bytes(path.stat().st_size))
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(bytes(times.st_size))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a bad disk does it
     assert run("models", "verify", name).code == 4
+    done = run("models", "download", name)
+    assert done.code == 0, done.err
+    assert path.read_bytes() == whole, "what is damaged is brought anew"
     assert "removed" in run("models", "remove", name).out
     assert not list(folder.glob("*.ckpt"))
 

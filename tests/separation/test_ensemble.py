@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,16 @@ def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
     first_pass = ensemble(plan_of("scnet-large")).first_pass(select("vocals,guitar"))
     assert first_pass.notes == ("No model of this plan separates guitar: silent here, and heard in the rest.",)
     assert ensemble(plan_of("scnet-large")).first_pass(select("two")).notes == ()
+
+
+@pytest.mark.parametrize("plan", ["best", "mega-53"])
+def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(ModelUnavailableError, match="finds no device mps"):
+        Separator(plan, device="mps", threads=1)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelUnavailableError, match=r"needs PyTorch: pip install 'stemwright\[torch\]'"):
+        Separator(plan, threads=1)
 
 
 def test_the_survey_needs_no_gpu_where_one_was_asked_for() -> None:

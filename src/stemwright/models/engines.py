@@ -35,10 +35,7 @@ def load_engine(
 
         return OnnxMaskEngine(model, weights.load(model), device=device, threads=threads)
     if model.runtime == "pytorch" and model.kind == "waveform":
-        try:
-            import torch  # noqa: F401  # whether it is there
-        except ImportError:
-            raise ModelUnavailableError(f"{model.name} needs PyTorch: pip install 'stemwright[torch]'.") from None
+        check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine
 
         paths = fetched(model, on_download, is_cancelled)
@@ -46,6 +43,23 @@ def load_engine(
     raise ModelUnavailableError(
         f"{model.name} wants a {model.runtime} runtime for {model.kind} models, which this version has not got."
     )
+
+
+def check_runtime(model: Model, device: str) -> None:
+    """Finds out before gigabytes are downloaded whether PyTorch could run them.
+
+    Raises:
+        ModelUnavailableError: it is not installed, or has not got the device.
+    """
+    if model.runtime != "pytorch":
+        return
+    try:
+        import torch  # noqa: F401  # whether it is there
+    except ImportError:
+        raise ModelUnavailableError(f"{model.name} needs PyTorch: pip install 'stemwright[torch]'.") from None
+    from stemwright.models.runtimes.pytorch import find_device
+
+    find_device(device)
 
 
 def fetched(model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None) -> list[Path]:

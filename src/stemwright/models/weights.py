@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,13 @@ def is_available(weights: WeightFile | Model) -> bool:
     return all(find(file) is not None for file in _files(weights))
 
 
-def verify(file: WeightFile, on_bytes: OnBytes | None = None) -> None:
+def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, afresh: bool = False) -> None:
     """Makes sure that a file is there and is that of the registry. Gigabytes are read only when they changed.
 
     Args:
         file: which one.
         on_bytes: is told how much was read; what it raises passes through.
+        afresh: read it all, whatever was found before.
 
     Raises:
         ModelUnavailableError: it is missing or damaged, or cannot be read.
@@ -55,10 +57,12 @@ def verify(file: WeightFile, on_bytes: OnBytes | None = None) -> None:
     path = _path(file)
     try:
         in_wheel = path.parent == WHEEL_FOLDER  # no marks are left among the files of the installation
-        whole = file.matches(path, on_bytes) if in_wheel else file.is_whole_in(path.parent, on_bytes)
+        whole = file.matches(path, on_bytes) if in_wheel or afresh else file.is_whole_in(path.parent, on_bytes)
     except OSError as error:
         raise _unavailable(file, path, error) from error
     if not whole:
+        with suppress(OSError):
+            file.mark_in(path.parent).unlink(missing_ok=True)
         raise _unavailable(file, path)
 
 

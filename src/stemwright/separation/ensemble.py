@@ -11,7 +11,7 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import licences, registry, weights
 from stemwright.models.downloads import is_offline
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import load_engine
+from stemwright.models.engines import check_runtime, load_engine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
 from stemwright.separation.cascade import Cascade, CascadeStep
@@ -80,6 +80,10 @@ class EngineRoom:
         self._threads = threads
         self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
 
+    def check(self, model: Model) -> None:
+        """Raises ModelUnavailableError where a model could not run, also once its weights were here."""
+        check_runtime(model, self._device)
+
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
         """The engine of a model; its weights are downloaded if they are missing."""
         return self._engine(model, self._device, is_cancelled)
@@ -110,7 +114,8 @@ class PlannedEnsemble:
     """The models that play a plan: for each step the first that may and can be used.
 
     Raises:
-        ModelUnavailableError: a step that cannot be left out has no model that can be had.
+        ModelUnavailableError: a step that cannot be left out has no model that can be had, or one that takes part has no
+            runtime or device here.
     """
 
     def __init__(self, plan: Plan, room: EngineRoom, licence: str | None) -> None:
@@ -119,6 +124,9 @@ class PlannedEnsemble:
         self._room = room
         self._notes: dict[int, str] = {}
         self._cast = [self._choose(place, policy) for place in range(len(plan.steps))]
+        for model in self._cast:
+            if model is not None:
+                room.check(model)
         alone = self._cast[0] if len(plan.steps) == 1 else None
         if alone is not None and weights.is_available(alone):
             # what is wrong with it is told now, not with the first song

@@ -43,7 +43,7 @@ def download(
     with download_bar() as on_progress:
         for model in models:
             for file in model.files:
-                if weights.find(file) is None:
+                if file.url or weights.find(file) is None:  # one that is there but damaged is brought anew
                     downloads.download(file, weights.weights_folder(), on_progress=on_progress)
                 weights.verify(file)
             typer.echo(f"{model.name}: installed.")
@@ -64,7 +64,7 @@ def verify(
     for model in models:
         try:
             for file in model.files:
-                weights.verify(file)
+                weights.verify(file, afresh=True)
         except ModelUnavailableError as error:
             typer.echo(f"{model.name}: {error}")
             damaged = error

@@ -51,7 +51,7 @@ class TorchWaveformEngine:
     """
 
     def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
-        self._device = _device(device)
+        self._device = find_device(device)
         self.precision = _precision(self._device)
         torch.set_num_threads(threads)
         loaded, self._labels = networks.load(model, paths)
@@ -146,7 +146,12 @@ def _moved(network: nn.Module, device: torch.device) -> Any:
     return torch.compile(network, dynamic=False) if os.environ.get("STEMWRIGHT_COMPILE") == "1" else network
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of that name; of ``auto`` the best that there is.
+
+    Raises:
+        ModelUnavailableError: this machine has none.
+    """
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if has[kind]))
