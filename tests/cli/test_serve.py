@@ -132,6 +132,14 @@ class TestWhatCannotBeServed:
         monkeypatch.setenv(f"STEMWRIGHT_{name}", value)
         refused(run("serve"), 2, f"STEMWRIGHT_{name}", "docs/settings.md")
 
+    @pytest.mark.parametrize(("plan", "said"), [("scnet-large", "models download scnet-large"), ("finest", "finest")])
+    def test_a_plan_that_cannot_be_had(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, plan: str, said: str
+    ) -> None:
+        monkeypatch.setenv("STEMWRIGHT_PLAN", plan)
+        monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(elsewhere / "models"))
+        refused(run("serve", "--port", "0", "--data", "data"), 4, said)
+
     @pytest.mark.parametrize("arguments", ["--port 70000", "--port x", "--workers -1", "--no-such-option"])
     def test_usage(self, arguments: str) -> None:
         done = run("serve", *arguments.split())

@@ -396,6 +396,25 @@ def test_a_core_is_left_to_the_server(bench: Bench) -> None:
     assert bench.handler._separator._threads == max(1, len(psutil.Process().cpu_affinity()) - 1)
 
 
+@pytest.mark.parametrize("plan", ["scnet-large", "best", "gone"])
+def test_a_plan_whose_weights_are_gone_fails_the_task_and_nothing_is_downloaded(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    folder = tmp_path / "models"
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(folder))
+    monkeypatch.delenv("STEMWRIGHT_OFFLINE", raising=False)
+    task = bench.submit(track_id=bench.track(song(tmp_path / "song.wav", 2, seed=13)), plan=plan)
+    balance = bench.balance()
+    bench.work()
+    failed = bench.task(task)
+    assert (failed.state, failed.error_code) == ("failed", 501)
+    assert failed.error_message == (
+        "The server has not got what this plan takes at the moment; choose another plan, or try again later."
+    )
+    assert balance is not None and bench.balance() == balance + 1000, "the credits come back"
+    assert not folder.exists()
+
+
 def test_no_room_fails_the_task_in_words_for_clients(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemwright.cli.data import Data, settings_of
-from stemwright.errors import StorageError, UsageError
+from stemwright.errors import ModelUnavailableError, StorageError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -85,6 +85,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
     from stemwright.service.service import Service, public_url
 
     configure_logs()
+    _check_plan(settings.plan)
     _raise_file_limit()
     _migrate_apart(settings)
     service = Service.open(settings)
@@ -112,6 +113,18 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
             supervisor.drain()
     finally:
         service.close()
+
+
+def _check_plan(name: str) -> None:
+    """Makes sure that the vendors' faces have a plan: no client's request downloads one."""
+    from stemwright.separation.ensemble import is_installed
+    from stemwright.separation.plan import plan_of
+
+    if not is_installed(plan_of(name)):
+        raise ModelUnavailableError(
+            f"STEMWRIGHT_PLAN is '{name}', whose weights are not here or not allowed; fetch them with "
+            f"`stemwright models download {name}`, or set another plan."
+        )
 
 
 def _outlive_signals(server: uvicorn.Server) -> None:

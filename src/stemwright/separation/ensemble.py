@@ -225,8 +225,10 @@ def _same(one: Model | None, other: Model | None) -> bool:
 
 
 def is_installed(plan: Plan) -> bool:
-    """Whether the best model for each step is there, so that nothing need be downloaded and nothing stands in for it."""
-    return all(weights.is_available(registry.find(step.models[0])) for step in plan.steps)
+    """Whether the best model for each step is there and may be used: nothing is downloaded, and nothing stands in for it."""
+    best = [registry.find(step.models[0]) for step in plan.steps]
+    allowed = licences.policy() == "any" or all(map(licences.is_permissive, best))
+    return allowed and all(map(weights.is_available, best))
 
 
 def _require(model: Model, policy: Policy) -> None:

@@ -19,10 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import stemwright
-from stemwright.errors import CancelledError, StemwrightError, StorageError, UnreadableInputError
+from stemwright.errors import (
+    CancelledError,
+    ModelUnavailableError,
+    StemwrightError,
+    StorageError,
+    UnreadableInputError,
+)
 from stemwright.jobs.handler import Control, Interrupted, Reason
 from stemwright.jobs.queue import Lease
-from stemwright.models import registry, weights
+from stemwright.models import licences, registry, weights
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
@@ -146,6 +152,10 @@ class Separating:
         self._check_length(FileSource(song).expected_s)
         if self._separator.plan != task.plan:
             self._separator = self._load(task.plan)
+        if missing := self._separator.missing(
+            task.stems_asked
+        ):  # they went since the task was taken: no client downloads
+            raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: not installed any more")
 
         def on_progress(progress: Progress) -> None:
             self._check_length(progress.done_s)
@@ -202,6 +212,8 @@ class Separating:
         """An error in words that say nothing of this server's folders."""
         if isinstance(error, StorageError):
             return "The server has no room for this song at the moment; try again later."
+        if isinstance(error, ModelUnavailableError):
+            return "The server has not got what this plan takes at the moment; choose another plan, or try again later."
         text = str(error).replace(str(folder / "song"), "the song")
         if str(self._settings.data) in text or str(self._settings.data.resolve()) in text:
             return "The separation failed on the server; try another file of the song."
@@ -257,6 +269,7 @@ def _recipe(task: Task, song: str) -> str:
     facts = {
         "song": song,
         "plan": task.plan,
+        "licences": licences.policy(),
         "models": [model.identity for model in models if weights.is_available(model)],
         "stems": task.stems_asked,
         "format": task.format,
