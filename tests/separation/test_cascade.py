@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import WaveformEngine
 from stemwright.separation.cascade import Cascade, CascadeStep
+from stemwright.separation.ensemble import SingleEnsemble
 from stemwright.separation.heard import HeardWaveforms
+from stemwright.separation.options import Options
 from stemwright.separation.plan import MIX
+from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource
 from stemwright.separation.survey import Survey
 from stemwright.separation.working_files import WorkingFiles
@@ -227,3 +231,27 @@ def test_engines_of_different_rates_make_no_cascade() -> None:
     steps = two_steps()
     with pytest.raises(ValueError, match="one rate"):
         Cascade([steps[0], replace(steps[1], sample_rate=48_000)], select("two"))
+
+
+@dataclass(frozen=True)
+class Broken(Share):
+    """Fails, as a model does whose weights do not come, or for which a GPU has no room."""
+
+    def separate(self, chunks: Samples) -> Samples:
+        raise ModelUnavailableError("its weights did not come")
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_other_steps_made_is_not_lost_to_a_model_that_fails(
+    song: Samples, tmp_path: Path, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "song.wav", song.T, RATE, "PCM_16")
+    steps = two_steps(Broken(stems=("drums",))) if before else [step("1", MIX, Broken(), "fx")]
+    cascade = Cascade(steps, select("twelve"))
+    monkeypatch.setattr(SingleEnsemble, "first_pass", lambda self, selection: cascade)
+    separator = Separator.of_engine(Share(), threads=1)
+    with pytest.raises(ModelUnavailableError, match="did not come"):
+        separator.separate_file(tmp_path / "song.wav", Options(stems="twelve", out=tmp_path / "out"))
+    assert (tmp_path / "out/.song.stemwright/1 vocals/state.json").exists() == bool(before)
+    assert (tmp_path / "out/.song.stemwright").exists() == bool(before)
+    assert not (tmp_path / "out/song").exists()

@@ -29,7 +29,9 @@ LONGEST_PAUSE_S = 5.0
 SILENCE_S = 30.0
 """A worker without a pulse for so long hangs in code that lets no other thread run."""
 
-STALL_S = 300.0
+STALL_S = 1800.0
+"""One chunk of the largest network takes minutes on a slow processor, and tells nothing meanwhile."""
+
 DRAIN_S = 15.0
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.jobs.worker import main; main()")

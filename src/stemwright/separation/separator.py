@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.formats import OutputFormat, output_format
-from stemwright.errors import CancelledError, StemwrightError, UsageError
+from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
@@ -148,6 +148,7 @@ class Separator:
             UsageError: the options contradict each other or the format.
             UnreadableInputError: the song cannot be read.
             StorageError: no room, or no permission.
+            ModelUnavailableError: a model cannot be had or run. What steps before it made stays for ``Options.resume``.
             CancelledError: ``is_cancelled`` said so. The working files stay for ``Options.resume``.
         """
         options = options or Options()
@@ -174,6 +175,11 @@ class Separator:
             folder.publish(encoded.files, result, order)
         except CancelledError:
             raise  # the working files stay for a resume
+        except ModelUnavailableError:
+            # An hour of earlier steps is not lost to a later one's download, or to a GPU that others fill.
+            if not work.has_done_a_step:
+                work.remove()
+            raise
         except StemwrightError:
             work.remove()
             raise

@@ -139,6 +139,11 @@ class WorkingFiles:
         except OSError as error:
             raise storage_error(error, folder) from error
 
+    @property
+    def has_done_a_step(self) -> bool:
+        """Whether some step is complete, in this run or in an earlier one that it took up."""
+        return any(files.state.complete for files in self._steps)
+
     def step(self, name: str, row_shape: tuple[int, ...], dtype: DTypeLike) -> StepFiles:
         """Opens the files of a step, whose rows are ``(outputs, ...)``."""
         files = StepFiles(self.folder / name, row_shape, dtype)
