@@ -185,7 +185,6 @@ def read_plan(facts: dict[str, Any]) -> Plan:
     return Plan(facts["name"], facts["title"], tuple(facts["stems"]), models)
 
 
-
 def _read(record: type[_Record], facts: dict[str, Any]) -> _Record:
     return record(**{field.name: _value(field.name, facts[field.name]) for field in fields(record)})  # type: ignore[arg-type]
 
