@@ -141,6 +141,16 @@ def test_weights_of_an_unstated_licence_are_refused_where_only_permissive_ones_m
     assert not Path("stems").exists()
 
 
+def test_evaluate_holds_to_the_licence_too_and_looks_at_the_folder_first(tmp_path: Path, song: Path) -> None:
+    truth = tmp_path / "truth" / "one"
+    truth.mkdir(parents=True)
+    for stem in ("vocals", "drums"):
+        (truth / f"{stem}.wav").write_bytes(song.read_bytes())
+    wanted = ("--plan", "bs-roformer-sw", "--license", "permissive")
+    assert "permissive" in command("evaluate", truth.parent, *wanted, code=4).err
+    assert "bs-roformer-sw" not in command("evaluate", tmp_path / "nowhere", *wanted, code=3).err
+
+
 def test_without_the_net_a_missing_model_is_told_with_the_place_for_its_file(
     song: Path, monkeypatch: pytest.MonkeyPatch, models_folder: Path
 ) -> None:

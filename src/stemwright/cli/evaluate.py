@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.choices import OUTPUT, SOUND, DeviceOption, Json, Plan, Threads
+from stemwright.cli.choices import OUTPUT, SOUND, DeviceOption, Json, License, Plan, Threads
 from stemwright.errors import storage_error
 from stemwright.evaluation.options import LayoutName, read_metrics
 
@@ -45,6 +45,7 @@ def evaluate(
     plan: Plan = "fast",
     device: DeviceOption = "auto",
     threads: Threads = None,
+    license: License = None,
     metrics: Annotated[
         str,
         typer.Option(
@@ -90,12 +91,17 @@ def evaluate(
         if path is not None:
             _check_writable(path)  # before an hour of work, not behind it
     if estimates is None:
+        from stemwright.cli.preparation import prepare
+        from stemwright.evaluation.layouts import LAYOUTS
+        from stemwright.separation.separator import Separator
+
+        LAYOUTS[layout].find_songs(ref_dir)  # a wrong folder is told before gigabytes are downloaded
+        separator = Separator(plan, device=device, threads=threads, licence=license)
+        prepare(separator, "twelve")
         report = evaluate_plan(
             ref_dir,
-            plan,
+            separator,
             layout=layout,
-            device=device,
-            threads=threads,
             metrics=asked,
             confusion=confusion,
             on_song=_announce,

@@ -102,6 +102,7 @@ def separate(
     """
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.meter import meter
+    from stemwright.cli.preparation import prepare
     from stemwright.cli.songs import Song, find_songs
     from stemwright.separation.separator import Separator
     from stemwright.stems import select
@@ -130,7 +131,7 @@ def separate(
             try:
                 if separator is None:
                     loaded = Separator(plan, device=device, threads=threads, licence=license)
-                    _prepare(loaded, stems, interrupt, quiet=quiet)
+                    prepare(loaded, stems, quiet=quiet, is_cancelled=interrupt.is_set)
                     separator = loaded
                 with meter(quiet=quiet) as shown:
                     shown.start(f"{count}{song.name}")
@@ -146,19 +147,6 @@ def separate(
                 teller.done(result)
     if teller.exit_code:
         raise typer.Exit(teller.exit_code)
-
-
-def _prepare(separator: Separator, stems: str, interrupt: Interrupt, *, quiet: bool) -> None:
-    """Downloads what the stems take, and says first what that is."""
-    from stemwright.cli.download_bar import download_bar
-    from stemwright.words import megabytes
-
-    for model in separator.missing(stems):
-        if not quiet:
-            size = megabytes(model.size_bytes)
-            typer.echo(f"{model.name} is downloaded once: {size}, licence of its weights: {model.licence}.", err=True)
-    with download_bar(quiet=quiet) as bar:
-        separator.prepare(stems, on_download=bar, is_cancelled=interrupt.is_set)
 
 
 def _separate(separator: Separator, song: Song, options: Options, shown: Meter, interrupt: Interrupt) -> Result:

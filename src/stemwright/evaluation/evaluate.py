@@ -60,7 +60,7 @@ def evaluate_estimates(
 
 def evaluate_plan(
     references: Path,
-    plan: str = "fast",
+    plan: str | Separator = "fast",
     *,
     layout: LayoutName = "songs",
     device: Device = "auto",
@@ -75,7 +75,7 @@ def evaluate_plan(
 
     Args:
         references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
-        plan: what separates.
+        plan: what separates: the name of a plan, or a separator that is there already.
         layout: how the references lie.
         device: as of ``Separator``.
         threads: as of ``Separator``.
@@ -91,13 +91,13 @@ def evaluate_plan(
     from stemwright.separation.separator import Separator
 
     songs = LAYOUTS[layout].find_songs(references)
-    separator = Separator(plan, device=device, threads=threads)
+    separator = plan if isinstance(plan, Separator) else Separator(plan, device=device, threads=threads)
     scores = []
     for index, song in enumerate(songs):
         if on_song is not None:
             on_song(index, len(songs), song.name)
         scores.append(_score_separation(song, separator, metrics, confusion=confusion))
-    return summarise(scores, plan, metrics)
+    return summarise(scores, separator.plan, metrics)
 
 
 def _score_separation(song: Song, separator: Separator, metrics: Collection[str], *, confusion: bool) -> SongScores:
