@@ -24,6 +24,9 @@ from typing import Any, Self
 from benchmarks.separate import write_song
 from stemwright.models import registry
 
+ALONE = ("mel-band-roformer-kim", "scnet-large")
+"""Models of the other architectures: what half precision gains and costs them."""
+
 CHUNK_SAMPLES = 352_800
 """What published RoFormers hear at once: 8 s."""
 
@@ -96,6 +99,18 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
     )
 
 
+def alone(name: str, precision: str, threads: int, turns: int) -> None:
+    """Prints how long a model takes, and the error of a precision."""
+    model = registry.find(name)
+    ours = {"model": model.name, "precision": precision, "threads": threads}
+    with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine:
+        facts = json.loads(mine.first)
+        taken_s = statistics.median(mine.seconds() for _ in range(turns))
+    error = "" if facts["error_db"] is None else f", error {facts['error_db']:.1f} dB"
+    chunk_s = model.chunk_samples / model.sample_rate_hz
+    print(f"{model.name} {precision}: {taken_s:.2f} s for {chunk_s:.1f} s of song{error}", flush=True)
+
+
 def memory(minutes: Sequence[float]) -> None:
     """Separates songs of several lengths with a narrow network at the published chunk length."""
     from tests.models.published import msst_pair
@@ -133,6 +148,9 @@ def main() -> None:
     for one in CONTESTS:
         for precision in options.precision:
             contest(one, precision, options.threads, options.turns)
+    for name in ALONE:
+        for precision in options.precision:
+            alone(name, precision, options.threads, options.turns)
     memory(options.minutes)
 
 
