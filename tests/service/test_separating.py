@@ -293,7 +293,7 @@ def test_a_worker_that_stops_leaves_its_files_and_the_next_one_goes_on(
     assert lease is not None
     with pytest.raises(Interrupted):
         bench.handler.run(lease, Hands(stops_after=5))
-    state = next(bench.folder(task).glob(".stems.stemwright/state.json")).read_text()
+    state = next(bench.folder(task).glob(".stems.stemwright/masks/state.json")).read_text()
     assert '"n_chunks": 0' not in state
     bench.service.queue.release(lease)
     heard.clear()
@@ -376,7 +376,7 @@ def test_kill_9_in_mid_chunk_gives_the_same_bytes(bench: Bench, tmp_path: Path) 
     supervisor = Supervisor(service.settings, service.queue, "stemwright.service.separating:handler")
     supervisor.start()
     try:
-        state = bench.folder(task) / ".stems.stemwright" / "state.json"
+        state = bench.folder(task) / ".stems.stemwright" / "masks" / "state.json"
         wait_until(lambda: state.exists() and '"n_chunks": 0' not in state.read_text(), 60)
         os.kill(supervisor.pids[0], signal.SIGKILL)
         wait_until(lambda: bench.task(task).has_ended, 60)
