@@ -2,8 +2,8 @@
 
     source -> resample -> [STFT ->] chunks -> engine -> outputs -> overlap-add -> working files
 
-Everything is a stream, so memory is set by the chunk and not by the song; decoding, the engine and the disk work at the
-same time. Time is the first axis throughout.
+Everything is a stream, so memory is set by the chunk and not by the song; for large networks decoding, the engine and the
+disk work at the same time. Time is the first axis throughout.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Hearing(Protocol):
     sample_rate: int
     units_per_s: float
     batch: int
+    beside: bool
+    """Whether decoding and writing go on beside the engine: it pays for large networks, and costs memory."""
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Rows]:
         """Blocks ``(2, samples)`` at the engine's rate -> blocks of units, ``(units, ...)``."""
@@ -86,19 +88,25 @@ def listen(
                     writing.result()
                 levels = hearing.levels(final, chunk)
                 writing = writer.submit(files.add, final, levels, is_last=chunk.is_last)
+                if not hearing.beside:
+                    writing.result()
         if writing is not None:
             writing.result()
 
 
 def chunks_of(source: Source, hearing: Hearing) -> Generator[Chunk, None, None]:
     """The chunks of a song that a kind of engine hears."""
-    return chunks(hearing.units(_at_rate(source, hearing.sample_rate)), hearing.size)
+    blocks = _at_rate(source, hearing.sample_rate)
+    if hearing.beside:
+        blocks = prefetched(blocks, BLOCKS_AHEAD)
+    return chunks(hearing.units(blocks), hearing.size)
 
 
 class Masks:
     """A mask engine: the units are frames, and the outputs are masks in bands."""
 
     batch = 1
+    beside = False
     dtype = np.float16
     """Half floats hold a mask to one part in 2,048, 66 dB under the stem itself."""
 
@@ -146,6 +154,7 @@ class Masks:
 class Waveforms:
     """A waveform engine: the units are samples, and the last output is what the others leave of the song."""
 
+    beside = True
     dtype = np.float32
 
     def __init__(self, engine: WaveformEngine, outputs: Outputs, channels: int) -> None:
@@ -209,7 +218,7 @@ def _batches(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
 
 
 def _at_rate(source: Source, rate: int) -> Iterator[Samples]:
-    """The song in stereo at an engine's rate, in blocks ``(2, samples)``, decoded beside the engine."""
+    """The song in stereo at an engine's rate, in blocks ``(2, samples)``."""
 
     def blocks() -> Iterator[Samples]:
         resampler = Resampler(source.sample_rate, rate, source.channels)
@@ -217,7 +226,7 @@ def _at_rate(source: Source, rate: int) -> Iterator[Samples]:
             yield _stereo(resampler.process(block))
         yield _stereo(resampler.process(np.zeros((source.channels, 0), np.float32), last=True))
 
-    return prefetched(blocks(), BLOCKS_AHEAD)
+    return blocks()
 
 
 def _stereo(block: Samples) -> Samples:
