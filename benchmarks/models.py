@@ -142,13 +142,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=5, help="chunks that each of the two runs")
     parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--only", nargs="*", metavar="MODEL", help="these models alone")
     parser.add_argument("--minutes", type=float, nargs="*", default=[3.0, 20.0], help="songs to measure memory with")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     for one in CONTESTS:
+        if options.only is not None and one.model not in options.only:
+            continue
         for precision in options.precision:
             contest(one, precision, options.threads, options.turns)
     for name in ALONE:
+        if options.only is not None and name not in options.only:
+            continue
         for precision in options.precision:
             alone(name, precision, options.threads, options.turns)
     memory(options.minutes)
