@@ -58,3 +58,18 @@ def test_a_stream_that_nobody_wants_any_more_is_closed() -> None:
     next(stream)
     stream.close()
     assert closed.is_set()
+
+
+class Stuck(Iterator[int]):
+    """A stream whose end cannot be closed, as of a file on a disk that went away."""
+
+    def __next__(self) -> int:
+        raise StopIteration
+
+    def close(self) -> None:
+        raise OSError("the disk went away")
+
+
+def test_what_its_closing_raises_is_raised_here_too() -> None:
+    with pytest.raises(OSError, match="went away"):
+        list(prefetched(Stuck(), 1))

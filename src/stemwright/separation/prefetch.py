@@ -30,16 +30,17 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
         return False
 
     def make() -> None:
+        last: object = _END
         try:
-            for item in items:
-                if not put(item):
-                    break
-            last: object = _END
+            try:
+                for item in items:
+                    if not put(item):
+                        break
+            finally:
+                if (close := getattr(items, "close", None)) is not None:
+                    close()
         except BaseException as error:  # raised again where the items are wanted
             last = error
-        finally:
-            if (close := getattr(items, "close", None)) is not None:
-                close()
         put(last)
 
     maker = threading.Thread(target=make, name="prefetch", daemon=True)
