@@ -84,7 +84,8 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
     model = registry.find(one.model)
     ours = {"model": model.name, "precision": precision, "threads": threads}
     theirs = {"options": dict(model.options), "samples": model.chunk_samples, "threads": threads}
-    peer = [str(PEERS / one.peer / "bin/python"), str(Path(__file__).parent / f"peers/{one.peer}.py")]
+    # -P: the script's own folder holds names of packages
+    peer = [str(PEERS / one.peer / "bin/python"), "-P", str(Path(__file__).parent / f"peers/{one.peer}.py")]
     with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine, Runner(peer, theirs) as other:
         facts = json.loads(mine.first)
         pairs = [(mine.seconds(), other.seconds()) for _ in range(turns)]
