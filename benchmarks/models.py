@@ -35,13 +35,17 @@ PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 @dataclass(frozen=True)
 class Contest:
-    """One of our models against one peer's package, which has a folder of ``.venv-peers``."""
+    """One of our models against one peer's package, which has a folder of ``.venv-peers``, and its network."""
 
     model: str
     peer: str
+    network: str
 
 
-CONTESTS = (Contest("bs-roformer-viperx-1297", "bs_roformer_infer"), Contest("htdemucs", "demucs_infer"))
+CONTESTS = (
+    Contest("bs-roformer-viperx-1297", "bs_roformer_infer", "bs_roformer:BSRoformer"),
+    Contest("htdemucs", "demucs_infer", "demucs_infer.htdemucs:HTDemucs"),
+)
 
 
 class Runner:
@@ -84,8 +88,8 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
     model = registry.find(one.model)
     ours = {"model": model.name, "precision": precision, "threads": threads}
     theirs = {"options": dict(model.options), "samples": model.chunk_samples, "threads": threads}
-    # -P: the script's own folder holds names of packages
-    peer = [str(PEERS / one.peer / "bin/python"), "-P", str(Path(__file__).parent / f"peers/{one.peer}.py")]
+    # -P: nothing beside the script hides the peer's packages
+    peer = [str(PEERS / one.peer / "bin/python"), "-P", str(Path(__file__).with_name("peer.py")), one.network]
     with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine, Runner(peer, theirs) as other:
         facts = json.loads(mine.first)
         pairs = [(mine.seconds(), other.seconds()) for _ in range(turns)]

@@ -1,6 +1,6 @@
 """Our network of a registered model with random weights: reads its name and precision, then times as often as it is asked.
 
-The same protocol as the peers' scripts (``benchmarks/peers``). After ``ready`` come the error of this precision against
+The same protocol as the peers' script (``benchmarks/peer.py``). After ``ready`` come the error of this precision against
 float32, in dB under the output, and the memory of the process.
 """
 

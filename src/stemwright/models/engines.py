@@ -18,12 +18,7 @@ IsCancelled = Callable[[], bool]
 
 
 def load_engine(
-    model: Model,
-    *,
-    device: str,
-    threads: int,
-    on_download: OnDownload | None = None,
-    is_cancelled: IsCancelled | None = None,
+    model: Model, *, device: str, threads: int, is_cancelled: IsCancelled | None = None
 ) -> MaskEngine | WaveformEngine:
     """Reads and verifies the weights, downloading what is missing, and sets up the runtime.
 
@@ -38,7 +33,7 @@ def load_engine(
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine
 
-        paths = fetched(model, on_download, is_cancelled)
+        paths = fetched(model, is_cancelled=is_cancelled)
         return TorchWaveformEngine(model, paths, device=device, threads=threads)
     raise ModelUnavailableError(
         f"{model.name} wants a {model.runtime} runtime for {model.kind} models, which this version has not got."

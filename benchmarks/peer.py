@@ -1,20 +1,23 @@
-"""The peer's BS-RoFormer, in an environment that holds bs-roformer-infer: reads options, then times as often as it is asked.
+"""A peer's network, in the environment of its package: reads options, then times as often as it is asked.
+
+    python -P peer.py demucs_infer.htdemucs:HTDemucs
 
 A line of JSON on standard input holds ``options`` (of the registry), ``samples`` and ``threads``; after it each line asks
 for one chunk, answered by the seconds that it took. Random weights are as slow as trained ones.
 """
 
+import importlib
 import json
 import sys
 import time
 
 import torch
-from bs_roformer import BSRoformer  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
+module, class_name = sys.argv[1].split(":")
 facts = json.loads(sys.stdin.readline())
 torch.set_num_threads(facts["threads"])
 options = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["options"].items()}
-network = BSRoformer(**options).eval()
+network = getattr(importlib.import_module(module), class_name)(**options).eval()
 song = torch.rand(1, 2, facts["samples"]) - 0.5
 with torch.inference_mode():
     network(song)
