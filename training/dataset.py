@@ -52,7 +52,7 @@ class Dataset:
 
     def play(self, plan: Plan) -> dict[str, Audio]:
         """The stems of the plan that was drawn last, ``(2, samples)`` each."""
-        stems = {part.stem: self._part(part, plan.read) for part in plan.parts}
+        stems = {part.stem: self._part(part) for part in plan.parts}
         if plan.swapped:
             stems = {stem: audio[::-1] for stem, audio in stems.items()}
         if plan.width != 1:
@@ -60,9 +60,9 @@ class Dataset:
         peak = max(1e-3, float(np.abs(sum(stems.values())).max())) if stems else 1.0
         return {stem: audio * np.float32(plan.peak / peak) for stem, audio in stems.items()}
 
-    def _part(self, part: Part, read: int) -> Audio:
-        audio = self._songs[part.song][part.stem].cut(part.start, read)
-        if read != (length := self._planner.samples):
+    def _part(self, part: Part) -> Audio:
+        audio = self._songs[part.song][part.stem].cut(part.start, part.read)
+        if part.read != (length := self._planner.samples):
             audio = _resample(audio, length)
         if part.swapped:
             audio = audio[::-1]

@@ -90,7 +90,7 @@ class Mixer:
     def _read(self, songs: Mapping[str, PlacedSong], plans: Sequence[Plan]) -> Tensor:
         """Cuts of the pool, ``(parts, 2, samples)``, in -1 to 1, zeros beyond the end of a song."""
         samples = self._planner.samples
-        cuts = [(songs[part.song][part.stem], part.start, plan.read) for plan in plans for part in plan.parts]
+        cuts = [(songs[part.song][part.stem], part.start, part.read) for plan in plans for part in plan.parts]
         starts = self._tensor([[song.offset + start] for song, start, _ in cuts])
         lengths = self._tensor([[min(song.length - start, read)] for song, start, read in cuts])
         audio = torch.empty(len(cuts), samples, 2, device=self.pool.device)

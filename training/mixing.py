@@ -40,7 +40,8 @@ class Mixing:
         p_together: lead and backing vocals of a mix of many songs come from one place of one song.
         gain_db: least and greatest gain of a stem in a mix of many songs; two thirds of it in a coherent one. In recordings
             drums lie up to 5 dB below the bass, and voices sing far behind a band.
-        p_speed, speed: a change of speed and pitch, by up to this fraction.
+        p_speed, speed: a change of speed and pitch of the whole mix, by up to this fraction.
+        p_own_speed, own_speed: the same of a single cut of a mix of many songs, which makes another drum kit of a kit.
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
         lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
         p_width, p_pan, pan_db: a stem gets narrower or wider; it moves to a side, by up to this level difference.
@@ -60,6 +61,8 @@ class Mixing:
     gain_db: tuple[float, float] = (-12.0, 6.0)
     p_speed: float = 0.25
     speed: float = 0.12
+    p_own_speed: float = 0.35
+    own_speed: float = 0.25
     p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
     bell_db: float = 8.0
@@ -99,6 +102,7 @@ class Part:
 
     Attributes:
         song, stem, start: the recording, and the sample from which it is read.
+        read: samples to read of it; as many as the mix has are as they are, else they are played faster or slower.
         swapped: left and right change places; width: of its sides, 1 is as it was, 0 is mono.
         side_db: left gets so much louder and right so much softer.
         drive_db: of a soft clip, above the peak.
@@ -109,6 +113,7 @@ class Part:
     song: str
     stem: str
     start: int
+    read: int
     swapped: bool
     width: float
     side_db: float
@@ -123,7 +128,6 @@ class Plan:
 
     Attributes:
         parts: its stems.
-        read: samples to read of each; those of the mix's length are as they are, else they are played faster or slower.
         swapped: left and right of all change places; width: of the sides of all.
         peak: of the sum.
         low_pass_hz: where the spectra end, if they end below the top.
@@ -131,12 +135,15 @@ class Plan:
     """
 
     parts: tuple[Part, ...]
-    read: int
     swapped: bool
     width: float
     peak: float
     low_pass_hz: float | None
     levelling: float
+
+
+Cut = tuple[str, int, int]
+"""Song, first sample, and samples to read."""
 
 
 class Songbook:
@@ -171,8 +178,8 @@ class Planner:
         if augmented and rng.random() < mixing.p_speed:
             speed = 1 + float(rng.uniform(-mixing.speed, mixing.speed))
         read = round(self.samples * speed)
-        cuts = self._one_song(book, read) if coherent else self._many_songs(book, read)
-        parts = [self._part(song, stem, start, coherent, augmented) for stem, (song, start) in cuts.items()]
+        cuts = self._one_song(book, read) if coherent else self._many_songs(book, read, augmented)
+        parts = [self._part(stem, cut, coherent, augmented) for stem, cut in cuts.items()]
         swapped = bool(coherent and rng.random() < 0.5)
         width = 1.0
         if augmented and (drawn := rng.random()) < mixing.p_mono + mixing.p_narrow:
@@ -190,10 +197,10 @@ class Planner:
                 ]
             if rng.random() < mixing.p_levelled:
                 levelling = float(rng.uniform(0, 0.25))
-        return Plan(tuple(parts), read, swapped, width, peak, low_pass_hz, levelling)
+        return Plan(tuple(parts), swapped, width, peak, low_pass_hz, levelling)
 
-    def _one_song(self, book: Songbook, length: int) -> dict[str, tuple[str, int]]:
-        """Song and start of each stem of a coherent mix."""
+    def _one_song(self, book: Songbook, read: int) -> dict[str, Cut]:
+        """Cut of each stem of a coherent mix."""
         rng = self._rng
         names = book.names
         if book.holders["vocals"] and rng.random() < self.mixing.p_sung:
@@ -201,30 +208,33 @@ class Planner:
         name = names[int(rng.integers(len(names)))]
         song = book.songs[name]
         stems = [stem for stem in song if rng.random() >= self.mixing.p_left_out]
-        start = song[stems[int(rng.integers(len(stems)))]].audible_start(rng, length) if stems else 0
-        return dict.fromkeys(stems, (name, start))
+        start = song[stems[int(rng.integers(len(stems)))]].audible_start(rng, read) if stems else 0
+        return dict.fromkeys(stems, (name, start, read))
 
-    def _many_songs(self, book: Songbook, length: int) -> dict[str, tuple[str, int]]:
-        """Song and start of each stem of a mix of many songs."""
+    def _many_songs(self, book: Songbook, read: int, augmented: bool) -> dict[str, Cut]:
+        """Cut of each stem of a mix of many songs."""
         rng, mixing = self._rng, self.mixing
         if rng.random() < mixing.p_sparse / max(1e-9, 1 - mixing.p_coherent):
             chosen = set(rng.choice(STEMS, int(rng.integers(1, 4)), replace=False))
         else:
             chosen = {stem for stem in STEMS if rng.random() < mixing.often[stem]}
-        cuts: dict[str, tuple[str, int]] = {}
+        cuts: dict[str, Cut] = {}
         for stem in STEMS:
             holders = book.holders[stem]
             if stem not in chosen or stem in cuts or not holders:
                 continue
             name = holders[int(rng.integers(len(holders)))]
             song = book.songs[name]
-            cuts[stem] = name, song[stem].audible_start(rng, length)
+            own = read
+            if augmented and rng.random() < mixing.p_own_speed:
+                own = round(read * (1 + float(rng.uniform(-mixing.own_speed, mixing.own_speed))))
+            cuts[stem] = name, song[stem].audible_start(rng, own), own
             both = stem == "vocals" and "backing_vocals" in song and "backing_vocals" in chosen
             if both and rng.random() < mixing.p_together:
                 cuts["backing_vocals"] = cuts[stem]
         return cuts
 
-    def _part(self, song: str, stem: str, start: int, coherent: bool, augmented: bool) -> Part:
+    def _part(self, stem: str, cut: Cut, coherent: bool, augmented: bool) -> Part:
         rng, mixing = self._rng, self.mixing
         swapped = bool(not coherent and rng.random() < 0.5)
         width, side_db, drive_db = 1.0, 0.0, None
@@ -237,7 +247,8 @@ class Planner:
                 drive_db = float(rng.uniform(0, 15))
         low, high = (gain * 2 / 3 if coherent else gain for gain in mixing.gain_db)
         gain = 10 ** (float(rng.uniform(low, high)) / 20) * float(rng.choice((-1, 1)))
-        return Part(song, stem, start, swapped, width, side_db, drive_db, gain, None)
+        song, start, read = cut
+        return Part(song, stem, start, read, swapped, width, side_db, drive_db, gain, None)
 
     def _equaliser(self, stem: str) -> Equaliser:
         rng, mixing = self._rng, self.mixing

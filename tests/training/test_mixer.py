@@ -67,13 +67,13 @@ def assert_alike(expected: Batch, mixed: Batch, tolerance: float) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_same_draw_gives_the_mixes_of_the_dataset(root: Path, seed: int) -> None:
-    mixing = Mixing(p_speed=0, p_drive=0.5, p_width=0.6, p_pan=0.6, p_left_out=0.5)
+    mixing = Mixing(p_speed=0, p_own_speed=0, p_drive=0.5, p_width=0.6, p_pan=0.6, p_left_out=0.5)
     dataset, mixer = both(root, mixing, seed)
     assert_alike(dataset.batch(8), mixer.batch(8), 2e-5)
 
 
 def test_faster_and_slower_stems_are_those_of_the_dataset(root: Path) -> None:
-    dataset, mixer = both(root, Mixing(p_augmented=1, p_speed=1, p_drive=0))
+    dataset, mixer = both(root, Mixing(p_augmented=1, p_speed=1, p_own_speed=0.5, p_drive=0))
     assert_alike(dataset.batch(8), mixer.batch(8), 2e-2)  # they differ where cuts begin and end
 
 
@@ -86,7 +86,7 @@ def test_songs_as_they_are_come_out_as_they_were(root: Path) -> None:
         whole = [
             soundfile.read(root.parent / part.song / f"{part.stem}.flac", dtype="float32")[0].T for part in plan.parts
         ]
-        cuts = [song[:, part.start : part.start + plan.read] for song, part in zip(whole, plan.parts, strict=True)]
+        cuts = [song[:, part.start : part.start + part.read] for song, part in zip(whole, plan.parts, strict=True)]
         length = cuts[0].shape[1]
         gain = (
             plan.peak / np.abs(np.sum([part.gain * cut for part, cut in zip(plan.parts, cuts, strict=True)], 0)).max()
