@@ -35,15 +35,24 @@ PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 @dataclass(frozen=True)
 class Contest:
-    """One of our models against one peer's package, which has a folder of ``.venv-peers``, and its network."""
+    """One of our models against one peer's package, which has a folder of ``.venv-peers``, and its network.
+
+    ``fixed`` are options that the package has no name for, since it knows this one value.
+    """
 
     model: str
     peer: str
     network: str
+    fixed: tuple[str, ...] = ()
 
 
 CONTESTS = (
-    Contest("bs-roformer-viperx-1297", "bs_roformer_infer", "bs_roformer:BSRoformer"),
+    Contest(
+        "bs-roformer-viperx-1297",
+        "bs_roformer_infer",
+        "bs_roformer:BSRoformer",
+        fixed=("linear_transformer_depth", "mlp_expansion_factor"),
+    ),
     Contest("htdemucs", "demucs_infer", "demucs_infer.htdemucs:HTDemucs"),
 )
 
@@ -87,7 +96,8 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
     """Lets both take turns, and prints who took how long."""
     model = registry.find(one.model)
     ours = {"model": model.name, "precision": precision, "threads": threads}
-    theirs = {"options": dict(model.options), "samples": model.chunk_samples, "threads": threads}
+    options = {name: value for name, value in model.options.items() if name not in one.fixed}
+    theirs = {"options": options, "samples": model.chunk_samples, "threads": threads}
     # -P: nothing beside the script hides the peer's packages
     peer = [str(PEERS / one.peer / "bin/python"), "-P", str(Path(__file__).with_name("peer.py")), one.network]
     with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine, Runner(peer, theirs) as other:

@@ -11,6 +11,7 @@ from stemwright.models import registry, weights
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.licences import is_permissive
 from stemwright.models.networks import build
+from stemwright.models.weight_file import held
 from tests.cli.conftest import one_error, run
 from tests.models.published import msst_pair
 
@@ -150,6 +151,26 @@ def test_a_model_of_ones_own_is_taken_in(tmp_path: Path, folder: Path, link: boo
     assert pair.checkpoint.exists()
     assert [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")] == []
     assert run("models", "show", "mine").code == 4
+
+
+def test_a_model_whose_linked_file_is_gone_can_still_be_removed(tmp_path: Path, folder: Path) -> None:
+    pair = msst_pair(tmp_path, "scnet")
+    added = ["--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "mine"]
+    assert run("models", "add", *added, "--link").code == 0
+    pair.checkpoint.unlink()
+    assert run("models", "remove", "mine").out == "mine: removed and forgotten.\n"
+    assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+def test_one_name_is_not_added_twice_at_once(tmp_path: Path, folder: Path) -> None:
+    pair = msst_pair(tmp_path, "scnet")
+    folder.mkdir(parents=True)
+    with held(folder / ".mine.lock", lambda: None):
+        done = run(
+            "models", "add", "--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "mine"
+        )
+    assert done.code == 2
+    one_error(done, words=["'mine' is being added right now"])
 
 
 def test_labels_that_are_no_stems_get_one(tmp_path: Path) -> None:

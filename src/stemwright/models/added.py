@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from stemwright.errors import ModelUnavailableError, UsageError, storage_error
 from stemwright.models import labels, licences, registry
 from stemwright.models.registry import Model
-from stemwright.models.weight_file import WeightFile
+from stemwright.models.weight_file import WeightFile, held
 from stemwright.models.weights import weights_folder
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -31,6 +31,7 @@ def add(
     title: str = "",
     licence: str = licences.UNSTATED,
     link: bool = False,
+    reserved: Collection[str] = (),
 ) -> Model:
     """Takes a checkpoint in, once it is proven to fit the network that its configuration describes.
 
@@ -43,13 +44,14 @@ def add(
         title: one line for people.
         licence: of the weights, an SPDX identifier.
         link: the weights stay where they are, and the weights folder only points there.
+        reserved: names that it may not have, besides those of other models.
 
     Raises:
         UsageError: the name is taken, or is none.
         ModelUnavailableError: the two files cannot be read, or do not go together.
         StorageError: the weights folder cannot be written.
     """
-    _check_name(name)
+    _check_name(name, reserved)
     try:
         import torch  # noqa: F401  # whether it is there
     except ModuleNotFoundError as error:
@@ -66,25 +68,27 @@ def add(
     load_into(build(read.architecture, read.options), read_checkpoint(checkpoint), checkpoint)
     empty = build(read.architecture, read.options)
     work = gflop_per_s(empty, read.chunk_samples, read.overlap, read.sample_rate_hz)
-    model = Model(
-        name=name,
-        title=title or f"{checkpoint.name}, added by you",
-        runtime="pytorch",
-        kind="waveform",
-        files=(_taken_in(checkpoint, name + checkpoint.suffix, link=link),),
-        licence=licence,
-        licence_code=licences.UNSTATED,
-        sample_rate_hz=read.sample_rate_hz,
-        labels=read.labels,
-        sources=sources,
-        architecture=read.architecture,
-        options=read.options,
-        chunk_samples=read.chunk_samples,
-        overlap=read.overlap,
-        gflop_per_s=work,
-        added=True,
-    )
-    _write(model)
+    with _alone(name):
+        _check_name(name, reserved)
+        model = Model(
+            name=name,
+            title=title or f"{checkpoint.name}, added by you",
+            runtime="pytorch",
+            kind="waveform",
+            files=(_taken_in(checkpoint, name + checkpoint.suffix, link=link),),
+            licence=licence,
+            licence_code=licences.UNSTATED,
+            sample_rate_hz=read.sample_rate_hz,
+            labels=read.labels,
+            sources=sources,
+            architecture=read.architecture,
+            options=read.options,
+            chunk_samples=read.chunk_samples,
+            overlap=read.overlap,
+            gflop_per_s=work,
+            added=True,
+        )
+        _write(model)
     return model
 
 
@@ -101,15 +105,29 @@ def forget(model: Model) -> None:
         raise storage_error(error, path) from error
 
 
-def _check_name(name: str) -> None:
-    from stemwright.separation.plan import plans
-
+def _check_name(name: str, reserved: Collection[str]) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"'{name}' is no name for a model; take small letters, digits, dots, dashes and underscores, 64 at most."
         )
-    if name in {model.name for model in registry.models()} | {plan.name for plan in plans()}:
+    if name in reserved or name in {model.name for model in registry.models()}:
         raise UsageError(f"There is a model or plan named '{name}' already; choose another name.")
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Keeps others from adding a model of the same name meanwhile."""
+    folder = weights_folder()
+
+    def refuse() -> None:
+        raise UsageError(f"A model named '{name}' is being added right now; choose another name.")
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / f".{name}.lock", refuse):
+            yield
+    except OSError as error:
+        raise storage_error(error, folder) from error
 
 
 def _taken_in(checkpoint: Path, name: str, *, link: bool) -> WeightFile:

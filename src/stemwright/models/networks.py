@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,16 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
         raise ModelUnavailableError(f"No {architecture} can be made with these options: {error}.") from error
 
 
-def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[str, ...]]:
-    """The networks of a model, one for each file, in float32 on the CPU, and the labels that they give.
+@dataclass(frozen=True)
+class Part:
+    """A network that runs for a model, and at which place of its output each label stands that is taken from it."""
+
+    network: nn.Module
+    places: Mapping[str, int]
+
+
+def load(model: Model, paths: Sequence[Path]) -> list[Part]:
+    """The networks of a model, in float32 on the CPU: one, or of a bag those whose label is wanted.
 
     Of a network with a head for each label only those heads are read that some stem is made of; what is left of the song
     takes all of them.
@@ -67,22 +75,29 @@ def load(model: Model, paths: Sequence[Path]) -> tuple[list[nn.Module], tuple[st
     Raises:
         ModelUnavailableError: a file is damaged, or is not of this network.
     """
-    labels, options = model.labels, dict(model.options)
-    wanted = {label for sources in model.sources.values() for label in sources}
-    places = [place for place, label in enumerate(labels) if label in wanted or REST in wanted]
-    pruned = model.architecture in WITH_HEADS and len(places) < len(labels)
-    if pruned:
-        labels = tuple(labels[place] for place in places)
-        options["num_stems"] = len(labels)
-    networks = []
-    for path in paths:
-        tensors = read_checkpoint(path)
-        if pruned:
-            tensors = bs_roformer.heads(tensors, places)
-        network = build(model.architecture, options)
-        load_into(network, {name: _full(tensor) for name, tensor in tensors.items()}, path)
-        networks.append(network.eval().requires_grad_(False))
-    return networks, labels
+    options = dict(model.options)
+    sources = {label for labels in model.sources.values() for label in labels}
+    wanted = [place for place, label in enumerate(model.labels) if label in sources or REST in sources]
+    labels = [model.labels[place] for place in wanted]
+    if len(paths) > 1:  # each network of a bag is good at the label of its own place
+        return [
+            Part(_read(model.architecture, options, paths[place], None), {label: place})
+            for label, place in zip(labels, wanted, strict=True)
+        ]
+    (path,) = paths
+    if model.architecture in WITH_HEADS and len(labels) < len(model.labels):
+        network = _read(model.architecture, {**options, "num_stems": len(labels)}, path, wanted)
+        return [Part(network, {label: place for place, label in enumerate(labels)})]
+    return [Part(_read(model.architecture, options, path, None), dict(zip(labels, wanted, strict=True)))]
+
+
+def _read(architecture: str, options: Mapping[str, Any], path: Path, heads: Sequence[int] | None) -> nn.Module:
+    tensors = read_checkpoint(path)
+    if heads is not None:
+        tensors = bs_roformer.heads(tensors, heads)
+    network = build(architecture, options)
+    load_into(network, {name: _full(tensor) for name, tensor in tensors.items()}, path)
+    return network.eval().requires_grad_(False)
 
 
 def _class(architecture: str, place: int) -> type[Any]:

@@ -25,6 +25,20 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOOK_AGAIN_S = 0.1
 
 
+@contextmanager
+def held(lock: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds a file against other threads and processes, as ``WeightFile.locked`` says.
+
+    Raises:
+        OSError: it cannot be written, or its folder knows no locks.
+    """
+    with lock.open("ab") as file:
+        while not _try_lock(file.fileno()):
+            waiting()
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
 @dataclass(frozen=True)
 class WeightFile:
     """One file of weights, as the registry describes it.
@@ -109,10 +123,7 @@ class WeightFile:
         Raises:
             OSError: the folder cannot be written, or knows no locks.
         """
-        with (folder / f".{self.name}.lock").open("ab") as lock:
-            while not _try_lock(lock.fileno()):
-                waiting()
-                time.sleep(_LOOK_AGAIN_S)
+        with held(folder / f".{self.name}.lock", waiting):
             yield
 
     def _has_size(self, path: Path) -> bool:

@@ -91,7 +91,7 @@ def remove(file: WeightFile) -> bool:
     """
     folder = weights_folder()
     paths = (file.path_in(folder), file.part_in(folder), file.version_in(folder), file.mark_in(folder))
-    if not any(path.is_file() for path in paths):
+    if not any(path.is_file() or path.is_symlink() for path in paths):  # a link may point to nothing any more
         return False
 
     def refuse() -> None:

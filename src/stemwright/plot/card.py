@@ -17,7 +17,7 @@ from stemwright.errors import storage_error
 from stemwright.evaluation.options import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.table import facts
-from stemwright.plot.picture import COLOURS, FAINT, INK, _shown
+from stemwright.plot.picture import COLOURS, FAINT, INK, shown
 from stemwright.stems import STEMS
 from stemwright.words import clock, decibels
 
@@ -102,7 +102,7 @@ def _write_head(figure: Figure, report: Report, title: str, command: str, height
         ),
     )
     for text, down, style in lines:
-        figure.text(0.3 / WIDTH_IN, 1.0 - down / height, _shown(text), ha="left", va="top", parse_math=False, **style)
+        figure.text(0.3 / WIDTH_IN, 1.0 - down / height, shown(text), ha="left", va="top", parse_math=False, **style)
 
 
 def _draw_scores(axis: Axes, report: Report) -> None:
@@ -238,7 +238,7 @@ def _spread(count: int) -> Any:
 def _name_lines(axis: Axes, names: Sequence[str]) -> None:
     """One line a name, the first on top, and no frame."""
     axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    axis.set_yticks(range(len(names)), labels=[_shown(name) for name in names])
+    axis.set_yticks(range(len(names)), labels=[shown(name) for name in names])
     for spine in axis.spines.values():
         spine.set_visible(False)
     axis.tick_params(colors=FAINT, labelsize=8.5, length=0)

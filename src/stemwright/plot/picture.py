@@ -71,7 +71,7 @@ def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.125, right=0.955, top=1.0 - 0.5 / height, bottom=0.5 / height)
     figure.suptitle(
-        _shown(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
+        shown(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
     )
     seconds = max(strip.outline.seconds for strip in strips) or 1.0  # an axis needs a length
     reach = max(float(np.abs([strip.outline.lows, strip.outline.highs]).max(initial=0.0)) for strip in strips) or 1.0
@@ -114,7 +114,7 @@ def _draw_wave(axis: Axes, strip: Strip, reach: float) -> None:
     _frame(axis)
     words: dict[str, Any] = {"transform": axis.transAxes, "ha": "right", "va": "center", "parse_math": False}
     ink = INK if strip.present else FAINT
-    axis.text(-0.02, 0.72, _shown(strip.name), color=ink, fontsize=11, fontweight="bold", **words)
+    axis.text(-0.02, 0.72, shown(strip.name), color=ink, fontsize=11, fontweight="bold", **words)
     axis.text(-0.02, 0.45, _levels(outline), color=FAINT, fontsize=7.5, **words)
     if strip.presence is not None:
         said = f"presence {strip.presence:.2f}" if strip.present else f"absent ({strip.presence:.2f})"
@@ -158,7 +158,7 @@ def _levels(outline: Outline) -> str:
     return f"peak {outline.peak_db:.1f}, level {outline.level_db:.1f} dBFS"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The text in characters that the picture's font has; others, such as emoji, become a box without a warning."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 

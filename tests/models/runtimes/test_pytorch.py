@@ -119,9 +119,9 @@ def test_what_is_left_takes_every_label_also_where_no_stem_is_made_of_them(tmp_p
 def test_only_the_heads_that_are_wanted_are_made(tmp_path: Path, chunks: np.ndarray) -> None:
     path = checkpoint(tmp_path)
     one = model(path, sources={"keyboard": ("piano",)})
-    (network,), labels = networks.load(one, [path])
-    assert labels == ("piano",)
-    assert {key.split(".")[1] for key in network.state_dict() if key.startswith("mask_estimators.")} == {"0"}
+    (part,) = networks.load(one, [path])
+    assert part.places == {"piano": 0}
+    assert {key.split(".")[1] for key in part.network.state_dict() if key.startswith("mask_estimators.")} == {"0"}
     np.testing.assert_allclose(engine(one, path).separate(chunks)[:, 0], given(path, chunks)["piano"], atol=1e-5)
 
 
@@ -131,6 +131,15 @@ def test_each_network_of_a_bag_gives_the_label_of_its_place(tmp_path: Path, chun
     for place, (stem, label) in enumerate((("drums", "drums"), ("vocals", "vocals"), ("keyboard", "piano"))):
         found = made[:, ("vocals", "drums", "keyboard").index(stem)]
         np.testing.assert_allclose(found, given(paths[place], chunks)[label], atol=1e-5)
+
+
+def test_of_a_bag_those_networks_run_alone_whose_label_is_wanted(tmp_path: Path, chunks: np.ndarray) -> None:
+    paths = [checkpoint(tmp_path, f"{place}.ckpt", seed=str(place)) for place in range(3)]
+    one = model(*paths, sources={"drums": ("drums",)})
+    (part,) = networks.load(one, paths)
+    ((_, place),) = part.places.items()
+    found = engine(one, *paths).separate(chunks)[:, 0]
+    np.testing.assert_allclose(found, given(paths[place], chunks)["drums"], atol=1e-5)
 
 
 def test_half_precision_is_close_and_answers_in_full(
@@ -145,8 +154,16 @@ def test_half_precision_is_close_and_answers_in_full(
     assert 0 < error < 1e-3
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.01 GiB)"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+    ],
+)
 def test_a_batch_that_does_not_fit_is_halved(
-    tmp_path: Path, chunks: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, chunks: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
     path = checkpoint(tmp_path)
     made = engine(model(path), path)
@@ -157,7 +174,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     def small(part: np.ndarray) -> np.ndarray:
         sizes.append(len(part))
         if len(part) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return whole(part)
 
     monkeypatch.setattr(made, "_separate", small)
@@ -167,10 +184,17 @@ def test_a_batch_that_does_not_fit_is_halved(
     assert sizes[4:] == [1, 1, 1], "it does not try again what did not fit"
 
     def none(part: np.ndarray) -> np.ndarray:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr(made, "_separate", none)
-    with pytest.raises(ModelUnavailableError, match="--device cpu"):
+    with pytest.raises(ModelUnavailableError, match="does not fit into the memory of cpu; close other programs"):
+        made.separate(chunks)
+
+    def broken(part: np.ndarray) -> np.ndarray:
+        raise RuntimeError("another")
+
+    monkeypatch.setattr(made, "_separate", broken)
+    with pytest.raises(RuntimeError, match="another"):
         made.separate(chunks)
 
 

@@ -51,6 +51,7 @@ def add(
       stemwright separate song.mp3 --plan strings
     """
     from stemwright.models import added
+    from stemwright.separation.plan import plans
 
     model = added.add(
         name,
@@ -61,5 +62,6 @@ def add(
         title=title,
         licence=licence,
         link=link,
+        reserved={plan.name for plan in plans()},
     )
     typer.echo(f"{model.name}: added, a {model.architecture} that separates {', '.join(model.stems)}.")

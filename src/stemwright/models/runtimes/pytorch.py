@@ -54,8 +54,7 @@ class TorchWaveformEngine:
         self._device = find_device(device)
         self.precision = _precision(self._device)
         torch.set_num_threads(threads)
-        loaded, self._labels = networks.load(model, paths)
-        self._networks = [_moved(network, self._device) for network in loaded]
+        self._parts = [(_moved(part.network, self._device), part.places) for part in networks.load(model, paths)]
         self._sources = [model.sources[stem] for stem in model.stems]
         self._at_once = MOST_AT_ONCE
         self._batch: int | None = None
@@ -84,14 +83,18 @@ class TorchWaveformEngine:
             part = chunks[start : start + self._at_once]
             try:
                 done.append(self._separate(part))
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _ran_out_of_memory(error):
+                    raise
                 if len(part) == 1:
+                    remedy = "close other programs" if self._device.type == "cpu" else "use --device cpu"
                     raise ModelUnavailableError(
-                        f"{self.name} does not fit into the memory of {self._device}; use --device cpu."
+                        f"{self.name} does not fit into the memory of {self._device}; {remedy}."
                     ) from error
                 # Whatever else runs there has taken it meanwhile: go on with half as much.
                 self._at_once = len(part) // 2
-                torch.cuda.empty_cache()
+                if self._device.type == "cuda":
+                    torch.cuda.empty_cache()
                 continue
             start += len(part)
         return np.concatenate(done)
@@ -115,12 +118,11 @@ class TorchWaveformEngine:
     def _stems(self, song: Tensor, precision: Precision) -> Tensor:
         """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
         half = precision != "float32"
+        given: dict[str, Tensor] = {}
         with torch.autocast(self._device.type, getattr(torch, precision)) if half else nullcontext():
-            outputs = [network(song).float() for network in self._networks]  # (batch, labels, 2, samples) each
-        if len(outputs) == 1:
-            given = dict(zip(self._labels, outputs[0].unbind(1), strict=True))
-        else:  # each network of a bag is good at the label of its own place
-            given = {label: outputs[place][:, place] for place, label in enumerate(self._labels)}
+            for network, places in self._parts:
+                labelled = network(song).float()  # (batch, labels, 2, samples)
+                given |= {label: labelled[:, place] for label, place in places.items()}
         if any(REST in labels for labels in self._sources):
             given[REST] = song - torch.stack(list(given.values())).sum(0)
         return torch.stack([_sum([given[label] for label in labels]) for labels in self._sources], 1)
@@ -134,6 +136,12 @@ class TorchWaveformEngine:
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info()
         return max(1, min(MOST_AT_ONCE, int(MEMORY_SHARE * free / taken)))
+
+
+def _ran_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an error of its own; Apple's GPUs and processors only say so."""
+    told = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in told or "not enough memory" in told
 
 
 def _sum(tensors: Sequence[Tensor]) -> Tensor:
