@@ -20,7 +20,7 @@ from tests.cli.conftest import COMMAND, RATE_HZ, Run, run
 from tests.models.published import Pair, demucs_package, msst_config, msst_pair
 
 SONG = Path(__file__).parents[2] / "examples/song.mp3"
-ARCHITECTURES = ["bs_roformer", "mel_band_roformer", "scnet", "htdemucs"]
+ARCHITECTURES = ["bs_roformer", "mel_band_roformer", "scnet", "htdemucs", "mdx23c"]
 
 
 @pytest.fixture(autouse=True)

@@ -86,6 +86,17 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
         "t_max_period": 10000.0,
         "t_weight_pos_embed": 1.0,
     },
+    "mdx23c": {
+        "act": "gelu",
+        "bottleneck_factor": 4,
+        "growth": 4,
+        "norm": "InstanceNorm",
+        "num_blocks_per_scale": 1,
+        "num_channels": 8,
+        "num_scales": 2,
+        "num_subbands": 4,
+        "scale": [2, 2],
+    },
 }
 """What a small network of each architecture is made of, by the names of published configurations."""
 
@@ -94,8 +105,12 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
     "mel_band_roformer": {"attn_dropout": 0, "ff_dropout": 0, "flash_attn": True, "dim_freqs_in": 257},
     "scnet": {},
     "htdemucs": {"cac": True, "rewrite": True, "t_dropout": 0.0, "t_lr": None, "wiener_iters": 0, "rescale": 0.1},
+    "mdx23c": {},
 }
 """What published configurations say beside that, and what an inference leaves aside."""
+
+MDX23C_AUDIO: Mapping[str, Any] = {"n_fft": 512, "hop_length": 128, "dim_f": 192}
+"""What of an MDX23C stands among the settings of ``audio``."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +192,10 @@ def msst_config(
     if "roformer" in architecture:
         table["multi_stft_resolutions_window_sizes"] = "@tuple"
         table["multi_stft_hop_size"] = 147
+    if architecture == "mdx23c":
+        for setting in ("num_stems", *MDX23C_AUDIO):
+            del table[setting]
+        tables["audio"] |= {**MDX23C_AUDIO, "dim_t": 256}
     if architecture == "htdemucs":
         for setting in ("sources", "audio_channels", "samplerate", "segment", "use_train_segment"):
             table.pop(setting, None)
@@ -195,6 +214,8 @@ def options(architecture: str, labels: tuple[str, ...] = LABELS, target: str | N
         named: dict[str, Any] = {"sources": list(outputs), "audio_channels": 2, "samplerate": RATE_HZ, "segment": 1}
     else:
         named = {"sources": list(outputs)} if architecture == "scnet" else {"num_stems": len(outputs)}
+    if architecture == "mdx23c":
+        named |= MDX23C_AUDIO
     return {**NETWORKS[architecture], **named}
 
 

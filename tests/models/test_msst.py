@@ -96,6 +96,20 @@ def test_an_scnet_that_wants_normalised_music_gets_it(tmp_path: Path) -> None:
     assert read_config(path).options["normalize_spectrum"] is True
 
 
+def test_what_an_mdx23c_is_made_of_stands_in_three_tables(tmp_path: Path) -> None:
+    path = msst_pair(tmp_path, "mdx23c", labels=("Vocals", "Instrumental"), target="Vocals").config
+    config = read_config(path, "mdx23c")
+    wanted = {"num_stems": 1, "n_fft": 512, "hop_length": 128, "dim_f": 192, "scale": [2, 2], "norm": "InstanceNorm"}
+    assert wanted.items() <= config.options.items()
+    assert (config.labels, config.beside) == (("Vocals",), ("Instrumental",))
+
+
+@pytest.mark.parametrize(("normalize", "found"), [(True, True), (False, None)])
+def test_an_mdx23c_that_wants_normalised_music_gets_it(tmp_path: Path, normalize: bool, found: bool | None) -> None:
+    path = written(tmp_path, "mdx23c", lambda t: t["inference"].update(normalize=normalize))
+    assert read_config(path).options.get("normalize") is found
+
+
 def test_a_model_type_in_the_file_is_believed(tmp_path: Path) -> None:
     path = written(tmp_path, "bs_roformer", lambda t: t["training"].update(model_type="mel_band_conformer"))
     with pytest.raises(ModelUnavailableError, match=r"config\.yaml is for 'mel_band_conformer', which"):
@@ -132,6 +146,22 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
             "does not tell which network it is for; name it with --architecture",
         ),
         ("htdemucs", lambda t: t["htdemucs"].update(cac=False), "sets 'cac' to False, which this version cannot run"),
+        (
+            "mdx23c",
+            lambda t: t["audio"].update(num_channels=1),
+            "sets 'num_channels' of its 'audio' to 1, where only 2",
+        ),
+        ("mdx23c", lambda t: t["audio"].pop("dim_f"), "does not set 'dim_f', which its network needs"),
+        ("mdx23c", lambda t: t["audio"].update(dim_f=200), "describes no network: dim_f = 200 cannot be cut"),
+        ("mdx23c", lambda t: t["model"].update(scale=2), "sets 'scale' to 2, which cannot be"),
+        ("mdx23c", lambda t: t["model"].update(act="silu"), "describes no network: act = silu is unknown"),
+        ("mdx23c", lambda t: t["model"].update(attention=True), "sets 'attention', which mdx23c has not got"),
+        ("mdx23c", lambda t: t.pop("audio"), "has no table 'audio'"),
+        (
+            "mdx23c",
+            lambda t: t["training"].update(model_type="experimental_mdx23c_stht"),
+            "is for 'experimental_mdx23c_stht', which",
+        ),
         ("htdemucs", lambda t: t.update(model="hdemucs"), "does not tell which network"),
         ("scnet", lambda t: t["training"].pop("instruments"), "does not name the 'instruments'"),
         ("scnet", lambda t: t["audio"].update(chunk_size="11 s"), "sets 'chunk_size' to '11 s'"),

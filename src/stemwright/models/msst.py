@@ -43,8 +43,6 @@ FOREIGN = {
     "time_conformer_depth": "a conformer",
     "mamba_gmlp": "a Mamba network",
     "num_repeat_mask": "a Mamba network",
-    "num_blocks_per_scale": "MDX23C",
-    "bottleneck_factor": "MDX23C",
     "encoder_name": "a segmentation network",
     "band_specs": "BandIt",
     "tran_depth": "SCNet Tran",
@@ -105,6 +103,8 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     options = _options(name, table, path)
     if name == "htdemucs":
         options |= _demucs_options(training, labels)
+    if name == "mdx23c":
+        options |= _mdx23c_options(tables, labels, path)
     if kind == MASKED:
         options["masked"] = True
     if name == "scnet" and _first(tables, ("inference.normalize",)):
@@ -187,6 +187,8 @@ def _signature(settings: Mapping[str, Any]) -> str | None:
         return "htdemucs"
     if "num_bands" in settings:
         return "mel_band_roformer"
+    if "num_blocks_per_scale" in settings:
+        return "mdx23c"
     if "freqs_per_bands" in settings or "time_transformer_depth" in settings:
         return "bs_roformer"
     return None
@@ -241,6 +243,19 @@ def _demucs_options(training: Mapping[str, Any], labels: tuple[str, ...]) -> dic
     options = {option: training[setting] for option, setting in given.items() if setting in training}
     # with a target MSST still builds all of them, and takes the one
     return {"sources": list(training.get("instruments") or labels), **options}
+
+
+def _mdx23c_options(tables: Mapping[str, Any], labels: tuple[str, ...], path: Path) -> dict[str, Any]:
+    audio = _table(tables, "audio", path)
+    if audio.get("num_channels", 2) != 2:
+        raise ModelUnavailableError(
+            f"{path} sets 'num_channels' of its 'audio' to {audio['num_channels']!r}, where only 2 can be run; use another "
+            "checkpoint."
+        )
+    options = {name: audio[name] for name in ("n_fft", "hop_length", "dim_f") if name in audio}
+    if _first(tables, ("inference.normalize",)):  # MSST the whole song; in training what the network hears at once
+        options["normalize"] = True
+    return {"num_stems": len(labels), **options}
 
 
 def _check_outputs(options: Any, labels: tuple[str, ...], target: object, path: Path) -> None:

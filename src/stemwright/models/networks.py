@@ -21,6 +21,7 @@ ARCHITECTURES = {
     "mel_band_roformer": ("MelBandRoformerOptions", "MelBandRoformer"),
     "scnet": ("SCNetOptions", "SCNet"),
     "htdemucs": ("HTDemucsOptions", "HTDemucs"),
+    "mdx23c": ("MDX23COptions", "MDX23C"),
 }
 """Module of ``models.architectures`` to its options and its network."""
 

@@ -27,7 +27,7 @@ def add(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="bs_roformer, mel_band_roformer, scnet, scnet_masked or htdemucs, where the YAML does not tell.",
+            help="bs_roformer, mel_band_roformer, scnet, scnet_masked, htdemucs or mdx23c, where the YAML does not tell.",
         ),
     ] = None,
     stem: Annotated[
