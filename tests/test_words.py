@@ -1,11 +1,16 @@
 import pytest
 
-from stemwright.words import clock, decibels, megabytes, printable
+from stemwright.words import clock, decibels, megabytes, printable, speed
 
 
 @pytest.mark.parametrize("seconds, said", [(0, "0:00"), (59.6, "1:00"), (185, "3:05"), (3723, "1:02:03")])
 def test_clock(seconds: float, said: str) -> None:
     assert clock(seconds) == said
+
+
+@pytest.mark.parametrize("factor, said", [(17.84, "17.8"), (1, "1.0"), (0.74, "0.74"), (0.0132, "0.013")])
+def test_speed(factor: float, said: str) -> None:
+    assert speed(factor) == f"{said} x real time"
 
 
 @pytest.mark.parametrize("value, said", [(None, "–"), (-0.04, "0.0"), (-12.34, "-12.3"), (200.0, "200.0")])

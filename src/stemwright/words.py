@@ -11,6 +11,11 @@ def printable(text: str) -> str:
     return "".join("_" if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} else char for char in text)
 
 
+def speed(realtime_factor: float) -> str:
+    """``17.8 x real time``; a slow one with two figures that count."""
+    return f"{realtime_factor:.1f} x real time" if realtime_factor >= 1 else f"{realtime_factor:.2g} x real time"
+
+
 def clock(seconds: float) -> str:
     """``3:05``, or ``1:02:03`` from an hour on."""
     minutes, rest = divmod(round(seconds), 60)

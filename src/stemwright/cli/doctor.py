@@ -167,7 +167,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.words import clock, megabytes, printable
+    from stemwright.words import clock, megabytes, printable, speed
 
     lines = {
         "stemwright": f"{facts['stemwright']}, Python {facts['python']}, {facts['system']}",
@@ -184,7 +184,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     }
     if "estimate_s" in facts:
         counted = ", by its operations on the processor" if "counted_s" in facts else ""
-        lines["speed"] = f"{facts['realtime_factor']:.1f} x real time with plan {facts['plan']}{counted}"
+        lines["speed"] = f"{speed(facts['realtime_factor'])} with plan {facts['plan']}{counted}"
         lines["a 3-minute song"] = f"about {clock(facts['estimate_s'])} for twelve stems"
     else:
         lines["speed"] = f"not measured: {facts['problem']}"

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from stemwright.words import clock, printable
+from stemwright.words import clock, printable, speed
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -69,7 +69,7 @@ class Pace:
         if (rate := self._rate) is None:
             return ""
         left = clock((1.0 - self._now[1]) / rate)
-        return f"{rate * self._total_s:.1f} x real time, {left} left"
+        return f"{speed(rate * self._total_s)}, {left} left"
 
 
 class Silence:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stemwright.words import clock, decibels, printable
+from stemwright.words import clock, decibels, printable, speed
 
 if TYPE_CHECKING:
     from stemwright.separation.result import Result
@@ -50,7 +50,7 @@ def print_result(result: Result) -> None:
             style=None if stem.present else "dim",
         )
     out.print(stems)
-    facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {result.realtime_factor:.1f} x real time"]
+    facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {speed(result.realtime_factor)}"]
     if result.skipped:
         facts = ["nothing was done; --overwrite makes the stems anew"]
     if result.residual_db is not None:
