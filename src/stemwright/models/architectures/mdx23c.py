@@ -1,7 +1,7 @@
 """MDX23C, or TFC-TDF-UNet v3: convolutions over time and frequency, and bottlenecks over the bins of each frame.
 
-Activations are ``(batch, channels, frames, bins)`` throughout. On a processor they lie with their channels last, which its
-convolutions read twice as fast.
+Activations are ``(batch, channels, frames, bins)`` throughout. On a processor they lie with their channels last: there
+half floats are convolved twice as fast, and nothing is turned around between convolutions and bottlenecks.
 """
 
 from __future__ import annotations
