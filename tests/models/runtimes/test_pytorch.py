@@ -225,6 +225,8 @@ def test_a_processor_gets_the_precision_that_it_is_fast_in(
     monkeypatch.setattr(pytorch, "CPU_FACTS", tmp_path / "cpuinfo")
     path = checkpoint(tmp_path)
     assert engine(model(path), path).precision == wanted
+    monkeypatch.setattr(pytorch, "COARSE", ("bs_roformer",))
+    assert engine(model(path), path).precision == "float32"
 
 
 def test_what_is_no_option_or_no_architecture_is_told() -> None:
