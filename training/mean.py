@@ -1,0 +1,117 @@
+"""The mean of several checkpoints, whose errors are not the same and so partly cancel.
+
+    python -m training.mean --of A/checkpoint.pt 0.3 --of B/checkpoint.pt 0.7 --since C/checkpoint.pt \\
+        --corpus training/corpus --run training/runs/mean
+
+Weights of networks that went on from one another, or from one ancestor, can be averaged tensor by tensor (Izmailov et al.
+2018, "Averaging weights leads to wider optima and better generalization"; Wortsman et al. 2022, "Model soups"). The mean
+network's activations are not the mean of activations, so its batch norms measure mixes of the corpus afresh: without that
+one such mean lost 1.3 dB of bass.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training import features
+from training.checkpoint import Checkpoint, State
+from training.dataset import Dataset
+from training.memory import keep_memory
+from training.mixing import Mixing
+from training.network import MaskNetwork
+from training.songs import Bank, Corpus
+
+BATCHES, BATCH, FRAMES = 16, 8, 128
+"""What the norms measure: 128 mixes of three seconds."""
+
+MEMORY_BYTES = 1_200_000_000
+SEED = 77
+
+
+def mean(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Checkpoint | None = None) -> Checkpoint:
+    """The mean of averaged networks, whose norms are still to be measured.
+
+    Args:
+        checkpoints: of one shape, and of one origin.
+        weights: of each; they are divided by their sum.
+        since: the last one that all of them went on from. What lies behind it counts once in the steps, the minutes and the
+            hours of the mean; without it what lies behind each counts in full.
+
+    Raises:
+        ValueError: they differ in shape, or the weights are not as many, or one is negative, or all are zero.
+    """
+    if len(weights) != len(checkpoints) or min(weights, default=-1) < 0 or not sum(weights):
+        raise ValueError("Every checkpoint needs a weight of zero or more, and one of them more than zero.")
+    first = checkpoints[0]
+    if any(checkpoint.shape != first.shape for checkpoint in checkpoints):
+        raise ValueError("Networks of different shapes have no mean.")
+    shares = [weight / sum(weights) for weight in weights]
+
+    def at(name: str) -> Tensor:
+        values = [checkpoint.average[name] for checkpoint in checkpoints]
+        if not values[0].is_floating_point():
+            return values[0].clone()  # a batch norm's count of batches
+        return torch.stack([share * value for share, value in zip(shares, values, strict=True)]).sum(0)
+
+    state: State = {name: at(name) for name in first.average}
+    behind = [(one.step, one.minutes, one.audio_s) for one in checkpoints]
+    shared = (since.step, since.minutes, since.audio_s) if since else (0, 0.0, 0.0)
+    step, minutes, audio_s = (
+        before + sum(value - before for value in each)
+        for before, each in zip(shared, zip(*behind, strict=True), strict=True)
+    )
+    return Checkpoint(first.shape, state, state, {}, int(step), minutes, audio_s)
+
+
+@torch.no_grad()
+def measure_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> Checkpoint:
+    """The checkpoint with the statistics of ``inputs`` in its batch norms; each is ``(batch, planes, bands, frames)``."""
+    network: MaskNetwork = checkpoint.averaged_network()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+            norm.train()
+    for one in inputs:
+        network(one)
+    state = dict(network.state_dict())
+    return replace(checkpoint, network=state, average=state)
+
+
+def main() -> None:
+    """Reads the command line and writes the checkpoint."""
+    parser = argparse.ArgumentParser(description="Takes the mean of checkpoints of one origin.")
+    parser.add_argument(
+        "--of", nargs=2, action="append", required=True, metavar=("CHECKPOINT", "WEIGHT"), help="may be repeated"
+    )
+    parser.add_argument("--since", type=Path, help="the last checkpoint that all of them went on from")
+    parser.add_argument(
+        "--corpus", type=Path, action="append", required=True, help="folder of songs to measure norms on"
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    options = parser.parse_args()
+    path = options.run / "checkpoint.pt"
+    if path.exists():
+        parser.error(f"{options.run} holds a run already: name another folder.")
+    keep_memory()
+    since = Checkpoint.load(options.since) if options.since else None
+    made = mean(
+        [Checkpoint.load(Path(one)) for one, _ in options.of], [float(weight) for _, weight in options.of], since
+    )
+    bank = Bank([Corpus(root) for root in options.corpus], MEMORY_BYTES, SEED)
+    bank.refresh()
+    dataset = Dataset(bank, FRAMES, Mixing(), SEED)
+    made = measure_norms(made, [features.features(dataset.batch(BATCH).powers) for _ in range(BATCHES)])
+    options.run.mkdir(parents=True, exist_ok=True)
+    made.save(path)
+    print(f"{path}: {made.minutes:.1f} minutes and {made.audio_s / 3600:.1f} h of audio behind it")
+
+
+if __name__ == "__main__":
+    main()
