@@ -27,10 +27,10 @@ from training.mixing import Mixing
 from training.network import MaskNetwork
 from training.songs import Bank, Corpus
 
-BATCHES, BATCH, FRAMES = 16, 8, 128
-"""What the norms measure: 128 mixes of three seconds."""
+BATCHES, BATCH, FRAMES = 48, 8, 128
+"""What the norms measure: 384 mixes of three seconds."""
 
-MEMORY_BYTES = 1_200_000_000
+MEMORY_BYTES = 3_000_000_000
 SEED = 77
 
 
