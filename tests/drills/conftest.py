@@ -31,6 +31,12 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty seconds: a fast machine is not done with it while a server ends."""
+    return _cut(tmp_path_factory.mktemp("long") / "long.wav", 40)
+
+
+@pytest.fixture(scope="session")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds."""
     return _cut(tmp_path_factory.mktemp("short") / "short.wav", 2)
