@@ -161,14 +161,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="*", default=[3.0, 20.0], help="songs to measure memory with")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
-    for one in CONTESTS:
-        if options.only is not None and one.model not in options.only:
-            continue
+    asked = {one.model for one in CONTESTS} | set(ALONE) if options.only is None else set(options.only)
+    for one in (one for one in CONTESTS if one.model in asked):
         for precision in options.precision:
             contest(one, precision, options.threads, options.turns)
-    for name in ALONE:
-        if options.only is not None and name not in options.only:
-            continue
+    for name in (name for name in ALONE if name in asked):
         for precision in options.precision:
             alone(name, precision, options.threads, options.turns)
     memory(options.minutes)

@@ -79,9 +79,9 @@ def error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     rest = _energy(batch.magnitudes.square().sum(1), weight) - sung
     wrong = (sung + _energy(mask.square() * power - 2 * mask * agreement, weight)).clamp_min(0)
     quiet = QUIET * mixture.clamp_min(FLOOR)
-    decibels = [((wrong + quiet) / (energy + quiet)).log() for energy in (sung, rest)]
-    counts = [torch.where(energy > quiet, 1.0, ABSENT_WEIGHT) for energy in (sung, rest)]
-    return torch.stack([one * count for one, count in zip(decibels, counts, strict=True)]).mean()
+    energies = torch.stack([sung, rest])  # (2, batch)
+    counts = torch.where(energies > quiet, 1.0, ABSENT_WEIGHT)
+    return (((wrong + quiet) / (energies + quiet)).log() * counts).mean()
 
 
 def _energy(power: Tensor, weight: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from training.checkpoint import Checkpoint, State
 from training.dataset import Dataset
 from training.memory import keep_memory
 from training.mixing import Mixing
-from training.network import MaskNetwork
 from training.songs import Bank, Corpus
 
 BATCHES, BATCH, FRAMES = 48, 8, 128
@@ -72,7 +71,7 @@ def mean(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Che
 @torch.no_grad()
 def measure_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> Checkpoint:
     """The checkpoint with the statistics of ``inputs`` in its batch norms; each is ``(batch, planes, bands, frames)``."""
-    network: MaskNetwork = checkpoint.averaged_network()
+    network = checkpoint.averaged_network()
     for norm in network.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.reset_running_stats()

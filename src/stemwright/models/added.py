@@ -135,7 +135,6 @@ def _taken_in(checkpoint: Path, name: str, *, link: bool) -> WeightFile:
     folder = weights_folder()
     path, part = folder / name, folder / f".{name}.{os.getpid()}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         if link:
             part.symlink_to(checkpoint.resolve())
         else:

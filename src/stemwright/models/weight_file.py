@@ -27,7 +27,13 @@ _LOOK_AGAIN_S = 0.1
 
 @contextmanager
 def held(lock: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Holds a file against other threads and processes, as ``WeightFile.locked`` says.
+    """Holds a lock against other threads and processes; whoever dies lets go of it.
+
+    Its file stays: were it removed, a newcomer could lock another one of the same name.
+
+    Args:
+        lock: its file.
+        waiting: called ten times a second while another holds it; what it raises ends the wait.
 
     Raises:
         OSError: it cannot be written, or its folder knows no locks.
@@ -112,17 +118,7 @@ class WeightFile:
 
     @contextmanager
     def locked(self, folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-        """Holds the file against other threads and processes; whoever dies lets go of it.
-
-        The file of the lock stays: were it removed, a newcomer could lock another one of the same name.
-
-        Args:
-            folder: where the file is to lie.
-            waiting: called ten times a second while another holds it; what it raises ends the wait.
-
-        Raises:
-            OSError: the folder cannot be written, or knows no locks.
-        """
+        """Holds the file of that folder against other threads and processes, as ``held`` does."""
         with held(folder / f".{self.name}.lock", waiting):
             yield
 

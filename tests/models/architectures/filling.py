@@ -1,4 +1,4 @@
-"""Weights from names: a peer and we fill a network alike, so that goldens need not hold weights.
+"""Weights from names: a peer and we fill a network alike, so that goldens need not hold weights. And how they are written.
 
 Needs nothing but numpy, and imports nothing of ours: the golden scripts run in environments where Stemwright is absent.
 """
@@ -6,7 +6,11 @@ Needs nothing but numpy, and imports nothing of ours: the golden scripts run in 
 from __future__ import annotations
 
 import math
+import sys
 import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +34,13 @@ def fill(key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     else:
         values = 0.1 * normal
     return np.asarray(values, dtype=np.float32)
+
+
+def write(golden: Path, cases: Iterable[str], answer: Callable[[str], NDArray[np.float32]]) -> None:
+    """Write the answers to all cases into one file, or, where the command line has a case and a file, that one there."""
+    if len(sys.argv) > 1:
+        case, path = sys.argv[1:]
+        np.savez(path, output=answer(case))
+    else:
+        outputs: dict[str, Any] = {case: answer(case) for case in cases}
+        np.savez_compressed(golden, **outputs)

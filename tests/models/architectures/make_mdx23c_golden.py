@@ -10,14 +10,13 @@ the root of the repository:
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.models.architectures.filling import fill
+from tests.models.architectures.filling import fill, write
 
 GOLDEN = Path(__file__).parent / "golden" / "mdx23c.npz"
 
@@ -83,8 +82,4 @@ def peer(case: str) -> NDArray[np.float32]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        np.savez(sys.argv[2], output=peer(sys.argv[1]))
-    else:
-        outputs: dict[str, Any] = {case: peer(case) for case in SMALL}
-        np.savez_compressed(GOLDEN, **outputs)
+    write(GOLDEN, SMALL, peer)

@@ -11,14 +11,13 @@ starrytong/SCNet at 5d95bf96b19c3eede63248d171efeca8e3abb948 (`scnet`), both on 
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.models.architectures.filling import fill
+from tests.models.architectures.filling import fill, write
 
 GOLDEN = Path(__file__).parent / "golden" / "scnet.npz"
 
@@ -64,8 +63,4 @@ def peer(case: str) -> NDArray[np.float32]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        np.savez(sys.argv[2], output=peer(sys.argv[1]))
-    else:
-        outputs: dict[str, Any] = {case: peer(case) for case in SMALL}
-        np.savez_compressed(GOLDEN, **outputs)
+    write(GOLDEN, SMALL, peer)

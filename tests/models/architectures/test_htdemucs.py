@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,19 +14,11 @@ import torch
 from torch import Tensor
 
 from stemwright.models.architectures.htdemucs import FIXED, UNUSED, HTDemucs, HTDemucsOptions
+from tests.models.architectures.answers import separated
 from tests.models.architectures.make_htdemucs_golden import CASES, GOLDEN, JOINED, PUBLISHED, mix, weights
 
 PEER = "STEMWRIGHT_PEER_DEMUCS_INFER"
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these are slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def options(settings: Mapping[str, Any], **changes: Any) -> HTDemucsOptions:
@@ -43,12 +35,6 @@ def filled(options: HTDemucsOptions) -> HTDemucs:
 def state(network: HTDemucs) -> dict[str, Tensor]:
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     return {key: torch.from_numpy(values) for key, values in weights(shapes).items()}
-
-
-def separated(network: HTDemucs, audio: Tensor) -> Tensor:
-    with torch.inference_mode():
-        stems: Tensor = network(audio)
-    return stems
 
 
 def noise(samples: int, *, batch: int = 1, channels: int = 2) -> Tensor:

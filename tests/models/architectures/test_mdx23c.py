@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +11,11 @@ import torch
 from torch import Tensor
 
 from stemwright.models.architectures.mdx23c import MDX23C, MDX23COptions
+from tests.models.architectures.answers import peers_answer, separated, snr_db
 from tests.models.architectures.filling import fill
 from tests.models.architectures.make_mdx23c_golden import CASES, GOLDEN, HOPS, SMALL, mix
 
 PEER = "STEMWRIGHT_PEER_MSST"
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these are slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network_of(case: str = "instance", **changes: Any) -> MDX23C:
@@ -40,18 +27,8 @@ def network_of(case: str = "instance", **changes: Any) -> MDX23C:
     return network
 
 
-def separated(network: MDX23C, audio: Tensor) -> Tensor:
-    with torch.inference_mode():
-        stems: Tensor = network(audio)
-    return stems
-
-
 def noise(samples: int, batch: int = 1) -> Tensor:
     return torch.randn(batch, 2, samples, generator=torch.Generator().manual_seed(samples))
-
-
-def snr_db(exact: Tensor, other: Tensor) -> float:
-    return 10 * math.log10(float(exact.square().sum() / (other - exact).square().sum()))
 
 
 @pytest.mark.parametrize("case", SMALL)
@@ -75,13 +52,8 @@ def test_the_golden_files_hear_the_deepest_level(case: str) -> None:
 
 @pytest.mark.long
 def test_the_reference_says_the_same_at_published_size(tmp_path: Path) -> None:
-    if PEER not in os.environ:
-        pytest.skip(f"set {PEER} to an interpreter that make_mdx23c_golden.py can run in")
     torch.set_num_threads(2)
-    script = "tests.models.architectures.make_mdx23c_golden"
-    command = [os.environ[PEER], "-W", "ignore", "-m", script, "published", str(tmp_path / "published.npz")]
-    subprocess.run(command, cwd=ROOT, check=True)
-    expected = torch.from_numpy(np.load(tmp_path / "published.npz")["output"])
+    expected = peers_answer(PEER, "make_mdx23c_golden", "published", tmp_path)
     made = separated(network_of("published"), torch.from_numpy(mix("published")))
     assert (made - expected).abs().max() < 1e-4 * expected.abs().max()
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +12,13 @@ import torch
 from torch import Tensor
 
 from stemwright.models.architectures.scnet import SCNet, SCNetOptions
+from tests.models.architectures.answers import peers_answer, separated, snr_db
 from tests.models.architectures.filling import fill
 from tests.models.architectures.make_scnet_golden import CASES, GOLDEN, SMALL, mix
 
 PEER = "STEMWRIGHT_PEER_SCNET"
-ROOT = Path(__file__).parents[3]
 LARGE = SCNetOptions(**CASES["large"])
 XL_IHF = SCNetOptions(**CASES["xl_ihf"])
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these are slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def filled(options: SCNetOptions) -> SCNet:
@@ -46,18 +33,8 @@ def network_of(case: str = "plain", **changes: Any) -> SCNet:
     return filled(SCNetOptions(**{**CASES[case], **changes}))
 
 
-def separated(network: SCNet, audio: Tensor) -> Tensor:
-    with torch.inference_mode():
-        stems: Tensor = network(audio)
-    return stems
-
-
 def noise(samples: int, batch: int = 1, channels: int = 2) -> Tensor:
     return torch.randn(batch, channels, samples, generator=torch.Generator().manual_seed(samples)) * 0.1
-
-
-def snr_db(exact: Tensor, other: Tensor) -> float:
-    return 10 * math.log10(float(exact.square().sum() / (other - exact).square().sum()))
 
 
 @pytest.mark.parametrize("case", SMALL)
@@ -73,13 +50,8 @@ def test_the_reference_says_the_same(case: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("case", ["large", "xl_ihf"])
 def test_the_reference_says_the_same_at_full_size(case: str, tmp_path: Path) -> None:
-    if PEER not in os.environ:
-        pytest.skip(f"set {PEER} to an interpreter that make_scnet_golden.py can run in")
     torch.set_num_threads(2)
-    script = "tests.models.architectures.make_scnet_golden"
-    command = [os.environ[PEER], "-W", "ignore", "-m", script, case, str(tmp_path / "full.npz")]
-    subprocess.run(command, cwd=ROOT, check=True)
-    expected = torch.from_numpy(np.load(tmp_path / "full.npz")["output"])
+    expected = peers_answer(PEER, "make_scnet_golden", case, tmp_path)
     made = separated(network_of(case), torch.from_numpy(mix(case)))
     assert (made - expected).abs().max() < 1e-4 * expected.abs().max()
 
