@@ -7,6 +7,7 @@
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
+#                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3
 SONG ?= examples/song.mp3
@@ -15,11 +16,13 @@ SONGS ?= 200
 MINUTES ?= 120
 CORPUS ?= training/corpus
 RUN ?= training/runs/first
+DATA ?=
+MULTITRACKS ?= training/multitracks
 BIN := .venv/bin
 # pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
 CONSTRAINTS := --constraint training/constraints.txt
 
-TEST_PACKAGES := libfluidsynth3 timgm6mb-soundfont espeak-ng
+TEST_PACKAGES := libfluidsynth3 timgm6mb-soundfont espeak-ng csound csound-plugins stk
 TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
   csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits sonic-pi-samples flite festival \
   festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
@@ -58,7 +61,9 @@ train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
-	$(BIN)/python -m training.train --corpus $(CORPUS) --minutes $(MINUTES) --run $(RUN) --resume
+	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
+	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(DATA),--corpus $(MULTITRACKS)) \
+	  --minutes $(MINUTES) --run $(RUN) --resume
 
 test-packages:
 	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Reads what ``save`` wrote."""
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        shape = NetworkShape(**{**stored["shape"], "widths": tuple(stored["shape"]["widths"])})
+        shape = NetworkShape.of(stored["shape"])
         network, average = (
             {name: _single(value) for name, value in stored[of].items()} for of in ("network", "average")
         )
@@ -81,12 +80,3 @@ class Checkpoint:
 
 def _single(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
-
-
-def parameters(network: MaskNetwork) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights that decay (convolutions), and the rest (biases, norms, positions), for the optimiser."""
-
-    def pick(decaying: bool) -> Iterable[Tensor]:
-        return (value for value in network.parameters() if (value.ndim == 4) == decaying)
-
-    return list(pick(True)), list(pick(False))

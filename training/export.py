@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,7 @@ def _describe(model: onnx.ModelProto, checkpoint: Checkpoint) -> None:
         "hop": features.HOP,
         "bands": BANDS_384.n_bands,
         "frame_multiple": FRAME_MULTIPLE,
+        "shape": json.dumps(asdict(checkpoint.shape)),
         "training_steps": checkpoint.step,
         "training_minutes": f"{checkpoint.minutes:.1f}",
         "training_audio_hours": f"{checkpoint.audio_s / 3600:.2f}",

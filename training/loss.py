@@ -71,13 +71,12 @@ def error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """
     weight = widths.float()[:, None]  # (bands, 1)
     singing = [STEMS.index(stem) for stem in SINGING]
-    mask, agreement = masks[:, singing].sum(1), batch.agreements[:, singing].sum(1)  # (batch, 2, bands, frames)
-    power = batch.powers[:, :2]
+    mask, power = masks[:, singing].sum(1), batch.powers[:, :2]  # (batch, 2, bands, frames)
     mixture = _energy(power, weight)  # (batch,)
     # Lead and backing, singing and the rest are taken for unrelated; what that gets wrong does not depend on the masks.
     sung = _energy(batch.magnitudes[:, singing].square().sum(1), weight)
     rest = _energy(batch.magnitudes.square().sum(1), weight) - sung
-    wrong = (sung + _energy(mask.square() * power - 2 * mask * agreement, weight)).clamp_min(0)
+    wrong = (sung + _energy(mask.square() * power - 2 * mask * batch.agreement, weight)).clamp_min(0)
     quiet = QUIET * mixture.clamp_min(FLOOR)
     energies = torch.stack([sung, rest])  # (2, batch)
     counts = torch.where(energies > quiet, 1.0, ABSENT_WEIGHT)

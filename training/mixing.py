@@ -53,19 +53,19 @@ class Mixing:
         p_augmented: a mix has any of these changes but swap and polarity.
     """
 
-    p_coherent: float = 0.45
-    p_sparse: float = 0.2
+    p_coherent: float = 0.4
+    p_sparse: float = 0.35
     p_sung: float = 0.6
-    p_left_out: float = 0.18
+    p_left_out: float = 0.3
     p_together: float = 0.5
     gain_db: tuple[float, float] = (-12.0, 6.0)
     p_speed: float = 0.25
     speed: float = 0.12
-    p_own_speed: float = 0.35
-    own_speed: float = 0.25
+    p_own_speed: float = 0.25
+    own_speed: float = 0.18
     p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
-    bell_db: float = 8.0
+    bell_db: float = 7.0
     p_width: float = 0.3
     p_pan: float = 0.3
     pan_db: float = 6.0
@@ -73,9 +73,9 @@ class Mixing:
     p_narrow: float = 0.25
     p_drive: float = 0.08
     p_levelled: float = 0.3
-    p_low_pass: float = 0.2
+    p_low_pass: float = 0.15
     peak_db: tuple[float, float] = (-16.0, 0.0)
-    p_augmented: float = 0.8
+    p_augmented: float = 0.7
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
     lean_db_per_octave: dict[str, float] = field(default_factory=lambda: dict(LEAN_DB_PER_OCTAVE))
 

@@ -10,7 +10,9 @@ levels, dilated in time, where context costs least.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,9 @@ from stemwright.stems import STEMS
 
 FRAME_MULTIPLE = 64
 """The network halves time six times, so that its input must be a multiple of this many frames."""
+
+DILATIONS = (2, 4, 1)
+"""In time, of the residual blocks of a level."""
 
 LEAST_FEATURE = -3.0
 """Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""
@@ -34,7 +39,8 @@ class NetworkShape:
         bands: bands of the input and of the masks, a multiple of 64.
         stems: masks at each point; channels: audio channels, each with masks of its own.
         widths: convolution channels at the six levels, fine to coarse.
-        residual_from: level (from 0) at which residual convolutions begin.
+        residuals: residual blocks at each level; they are cheapest where bands and frames are few.
+        gates_from: level (from 0) at which channels begin to be gated by what the whole chunk holds.
         transform_to: frequency transforms stand at levels 1 to this one.
         transform_bottleneck: a frequency transform narrows the bands by this factor inside.
     """
@@ -44,9 +50,16 @@ class NetworkShape:
     stems: int = len(STEMS)
     channels: int = 2
     widths: tuple[int, int, int, int, int, int] = (32, 64, 96, 160, 224, 256)
-    residual_from: int = 2
+    residuals: tuple[int, int, int, int, int, int] = (0, 0, 1, 1, 1, 1)
+    gates_from: int = 6
     transform_to: int = 4
     transform_bottleneck: int = 4
+
+    @classmethod
+    def of(cls, sizes: Mapping[str, Any]) -> NetworkShape:
+        """The shape that was stored as a dictionary; JSON and torch keep its tuples as lists."""
+        stored: dict[str, Any] = {name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()}
+        return cls(**stored)
 
 
 class Residual(nn.Module):
@@ -86,6 +99,27 @@ class FrequencyTransform(nn.Module):
         return x + torch.matmul(self.widen, hidden)
 
 
+class Gate(nn.Module):
+    """Channels louder or softer by what the whole chunk holds, since an instrument that plays now plays on.
+
+    Squeeze and excitation (Hu et al. 2018): ``(batch, width, bands, frames)`` to the same. Begins as the identity.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = max(8, width // 4)
+        self.inner = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        last = self.inner[2]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, width, bands, frames)`` -> the same shape."""
+        gates = 2 * torch.sigmoid(self.inner(x.mean((2, 3))))  # (batch, width)
+        return x * gates[:, :, None, None]
+
+
 class Encoder(nn.Module):
     """One level down: halves bands and frames, tells each channel its frequency, then looks further around."""
 
@@ -97,8 +131,9 @@ class Encoder(nn.Module):
         context: list[nn.Module] = []
         if 1 <= level <= shape.transform_to:
             context.append(FrequencyTransform(width, bands, shape.transform_bottleneck))
-        if level >= shape.residual_from:
-            context.append(Residual(width, dilation=2))
+        context += [Residual(width, DILATIONS[block]) for block in range(shape.residuals[level])]
+        if level >= shape.gates_from:
+            context.append(Gate(width))
         self.context = nn.Sequential(*context)
 
     def forward(self, x: Tensor) -> Tensor:

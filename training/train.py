@@ -20,19 +20,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import distributed
 
 from training import features
 from training.analysis import Batch
-from training.checkpoint import Average, Checkpoint, parameters
+from training.checkpoint import Average, Checkpoint
 from training.dataset import Dataset
 from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
 from training.mixing import PLAIN, Mixing
 from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
+from training.optimiser import Optimiser
 from training.songs import Bank, Corpus
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
@@ -100,7 +101,14 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe, shape: NetworkShape, device: torch.device, resume: bool, workers: int = 1
+        self,
+        folder: Path,
+        recipe: Recipe,
+        shape: NetworkShape,
+        device: torch.device,
+        resume: bool,
+        workers: int = 1,
+        rank: int = 0,
     ) -> None:
         self.folder, self.recipe, self.device, self.workers = folder, recipe, device, workers
         torch.manual_seed(0)  # all workers begin alike
@@ -111,18 +119,14 @@ class Run:
             self.network.load_state_dict(stored.network)
         self.network.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its signatures
-        decaying, rest = parameters(self.network)
-        groups: list[dict[str, Any]] = [{"params": decaying}, {"params": rest, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(
-            groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay, fused=device.type == "cuda"
+        self.optimiser = Optimiser(
+            self.network, recipe.learning_rate, recipe.weight_decay, rank=rank, workers=workers, total=self._total
         )
         self.average = Average(self.network.state_dict())
         self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
         self.warm_from = 0
         if stored:
-            if stored.optimiser:
-                self.optimiser.load_state_dict(stored.optimiser)
-            else:  # begun from the network in the wheel
+            if not self.optimiser.load_state_dict(stored.optimiser):  # begun from the network in the wheel
                 self.warm_from = stored.step
             self.average.state = {name: value.to(device) for name, value in stored.average.items()}
             self.step, self.minutes, self.audio_s = stored.step, stored.minutes, stored.audio_s
@@ -131,8 +135,7 @@ class Run:
 
     def learn(self, batch: Batch) -> torch.Tensor:
         """One step; gives its loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate(self.step - self.warm_from, self.minutes)
+        self.optimiser.rate = self.recipe.rate(self.step - self.warm_from, self.minutes)
         self.network.train()
         loss: torch.Tensor = self._loss(self.network, batch, self.widths)
         self.optimiser.zero_grad()
@@ -157,9 +160,12 @@ class Run:
             gradient.copy_(mean.view_as(gradient))
 
     def _mean(self, values: torch.Tensor) -> torch.Tensor:
+        return self._total(values) / self.workers
+
+    def _total(self, values: torch.Tensor) -> torch.Tensor:
         if self.workers > 1:
             distributed.all_reduce(values)
-        return values / self.workers
+        return values
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float | None:
@@ -216,7 +222,7 @@ class Run:
             f"{loss:.4f}",
             f"{speed:.1f}",
             "" if validation is None else f"{validation:.4f}",
-            f"{self.optimiser.param_groups[0]['lr']:.2e}",
+            f"{self.optimiser.rate:.2e}",
             f"{hours:.2f}",
         )
         with path.open("a", newline="") as log:
@@ -311,7 +317,7 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     bank.refresh()
     if options.workers > 1:
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.workers)
-    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers)
+    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than it has heard, and each worker other ones.
     feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
 

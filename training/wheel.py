@@ -11,6 +11,7 @@ bias. The network computes the same as before, and training goes on as if it had
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
 def begin(batches: Sequence[Batch]) -> Checkpoint:
     """The network in the wheel as a checkpoint whose norms have measured ``batches``."""
     tensors, facts = read(weights.load(registry.find("stemwright-12")))
-    network = unfold(tensors, NetworkShape()).to(batches[0].powers.device)
+    shape = NetworkShape.of(json.loads(facts["shape"])) if "shape" in facts else NetworkShape()
+    network = unfold(tensors, shape).to(batches[0].powers.device)
     renormalise(network, batches)
     state = network.cpu().state_dict()
     return Checkpoint(

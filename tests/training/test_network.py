@@ -9,21 +9,33 @@ from training.network import MaskNetwork, NetworkShape
 pytestmark = pytest.mark.training
 
 TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
+DEEP = replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3)
 
 
+@pytest.mark.parametrize("shape", [TINY, DEEP])
 @pytest.mark.parametrize("frames", [64, 192])
-def test_every_point_of_every_stem_has_a_logit(frames: int) -> None:
-    logits = MaskNetwork(TINY)(torch.randn(2, 4, 384, frames))
+def test_every_point_of_every_stem_has_a_logit(shape: NetworkShape, frames: int) -> None:
+    logits = MaskNetwork(shape)(torch.randn(2, 4, 384, frames))
     assert logits.shape == (2, len(STEMS), 2, 384, frames)
 
 
-def test_every_weight_learns() -> None:
-    network = MaskNetwork(TINY)
+@pytest.mark.parametrize("shape", [TINY, DEEP])
+def test_every_weight_learns(shape: NetworkShape) -> None:
+    network = MaskNetwork(shape)
     for parameter in network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)  # zeros at the start hide what stands before them
     network(torch.randn(2, 4, 384, 128)).square().mean().backward()
     silent = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert silent == []
+
+
+def test_a_deeper_network_begins_as_the_one_that_it_was() -> None:
+    torch.manual_seed(1)
+    shallow, deep = MaskNetwork(TINY).eval(), MaskNetwork(DEEP).eval()
+    deep.load_state_dict(shallow.state_dict(), strict=False)
+    seen = torch.randn(1, 4, 384, 128)
+    with torch.no_grad():
+        assert torch.allclose(deep(seen), shallow(seen), atol=1e-6)
 
 
 def test_the_network_fits_the_wheel() -> None:

@@ -10,7 +10,18 @@ from training import effects, studio
 from training.compose.note import Note
 from training.compose.song import Part
 from training.effects import Audio
-from training.instruments import amplifier, kits, microphones, modal, noises, plucked, soundfont, sounds, synthesis
+from training.instruments import (
+    amplifier,
+    csound,
+    kits,
+    microphones,
+    modal,
+    noises,
+    plucked,
+    soundfont,
+    sounds,
+    synthesis,
+)
 from training.instruments.programmes import PROGRAMMES
 from training.instruments.soundfont import Patch
 
@@ -19,6 +30,7 @@ _HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
 _PLUCKED = ("pizzicato", "harp", "plucked")
 _LOW_PITCH = 54
 _MELODIC = ("melody", "solo", "lead", "counter")
+_BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), moved for larger ones
 
 
 def render(stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator) -> Audio:
@@ -77,12 +89,19 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         return _keyboard(part, duration_s, rng)
     if stem == "fx" and (role in ("impact", "riser", "swell", "echo", "ambience") or chance < 0.75):
         return noises.play(notes, role, duration_s, rng)
+    if stem == "synth" and role in ("lead", "pad") and chance < 0.12 and csound.installed():
+        return csound.play(notes, csound.MODELS[role], duration_s, rng)
     if stem == "synth" and chance < 0.72:
         sound = {"pad": sounds.pad, "lead": sounds.lead}.get(role, sounds.pluck)(rng)
         return synthesis.play(notes, sound, duration_s, rng)
     if stem == "strings" and role in ("harp", "plucked") and chance < 0.4:
+        if role == "plucked" and chance < 0.15 and csound.installed():
+            return csound.play(notes, csound.MODELS["harp"], duration_s, rng)
         return plucked.play(notes, plucked.harp(rng), duration_s, rng)
-    if stem in ("strings", "brass", "woodwinds") and role not in _PLUCKED and chance < 0.18:
+    if stem in ("strings", "woodwinds") and role not in _PLUCKED and chance < 0.2 and csound.installed():
+        audio = csound.play(notes, csound.MODELS[stem], duration_s, rng)
+        return _bodied(audio, rng) if stem == "strings" else audio
+    if stem in ("strings", "brass", "woodwinds") and role not in _PLUCKED and chance < 0.36:
         return _modelled(part, duration_s, rng)
     return _programme(part, duration_s, rng)
 
@@ -90,8 +109,12 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
 def _modelled(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if part.stem != "strings":
         return synthesis.play(part.notes, sounds.blown(rng, part.stem), duration_s, rng)
-    audio = synthesis.play(part.notes, sounds.bowed(rng, int(rng.choice((1, 4, 6)))), duration_s, rng)
-    for frequency_hz in (280, 460, 900, 2400):  # a violin's body (air, wood, bridge hill), moved for larger ones
+    return _bodied(synthesis.play(part.notes, sounds.bowed(rng, int(rng.choice((1, 4, 6)))), duration_s, rng), rng)
+
+
+def _bodied(audio: Audio, rng: np.random.Generator) -> Audio:
+    """A string with the body that it is on."""
+    for frequency_hz in _BODY_HZ:
         audio = effects.peaking(
             audio, frequency_hz * float(rng.uniform(0.6, 1.2)), float(rng.uniform(0, 9)), float(rng.uniform(1, 5))
         )
@@ -135,6 +158,9 @@ def _guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if rng.random() < 0.3:
         if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
             return _close(plucked.play(part.notes, plucked.acoustic_guitar(rng), duration_s, rng), rng)
+        if rng.random() < 0.35 and csound.installed():
+            audio = csound.play(part.notes, csound.MODELS["guitar"], duration_s, rng)
+            return _close(audio, rng) if rng.random() < 0.5 else _amplify(part.role, audio, rng, 0.0)
         strings = plucked.electric_guitar(rng, muted=part.role == "funk")
         return _amplify(part.role, plucked.play(part.notes, strings, duration_s, rng), rng, 0.0)
     programme = _choose(part, rng)
@@ -175,8 +201,11 @@ def _bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if chance < (0.05 if upright else 0.25):
         return _rounded(synthesis.play(part.notes, sounds.bass(rng), duration_s, rng), rng)
     if chance < (0.35 if upright else 0.5):
-        strings = plucked.double_bass(rng) if upright or rng.random() < 0.25 else plucked.electric_bass(rng)
-        audio = plucked.play(part.notes, strings, duration_s, rng)
+        if rng.random() < 0.25 and csound.installed():
+            audio = csound.play(part.notes, csound.MODELS["bass"], duration_s, rng)
+        else:
+            strings = plucked.double_bass(rng) if upright or rng.random() < 0.25 else plucked.electric_bass(rng)
+            audio = plucked.play(part.notes, strings, duration_s, rng)
     else:
         audio = soundfont.play(part.notes, _patch(part, _choose(part, rng), rng), duration_s)
     if rng.random() < 0.35 and not upright:
@@ -200,7 +229,9 @@ def _rounded(audio: Audio, rng: np.random.Generator) -> Audio:
 def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     chance = rng.random()
     if part.role in ("organ", "organ_bubble"):
-        if chance < 0.4:
+        if chance < 0.15 and csound.installed():
+            audio = csound.play(part.notes, csound.MODELS["organ"], duration_s, rng)
+        elif chance < 0.5:
             audio = synthesis.play(part.notes, sounds.organ(rng), duration_s, rng)
         else:
             audio = _programme(part, duration_s, rng)
@@ -211,8 +242,11 @@ def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
             )
         return audio
     if part.role not in ("ballad", "stride", "montuno", "accordion") and chance < 0.25:
-        if rng.random() < 0.65:
-            audio = synthesis.play(part.notes, sounds.electric_piano(rng), duration_s, rng)
+        if rng.random() < 0.7:
+            if rng.random() < 0.4 and csound.installed():
+                audio = csound.play(part.notes, csound.MODELS["electric piano"], duration_s, rng)
+            else:
+                audio = synthesis.play(part.notes, sounds.electric_piano(rng), duration_s, rng)
             return effects.tremolo(audio, float(rng.uniform(3, 7)), float(rng.uniform(0, 0.5)), stereo=True)
         audio = plucked.play(part.notes, plucked.clavinet(rng), duration_s, rng)
         return amplifier.choose(rng, float(rng.choice((0, 6, 12)))).play(audio) if rng.random() < 0.5 else audio

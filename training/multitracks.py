@@ -1,0 +1,134 @@
+"""Real multitracks as training songs: cuts MUSDB18-HQ, MoisesDB or other data sets into a corpus of their own.
+
+    python -m training.multitracks /path/to/musdb18hq --layout musdb --out training/multitracks
+    python -m training.train --corpus training/corpus --corpus training/multitracks ...
+
+A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; what is silent in it has no file. A
+label that is coarser than the twelve stems, such as ``other``, teaches nothing about them and is left out. Of MUSDB18-HQ
+the songs in ``train`` are taken, never those in ``test``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from stemwright.errors import StemwrightError
+from stemwright.evaluation.layouts import LAYOUTS
+from stemwright.evaluation.options import LayoutName
+from stemwright.evaluation.songs import Song
+from stemwright.stems import STEMS
+from training.features import SAMPLE_RATE_HZ
+
+PIECE_S = 30
+LEAST_S = 6
+"""A shorter end of a song is left out: a mix of 256 frames spans as much."""
+
+SILENCE_PEAK = 1e-3
+
+Audio = NDArray[np.float32]
+
+
+def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
+    """The songs of a data set that may train, each with the stems that are among the twelve.
+
+    Raises:
+        UnreadableInputError: the folder is not laid out so.
+    """
+    folder = data / "train" if (data / "train").is_dir() else data
+    found = LAYOUTS[layout].find_songs(folder)
+    fine = (
+        replace(song, mix=None, stems={name: files for name, files in song.stems.items() if name in STEMS})
+        for song in found
+    )
+    return tuple(song for song in fine if song.stems)
+
+
+def pieces(song: Song) -> Iterator[dict[str, Audio]]:
+    """Cuts a song: for each piece, ``(2, samples)`` at 44.1 kHz of every stem that is heard in it."""
+    length = PIECE_S * song.sample_rate
+    held: list[Audio] = []
+    for block in song.blocks():  # (stems, channels, samples)
+        held.append(block)
+        while sum(part.shape[-1] for part in held) >= length:
+            joined = np.concatenate(held, axis=-1)
+            yield _heard(song, joined[..., :length])
+            held = [joined[..., length:]]
+    if held and (rest := np.concatenate(held, axis=-1)).shape[-1] >= LEAST_S * song.sample_rate:
+        yield _heard(song, rest)
+
+
+def _heard(song: Song, audio: Audio) -> dict[str, Audio]:
+    """``(stems, channels, samples)`` -> those that are not silent; one channel becomes two, further ones are left out."""
+    heard = {}
+    for stem, signal in zip(song.stems, audio, strict=True):
+        if float(np.abs(signal).max()) >= SILENCE_PEAK:
+            pair = np.broadcast_to(signal[:2], (2, signal.shape[-1]))
+            # (2, samples) -> (samples, 2) and back
+            heard[stem] = np.asarray(soxr.resample(pair.T, song.sample_rate, SAMPLE_RATE_HZ).T, np.float32)
+    return heard
+
+
+def cut(song: Song, out: Path) -> int:
+    """Writes the pieces of a song, each whole or not at all; gives how many there are. Pieces that are there stay."""
+    written = 0
+    name = re.sub(r"[\W-]+", "-", song.name).strip("-")
+    for number, piece in zip(count(), pieces(song)):
+        folder = out / f"{name}-{number:02d}"
+        if not piece or folder.exists():
+            written += bool(piece)
+            continue
+        unfinished = out / f".{folder.name}-{os.getpid()}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        # Stems may be louder alone than the song is: they keep their balance, and none clips.
+        peak = max(1.0, *(float(np.abs(audio).max()) for audio in piece.values()))
+        for stem, audio in piece.items():
+            soundfile.write(unfinished / f"{stem}.flac", (audio / peak).T, SAMPLE_RATE_HZ, subtype="PCM_16")
+        unfinished.rename(folder)
+        written += 1
+    return written
+
+
+def main() -> None:
+    """Reads the command line and cuts."""
+    parser = argparse.ArgumentParser(description="Cuts a data set of real multitracks into a training corpus.")
+    parser.add_argument("data", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--layout", choices=get_args(LayoutName), help="how it lies on the disk; found out if not named"
+    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "multitracks")
+    options = parser.parse_args()
+    try:
+        found = songs(options.data, options.layout or layout_of(options.data))
+        for song in found:
+            print(f"{song.name}: {cut(song, options.out)} pieces with {', '.join(song.stems)}", flush=True)
+    except StemwrightError as error:
+        parser.exit(1, f"{error}\n")
+    if not found:
+        parser.exit(1, f"No song in {options.data} has a stem that is among the twelve: {', '.join(STEMS)}.\n")
+
+
+def layout_of(data: Path) -> LayoutName:
+    """MUSDB18-HQ has ``train`` and ``mixture.wav``; MoisesDB has a ``data.json`` in each song."""
+    if next(data.glob("**/data.json"), None):
+        return "moises"
+    if next(data.glob("train/*/mixture.*"), None):
+        return "musdb"
+    return "songs" if next(data.glob("*/drums.*"), None) and not next(data.glob("*/mixture.*"), None) else "msst"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Muon: momentum whose step is made orthogonal, for weights that are matrices (Jordan et al. 2024,
+https://kellerjordan.github.io/posts/muon/).
+
+A gradient of a matrix is nearly of low rank: a few directions, learned already, take most of every step. Muon replaces it by
+the nearest matrix whose singular values are all one, found by some iterations of a polynomial (Newton and Schulz), so that
+rare directions are learned as fast as common ones. Its step is scaled to the size that Adam's has (Liu et al. 2025, "Muon is
+scalable for LLM training"), so that both take the same learning rate. Biases, norms and positions are Adam's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ITERATIONS = 5
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the odd polynomial ``a x + b x^3 + c x^5``: it lifts small singular values fast, and keeps all between 0.7 and 1.2."""
+
+LIKE_ADAM = 0.2
+"""Root mean square of a step by the learning rate, as of Adam's."""
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The matrix with singular values near one: ``(rows, columns)`` to the same, in bfloat16."""
+    a, b, c = COEFFICIENTS
+    x = matrix.bfloat16()
+    if tall := x.shape[0] > x.shape[1]:
+        x = x.T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        square = x @ x.T  # (rows, rows), the shorter side
+        x = a * x + (b * square + c * square @ square) @ x
+    found: Tensor = x.T if tall else x
+    return found
+
+
+Total = Callable[[Tensor], Tensor]
+"""Sums a vector over all processes."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps of matrices: convolutions ``(out, in, height, width)`` count as ``(out, in * height * width)``.
+
+    Args:
+        weights: of two dimensions or more.
+        learning_rate: of a step whose values have ``LIKE_ADAM`` of it for their root mean square.
+        momentum: of the gradients, Nesterov's.
+        weight_decay: a step's, by the learning rate.
+        rank, workers, total: each of several processes makes its share of the matrices orthogonal; ``total`` sums a
+            vector over all processes.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        learning_rate: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        *,
+        rank: int = 0,
+        workers: int = 1,
+        total: Total = lambda vector: vector,
+    ) -> None:
+        super().__init__(weights, {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay})
+        self._rank, self._workers, self._total = rank, workers, total
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is asked for a loss
+        """Takes a step along the gradients that the weights have."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            gradients = [weight.grad for weight in weights]
+            momenta = [self._momentum(weight) for weight in weights]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(weights, self._directions(ahead), alpha=-group["lr"])
+
+    def _momentum(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum: Tensor = state["momentum"]
+        return momentum
+
+    def _directions(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Steps of all weights, each process having made some."""
+        shares = self._shares(gradients)
+        flat = [
+            self._direction(gradient).flatten() if share == self._rank else torch.zeros_like(gradient).flatten()
+            for gradient, share in zip(gradients, shares, strict=True)
+        ]
+        sizes = [gradient.numel() for gradient in gradients]
+        whole = torch.split(self._total(torch.cat(flat)), sizes) if self._workers > 1 else flat
+        return [step.view(gradient.shape) for step, gradient in zip(whole, gradients, strict=True)]
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        rows = gradient.flatten(1)  # (out, in * height * width)
+        step = orthogonal(rows).to(gradient.dtype)
+        return step.mul_(LIKE_ADAM * max(rows.shape) ** 0.5)
+
+    def _shares(self, gradients: Sequence[Tensor]) -> list[int]:
+        """Which process makes each: the dearest first, always to the one that has least to do."""
+        costs = [gradient.numel() * min(gradient.flatten(1).shape) for gradient in gradients]
+        loads, shares = [0] * self._workers, [0] * len(costs)
+        for index in sorted(range(len(costs)), key=lambda index: -costs[index]):
+            shares[index] = loads.index(min(loads))
+            loads[shares[index]] += costs[index]
+        return shares
