@@ -1,4 +1,5 @@
-"""Recorded drum and percussion hits, kits put together from them and from synthesised ones, and how a kit is played."""
+"""Drum and percussion hits, recorded and from presets, kits put together from them and from synthesised ones, and how a
+kit is played."""
 
 import functools
 import re
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.compose import grooves
 from training.compose.note import Note
-from training.instruments import hits
+from training.instruments import drumsynth, hits
 
 SAMPLE_RATE_HZ = 44100
 DRUMKITS = Path("/usr/share/hydrogen/data/drumkits")
@@ -54,6 +55,20 @@ _SONIC = {
         "elec_blip*",
     ),
 }
+_PRESETS = (
+    ("hand", r"bongo|conga|clave?|cow|tamb|maraca|shaker|triangle|guiro|taiko|wood|_cab|agogo|timbale|bell"),
+    ("rim", r"rim"),
+    ("kick", r"kick|kik|bass.?drum|(^|_)bd|^k_|^fisa_k"),
+    ("snare", r"snare|snr|(^|_)sn(_|\d|$)|^s_|^fisa_s"),
+    ("clap", r"clap|clp"),
+    ("open_hat", r"hat_?-?o|open|^h_o"),
+    ("hat", r"hat|^h_c"),
+    ("tom", r"(^|_)tom"),
+    ("ride", r"ride"),
+    ("crash", r"cym|crash"),
+)
+"""What the presets of DrumSynth call their drums."""
+
 KEYS = {
     **dict.fromkeys((35, 36), "kick"),
     **dict.fromkeys((38, 40), "snare"),
@@ -107,6 +122,10 @@ def recorded() -> dict[str, dict[str, tuple[Recorded, ...]]]:
     sonic = kits.setdefault("sonic", {})
     for kind, patterns in _SONIC.items():
         sonic[kind] = [(file,) for pattern in patterns for file in sorted(SAMPLES.glob(pattern + ".flac"))]
+    for preset in sorted(drumsynth.PRESETS.glob("*/*.ds")):
+        kind = next((kind for kind, words in _PRESETS if re.search(words, preset.stem.lower())), None)
+        if kind and drumsynth.sounds(preset):
+            kits.setdefault(f"drumsynth {preset.parent.name}", {}).setdefault(kind, []).append((preset,))
     return {name: {kind: tuple(drums) for kind, drums in kit.items() if drums} for name, kit in kits.items()}
 
 
@@ -117,7 +136,9 @@ def _instruments(description: Path) -> list[ElementTree.Element]:
 
 @functools.lru_cache(maxsize=600)
 def load(path: Path, longest_s: float = LONGEST_HIT_S) -> NDArray[np.float32]:
-    """Reads a recorded hit at 44.1 kHz, ``(2, samples)``, peak 1, cut after ``longest_s``."""
+    """Reads a recorded hit at 44.1 kHz, ``(2, samples)``, peak 1, cut after ``longest_s``; makes that of a preset."""
+    if path.suffix == ".ds":
+        return drumsynth.render(path)
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     if rate != SAMPLE_RATE_HZ:
         audio = soxr.resample(audio, rate, SAMPLE_RATE_HZ)
