@@ -69,7 +69,7 @@ def _envelope(points: list[tuple[float, float]], samples: int) -> Signal:
     if not points:
         return np.zeros(samples)
     at, levels = zip(*points, strict=True)
-    return np.interp(np.arange(samples), at, levels, right=0.0)
+    return np.asarray(np.interp(np.arange(samples), at, levels, right=0.0), np.float64)
 
 
 def _falling(preset: Preset, samples: int) -> Signal:
@@ -82,7 +82,7 @@ def _falling(preset: Preset, samples: int) -> Signal:
         return first + (last - first) * time
     rate = 4 * 10 ** ((droop - 20) / 30)
     fallen = (1 - np.exp(-rate * time)) / (1 - np.exp(-rate))
-    return first + (last - first) * fallen
+    return np.asarray(first + (last - first) * fallen, np.float64)
 
 
 def _wave(kind: int, phase: Signal) -> Signal:
@@ -102,7 +102,7 @@ def _noise(preset: Preset, samples: int, rng: np.random.Generator) -> Signal:
     white, slope = rng.uniform(-1, 1, samples), np.clip(preset.number("noise", "slope") / 105, -0.97, 0.97)
     if slope < 0:
         return np.asarray(lfilter([1 + slope], [1, slope], white), np.float64)
-    return white - slope * np.concatenate(([0.0], white[:-1]))
+    return np.asarray(white - slope * np.concatenate(([0.0], white[:-1])), np.float64)
 
 
 def _overtones(preset: Preset, samples: int, falling: Signal, tuning: float) -> Signal:
