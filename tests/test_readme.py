@@ -85,7 +85,7 @@ class Terminal:
         """What the receiver printed, once it has printed so many lines."""
         until = time.monotonic() + 15
         while len(lines := self.heard.read_text().splitlines()) < count:
-            assert time.monotonic() < until, lines
+            assert time.monotonic() < until, (lines, (self.folder / "log").read_text())
             time.sleep(0.05)
         return lines
 
