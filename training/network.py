@@ -173,6 +173,10 @@ class MaskNetwork(nn.Module):
         self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
         self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
 
+    def ends(self) -> list[Tensor]:
+        """The weights of the first convolution and of the last."""
+        return [self.encoders[0].get_parameter("down.weight"), self.head.weight]
+
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``.
 

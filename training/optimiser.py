@@ -29,7 +29,7 @@ class Optimiser:
     def __init__(
         self, network: MaskNetwork, learning_rate: float, weight_decay: float, *, rank: int, workers: int, total: Total
     ) -> None:
-        ends = [network.encoders[0].get_parameter("down.weight"), network.head.weight]
+        ends = network.ends()
         matrices: list[Tensor] = []
         rest: list[Tensor] = []
         for value in network.parameters():

@@ -1,0 +1,117 @@
+"""Trains designs of the network from nothing, for equal minutes, and says what each has learned.
+
+python -m training.compare --corpus training/corpus --minutes 8 --design unet --songs SONGS
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import multiprocessing
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import distributed
+
+from stemwright.evaluation.comparisons import ROWS
+from training import score
+from training.analysis import Batch
+from training.checkpoint import Average
+from training.dataset import Dataset
+from training.designs import DESIGNS
+from training.memory import keep_memory
+from training.mixing import PLAIN, Mixing
+from training.network import MaskNetwork, NetworkShape
+from training.optimiser import Optimiser
+from training.songs import Bank, Corpus
+from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
+
+UNETS = {
+    "shallow": NetworkShape(),
+    "unet": NetworkShape(residuals=(0, 0, 1, 3, 2, 2), gates_from=3),
+}
+
+
+class Trial(Run):
+    """A run of one design."""
+
+    def __init__(self, folder: Path, recipe: Recipe, design: str, workers: int, rank: int) -> None:
+        shape = UNETS.get(design, NetworkShape())
+        super().__init__(folder, recipe, shape, torch.device("cpu"), False, workers, rank)
+        if design in DESIGNS:
+            torch.manual_seed(0)
+            self.network = DESIGNS[design](shape)  # type: ignore[assignment]
+            self.optimiser = Optimiser(
+                self.network, recipe.learning_rate, recipe.weight_decay, rank=rank, workers=workers, total=self._total
+            )
+            self.average = Average(self.network.state_dict())
+
+    def averaged(self) -> MaskNetwork:
+        """The network with its average, in evaluation mode."""
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(self.average.state)
+        return network.eval()
+
+    def validate(self, batches: Iterable[Batch]) -> float | None:
+        """Loss of the averaged network."""
+        return mean_loss(self.averaged(), batches, self.widths)
+
+    def save(self) -> None:
+        """Keeps the average."""
+        torch.save(self.average.state, self.folder / "average.pt")
+
+
+def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
+    """One of two workers; the first one scores at the end."""
+    keep_memory()
+    torch.set_num_threads(1)
+    recipe = Recipe(minutes=options.minutes, batch=8, frames=128, validate_every=10**9)
+    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / 2), rank)
+    bank.refresh()
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    run = Trial(options.run, recipe, options.design, 2, rank)
+    feed = Feed(bank, recipe, Mixing(), seed=rank)
+    batches = iter(feed)
+    run.learn(next(batches))  # compiled before the clock starts
+    run.train(bank, batches, lambda: (), follow=rank > 0)
+    distributed.barrier()
+    if rank:
+        return
+    torch.set_num_threads(2)
+    network = run.averaged()
+    print(f"{options.design}: {sum(value.numel() for value in network.parameters()) / 1e6:.1f} million weights")
+    print(f"{run.step} steps, {run.audio_s / 3600:.2f} h of audio, {run.audio_s / 60 / run.minutes:.0f} s a second")
+    for name, mixing in (("as they are", PLAIN), ("one to three stems", Mixing(p_coherent=0, p_sparse=1))):
+        held_out = Dataset(bank, 128, mixing, VALIDATION_SEED, held_out=True)
+        print(
+            f"loss of held-out songs, {name}: {mean_loss(network, (held_out.batch(8) for _ in range(12)), run.widths):.3f}"
+        )
+    if options.songs:
+        scores = score.score(options.songs, lambda mixture: score.separate(network, mixture))
+        by_row = {row: [song.sdr_db[row] for song in scores if song.counts and row in song.sdr_db] for row in ROWS}
+        print("  ".join(f"{row} {median(values):.2f}" for row, values in by_row.items() if values))
+
+
+def main() -> None:
+    """Reads the command line and trains one design."""
+    parser = argparse.ArgumentParser(description="Trains one design from nothing and scores it.")
+    parser.add_argument("--design", choices=(*UNETS, *DESIGNS), required=True)
+    parser.add_argument("--corpus", type=Path, action="append", required=True)
+    parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--memory-gb", type=float, default=4)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--songs", type=Path, help="real recordings to score on")
+    options = parser.parse_args()
+    options.run.mkdir(parents=True, exist_ok=True)
+    meeting = options.run.resolve() / f".meeting-{os.getpid()}"
+    follower = multiprocessing.get_context("spawn").Process(target=work, args=(options, meeting, 1), daemon=True)
+    follower.start()
+    work(options, meeting, 0)
+    follower.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Other designs of a mask network, to compare with the U-Net at equal training time (docs/decisions/0005-network.md).
+
+Both see and answer what the U-Net does, and cost about as much a second of audio.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from training.network import LEAST_FEATURE, NetworkShape
+
+GROUPS = 32
+
+
+class Recurrent(nn.Module):
+    """Band-split recurrent network (Luo and Yu 2022): each group of bands has layers of its own in and out; between them
+    recurrent layers run along time and along groups in turn."""
+
+    def __init__(self, shape: NetworkShape, width: int = 64, blocks: int = 3) -> None:
+        super().__init__()
+        self.shape = shape
+        self.size = shape.bands // GROUPS
+        self.masks = shape.stems * shape.channels
+        self.into = nn.Parameter(
+            torch.randn(GROUPS, shape.planes * self.size, width) / (shape.planes * self.size) ** 0.5
+        )
+        self.along = nn.ModuleList(
+            nn.GRU(width, width, batch_first=True, bidirectional=True) for _ in range(2 * blocks)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 * blocks))
+        self.joins = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2 * blocks))
+        self.wide = nn.Parameter(torch.randn(GROUPS, width, 2 * width) / width**0.5)
+        self.out = nn.Parameter(torch.randn(GROUPS, 2 * width, self.masks * self.size) / (2 * width) ** 0.5 / 10)
+        self.prior = nn.Parameter(torch.zeros(self.masks, shape.bands, 1))
+
+    def ends(self) -> list[Tensor]:
+        """The first and the last weights."""
+        return [self.into, self.out]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
+        batch, _, _, frames = features.shape
+        x = features.clamp_min(LEAST_FEATURE)
+        x = x.view(batch, -1, GROUPS, self.size, frames)  # (batch, planes, groups, size, frames)
+        x = x.permute(0, 2, 4, 1, 3).flatten(3)  # (batch, groups, frames, planes * size)
+        x = torch.einsum("bgti,giw->bgtw", x, self.into)
+        for number, (along, norm, join) in enumerate(zip(self.along, self.norms, self.joins, strict=True)):
+            y = norm(x)
+            if number % 2 == 0:  # along time
+                y = join(along(y.flatten(0, 1))[0]).unflatten(0, (batch, GROUPS))
+            else:  # along groups
+                y = join(along(y.transpose(1, 2).flatten(0, 1))[0]).unflatten(0, (batch, frames)).transpose(1, 2)
+            x = x + y
+        x = torch.tanh(torch.einsum("bgtw,gwv->bgtv", x, self.wide))
+        x = torch.einsum("bgtv,gvo->bgto", x, self.out)
+        x = x.view(batch, GROUPS, frames, self.masks, self.size)
+        logits: Tensor = x.permute(0, 3, 1, 4, 2).flatten(2, 3) + self.prior  # (batch, masks, bands, frames)
+        return logits.view(batch, self.shape.stems, self.shape.channels, -1, frames)
+
+
+class Attention(nn.Module):
+    """One turn along time, one along bands: ``(batch, bands, frames, width)`` to the same."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.asks = nn.ModuleList(nn.Linear(width, 3 * width, bias=False) for _ in range(2))
+        self.joins = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
+        self.inner = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+
+    def _attend(self, x: Tensor, turn: int) -> Tensor:
+        ask, key, value = self.asks[turn](x).unflatten(-1, (3 * self.heads, -1)).transpose(-2, -3).chunk(3, -3)
+        heard = nn.functional.scaled_dot_product_attention(ask, key, value)  # (..., heads, places, width / heads)
+        joined: Tensor = self.joins[turn](heard.transpose(-2, -3).flatten(-2))
+        return joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, bands, frames, width)`` -> the same shape."""
+        x = x + self._attend(self.norms[0](x), 0)
+        x = x + self._attend(self.norms[1](x).transpose(1, 2), 1).transpose(1, 2)
+        inner: Tensor = x + self.inner(self.norms[2](x))
+        return inner
+
+
+class ConvTransformer(nn.Module):
+    """Four levels of convolutions down and up as in the U-Net; at the bottom, attention along time and bands in turn, as in
+    Moises-Light (2025) and the RoFormers, in place of two more levels."""
+
+    def __init__(self, shape: NetworkShape, widths: tuple[int, ...] = (32, 64, 96, 192), blocks: int = 5) -> None:
+        super().__init__()
+        self.shape = shape
+        self.scale = nn.Parameter(torch.ones(shape.planes, shape.bands, 1))
+        self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))
+        pairs = list(zip((shape.planes, *widths), widths, strict=False))
+        self.downs = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)) for a, b in pairs
+        )
+        bands, width = shape.bands >> len(widths), widths[-1]
+        self.position = nn.Parameter(0.02 * torch.randn(1, bands, 1, width))
+        self.blocks = nn.ModuleList(Attention(width) for _ in range(blocks))
+        rising = [(widths[-1], widths[-2]), *((2 * a, b) for b, a in reversed(list(pairwise(widths[:-1]))))]
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+            for a, b in rising
+        )
+        self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
+        self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
+
+    def ends(self) -> list[Tensor]:
+        """The first and the last weights."""
+        return [self.downs[0].get_parameter("0.weight"), self.head.weight]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
+        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
+        x = x.contiguous(memory_format=torch.channels_last)
+        skips = []
+        for down in self.downs:
+            x = down(x)
+            skips.append(x)
+        x = x.permute(0, 2, 3, 1) + self.position  # (batch, bands, frames, width)
+        for block in self.blocks:
+            x = block(x)
+        x = x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        for up, skip in zip(self.ups, skips[-2::-1], strict=True):
+            x = torch.cat([up(x), skip], 1)
+        logits = self.head(x) + self.prior
+        by_stem: Tensor = logits.unflatten(1, (self.shape.stems, self.shape.channels))
+        return by_stem
+
+
+DESIGNS: dict[str, type[nn.Module]] = {"recurrent": Recurrent, "attention": ConvTransformer}
