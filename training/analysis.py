@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -16,12 +16,21 @@ from torch import Tensor
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training import features
-from training.mixing import Equaliser, Plan
+from training.mixing import Equaliser, Plan, Reverb
 
 FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
 LOUDEST_DB, SOFTEST_DB = 12.0, -18.0
 LEVELLED_FRAMES = 9
 """A fifth of a second, over which the compressor listens."""
+
+SHAPED_HZ = (250.0, 2500.0)
+"""Where lows end, and mids."""
+
+SHAPED_FRAMES = 25
+"""Strokes are measured against what is around them, over this long: 0.6 s."""
+
+SHAPED_DB = 9.0
+"""The most that a stroke is raised, or lowered."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,11 @@ def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
         spectra = features.spectrum(audio[upload(cuts, device)])  # (items, 2, frames, bins)
         if any(part.equaliser for part in chosen):
             spectra *= equaliser_gains([part.equaliser or FLAT for part in chosen], spectra)[:, None, None]
+        for index, part in enumerate(chosen):
+            if part.shaping:
+                shape_strokes(spectra[index], part.shaping)
+            if part.reverb:
+                reverberate(spectra[index], part.reverb, seed=part.start)
         if low_pass is not None:
             spectra *= low_pass[items][:, None, None]
         mixture.index_add_(0, items, spectra)
@@ -155,6 +169,43 @@ def equaliser_gains(equalisers: Sequence[Equaliser], spectra: Tensor) -> Tensor:
     power = heard.square().sum((1, 2)).sum(-1)  # (parts, bins)
     after = (power * gain.square()).sum(1, keepdim=True)
     return gain * (power.sum(1, keepdim=True) / after.clamp_min(1e-18)).sqrt()
+
+
+def shape_strokes(spectra: Tensor, shaping: Sequence[float]) -> None:
+    """Raises or lowers strokes against what is around them, in place, in three ranges of complex ``(2, frames, bins)``.
+
+    A transient shaper without a threshold: the gain is a power of a frame's energy over its neighbourhood's. The energy of
+    a range stays.
+    """
+    edges = [0, *(int(torch.searchsorted(_bins_hz(spectra.device), hz)) for hz in SHAPED_HZ), spectra.shape[-1]]
+    for (start, stop), power in zip(pairwise(edges), shaping, strict=True):
+        energy = torch.view_as_real(spectra[..., start:stop]).square().sum((0, 2, 3))  # (frames,)
+        around = torch.nn.functional.avg_pool1d(
+            energy[None], SHAPED_FRAMES, 1, SHAPED_FRAMES // 2, count_include_pad=False
+        )[0]
+        least = 1e-4 * energy.mean() + 1e-12
+        gain_db = (10 * power * ((energy + least) / (around + least)).log10()).clamp(-SHAPED_DB, SHAPED_DB)
+        gain = 10 ** (gain_db / 20)
+        gain = gain * (energy.sum() / (energy * gain.square()).sum().clamp_min(1e-12)).sqrt()
+        spectra[..., start:stop] *= gain[:, None]
+
+
+def reverberate(spectra: Tensor, reverb: Reverb, seed: int) -> None:
+    """Adds a diffuse tail to complex ``(2, frames, bins)``, in place: what sounded turns by a random angle each frame, and
+    falls, faster the higher it is. Both channels turn alike, so that a mono stem stays mono."""
+    device = spectra.device
+    frame_s = features.HOP / features.SAMPLE_RATE_HZ
+    decay_s = reverb.decay_s * (1 - 0.6 * _bins_hz(device) / (features.SAMPLE_RATE_HZ / 2))
+    turns = torch.rand(len(decay_s), generator=torch.Generator().manual_seed(seed)).to(device)
+    factor = torch.polar(10 ** (-3 * frame_s / decay_s), 2 * torch.pi * turns)  # (bins,)
+    # The tail of a steady noise adds up to |factor|^2 / (1 - |factor|^2) of its energy.
+    level = 10 ** (reverb.level_db / 20) * (1 - factor.abs().square()).sqrt() / factor.abs()
+    tail = torch.zeros_like(spectra[:, 0])
+    tails = [tail]
+    for frame in range(spectra.shape[1] - 1):
+        tail = (tail + spectra[:, frame]) * factor
+        tails.append(tail)
+    spectra += torch.stack(tails, 1) * level
 
 
 def low_pass_gains(plans: Sequence[Plan], device: torch.device) -> Tensor:

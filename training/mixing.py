@@ -44,6 +44,8 @@ class Mixing:
         p_own_speed, own_speed: the same of a single cut of a mix of many songs, which makes another drum kit of a kit.
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
         lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
+        p_shaping, shaping: a stem's strokes stand out or sink in, by up to this power of their height over what is around
+            them: another beater, another compressor. p_reverb: it stands in a room of its own.
         p_width, p_pan, pan_db: a stem gets narrower or wider; it moves to a side, by up to this level difference.
         p_drive: a soft clip.
         p_mono, p_narrow: the mix has one channel, twice; its sides are lowered. Half of the old recordings are so, and a
@@ -66,6 +68,9 @@ class Mixing:
     p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
     bell_db: float = 7.0
+    p_shaping: float = 0.35
+    shaping: float = 0.6
+    p_reverb: float = 0.15
     p_width: float = 0.3
     p_pan: float = 0.3
     pan_db: float = 6.0
@@ -97,6 +102,14 @@ class Equaliser:
 
 
 @dataclass(frozen=True)
+class Reverb:
+    """A tail behind a stem: its level below it, and how long it takes to fall by 60 dB."""
+
+    level_db: float
+    decay_s: float
+
+
+@dataclass(frozen=True)
 class Part:
     """One stem of a mix: where it is cut, and what is done to it, in this order.
 
@@ -108,6 +121,8 @@ class Part:
         drive_db: of a soft clip, above the peak.
         gain: negative turns the polarity.
         equaliser: of its spectrum, which stays as loud.
+        shaping: of lows, mids and highs: above 0 strokes stand out and tails are short, below 0 the other way round.
+        reverb: the room that it stands in.
     """
 
     song: str
@@ -119,7 +134,9 @@ class Part:
     side_db: float
     drive_db: float | None
     gain: float
-    equaliser: Equaliser | None
+    equaliser: Equaliser | None = None
+    shaping: tuple[float, float, float] | None = None
+    reverb: Reverb | None = None
 
 
 @dataclass(frozen=True)
@@ -191,10 +208,7 @@ class Planner:
             if rng.random() < mixing.p_low_pass:  # as lossy codecs and old recordings have it
                 low_pass_hz = 4000 * 2 ** float(rng.uniform(0, 2.1))
             if equalised:
-                parts = [
-                    replace(part, equaliser=self._equaliser(part.stem)) if rng.random() < mixing.p_equaliser else part
-                    for part in parts
-                ]
+                parts = [self._produced(part) for part in parts]
             if rng.random() < mixing.p_levelled:
                 levelling = float(rng.uniform(0, 0.25))
         return Plan(tuple(parts), swapped, width, peak, low_pass_hz, levelling)
@@ -248,7 +262,20 @@ class Planner:
         low, high = (gain * 2 / 3 if coherent else gain for gain in mixing.gain_db)
         gain = 10 ** (float(rng.uniform(low, high)) / 20) * float(rng.choice((-1, 1)))
         song, start, read = cut
-        return Part(song, stem, start, read, swapped, width, side_db, drive_db, gain, None)
+        return Part(song, stem, start, read, swapped, width, side_db, drive_db, gain)
+
+    def _produced(self, part: Part) -> Part:
+        """The part with what another engineer might have done to it."""
+        rng, mixing = self._rng, self.mixing
+        if rng.random() < mixing.p_equaliser:
+            part = replace(part, equaliser=self._equaliser(part.stem))
+        if rng.random() < mixing.p_shaping:
+            low, mid, high = rng.uniform(-mixing.shaping, mixing.shaping, 3).tolist()
+            part = replace(part, shaping=(low, mid, high))
+        if rng.random() < mixing.p_reverb:
+            reverb = Reverb(float(rng.uniform(-20, -4)), float(np.exp(rng.uniform(np.log(0.15), np.log(1.5)))))
+            part = replace(part, reverb=reverb)
+        return part
 
     def _equaliser(self, stem: str) -> Equaliser:
         rng, mixing = self._rng, self.mixing
