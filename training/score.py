@@ -5,7 +5,8 @@
 Each song of FOLDER (``<song>/<stem>.flac``) is mixed, goes through the network in overlapping chunks, and comes back
 through masks spread from bands to bins. Printed are the median SDR in dB of every row of the evaluation beside that of
 the mix itself, and where the energy of each true stem went, in percent. ``stemwright evaluate`` measures what ships; this
-measures a checkpoint without exporting it.
+measures a checkpoint without exporting it. With ``--alone`` each stem goes through the network by itself: what is lost
+then was not recognised, and no overlap is to blame.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -109,9 +110,17 @@ def score_song(song: Song, separated_by: Separate) -> SongScore:
     return SongScore(song.name, not song.is_one_stem, sdr, mix, dict(zip(song.stems, shares, strict=True)))
 
 
-def score(folder: Path, separated_by: Separate) -> tuple[SongScore, ...]:
-    """Scores all songs of a folder."""
-    return tuple(score_song(song, separated_by) for song in find_songs(folder))
+def score(folder: Path, separated_by: Separate, *, alone: bool = False) -> tuple[SongScore, ...]:
+    """Scores all songs of a folder; ``alone`` makes a song of each of their stems, which tells whether it is recognised."""
+    songs = find_songs(folder)
+    if alone:
+        songs = tuple(
+            replace(song, name=f"{song.name}/{stem}", stems={stem: files})
+            for song in songs
+            for stem, files in song.stems.items()
+            if stem in STEMS
+        )
+    return tuple(score_song(song, separated_by) for song in songs)
 
 
 def table(scores: Sequence[SongScore]) -> str:
@@ -145,14 +154,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Scores a checkpoint on songs with known stems.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
+    parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
     options = parser.parse_args()
     keep_memory()
     checkpoint = Checkpoint.load(options.checkpoint)
     network = checkpoint.averaged_network()
     hours = checkpoint.audio_s / 3600
     print(f"step {checkpoint.step}, {checkpoint.minutes:.1f} minutes, {hours:.1f} hours of audio")
-    scores = score(options.folder, lambda mixture: separate(network, mixture))
-    print(table(scores), confusion(scores), sep="\n\n")
+    scores = score(options.folder, lambda mixture: separate(network, mixture), alone=options.alone)
+    print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 
 
 if __name__ == "__main__":

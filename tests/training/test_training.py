@@ -174,6 +174,16 @@ def test_the_mix_scores_as_itself_and_the_oracle_high(song: Path) -> None:
     assert "vocals" in score.table([best]) and "vocals" in score.confusion([best])
 
 
+def test_stems_alone_are_songs_of_their_own(song: Path) -> None:
+    def to_drums(mixture: np.ndarray) -> np.ndarray:
+        return np.stack([np.zeros_like(mixture)] * 2 + [mixture] + [np.zeros_like(mixture)] * 9)
+
+    scores = score.score(song, to_drums, alone=True)
+    assert [one.name for one in scores] == ["song/vocals", "song/drums"]
+    assert not any(one.counts for one in scores)
+    assert all(one.shares[one.name[5:]][STEMS.index("drums")] == pytest.approx(1) for one in scores)
+
+
 def test_estimates_of_a_network_add_up_to_the_mixture() -> None:
     mixture = np.random.default_rng(6).normal(0, 0.1, (2, 30_001)).astype(np.float32)
     estimates = score.separate(MaskNetwork(TINY).eval(), mixture)
