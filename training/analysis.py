@@ -23,6 +23,9 @@ LOUDEST_DB, SOFTEST_DB = 12.0, -18.0
 LEVELLED_FRAMES = 9
 """A fifth of a second, over which the compressor listens."""
 
+CODEC_HZ, CODEC_BINS = 1500.0, 41
+"""Where holes begin, and the bins (440 Hz) that are the surroundings of one."""
+
 SHAPED_HZ = (250.0, 2500.0)
 """Where lows end, and mids."""
 
@@ -131,6 +134,11 @@ def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
         if sung := [index for index, part in enumerate(chosen) if part.stem in SINGING]:
             singing = torch.zeros_like(mixture) if singing is None else singing
             singing.index_add_(0, items[sung], spectra[sung])
+    if any(plan.codec_db for plan in plans):
+        whole = features.band_power(mixture)
+        mixture *= codec_gains(plans, mixture)
+        kept = (features.band_power(mixture) / whole.clamp_min(1e-12)).transpose(-1, -2)  # (plans, 2, bands, frames)
+        batch.magnitudes.mul_(kept.sqrt()[:, None])  # each stem loses what the mix does
     if singing is not None:
         # (plans, 2, frames, bands) -> (plans, 2, bands, frames)
         batch.agreement[:] = features.band_agreement(singing, mixture).transpose(-1, -2)
@@ -212,6 +220,20 @@ def low_pass_gains(plans: Sequence[Plan], device: torch.device) -> Tensor:
     """Gain of each bin, ``(plans, bins)``: nothing above the plan's frequency."""
     cutoff_hz = upload([[plan.low_pass_hz or float("inf")] for plan in plans], device)
     return 1 / (1 + (_bins_hz(device) / cutoff_hz) ** 24)
+
+
+def codec_gains(plans: Sequence[Plan], mixture: Tensor) -> Tensor:
+    """0 where a lossy codec leaves a hole in complex ``(plans, 2, frames, bins)``, else 1; ``(plans, 1, frames, bins)``.
+
+    A codec spends no bits on what is masked: here, above ``CODEC_HZ``, what is softer than its surroundings by the plan's
+    decibels.
+    """
+    power = torch.view_as_real(mixture).square().sum((1, -1))  # (plans, frames, bins)
+    around = torch.nn.functional.avg_pool1d(power, CODEC_BINS, 1, CODEC_BINS // 2, count_include_pad=False)
+    # With no codec nothing is softer than 1000 dB below.
+    least = upload([[[10 ** (-(plan.codec_db or 1000.0) / 10)]] for plan in plans], mixture.device)
+    heard = (power >= least * around) | (_bins_hz(mixture.device) < CODEC_HZ)
+    return heard[:, None].float()
 
 
 def leveller_gains(plans: Sequence[Plan], powers: Tensor) -> Tensor:

@@ -50,7 +50,8 @@ class Mixing:
         p_drive: a soft clip.
         p_mono, p_narrow: the mix has one channel, twice; its sides are lowered. Half of the old recordings are so, and a
         network that never met a silent side takes it for a sign of what is always in the middle.
-        p_levelled: the mix goes through a slow compressor, stems with it; p_low_pass: it ends below the top.
+        p_levelled: the mix goes through a slow compressor, stems with it; p_low_pass: it ends below the top; p_codec: it has
+            the holes that a lossy codec leaves.
         peak_db: least and greatest peak of the mix.
         p_augmented: a mix has any of these changes but swap and polarity.
     """
@@ -79,6 +80,7 @@ class Mixing:
     p_drive: float = 0.08
     p_levelled: float = 0.3
     p_low_pass: float = 0.15
+    p_codec: float = 0.15
     peak_db: tuple[float, float] = (-16.0, 0.0)
     p_augmented: float = 0.7
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
@@ -86,7 +88,15 @@ class Mixing:
 
 
 PLAIN = Mixing(
-    p_coherent=1, p_sung=0, p_left_out=0, gain_db=(0, 0), p_levelled=0, p_low_pass=0, p_augmented=0, peak_db=(-6, -6)
+    p_coherent=1,
+    p_sung=0,
+    p_left_out=0,
+    gain_db=(0, 0),
+    p_levelled=0,
+    p_low_pass=0,
+    p_codec=0,
+    p_augmented=0,
+    peak_db=(-6, -6),
 )
 """Songs as they are: for validation."""
 
@@ -149,6 +159,7 @@ class Plan:
         peak: of the sum.
         low_pass_hz: where the spectra end, if they end below the top.
         levelling: how much a slow compressor does, 0 is nothing.
+        codec_db: what is softer than its surroundings by this is left out, as lossy codecs do.
     """
 
     parts: tuple[Part, ...]
@@ -157,6 +168,7 @@ class Plan:
     peak: float
     low_pass_hz: float | None
     levelling: float
+    codec_db: float | None = None
 
 
 Cut = tuple[str, int, int]
@@ -202,7 +214,7 @@ class Planner:
         if augmented and (drawn := rng.random()) < mixing.p_mono + mixing.p_narrow:
             width = 0.0 if drawn < mixing.p_mono else float(rng.uniform(0, 0.6))
         peak = 10 ** (float(rng.uniform(*mixing.peak_db)) / 20)
-        low_pass_hz, levelling = None, 0.0
+        low_pass_hz, levelling, codec_db = None, 0.0, None
         if parts:
             equalised = rng.random() < mixing.p_augmented
             if rng.random() < mixing.p_low_pass:  # as lossy codecs and old recordings have it
@@ -211,7 +223,9 @@ class Planner:
                 parts = [self._produced(part) for part in parts]
             if rng.random() < mixing.p_levelled:
                 levelling = float(rng.uniform(0, 0.25))
-        return Plan(tuple(parts), swapped, width, peak, low_pass_hz, levelling)
+            if rng.random() < mixing.p_codec:
+                codec_db = float(rng.uniform(3, 20))
+        return Plan(tuple(parts), swapped, width, peak, low_pass_hz, levelling, codec_db)
 
     def _one_song(self, book: Songbook, read: int) -> dict[str, Cut]:
         """Cut of each stem of a coherent mix."""
