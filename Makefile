@@ -25,8 +25,8 @@ CONSTRAINTS := --constraint training/constraints.txt
 TEST_PACKAGES := libfluidsynth3 timgm6mb-soundfont espeak-ng csound csound-plugins stk
 TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
   csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits hydrogen-data lmms-common \
-  sonic-pi-samples flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts festvox-italp16k festvox-itapc16k festvox-ru \
-  festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
+  sonic-pi-samples flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts \
+  festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
 
 .PHONY: run serve test test-long check bench bench-server bench-models train clean test-packages
 

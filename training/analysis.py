@@ -1,6 +1,7 @@
 """From the stems of planned mixes to what the network sees and should have answered, many at once and on any device.
 
-Equaliser, low-pass and leveller are gains of bins or frames, so they come after the spectra and cost next to nothing.
+Equalisers, strokes, low-pass, codec and leveller are gains of bins or frames, and a room is a sum over frames, so they come
+after the spectra.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import multiprocessing
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
@@ -28,6 +26,7 @@ from training.network import MaskNetwork, NetworkShape
 from training.optimiser import Optimiser
 from training.songs import Bank, Corpus
 from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
+from training.workers import follow_leader, launch, meet
 
 UNETS = {
     "shallow": NetworkShape(),
@@ -66,13 +65,14 @@ class Trial(Run):
 
 def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     """One of two workers; the first one scores at the end."""
+    follow_leader()
     keep_memory()
     torch.set_num_threads(1)
     recipe = Recipe(minutes=options.minutes, batch=8, frames=128, validate_every=10**9)
-    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / 2), rank)
+    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    run = Trial(options.run, recipe, options.design, 2, rank)
+    meet(meeting, rank, options.workers)
+    run = Trial(options.run, recipe, options.design, options.workers, rank)
     feed = Feed(bank, recipe, Mixing(), seed=rank)
     batches = iter(feed)
     run.learn(next(batches))  # compiled before the clock starts
@@ -104,13 +104,10 @@ def main() -> None:
     parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--songs", type=Path, help="real recordings to score on")
+    parser.set_defaults(workers=2)
     options = parser.parse_args()
     options.run.mkdir(parents=True, exist_ok=True)
-    meeting = options.run.resolve() / f".meeting-{os.getpid()}"
-    follower = multiprocessing.get_context("spawn").Process(target=work, args=(options, meeting, 1), daemon=True)
-    follower.start()
-    work(options, meeting, 0)
-    follower.join()
+    launch(work, options)
 
 
 if __name__ == "__main__":

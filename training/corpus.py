@@ -21,17 +21,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training import effects, studio
+from training import effects, songs, studio
 from training.compose.note import Note
 from training.compose.song import DURATION_S, Song, compose
 from training.instruments import players, soundfont
 
 SAMPLE_RATE_HZ = 44100
-SILENCE_PEAK = 1e-3
 DEFAULT_FOLDER = Path(__file__).parent / "corpus"
 
 
@@ -139,9 +137,9 @@ def _describe(song: Song) -> dict[str, object]:
 
 
 def _write(path: Path, audio: NDArray[np.float32]) -> bool:
-    if float(np.abs(audio).max()) < SILENCE_PEAK:
+    if float(np.abs(audio).max()) < songs.SILENCE_PEAK:
         return False
-    soundfile.write(path, audio.T, SAMPLE_RATE_HZ, subtype="PCM_16", format="FLAC")  # (2, samples) -> (samples, 2)
+    songs.write(path, audio)
     return True
 
 

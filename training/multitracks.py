@@ -21,22 +21,20 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from stemwright.errors import StemwrightError
 from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.options import LayoutName
-from stemwright.evaluation.songs import Song
+from stemwright.evaluation.songs import Song, blocks_of
 from stemwright.stems import STEMS
 from training.features import SAMPLE_RATE_HZ
+from training.songs import SILENCE_PEAK, write
 
 PIECE_S = 30
 LEAST_S = 6
 """A shorter end of a song is left out: a mix of 256 frames spans as much."""
-
-SILENCE_PEAK = 1e-3
 
 Audio = NDArray[np.float32]
 
@@ -58,16 +56,9 @@ def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
 
 def pieces(song: Song) -> Iterator[dict[str, Audio]]:
     """Cuts a song: for each piece, ``(2, samples)`` at 44.1 kHz of every stem that is heard in it."""
-    length = PIECE_S * song.sample_rate
-    held: list[Audio] = []
-    for block in song.blocks():  # (stems, channels, samples)
-        held.append(block)
-        while sum(part.shape[-1] for part in held) >= length:
-            joined = np.concatenate(held, axis=-1)
-            yield _heard(song, joined[..., :length])
-            held = [joined[..., length:]]
-    if held and (rest := np.concatenate(held, axis=-1)).shape[-1] >= LEAST_S * song.sample_rate:
-        yield _heard(song, rest)
+    for piece in blocks_of(PIECE_S * song.sample_rate, song.blocks()):  # (stems, channels, samples)
+        if piece.shape[-1] >= LEAST_S * song.sample_rate:
+            yield _heard(song, piece)
 
 
 def _heard(song: Song, audio: Audio) -> dict[str, Audio]:
@@ -96,7 +87,7 @@ def cut(song: Song, out: Path) -> int:
         # Stems may be louder alone than the song is: they keep their balance, and none clips.
         peak = max(1.0, *(float(np.abs(audio).max()) for audio in piece.values()))
         for stem, audio in piece.items():
-            soundfile.write(unfinished / f"{stem}.flac", (audio / peak).T, SAMPLE_RATE_HZ, subtype="PCM_16")
+            write(unfinished / f"{stem}.flac", audio / np.float32(peak))
         unfinished.rename(folder)
         written += 1
     return written

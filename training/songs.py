@@ -21,6 +21,8 @@ HELD_OUT_OF = 20
 
 BLOCK_S = 0.5
 AUDIBLE = 10 ** (-50 / 20)
+SILENCE_PEAK = 1e-3
+"""A stem that never gets louder than this has no file."""
 
 Samples = NDArray[np.int16]
 
@@ -110,6 +112,11 @@ class Recording(Extent):
         """``(2, length)`` as floats in -1 to 1, zeros beyond the end."""
         piece = self.samples[:, start : start + length].astype(np.float32) / 32768
         return np.pad(piece, ((0, 0), (0, length - piece.shape[1])))
+
+
+def write(path: Path, audio: NDArray[np.float32]) -> None:
+    """Writes ``(2, samples)`` as ``Recording.read`` reads it: a FLAC of 44.1 kHz and 16 bits."""
+    soundfile.write(path, audio.T, SAMPLE_RATE_HZ, subtype="PCM_16", format="FLAC")  # (2, samples) -> (samples, 2)
 
 
 class Bank:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import multiprocessing
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +33,7 @@ from training.mixing import PLAIN, Mixing
 from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
 from training.optimiser import Optimiser
 from training.songs import Bank, Corpus
+from training.workers import follow_leader, launch, meet
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
 VALIDATION_SEED = 20
@@ -285,24 +284,12 @@ def main() -> None:
     if (options.run / "checkpoint.pt").exists() and not options.resume:
         parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
     options.run.mkdir(parents=True, exist_ok=True)
-    # A place of its own for each start: a follower of a killed leader must not join the next one.
-    meeting = options.run.resolve() / f".meeting-{os.getpid()}"
-    followers = [
-        multiprocessing.get_context("spawn").Process(target=work, args=(options, meeting, rank), daemon=True)
-        for rank in range(1, options.workers)
-    ]
-    for follower in followers:
-        follower.start()
-    work(options, meeting, 0)
-    meeting.unlink(missing_ok=True)
-    for follower in followers:
-        follower.join()
+    launch(work, options)
 
 
 def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     """What one worker does: the first leads, the others follow and end with it, however it ends."""
-    if (leader := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(leader.sentinel,), daemon=True).start()
+    follow_leader()
     recipe = Recipe(
         minutes=options.minutes,
         batch=options.batch,
@@ -315,8 +302,7 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     # Each worker holds a part of the songs of its own.
     bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()
-    if options.workers > 1:
-        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.workers)
+    meet(meeting, rank, options.workers)
     run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than it has heard, and each worker other ones.
     feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
@@ -328,11 +314,6 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     run.train(bank, iter(feed), held_out, follow=rank > 0)
     if options.workers > 1:
         distributed.destroy_process_group()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def aligned_blocks(signals: Sequence[Files], *, uneven: int = 0) -> Iterator[Sam
         for path, decoder in zip(paths, decoders, strict=True):
             _check_same("sample rate", decoders[0].format.sample_rate, decoder.format.sample_rate, paths[0], path)
             _check_same("number of channels", decoders[0].format.channels, decoder.format.channels, paths[0], path)
-        streams = [_blocks_of(BLOCK, iter(decoder)) for decoder in decoders]
+        streams = [blocks_of(BLOCK, iter(decoder)) for decoder in decoders]
         done = 0
         while True:
             blocks = [next(stream, None) for stream in streams]
@@ -195,8 +195,8 @@ def _filled(block: Samples | None, channels: int, length: int) -> Samples:
     return np.pad(block, ((0, 0), (0, missing))) if missing else block
 
 
-def _blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """The same stream ``(channels, samples)`` in blocks of one length; only the last may be shorter."""
+def blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """The same stream ``(..., samples)`` in blocks of one length; only the last may be shorter."""
     held: list[Samples] = []
     count = 0
     for block in blocks:
@@ -204,8 +204,8 @@ def _blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
         count += block.shape[-1]
         while count >= length:
             joined = np.concatenate(held, axis=-1)
-            yield joined[:, :length]
-            held, count = [joined[:, length:]], count - length
+            yield joined[..., :length]
+            held, count = [joined[..., length:]], count - length
     if count:
         yield np.concatenate(held, axis=-1)
 
