@@ -17,7 +17,8 @@ from torch import Tensor
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training import features
-from training.mixing import Equaliser, Plan, Reverb
+from training.mixing import Equaliser, Part, Plan, Reverb
+from training.songs import members
 
 FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
 LOUDEST_DB, SOFTEST_DB = 12.0, -18.0
@@ -45,27 +46,35 @@ class Batch:
         powers: of the mixes, ``(batch, 4, bands, frames)``.
         magnitudes: of the stems, ``(batch, 12, 2, bands, frames)``.
         agreement: ``Re(S X*)`` of all singing with the mix, the mean over each band, ``(batch, 2, bands, frames)``.
+        unknown: magnitudes of a recording of unknown stems, ``(batch, 2, bands, frames)``.
+        members: which stems it may hold, 1 or 0, ``(batch, 12)``; none in most mixes.
     """
 
     powers: Tensor
     magnitudes: Tensor
     agreement: Tensor
+    unknown: Tensor
+    members: Tensor
 
     @classmethod
     def empty(cls, size: int, frames: int, device: torch.device | None = None) -> Batch:
         """Silence."""
         powers = torch.zeros(size, features.PLANES, BANDS_384.n_bands, frames, device=device)
         magnitudes = torch.zeros(size, len(STEMS), 2, BANDS_384.n_bands, frames, device=device)
-        return cls(powers, magnitudes, torch.zeros_like(magnitudes[:, 0]))
+        channels = magnitudes[:, 0]
+        members = torch.zeros(size, len(STEMS), device=device)
+        return cls(powers, magnitudes, torch.zeros_like(channels), torch.zeros_like(channels), members)
 
     def part(self, start: int, stop: int) -> Batch:
         """Some of its mixes, sharing memory."""
-        return Batch(self.powers[start:stop], self.magnitudes[start:stop], self.agreement[start:stop])
+        return Batch(*(part[start:stop] for part in self._parts()))
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        moved = (part.to(device, non_blocking=True) for part in (self.powers, self.magnitudes, self.agreement))
-        return Batch(*moved)
+        return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.powers, self.magnitudes, self.agreement, self.unknown, self.members
 
 
 def upload(values: Sequence[object], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
@@ -129,10 +138,8 @@ def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
         if low_pass is not None:
             spectra *= low_pass[items][:, None, None]
         mixture.index_add_(0, items, spectra)
-        stems = upload([STEMS.index(part.stem) for part in chosen], device)
-        # (items, 2, frames, bands) -> (items, 2, bands, frames)
-        batch.magnitudes[items, stems] = features.band_power(spectra).sqrt_().transpose(-1, -2)
-        if sung := [index for index, part in enumerate(chosen) if part.stem in SINGING]:
+        _fill(batch, items, chosen, features.band_power(spectra).sqrt_())
+        if sung := [index for index, part in enumerate(chosen) if set(members(part.stem)) <= set(SINGING)]:
             singing = torch.zeros_like(mixture) if singing is None else singing
             singing.index_add_(0, items[sung], spectra[sung])
     if any(plan.codec_db for plan in plans):
@@ -140,6 +147,7 @@ def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
         mixture *= codec_gains(plans, mixture)
         kept = (features.band_power(mixture) / whole.clamp_min(1e-12)).transpose(-1, -2)  # (plans, 2, bands, frames)
         batch.magnitudes.mul_(kept.sqrt()[:, None])  # each stem loses what the mix does
+        batch.unknown.mul_(kept.sqrt())
     if singing is not None:
         # (plans, 2, frames, bands) -> (plans, 2, bands, frames)
         batch.agreement[:] = features.band_agreement(singing, mixture).transpose(-1, -2)
@@ -149,7 +157,21 @@ def analyse(audio: Tensor, plans: Sequence[Plan], batch: Batch) -> None:
         gain = leveller_gains(plans, batch.powers)[:, None, None]  # (plans, 1, 1, frames)
         batch.powers.mul_(gain.square())
         batch.magnitudes.mul_(gain[:, None])
+        batch.unknown.mul_(gain)
         batch.agreement.mul_(gain.square())
+
+
+def _fill(batch: Batch, items: Tensor, parts: Sequence[Part], magnitudes: Tensor) -> None:
+    """Puts ``(parts, 2, frames, bands)`` into their mixes: those of a stem by itself, those of unknown ones beside them."""
+    magnitudes = magnitudes.transpose(-1, -2)  # (parts, 2, bands, frames)
+    known = [index for index, part in enumerate(parts) if part.stem in STEMS]
+    if known:
+        stems = upload([STEMS.index(parts[index].stem) for index in known], items.device)
+        batch.magnitudes[items[known], stems] = magnitudes[known]
+    for index in set(range(len(parts))) - set(known):
+        held = [float(stem in members(parts[index].stem)) for stem in STEMS]
+        batch.unknown[items[index]] = magnitudes[index]
+        batch.members[items[index]] = upload(held, items.device)
 
 
 @cache

@@ -53,10 +53,15 @@ def mask_loss(network: MaskNetwork, batch: Batch, widths: Tensor) -> Tensor:
 
 
 def surprise(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
-    """Cross-entropy with the ideal ratio mask, in nats; ``log_masks`` are ``(batch, stems, 2, bands, frames)``."""
+    """Cross-entropy with the ideal ratio mask, in nats; ``log_masks`` are ``(batch, stems, 2, bands, frames)``.
+
+    What is one of several stems, nobody knows which, is due to the sum of their masks.
+    """
     magnitudes = batch.magnitudes
-    total = magnitudes.sum(1)  # (batch, 2, bands, frames)
-    by_point = -((magnitudes + FLOOR) * log_masks).sum(1) / (total + magnitudes.shape[1] * FLOOR)
+    total = magnitudes.sum(1) + batch.unknown  # (batch, 2, bands, frames)
+    shared = (log_masks.exp() * batch.members[:, :, None, None, None]).sum(1).clamp_min(FLOOR)
+    known = ((magnitudes + FLOOR) * log_masks).sum(1)
+    by_point = -(known + batch.unknown * shared.log()) / (total + magnitudes.shape[1] * FLOOR)
     weight = batch.powers[:, :2].sqrt().sqrt() * widths.float().sqrt()[:, None]
     # Each mix counts the same, however loud it is.
     by_mix = (by_point * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(FLOOR)
@@ -73,13 +78,17 @@ def error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     singing = [STEMS.index(stem) for stem in SINGING]
     mask, power = masks[:, singing].sum(1), batch.powers[:, :2]  # (batch, 2, bands, frames)
     mixture = _energy(power, weight)  # (batch,)
+    may_sing = batch.members[:, singing].amax(1)  # (batch,)
+    may_play = (batch.members.sum(1) - batch.members[:, singing].sum(1)).clamp_max(1)
+    unknown = _energy(batch.unknown.square(), weight)
     # Lead and backing, singing and the rest are taken for unrelated; what that gets wrong does not depend on the masks.
     sung = _energy(batch.magnitudes[:, singing].square().sum(1), weight)
     rest = _energy(batch.magnitudes.square().sum(1), weight) - sung
+    sung, rest = sung + unknown * may_sing, rest + unknown * may_play
     wrong = (sung + _energy(mask.square() * power - 2 * mask * batch.agreement, weight)).clamp_min(0)
     quiet = QUIET * mixture.clamp_min(FLOOR)
     energies = torch.stack([sung, rest])  # (2, batch)
-    counts = torch.where(energies > quiet, 1.0, ABSENT_WEIGHT)
+    counts = torch.where(energies > quiet, 1.0, ABSENT_WEIGHT) * (1 - may_sing * may_play)  # not where it may be either
     return (((wrong + quiet) / (energies + quiet)).log() * counts).mean()
 
 

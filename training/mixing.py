@@ -14,7 +14,7 @@ import numpy as np
 
 from stemwright.stems import STEMS
 from training import features
-from training.songs import Extent
+from training.songs import Extent, members
 
 OFTEN = {
     "vocals": 0.8, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.65, "guitar": 0.55, "keyboard": 0.55,
@@ -36,6 +36,7 @@ class Mixing:
     Attributes:
         p_coherent: stems of one song; p_sparse: one to three stems of any kind; else stems of many songs.
         p_sung: a coherent mix is of a song with a lead voice, as most songs are; else of any.
+        p_unknown: a mix of many songs has a recording of unknown stems, where there is one, and none that may be in it.
         p_left_out: a stem of a coherent mix is left out.
         p_together: lead and backing vocals of a mix of many songs come from one place of one song.
         gain_db: least and greatest gain of a stem in a mix of many songs; two thirds of it in a coherent one. In recordings
@@ -59,6 +60,7 @@ class Mixing:
     p_coherent: float = 0.4
     p_sparse: float = 0.35
     p_sung: float = 0.6
+    p_unknown: float = 0.4
     p_left_out: float = 0.3
     p_together: float = 0.5
     gain_db: tuple[float, float] = (-12.0, 6.0)
@@ -124,7 +126,7 @@ class Part:
     """One stem of a mix: where it is cut, and what is done to it, in this order.
 
     Attributes:
-        song, stem, start: the recording, and the sample from which it is read.
+        song, stem, start: the recording, a stem or some unknown ones, and the sample from which it is read.
         read: samples to read of it; as many as the mix has are as they are, else they are played faster or slower.
         swapped: left and right change places; width: of its sides, 1 is as it was, 0 is mono.
         side_db: left gets so much louder and right so much softer.
@@ -182,6 +184,7 @@ class Songbook:
         self.songs = songs
         self.names = list(songs)
         self.holders = {stem: [name for name in songs if stem in songs[name]] for stem in STEMS}
+        self.unknown = [(name, label) for name, song in songs.items() for label in song if label not in STEMS]
 
 
 class Planner:
@@ -242,25 +245,34 @@ class Planner:
     def _many_songs(self, book: Songbook, read: int, augmented: bool) -> dict[str, Cut]:
         """Cut of each stem of a mix of many songs."""
         rng, mixing = self._rng, self.mixing
-        if rng.random() < mixing.p_sparse / max(1e-9, 1 - mixing.p_coherent):
+        cuts: dict[str, Cut] = {}
+        if book.unknown and rng.random() < mixing.p_unknown:
+            name, label = book.unknown[int(rng.integers(len(book.unknown)))]
+            cuts[label] = self._cut(book, name, label, read, augmented)
+            others = set(STEMS) - set(members(label))
+            chosen = {stem for stem in STEMS if rng.random() < mixing.often[stem]} & others
+        elif rng.random() < mixing.p_sparse / max(1e-9, 1 - mixing.p_coherent):
             chosen = set(rng.choice(STEMS, int(rng.integers(1, 4)), replace=False))
         else:
             chosen = {stem for stem in STEMS if rng.random() < mixing.often[stem]}
-        cuts: dict[str, Cut] = {}
         for stem in STEMS:
             holders = book.holders[stem]
             if stem not in chosen or stem in cuts or not holders:
                 continue
             name = holders[int(rng.integers(len(holders)))]
             song = book.songs[name]
-            own = read
-            if augmented and rng.random() < mixing.p_own_speed:
-                own = round(read * (1 + float(rng.uniform(-mixing.own_speed, mixing.own_speed))))
-            cuts[stem] = name, song[stem].audible_start(rng, own), own
+            cuts[stem] = self._cut(book, name, stem, read, augmented)
             both = stem == "vocals" and "backing_vocals" in song and "backing_vocals" in chosen
             if both and rng.random() < mixing.p_together:
                 cuts["backing_vocals"] = cuts[stem]
         return cuts
+
+    def _cut(self, book: Songbook, name: str, stem: str, read: int, augmented: bool) -> Cut:
+        """A place in one recording where something is heard, at a speed of its own now and then."""
+        rng, mixing = self._rng, self.mixing
+        if augmented and rng.random() < mixing.p_own_speed:
+            read = round(read * (1 + float(rng.uniform(-mixing.own_speed, mixing.own_speed))))
+        return name, book.songs[name][stem].audible_start(rng, read), read
 
     def _part(self, stem: str, cut: Cut, coherent: bool, augmented: bool) -> Part:
         rng, mixing = self._rng, self.mixing

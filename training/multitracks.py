@@ -3,9 +3,9 @@
     python -m training.multitracks /path/to/musdb18hq --layout musdb --out training/multitracks
     python -m training.train --corpus training/corpus --corpus training/multitracks ...
 
-A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; what is silent in it has no file. A
-label that is coarser than the twelve stems, such as ``other``, teaches nothing about them and is left out. Of MUSDB18-HQ
-the songs in ``train`` are taken, never those in ``test``.
+A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; what is silent in it has no file.
+``other`` is any stem but those that the song has apart, and teaches just that; further labels that are none of the twelve
+stems are left out. Of MUSDB18-HQ the songs in ``train`` are taken, never those in ``test``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 from stemwright.errors import StemwrightError
 from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.options import LayoutName
-from stemwright.evaluation.songs import Song, blocks_of
-from stemwright.stems import STEMS
+from stemwright.evaluation.songs import Files, Song, blocks_of
+from stemwright.stems import SINGING, STEMS
 from training.features import SAMPLE_RATE_HZ
-from training.songs import SILENCE_PEAK, write
+from training.songs import SILENCE_PEAK, anything_but, write
 
 PIECE_S = 30
+OTHER = "other"
+
 LEAST_S = 6
 """A shorter end of a song is left out: a mix of 256 frames spans as much."""
 
@@ -40,18 +42,23 @@ Audio = NDArray[np.float32]
 
 
 def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
-    """The songs of a data set that may train, each with the stems that are among the twelve.
+    """The songs of a data set that may train, each with the stems that are among the twelve, and others.
 
     Raises:
         UnreadableInputError: the folder is not laid out so.
     """
     folder = data / "train" if (data / "train").is_dir() else data
     found = LAYOUTS[layout].find_songs(folder)
-    fine = (
-        replace(song, mix=None, stems={name: files for name, files in song.stems.items() if name in STEMS})
-        for song in found
-    )
-    return tuple(song for song in fine if song.stems)
+    named = (replace(song, mix=None, stems=_named(song.stems)) for song in found)
+    return tuple(song for song in named if song.stems)
+
+
+def _named(stems: Mapping[str, Files]) -> dict[str, Files]:
+    """Stems as a corpus names them. Backing vocals are with the vocals where a song has none of them apart."""
+    fine = {name: files for name, files in stems.items() if name in STEMS}
+    if fine and OTHER in stems:
+        fine[anything_but({*fine, *(SINGING if "vocals" in fine else ())})] = stems[OTHER]
+    return fine
 
 
 def pieces(song: Song) -> Iterator[dict[str, Audio]]:

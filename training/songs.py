@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,12 +24,28 @@ AUDIBLE = 10 ** (-50 / 20)
 SILENCE_PEAK = 1e-3
 """A stem that never gets louder than this has no file."""
 
+UNKNOWN = "not-"
+"""Begins the name of a recording that holds any stems but those that are named: ``not-vocals-backing_vocals``."""
+
 Samples = NDArray[np.int16]
+
+
+def members(label: str) -> tuple[str, ...]:
+    """The stems that a recording of this label may hold: itself for a stem, all others for ``not-...``, else none."""
+    if not label.startswith(UNKNOWN):
+        return (label,) if label in STEMS else ()
+    absent = label.removeprefix(UNKNOWN).split("-")
+    return tuple(stem for stem in STEMS if stem not in absent) if set(absent) < set(STEMS) else ()
+
+
+def anything_but(absent: Iterable[str]) -> str:
+    """The label of a recording that holds any stems but these."""
+    return UNKNOWN + "-".join(stem for stem in STEMS if stem in set(absent))
 
 
 @dataclass(frozen=True)
 class SongFiles:
-    """A song on disk: its name, unique in its library, and a file for each stem that plays."""
+    """A song on disk: its name, unique in its library, and a file for each stem that plays, or for several unknown ones."""
 
     name: str
     stems: dict[str, Path]
@@ -50,14 +66,18 @@ class Library(Protocol):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Rendered songs, ``<root>/<song>/<stem>.flac``. Names that begin with a dot are unfinished."""
+    """Songs as ``<root>/<song>/<stem>.flac``, ``<stem>`` also as ``members`` has it. Names that begin with a dot are
+    unfinished."""
 
     root: Path
 
     def songs(self) -> Iterator[SongFiles]:
         """The songs that are there now."""
         for folder in sorted(self.root.glob("[!.]*/")):
-            stems = {stem: folder / f"{stem}.flac" for stem in STEMS if (folder / f"{stem}.flac").is_file()}
+            files = {path.stem: path for path in sorted(folder.glob("*.flac"))}
+            known = [stem for stem in STEMS if stem in files]
+            unknown = [label for label in files if label not in STEMS and members(label)]
+            stems = {label: files[label] for label in known + unknown}
             if stems:
                 yield SongFiles(f"{self.root.name}/{folder.name}", stems)
 

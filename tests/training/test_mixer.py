@@ -37,11 +37,18 @@ def music(seed: int, seconds: float) -> NDArray[np.float64]:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("mixer") / "corpus"
     # By the checksums of their names all train but song-0.
-    songs = {"song-0": STEMS[:3], "song-1": STEMS[:8], "song-3": STEMS[4:], "song-4": ("vocals", "fx")}
+    songs = {
+        "song-0": STEMS[:3],
+        "song-1": STEMS[:8],
+        "song-3": STEMS[4:],
+        "song-4": ("vocals", "fx"),
+        "song-5": ("guitar", "not-guitar-fx"),
+        "song-6": ("not-vocals-backing_vocals",),
+    }
     for number, (name, stems) in enumerate(songs.items()):
         (root / name).mkdir(parents=True)
         for stem in stems:
-            audio = music(100 * number + STEMS.index(stem), 1.5)  # often shorter than what is read
+            audio = music(100 * number + (*STEMS, stem).index(stem), 1.5)  # often shorter than what is read
             soundfile.write(root / name / f"{stem}.flac", audio, 44_100, subtype="PCM_16")
     return root
 
@@ -73,7 +80,8 @@ def test_the_same_draw_gives_the_mixes_of_the_dataset(root: Path, seed: int) -> 
 
 
 def test_faster_and_slower_stems_are_those_of_the_dataset(root: Path) -> None:
-    dataset, mixer = both(root, Mixing(p_augmented=1, p_speed=1, p_own_speed=0.5, p_drive=0))
+    # No codec: a point beside its threshold is a hole in one and none in the other.
+    dataset, mixer = both(root, Mixing(p_augmented=1, p_speed=1, p_own_speed=0.5, p_drive=0, p_codec=0))
     assert_alike(dataset.batch(8), mixer.batch(8), 2e-2)  # they differ where cuts begin and end
 
 

@@ -9,7 +9,7 @@ from stemwright.stems import STEMS
 from training import features
 from training.dataset import Dataset
 from training.mixing import PLAIN, Mixing
-from training.songs import Bank, Corpus
+from training.songs import Bank, Corpus, anything_but, members
 
 pytestmark = pytest.mark.training
 
@@ -20,7 +20,7 @@ def write_song(folder: Path, stems: tuple[str, ...], seconds: float = 3.0) -> No
     folder.mkdir(parents=True)
     time = np.arange(int(seconds * 44_100)) / 44_100
     for stem in stems:
-        tone = 0.2 * np.sin(2 * np.pi * 110 * (1 + STEMS.index(stem)) * time)
+        tone = 0.2 * np.sin(2 * np.pi * 110 * (1 + (*STEMS, stem).index(stem)) * time)
         soundfile.write(folder / f"{stem}.flac", np.stack([tone, tone / 2], 1), 44_100, subtype="PCM_16")
 
 
@@ -77,6 +77,31 @@ def test_the_stems_of_a_mix_add_up_to_it(root: Path) -> None:
     again = Dataset(dataset.bank, FRAMES, PLAIN, seed=4).batch(1)
     assert np.abs(mixture.numpy()).max() == pytest.approx(10 ** (-6 / 20), rel=1e-3)
     assert torch.allclose(again.powers[0], powers, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("absent", [("vocals", "backing_vocals"), ("fx",), STEMS[1:]])
+def test_a_label_of_unknown_stems_says_which_are_not_heard(absent: tuple[str, ...]) -> None:
+    assert set(members(anything_but(absent))) == set(STEMS) - set(absent)
+
+
+@pytest.mark.parametrize("label", ["", "mixture", "not-", "not-banjo", "not", anything_but(STEMS)])
+def test_other_names_are_no_labels(label: str) -> None:
+    assert members(label) == ()
+
+
+def test_composed_stems_join_a_recording_of_unknown_ones_if_they_cannot_be_in_it(root: Path) -> None:
+    write_song(root / "song-7", ("not-vocals-backing_vocals",))
+    write_song(root / "song-8", ("mixture",))  # no label: not taken
+    dataset = Dataset(bank(root), FRAMES, Mixing(p_coherent=0, p_unknown=1), seed=3)
+    batch = dataset.batch(8)
+    assert (batch.unknown.amax((1, 2, 3)) > 0).all()
+    assert {tuple(row) for row in batch.members.tolist()} == {(0, 0, *[1] * 10)}
+    playing = batch.magnitudes.amax((0, 2, 3, 4)) > 0
+    assert {stem for stem, plays in zip(STEMS, playing, strict=True) if plays} == {"vocals"}
+    again = Dataset(dataset.bank, FRAMES, Mixing(p_coherent=0, p_unknown=1), seed=3)
+    for index in range(8):
+        stems = again.mix()
+        assert ("not-vocals-backing_vocals" in stems, bool(batch.magnitudes[index].any())) == (True, "vocals" in stems)
 
 
 def test_without_songs_the_remedy_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from stemwright.evaluation.oracle import oracle_errors
 from stemwright.models.bands import BANDS_384
-from stemwright.stems import STEMS
+from stemwright.stems import SINGING, STEMS
 from training import export as onnx_export
 from training import features, loss, score, wheel
 from training.analysis import Batch
@@ -31,7 +31,7 @@ def fixed_batch() -> Batch:
     magnitudes[:, STEMS.index("drums"), :, 100:] = 1
     powers = magnitudes.sum(1)[:, [0, 1, 0, 1]] ** 2
     powers[:, 3] = 0
-    return Batch(powers, magnitudes, torch.zeros_like(powers[:, :2]))  # nobody sings
+    return replace(Batch.empty(2, 128), powers=powers, magnitudes=magnitudes)  # nobody sings
 
 
 def new_run(folder: Path, *, resume: bool = False) -> Run:
@@ -133,9 +133,46 @@ def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
         left = (spread * mixture[..., :-1] - one[..., :-1]).abs().square().sum()
         expected.append((left / one[..., :-1].abs().square().sum()).log())
     agreement = features.band_agreement(spectra[0], mixture).transpose(-1, -2)[None]
-    batch = Batch(features.planes(mixture)[None], magnitudes, agreement)
+    batch = Batch.empty(1, 4)
+    batch = replace(batch, powers=features.planes(mixture)[None], magnitudes=magnitudes, agreement=agreement)
     wrong = loss.error(masks, batch, band_widths(torch.device("cpu")))
     assert float(wrong) == pytest.approx(float(sum(expected)) / 2, rel=0.02)
+
+
+def unknown_batch(absent: tuple[str, ...]) -> Batch:
+    """``fixed_batch`` as a recording in which nobody knows what is played, but what is not."""
+    known = fixed_batch()
+    members = torch.tensor([float(stem not in absent) for stem in STEMS]).expand(2, -1)
+    silent = torch.zeros_like(known.magnitudes)
+    return replace(known, magnitudes=silent, unknown=known.magnitudes.sum(1), members=members)
+
+
+def masks_of(*stems: str) -> torch.Tensor:
+    """Equal masks of these stems, hardly any of the others."""
+    masks = torch.full((2, 12, 2, 384, 128), 1e-4)
+    masks[:, [STEMS.index(stem) for stem in stems]] = 1 / len(stems)
+    return masks / masks.sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("heard", [("drums",), ("guitar", "fx")])
+def test_any_stem_will_do_for_what_may_be_any_but_no_singing(heard: tuple[str, ...]) -> None:
+    batch, widths = unknown_batch(SINGING), band_widths(torch.device("cpu"))
+
+    def value(*stems: str) -> float:
+        masks = masks_of(*stems)
+        return float(loss.surprise(masks.log(), batch, widths) + loss.error(masks, batch, widths))
+
+    right, wrong = value(*heard), value(*heard, "vocals")
+    assert right == pytest.approx(value("bass"), abs=1e-3)
+    assert wrong > right + 0.5
+
+
+def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
+    batch, widths = unknown_batch(("guitar",)), band_widths(torch.device("cpu"))
+    assert float(loss.error(masks_of("vocals"), batch, widths)) == 0
+    surprises = [float(loss.surprise(masks_of(stem).log(), batch, widths)) for stem in ("vocals", "drums", "guitar")]
+    assert surprises[0] == pytest.approx(surprises[1], abs=1e-3)
+    assert surprises[2] > 5
 
 
 @pytest.fixture
