@@ -6,7 +6,8 @@
 # make bench      speed and memory of the separator on this machine
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
-# make train      composes and renders SONGS songs, then trains for MINUTES; run again, it goes on
+# make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
+#                 MINUTES; run again, it goes on
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3
@@ -17,6 +18,7 @@ MINUTES ?= 120
 CORPUS ?= training/corpus
 RUN ?= training/runs/first
 DATA ?=
+RECORDINGS ?= training/recordings
 MULTITRACKS ?= training/multitracks
 BIN := .venv/bin
 # pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
@@ -26,7 +28,8 @@ TEST_PACKAGES := libfluidsynth3 timgm6mb-soundfont espeak-ng csound csound-plugi
 TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
   csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits hydrogen-data lmms-common \
   sonic-pi-samples flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts \
-  festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac
+  festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
+  klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
 .PHONY: run serve test test-long check bench bench-server bench-models train clean test-packages
 
@@ -61,8 +64,9 @@ train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
+	scripts/recordings $(RECORDINGS) $(BIN)/python
 	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
-	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(DATA),--corpus $(MULTITRACKS)) \
+	$(BIN)/python -m training.train --corpus $(CORPUS) --corpus $(RECORDINGS) $(if $(DATA),--corpus $(MULTITRACKS)) \
 	  --minutes $(MINUTES) --run $(RUN) --resume
 
 test-packages:

@@ -1,7 +1,7 @@
 """Real recordings that Debian packages, as songs to train on: mostly the music of games, which nobody sings to.
 
-    apt-get download wesnoth-1.16-music && dpkg-deb -x wesnoth-1.16-music_*.deb packages    # or install them, root is /
-    python -m training.recordings --root packages --out training/recordings
+    scripts/recordings training/recordings                                # downloads, cuts and deletes each package
+    python -m training.recordings --root / --out training/recordings      # cuts those that are installed
     python -m training.train --corpus training/corpus --corpus training/recordings ...
 
 Composed songs teach what instruments are, but sound like nothing that was recorded: a network that knows no other music
@@ -32,6 +32,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from stemwright.stems import STEMS
 from training.features import SAMPLE_RATE_HZ
 from training.songs import SILENCE_PEAK, members, write
 
@@ -122,11 +123,16 @@ def sources(path: Path = TABLE) -> tuple[Source, ...]:
 
 
 def cut(track: Track, out: Path, most: int) -> int:
-    """Writes up to ``most`` pieces of a track, spread over it, each whole or not at all; gives how many there are."""
+    """Writes up to ``most`` pieces of a track, spread over it, each whole or not at all; gives how many there are.
+
+    Of one that is a single stem all are written: there are few.
+    """
     parts = track.parts()
     whole = next(iter(parts.values()))
     seconds = whole.frames / whole.samplerate
-    count = min(most, int(seconds // PIECE_S) or int(seconds >= LEAST_S))
+    count = int(seconds // PIECE_S) or int(seconds >= LEAST_S)
+    if track.source.label not in STEMS:
+        count = min(most, count)
     for number in range(count):
         folder = out / f"{track.name}-{number:02d}"
         if folder.exists():
@@ -161,10 +167,15 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
     parser.add_argument("--most", type=int, default=4, help="pieces of 30 s of one file")
+    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
     options = parser.parse_args()
+    packages = sorted({source.package for source in sources()})
+    if options.packages:
+        print(*packages, sep="\n")
+        return
     tracks = [track for source in sources() for track in source.tracks(options.root)]
     if not tracks:
-        names = " ".join(sorted({source.package for source in sources()}))
+        names = " ".join(packages)
         parser.exit(1, f"None of the packages is in {options.root}. Install some of them: apt-get install {names}\n")
     with ProcessPoolExecutor() as workers:
         counts = workers.map(cut, tracks, [options.out] * len(tracks), [options.most] * len(tracks))

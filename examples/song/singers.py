@@ -14,9 +14,9 @@ from training.compose.note import Note
 from training.effects import Audio
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
 from training.voices.phrase import Articulation, set_to_notes
-from training.voices.speech import Voice
 from training.voices.utterance import Syllable, Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Timbre, render
+from training.voices.voice import Voice
 
 PAD_FRAMES = 10  # training.voices.utterance puts 50 ms before what was said.
 _VOWELS = frozenset(["aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])

@@ -24,9 +24,9 @@ from training.voices import utterance
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
 from training.voices.phrase import Articulation, phrases, set_to_notes
 from training.voices.singer import harmony, sing, voice_lines
-from training.voices.speech import Voice
 from training.voices.utterance import POINTS, steady_voicing
 from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
+from training.voices.voice import Voice
 from training.voices.world import pyworld
 
 pytestmark = pytest.mark.training

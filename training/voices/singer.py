@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from training.compose.note import Note
-from training.voices import lyrics
+from training.voices import lyrics, recorded
 from training.voices.contour import FRAME_S, SingingStyle, draw_style, pitch_contour
 from training.voices.phrase import VOWEL_DB, Articulation, phrases, set_to_notes
-from training.voices.speech import Voice, draw_voice
+from training.voices.speech import draw_voice
 from training.voices.utterance import Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
+from training.voices.voice import Voice
 
 # Each voice says only so many different lines, so that the cache of analyses fills up.
 LINES_PER_VOICE = 12
 VOWELS_PER_VOICE = 4
+# People said what they said: no synthesiser has to run for another line of theirs.
+LINES_PER_PERSON = 48
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,12 @@ def sing(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, bac
     mix = np.zeros((2, round(duration_s * SAMPLE_RATE)))
     heard = [note for note in notes if note.start_s < duration_s and note.duration_s > 0.02]
     if heard:
-        for part in _backing(heard, rng) if backing else _lead(heard, rng):
-            _add_part(mix, part, rng)
+        people = recorded.voices()
+        if people and not backing and rng.random() < 0.12:
+            _recite(mix, heard, people[int(rng.integers(len(people)))], rng)
+        else:
+            for part in _backing(heard, rng) if backing else _lead(heard, rng):
+                _add_part(mix, part, rng)
         if backing:
             mix = _narrow(mix, rng)
         elif rng.random() < 0.3:
@@ -199,14 +207,32 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
 
 def _next_line(voice: Voice, words: bool, rng: np.random.Generator) -> Utterance:
     """A line of the voice's own repertoire, which is the same in every song."""
+    person = voice.engine == "recorded"
     for _ in range(8):
-        number = int(rng.integers(LINES_PER_VOICE if words else VOWELS_PER_VOICE))
+        number = int(rng.integers(LINES_PER_PERSON if person else LINES_PER_VOICE if words else VOWELS_PER_VOICE))
         own = np.random.default_rng([number, int(words), *voice.name.encode(), *voice.language.encode()])
-        text = lyrics.line(voice.language, own) if words else lyrics.vowels(own)
-        spoken = utterance(voice, text, (0.85, 1.0, 1.2)[number % 3])
+        if person:
+            spoken = utterance(voice, recorded.line(voice, own), 1.0)
+        else:
+            text = lyrics.line(voice.language, own) if words else lyrics.vowels(own)
+            spoken = utterance(voice, text, (0.85, 1.0, 1.2)[number % 3])
         if spoken.syllables:
             return spoken
     raise ValueError(f"voice {voice.name} of {voice.engine} gives speech without vowels: take it out of the catalogue")
+
+
+def _recite(mix: NDArray[np.float64], notes: Sequence[Note], voice: Voice, rng: np.random.Generator) -> None:
+    """Speaks where the melody would be sung, as it was recorded but for a little faster or slower tape."""
+    tape = float(rng.uniform(0.85, 1.12))
+    for phrase in phrases(notes):
+        spoken, length = [np.zeros(0)], round((phrase[-1].end_s - phrase[0].start_s) * SAMPLE_RATE)
+        while sum(map(len, spoken)) < length:
+            samples, rate = recorded.read(recorded.line(voice, rng))
+            spoken.append(np.asarray(soxr.resample(samples, rate * tape, SAMPLE_RATE)))
+        sound = np.concatenate(spoken)[:length]
+        fade = min(length, SAMPLE_RATE // 20)
+        sound[length - fade :] *= np.linspace(1, 0, fade)
+        _place(mix, sound, phrase[0].start_s, 0.7, 0.7)
 
 
 def _add_speech(mix: NDArray[np.float64], notes: Sequence[Note], rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Speech samples from the free synthesisers in Debian; their licences are in SOURCES.md."""
+"""Speech samples from the free synthesisers and recordings in Debian; their licences are in SOURCES.md."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
+
+from training.voices import recorded
+from training.voices.voice import SpeechUnavailableError, Voice
 
 ESPEAK_LANGUAGES = (
     "en-us en-gb en-gb-scotland en-gb-x-rp en-029 es es-419 it pt pt-br fr-fr de ja ru nl sv nb da fi"
@@ -26,20 +28,6 @@ ESPEAK_MALE = (
     " klatt3 klatt4 klatt6 marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro travis"
     " victor zac"
 )
-
-
-class SpeechUnavailableError(RuntimeError):
-    """No synthesiser is installed, or one of them gave no sound."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """One speaker of one synthesiser. `name` and `language` are spelled as the synthesiser spells them."""
-
-    engine: Literal["espeak-ng", "flite", "festival"]
-    name: str
-    language: str
-    female: bool
 
 
 @dataclass(frozen=True)
@@ -90,21 +78,28 @@ def catalogue() -> tuple[Voice, ...]:
         voices += [Voice("flite", name, "en-us", name == "slt") for name in ("slt", "rms", "awb", "kal16")]
     if shutil.which("text2wave"):
         voices += [speaker.voice for speaker in FESTIVAL if Path(FESTIVAL_FOLDER, speaker.folder).is_dir()]
+    voices += recorded.voices()
     if not voices:
         raise SpeechUnavailableError("no speech synthesiser found: apt-get install espeak-ng flite festival")
     return tuple(voices)
 
 
 def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
-    """A random voice: half of the time one of the recorded speakers (flite, festival), else espeak-ng."""
+    """A random voice: half of the time a person's own, a quarter flite's or festival's, which were cut from recordings."""
     voices = [voice for voice in catalogue() if voice.female == female]
-    recorded = [voice for voice in voices if voice.engine != "espeak-ng"]
-    pool = recorded if recorded and rng.random() < 0.5 else voices
-    return pool[rng.integers(len(pool))]
+    people = [voice for voice in voices if voice.engine == "recorded"]
+    cut = [voice for voice in voices if voice.engine in ("flite", "festival")]
+    if people and rng.random() < 0.5:
+        voices = people
+    elif cut and rng.random() < 0.5:
+        voices = cut
+    return voices[rng.integers(len(voices))]
 
 
 def speak(voice: Voice, text: str, speed: float = 1.0) -> tuple[NDArray[np.float64], int]:
-    """Speech samples `(samples,)` and their rate. `speed` 1 is the slow, clear pace that suits singing."""
+    """Speech samples `(samples,)` and their rate. `speed` 1 is slow and clear, as suits singing; people have their own."""
+    if voice.engine == "recorded":
+        return recorded.read(text)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.wav")
         if voice.engine == "espeak-ng":

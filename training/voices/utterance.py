@@ -20,7 +20,8 @@ from scipy.ndimage import maximum_filter1d, median_filter
 from scipy.signal import find_peaks
 
 from training.voices.contour import FRAME_S
-from training.voices.speech import Voice, speak
+from training.voices.speech import speak
+from training.voices.voice import Voice
 from training.voices.world import pyworld
 
 # Points of the frequency axis of all envelopes: even in mel, from 0 to the Nyquist frequency of 44.1 kHz.
