@@ -77,6 +77,7 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     batches = iter(feed)
     run.learn(next(batches))  # compiled before the clock starts
     run.train(bank, batches, lambda: (), follow=rank > 0)
+    feed.close()
     distributed.barrier()
     if rank:
         return

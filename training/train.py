@@ -10,6 +10,7 @@ rate warms up, stays, and falls over the last part, so a run that ended can be p
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import os
 import queue
@@ -240,18 +241,31 @@ class Feed:
         self._dataset = Dataset(bank, recipe.frames, mixing, seed)
         self._recipe = recipe
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(3)
-        threading.Thread(target=self._fill, daemon=True).start()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+        self._thread.start()
 
     def _fill(self) -> None:
         looked = time.monotonic()
         try:
-            while True:
+            while not self._ended.is_set():
                 if time.monotonic() - looked > self._recipe.refresh_s:
                     self._dataset.bank.refresh()
                     looked = time.monotonic()
-                self._ready.put(self._dataset.batch(self._recipe.batch))
+                self._put(self._dataset.batch(self._recipe.batch))
         except BaseException as error:  # it is raised again where the batches are taken
-            self._ready.put(error)
+            self._put(error)
+
+    def _put(self, batch: Batch | BaseException) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(queue.Full):
+                self._ready.put(batch, timeout=0.2)
+                return
+
+    def close(self) -> None:
+        """Ends the thread. One that still computes while its process ends is the end of that process: SIGABRT."""
+        self._ended.set()
+        self._thread.join()
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -312,6 +326,7 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
         return (dataset.batch(recipe.batch) for _ in range(recipe.validation_batches if bank.held_out else 0))
 
     run.train(bank, iter(feed), held_out, follow=rank > 0)
+    feed.close()
     if options.workers > 1:
         distributed.destroy_process_group()
 

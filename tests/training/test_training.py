@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +175,37 @@ def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
     surprises = [float(loss.surprise(masks_of(stem).log(), batch, widths)) for stem in ("vocals", "drums", "guitar")]
     assert surprises[0] == pytest.approx(surprises[1], abs=1e-3)
     assert surprises[2] > 5
+
+
+def test_two_workers_train_from_the_command_line_and_go_on(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / "corpus" / f"song-{number}").mkdir(parents=True)
+        for stem in ("vocals", "bass", "not-vocals-backing_vocals"):
+            noise = 0.1 * np.random.default_rng(number).normal(0, 1, (4 * 44_100, 2))
+            soundfile.write(tmp_path / "corpus" / f"song-{number}" / f"{stem}.flac", noise, 44_100)
+    command = [
+        sys.executable,
+        "-m",
+        "training.train",
+        "--corpus",
+        str(tmp_path / "corpus"),
+        "--run",
+        str(tmp_path / "run"),
+    ]
+    command += ["--workers", "2", "--no-compile", "--batch", "1", "--frames", "128"]
+
+    def train(minutes: float, *more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*command, "--minutes", str(minutes), *more], capture_output=True, text=True, timeout=240, check=False
+        )
+        return done.returncode, done.stderr
+
+    assert train(0.02) == (0, "")
+    first = Checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert train(first.minutes + 0.02, "--resume") == (0, "")
+    assert Checkpoint.load(tmp_path / "run" / "checkpoint.pt").step > first.step > 0
+    code, words = train(1)
+    assert code == 2 and "--resume" in words
 
 
 @pytest.fixture
