@@ -169,6 +169,20 @@ def test_any_stem_will_do_for_what_may_be_any_but_no_singing(heard: tuple[str, .
     assert wrong > right + 0.5
 
 
+def test_stems_that_may_be_it_rise_together_and_the_others_fall_each_by_itself() -> None:
+    batch, widths = unknown_batch(SINGING), band_widths(torch.device("cpu"))
+    logits = torch.randn(2, 12, 2, 384, 128, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    shared = loss.undivided(logits, batch.members)
+    assert torch.equal(shared, logits)
+    loss.surprise(shared.log_softmax(1), batch, widths).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    singing, others = logits.grad[:, :2], logits.grad[:, 2:]
+    assert torch.allclose(others, others[:, :1].expand_as(others)) and (others <= 0).all()
+    assert (singing >= 0).all() and not torch.allclose(singing[:, 0], singing[:, 1])
+    known = loss.undivided(logits, torch.zeros_like(batch.members))
+    assert torch.equal(known, logits)
+
+
 def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
     batch, widths = unknown_batch(("guitar",)), band_widths(torch.device("cpu"))
     assert float(loss.error(masks_of("vocals"), batch, widths)) == 0
