@@ -7,7 +7,7 @@
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
-#                 MINUTES; run again, it goes on
+#                 MINUTES; run again, it goes on. RECORDINGS= leaves them out
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3
@@ -64,9 +64,9 @@ train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
-	scripts/recordings $(RECORDINGS) $(BIN)/python
+	$(if $(RECORDINGS),scripts/recordings $(RECORDINGS) $(BIN)/python)
 	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
-	$(BIN)/python -m training.train --corpus $(CORPUS) --corpus $(RECORDINGS) $(if $(DATA),--corpus $(MULTITRACKS)) \
+	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \
 	  --minutes $(MINUTES) --run $(RUN) --resume
 
 test-packages:
