@@ -11,9 +11,7 @@ stems are left out. Of MUSDB18-HQ the songs in ``train`` are taken, never those 
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from stemwright.errors import StemwrightError
@@ -29,8 +26,7 @@ from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.options import LayoutName
 from stemwright.evaluation.songs import Files, Song, blocks_of
 from stemwright.stems import SINGING, STEMS
-from training.features import SAMPLE_RATE_HZ
-from training.songs import SILENCE_PEAK, anything_but, write
+from training.songs import SILENCE_PEAK, anything_but, stereo, write_song
 
 PIECE_S = 30
 OTHER = "other"
@@ -73,9 +69,7 @@ def _heard(song: Song, audio: Audio) -> dict[str, Audio]:
     heard = {}
     for stem, signal in zip(song.stems, audio, strict=True):
         if float(np.abs(signal).max()) >= SILENCE_PEAK:
-            pair = np.broadcast_to(signal[:2], (2, signal.shape[-1]))
-            # (2, samples) -> (samples, 2) and back
-            heard[stem] = np.asarray(soxr.resample(pair.T, song.sample_rate, SAMPLE_RATE_HZ).T, np.float32)
+            heard[stem] = stereo(signal, song.sample_rate)
     return heard
 
 
@@ -88,14 +82,7 @@ def cut(song: Song, out: Path) -> int:
         if not piece or folder.exists():
             written += bool(piece)
             continue
-        unfinished = out / f".{folder.name}-{os.getpid()}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        # Stems may be louder alone than the song is: they keep their balance, and none clips.
-        peak = max(1.0, *(float(np.abs(audio).max()) for audio in piece.values()))
-        for stem, audio in piece.items():
-            write(unfinished / f"{stem}.flac", audio / np.float32(peak))
-        unfinished.rename(folder)
+        write_song(folder, piece)
         written += 1
     return written
 

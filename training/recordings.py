@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import io
-import os
 import re
-import shutil
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -29,12 +27,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training.features import SAMPLE_RATE_HZ
-from training.songs import SILENCE_PEAK, members, write
+from training.songs import SILENCE_PEAK, members, stereo, write_song
 
 PIECE_S, LEAST_S = 30, 10
 """Length of a piece, and of the shortest."""
@@ -141,12 +137,7 @@ def cut(track: Track, out: Path, most: int) -> int:
         heard = {label: audio for label, file in parts.items() if (audio := _read(file, start_s)) is not None}
         if not heard:
             continue
-        unfinished = out / f".{folder.name}-{os.getpid()}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for label, audio in heard.items():
-            write(unfinished / f"{label}.flac", audio)
-        unfinished.rename(folder)
+        write_song(folder, heard)
     return count
 
 
@@ -156,9 +147,7 @@ def _read(file: soundfile.SoundFile, start_s: float) -> Audio | None:
     audio = file.read(PIECE_S * file.samplerate, dtype="float32", always_2d=True)
     if not len(audio) or float(np.abs(audio).max()) < SILENCE_PEAK:
         return None
-    pair = np.broadcast_to(audio[:, :2], (len(audio), 2))
-    resampled = soxr.resample(np.ascontiguousarray(pair), file.samplerate, SAMPLE_RATE_HZ).T  # (n, 2) -> (2, n)
-    return np.asarray(resampled / np.float32(max(1.0, float(np.abs(resampled).max()))), np.float32)
+    return stereo(audio.T, file.samplerate)  # (samples, channels) -> (channels, samples)
 
 
 def main() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
@@ -132,6 +135,28 @@ class Recording(Extent):
         """``(2, length)`` as floats in -1 to 1, zeros beyond the end."""
         piece = self.samples[:, start : start + length].astype(np.float32) / 32768
         return np.pad(piece, ((0, 0), (0, length - piece.shape[1])))
+
+
+def stereo(signal: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """``(channels, samples)`` of any rate as ``(2, samples)`` of 44.1 kHz; one channel becomes two, a third is left out."""
+    pair = np.broadcast_to(signal[:2], (2, signal.shape[-1]))
+    return np.asarray(
+        soxr.resample(pair.T, rate, SAMPLE_RATE_HZ).T, np.float32
+    )  # (2, samples) -> (samples, 2) and back
+
+
+def write_song(folder: Path, stems: Mapping[str, NDArray[np.float32]]) -> None:
+    """Writes ``(2, samples)`` of each stem into a new folder, whole or not at all.
+
+    Stems may be louder alone than the song is: they keep their balance, and none clips.
+    """
+    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    peak = max(1.0, *(float(np.abs(audio).max()) for audio in stems.values()))
+    for stem, audio in stems.items():
+        write(unfinished / f"{stem}.flac", audio / np.float32(peak))
+    unfinished.rename(folder)
 
 
 def write(path: Path, audio: NDArray[np.float32]) -> None:
