@@ -6,8 +6,6 @@ python -m training.compare --corpus training/corpus --minutes 8 --design unet --
 from __future__ import annotations
 
 import argparse
-import copy
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
@@ -16,14 +14,11 @@ from torch import distributed
 
 from stemwright.evaluation.comparisons import ROWS
 from training import score
-from training.analysis import Batch
-from training.checkpoint import Average
 from training.dataset import Dataset
 from training.designs import DESIGNS
 from training.memory import keep_memory
 from training.mixing import PLAIN, Mixing
-from training.network import MaskNetwork, NetworkShape
-from training.optimiser import Optimiser
+from training.network import NetworkShape
 from training.songs import Bank, Corpus
 from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
 from training.workers import follow_leader, launch, meet
@@ -34,37 +29,8 @@ UNETS = {
 }
 
 
-class Trial(Run):
-    """A run of one design."""
-
-    def __init__(self, folder: Path, recipe: Recipe, design: str, workers: int, rank: int) -> None:
-        shape = UNETS.get(design, NetworkShape())
-        super().__init__(folder, recipe, shape, torch.device("cpu"), False, workers, rank)
-        if design in DESIGNS:
-            torch.manual_seed(0)
-            self.network = DESIGNS[design](shape)  # type: ignore[assignment]
-            self.optimiser = Optimiser(
-                self.network, recipe.learning_rate, recipe.weight_decay, rank=rank, workers=workers, total=self._total
-            )
-            self.average = Average(self.network.state_dict())
-
-    def averaged(self) -> MaskNetwork:
-        """The network with its average, in evaluation mode."""
-        network = copy.deepcopy(self.network)
-        network.load_state_dict(self.average.state)
-        return network.eval()
-
-    def validate(self, batches: Iterable[Batch]) -> float | None:
-        """Loss of the averaged network."""
-        return mean_loss(self.averaged(), batches, self.widths)
-
-    def save(self) -> None:
-        """Keeps the average."""
-        torch.save(self.average.state, self.folder / "average.pt")
-
-
 def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
-    """One of two workers; the first one scores at the end."""
+    """One of the workers; the first one scores at the end."""
     follow_leader()
     keep_memory()
     torch.set_num_threads(1)
@@ -72,17 +38,19 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()
     meet(meeting, rank, options.workers)
-    run = Trial(options.run, recipe, options.design, options.workers, rank)
+    shape = UNETS.get(options.design, NetworkShape(design=options.design))
+    run = Run(options.run, recipe, shape, torch.device("cpu"), False, options.workers, rank)
     feed = Feed(bank, recipe, Mixing(), seed=rank)
     batches = iter(feed)
     run.learn(next(batches))  # compiled before the clock starts
     run.train(bank, batches, lambda: (), follow=rank > 0)
     feed.close()
-    distributed.barrier()
+    if options.workers > 1:
+        distributed.barrier()
     if rank:
         return
     torch.set_num_threads(2)
-    network = run.averaged()
+    network = run.checkpoint().averaged_network()
     print(f"{options.design}: {sum(value.numel() for value in network.parameters()) / 1e6:.1f} million weights")
     print(f"{run.step} steps, {run.audio_s / 3600:.2f} h of audio, {run.audio_s / 60 / run.minutes:.0f} s a second")
     for name, mixing in (("as they are", PLAIN), ("one to three stems", Mixing(p_coherent=0, p_sparse=1))):
@@ -99,13 +67,15 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
 def main() -> None:
     """Reads the command line and trains one design."""
     parser = argparse.ArgumentParser(description="Trains one design from nothing and scores it.")
-    parser.add_argument("--design", choices=(*UNETS, *DESIGNS), required=True)
+    parser.add_argument("--design", choices=tuple({**UNETS, **DESIGNS}), required=True)
     parser.add_argument("--corpus", type=Path, action="append", required=True)
     parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument(
+        "--workers", type=int, default=2, help="processes; with one each, two designs train side by side"
+    )
     parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--songs", type=Path, help="real recordings to score on")
-    parser.set_defaults(workers=2)
     options = parser.parse_args()
     options.run.mkdir(parents=True, exist_ok=True)
     launch(work, options)

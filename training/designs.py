@@ -5,23 +5,23 @@ Both see and answer what the U-Net does, and cost about as much a second of audi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from training.network import LEAST_FEATURE, NetworkShape
+from training.network import LEAST_FEATURE, MaskNetwork, Network, NetworkShape
 
 GROUPS = 32
 
 
-class Recurrent(nn.Module):
+class Recurrent(Network):
     """Band-split recurrent network (Luo and Yu 2022): each group of bands has layers of its own in and out; between them
     recurrent layers run along time and along groups in turn."""
 
     def __init__(self, shape: NetworkShape, width: int = 64, blocks: int = 3) -> None:
-        super().__init__()
-        self.shape = shape
+        super().__init__(shape)
         self.size = shape.bands // GROUPS
         self.masks = shape.stems * shape.channels
         self.into = nn.Parameter(
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         return inner
 
 
-class ConvTransformer(nn.Module):
+class ConvTransformer(Network):
     """Four levels of convolutions down and up as in the U-Net; at the bottom, attention along time and bands in turn, as in
     Moises-Light (2025) and the RoFormers, in place of two more levels. The last level halves frames, or (``last_step`` 1)
     only bands."""
@@ -98,8 +98,7 @@ class ConvTransformer(nn.Module):
         blocks: int = 5,
         last_step: int = 2,
     ) -> None:
-        super().__init__()
-        self.shape = shape
+        super().__init__(shape)
         self.scale = nn.Parameter(torch.ones(shape.planes, shape.bands, 1))
         self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))
         pairs = list(zip((shape.planes, *widths), widths, strict=False))
@@ -151,8 +150,89 @@ class ShortConvTransformer(ConvTransformer):
         super().__init__(shape, blocks=3, last_step=1)
 
 
-DESIGNS: dict[str, type[nn.Module]] = {
+class SplitTransformer(Network):
+    """Attention between thin convolutions, made for few operations a second of audio.
+
+    The lowest third of the bands, 0 to 1.4 kHz, holds most of a song's energy: it keeps every band on its way in, where the
+    rest is narrowed to a quarter. What goes down comes back by sums in place of joins.
+    """
+
+    def __init__(
+        self, shape: NetworkShape, widths: tuple[int, int, int, int] = (24, 48, 96, 192), blocks: int = 3
+    ) -> None:
+        super().__init__(shape)
+        self.low = shape.bands // 3
+        self.scale = nn.Parameter(torch.ones(shape.planes, shape.bands, 1))
+        self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))
+        first, masks = widths[0], shape.stems * shape.channels
+        self.into_low, self.into_high = (
+            nn.Sequential(
+                nn.Conv2d(shape.planes, first, (kernel, 4), (step, 2), (2, 1), bias=False), nn.BatchNorm2d(first)
+            )
+            for kernel, step in ((5, 1), (8, 4))
+        )
+        rows = self.low + (shape.bands - self.low) // 4
+        self.place = nn.Parameter(torch.zeros(first, rows, 1))
+        steps = ((2, 2), (2, 2), (2, 1))
+        self.downs = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3, step, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
+            for (a, b), step in zip(pairwise(widths), steps, strict=True)
+        )
+        self.position = nn.Parameter(0.02 * torch.randn(1, rows >> 3, 1, widths[-1]))
+        self.blocks = nn.ModuleList(Attention(widths[-1]) for _ in range(blocks))
+        self.ups = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(b, a, (4, 2 + step[1]), step, 1, bias=False), nn.BatchNorm2d(a), nn.LeakyReLU(0.2)
+            )
+            for (a, b), step in zip(reversed(list(pairwise(widths))), reversed(steps), strict=True)
+        )
+        self.out_low = nn.ConvTranspose2d(first, masks, (3, 4), (1, 2), (1, 1), bias=False)
+        self.out_high = nn.ConvTranspose2d(first, masks, (4, 4), (4, 2), (0, 1), bias=False)
+        self.prior = nn.Parameter(torch.zeros(masks, shape.bands, 1))
+
+    def ends(self) -> list[Tensor]:
+        """The first and the last weights."""
+        first = [into.get_parameter("0.weight") for into in (self.into_low, self.into_high)]
+        return [*first, self.out_low.weight, self.out_high.weight]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
+        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = torch.cat([self.into_low(x[:, :, : self.low]), self.into_high(x[:, :, self.low :])], 2)
+        x = nn.functional.leaky_relu(x + self.place, 0.2)  # (batch, width, rows, frames / 2)
+        skips = []
+        for down in self.downs:
+            skips.append(x)
+            x = down(x)
+        x = x.permute(0, 2, 3, 1) + self.position  # (batch, rows / 8, frames / 8, width)
+        for block in self.blocks:
+            x = block(x)
+        x = x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        for up, skip in zip(self.ups, reversed(skips), strict=True):
+            x = up(x) + skip
+        low, high = self.out_low(x[:, :, : self.low]), self.out_high(x[:, :, self.low :])
+        logits: Tensor = torch.cat([low, high], 2) + self.prior
+        logits = logits.contiguous()  # as the loss has its stems: 15 % of a step
+        by_stem: Tensor = logits.unflatten(1, (self.shape.stems, self.shape.channels))
+        return by_stem
+
+
+DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
+    "unet": MaskNetwork,
     "recurrent": Recurrent,
     "attention": ConvTransformer,
     "short-attention": ShortConvTransformer,
+    "split": SplitTransformer,
 }
+
+
+def build(shape: NetworkShape) -> Network:
+    """A network of that shape's design, from nothing.
+
+    Raises:
+        ValueError: there is no such design.
+    """
+    if shape.design not in DESIGNS:
+        raise ValueError(f"There is no design '{shape.design}'; there are {', '.join(DESIGNS)}.")
+    return DESIGNS[shape.design](shape)

@@ -27,7 +27,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
-from training.network import FRAME_MULTIPLE, MaskNetwork
+from training.network import FRAME_MULTIPLE, Network
 
 OPSET = 17
 MAX_BYTES = 25_000_000
@@ -39,7 +39,7 @@ SMALL = 256
 class Masks(nn.Module):
     """A network in evaluation mode with its softmax, for one chunk at a time."""
 
-    def __init__(self, network: MaskNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -51,7 +51,7 @@ class Masks(nn.Module):
         return raised / raised.sum(0, keepdim=True)
 
 
-def normalised(network: MaskNetwork) -> list[tuple[str, str]]:
+def normalised(network: Network) -> list[tuple[str, str]]:
     """Names of each convolution that a batch norm follows, and of that norm."""
     pairs = []
     for parent, module in network.named_modules():
@@ -61,7 +61,7 @@ def normalised(network: MaskNetwork) -> list[tuple[str, str]]:
     return pairs
 
 
-def fold(network: MaskNetwork) -> None:
+def fold(network: Network) -> None:
     """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
     for convolution, norm in normalised(network):
         _fold_into(network.get_submodule(convolution), network.get_submodule(norm))
@@ -105,6 +105,7 @@ def export(checkpoint: Checkpoint, path: Path) -> float:
             dynamic_axes={"features": {3: "frames"}, "masks": {3: "frames"}},
             opset_version=OPSET,
             dynamo=False,
+            do_constant_folding=False,  # keeps linear layers' weights by their names, which `training.wheel` reads
         )
     model = onnx.load(path)
     _halve(model.graph)

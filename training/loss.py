@@ -25,7 +25,8 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training import features
 from training.analysis import Batch
-from training.network import MaskNetwork
+from training.network import Network
+from training.precision import has_half
 
 FLOOR = 1e-6
 ERROR_WEIGHT = 0.1
@@ -38,7 +39,7 @@ ABSENT_WEIGHT = 0.2
 """How much a stem that does not play counts, next to one that does."""
 
 
-def mask_loss(network: MaskNetwork, batch: Batch, widths: Tensor) -> Tensor:
+def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
     """Mean loss of a batch.
 
     Args:
@@ -46,7 +47,8 @@ def mask_loss(network: MaskNetwork, batch: Batch, widths: Tensor) -> Tensor:
         batch: mixes and their stems.
         widths: bins in each band, ``(bands,)``.
     """
-    with torch.autocast(batch.powers.device.type, torch.bfloat16):
+    device = batch.powers.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
         logits = network(features.features(batch.powers))
     log_masks = undivided(logits.float(), batch.members).log_softmax(1)
     return surprise(log_masks, batch, widths) + ERROR_WEIGHT * error(log_masks.exp(), batch, widths)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.precision import has_half
+
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd polynomial ``a x + b x^3 + c x^5``: it lifts small singular values fast, and keeps all between 0.7 and 1.2."""
@@ -24,9 +26,9 @@ LIKE_ADAM = 0.2
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with singular values near one: ``(rows, columns)`` to the same, in bfloat16."""
+    """The matrix with singular values near one: ``(rows, columns)`` to the same; bfloat16 is exact enough."""
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if has_half(matrix.device) else matrix.float()
     if tall := x.shape[0] > x.shape[1]:
         x = x.T
     x = x / (x.norm() + 1e-7)

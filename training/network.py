@@ -35,6 +35,7 @@ class NetworkShape:
     """The sizes of a mask network.
 
     Attributes:
+        design: which of ``training.designs``; what follows ``channels`` is of the U-Net alone.
         planes: input planes of features.
         bands: bands of the input and of the masks, a multiple of 64.
         stems: masks at each point; channels: audio channels, each with masks of its own.
@@ -45,6 +46,7 @@ class NetworkShape:
         transform_bottleneck: a frequency transform narrows the bands by this factor inside.
     """
 
+    design: str = "unet"
     planes: int = 4
     bands: int = BANDS_384.n_bands
     stems: int = len(STEMS)
@@ -60,6 +62,18 @@ class NetworkShape:
         """The shape that was stored as a dictionary; JSON and torch keep its tuples as lists."""
         stored: dict[str, Any] = {name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()}
         return cls(**stored)
+
+
+class Network(nn.Module):
+    """Any design: features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def ends(self) -> list[Tensor]:
+        """The first and the last weights, which are not turned (``training.optimiser``)."""
+        raise NotImplementedError
 
 
 class Residual(nn.Module):
@@ -143,15 +157,14 @@ class Encoder(nn.Module):
         return context
 
 
-class MaskNetwork(nn.Module):
+class MaskNetwork(Network):
     """Logits of twelve stems, for each audio channel, band and frame.
 
     In evaluation mode and followed by a softmax over stems these are the masks of the separator.
     """
 
     def __init__(self, shape: NetworkShape | None = None) -> None:
-        super().__init__()
-        self.shape = shape = shape or NetworkShape()
+        super().__init__(shape := shape or NetworkShape())
         widths = shape.widths
         self.scale = nn.Parameter(torch.ones(shape.planes, shape.bands, 1))
         self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.muon import Muon, Total
-from training.network import MaskNetwork
+from training.network import Network
 
 BETAS = (0.9, 0.98)
 
@@ -27,7 +27,7 @@ class Optimiser:
     """
 
     def __init__(
-        self, network: MaskNetwork, learning_rate: float, weight_decay: float, *, rank: int, workers: int, total: Total
+        self, network: Network, learning_rate: float, weight_decay: float, *, rank: int, workers: int, total: Total
     ) -> None:
         ends = network.ends()
         matrices: list[Tensor] = []

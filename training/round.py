@@ -30,10 +30,11 @@ from stemwright.evaluation.comparisons import ROWS
 from training import pieces, score, wheel
 from training.analysis import Batch
 from training.checkpoint import Checkpoint, State
+from training.designs import build
 from training.memory import keep_memory
 from training.mixer import Feed, Mixer
 from training.mixing import PLAIN, Mixing
-from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
+from training.network import FRAME_MULTIPLE, NetworkShape
 from training.pool import Pool
 from training.rendering import Rendering, rendering
 from training.songs import Corpus
@@ -156,7 +157,7 @@ def train(
     if not resume:
         checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, 2 * FRAME_MULTIPLE, Mixing(), 0))
         if checkpoint is None:
-            network = MaskNetwork(shape)
+            network = build(shape or NetworkShape())
             print(f"Begins from nothing, for no checkpoint has the widths {network.shape.widths}.", flush=True)
             checkpoint = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
 from training.memory import keep_memory
-from training.network import MaskNetwork
+from training.network import Network
 
 Audio = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ Separate = Callable[[Audio], Audio]
 
 
 @torch.no_grad()
-def masks(network: MaskNetwork, powers: Tensor) -> Tensor:
+def masks(network: Network, powers: Tensor) -> Tensor:
     """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks cross-faded."""
     frames = powers.shape[-1]
     stride = CHUNK - OVERLAP
@@ -74,7 +74,7 @@ def masks(network: MaskNetwork, powers: Tensor) -> Tensor:
     return (total / weights)[..., :frames]
 
 
-def separate(network: MaskNetwork, mixture: Audio) -> Audio:
+def separate(network: Network, mixture: Audio) -> Audio:
     """``(2, samples)`` -> ``(12, 2, samples)``."""
     spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
     powers = features.planes(torch.from_numpy(spectrum))

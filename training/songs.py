@@ -8,6 +8,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,7 @@ UNKNOWN = "not-"
 Samples = NDArray[np.int16]
 
 
+@cache
 def members(label: str) -> tuple[str, ...]:
     """The stems that a recording of this label may hold: itself for a stem, all others for ``not-...``, else none."""
     if not label.startswith(UNKNOWN):

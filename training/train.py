@@ -28,10 +28,11 @@ from training import features
 from training.analysis import Batch
 from training.checkpoint import Average, Checkpoint
 from training.dataset import Dataset
+from training.designs import DESIGNS, build
 from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
 from training.mixing import PLAIN, Mixing
-from training.network import FRAME_MULTIPLE, MaskNetwork, NetworkShape
+from training.network import FRAME_MULTIPLE, Network, NetworkShape
 from training.optimiser import Optimiser
 from training.songs import Bank, Corpus
 from training.workers import follow_leader, launch, meet
@@ -87,7 +88,7 @@ HeldOut = Callable[[], Iterable[Batch]]
 
 
 @torch.no_grad()
-def mean_loss(network: MaskNetwork, batches: Iterable[Batch], widths: torch.Tensor) -> float | None:
+def mean_loss(network: Network, batches: Iterable[Batch], widths: torch.Tensor) -> float | None:
     """Mean loss of a network in evaluation mode, where the widths lie; None where there are no batches."""
     losses = [mask_loss(network, batch.to(widths.device), widths) for batch in batches]
     return float(torch.stack(losses).mean()) if losses else None
@@ -114,7 +115,7 @@ class Run:
         torch.manual_seed(0)  # all workers begin alike
         self.path = folder / "checkpoint.pt"
         stored = Checkpoint.load(self.path) if resume and self.path.exists() else None
-        self.network = MaskNetwork(stored.shape if stored else shape)
+        self.network = build(stored.shape if stored else shape)
         if stored:
             self.network.load_state_dict(stored.network)
         self.network.to(device)
@@ -284,6 +285,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="length of the whole run")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--design", choices=tuple(DESIGNS), default="split", help="of the network of a new run")
     parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step, a worker")
     parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
@@ -317,7 +319,8 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()
     meet(meeting, rank, options.workers)
-    run = Run(options.run, recipe, NetworkShape(), torch.device(options.device), options.resume, options.workers, rank)
+    shape = NetworkShape(design=options.design)
+    run = Run(options.run, recipe, shape, torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than it has heard, and each worker other ones.
     feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
 

@@ -26,9 +26,10 @@ from training import features
 from training.analysis import Batch
 from training.checkpoint import Checkpoint, State
 from training.dataset import Dataset
+from training.designs import build
 from training.export import normalised
 from training.mixing import Mixing
-from training.network import MaskNetwork, NetworkShape
+from training.network import Network, NetworkShape
 from training.songs import Bank, Corpus
 
 CALIBRATION_BATCHES = 12
@@ -50,13 +51,13 @@ def read(exported: bytes) -> tuple[State, dict[str, str]]:
     return tensors, {property.key: property.value for property in model.metadata_props}
 
 
-def unfold(tensors: State, shape: NetworkShape) -> MaskNetwork:
+def unfold(tensors: State, shape: NetworkShape) -> Network:
     """The exported network in evaluation mode, each folded norm a mere bias.
 
     Raises:
         ValueError: the file holds another network.
     """
-    network = MaskNetwork(shape)
+    network = build(shape)
     state = network.state_dict()
     for convolution, norm in normalised(network):
         tensors = tensors | {
@@ -78,7 +79,7 @@ def unfold(tensors: State, shape: NetworkShape) -> MaskNetwork:
 
 
 @torch.no_grad()
-def renormalise(network: MaskNetwork, batches: Sequence[Batch]) -> None:
+def renormalise(network: Network, batches: Sequence[Batch]) -> None:
     """Gives the folded norms the statistics of what they see, without a change of what the network computes."""
     norms = [network.get_submodule(norm) for _, norm in normalised(network)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}

@@ -184,10 +184,11 @@ def _precision(device: torch.device, architecture: str) -> Precision:
         )
     if device.type == "cuda":
         return "float16"
-    return "bfloat16" if device.type == "cpu" and _has_bf16() and architecture not in COARSE else "float32"
+    return "bfloat16" if device.type == "cpu" and has_bf16() and architecture not in COARSE else "float32"
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16; one that does not takes seven times as long for it as for float32."""
     try:
         flags = CPU_FACTS.read_text(encoding="ascii", errors="replace").split()
     except OSError:

@@ -1,0 +1,48 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from stemwright.stems import STEMS
+from training import export as onnx_export
+from training.checkpoint import Checkpoint
+from training.designs import DESIGNS, build
+from training.network import NetworkShape
+
+pytestmark = pytest.mark.training
+
+SHAPES = [NetworkShape(design=design) for design in DESIGNS if design != "unet"]  # test_network.py has that one
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.design)
+def test_every_point_of_every_stem_has_a_logit_and_every_weight_learns(shape: NetworkShape) -> None:
+    torch.manual_seed(1)
+    network = build(shape)
+    logits = network(torch.randn(1, 4, 384, 64))
+    assert logits.shape == (1, len(STEMS), 2, 384, 64)
+    logits.square().mean().backward()
+    silent = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+    assert silent == []
+    assert all(any(end is value for value in network.parameters()) for end in network.ends())
+
+
+def test_the_split_design_is_exported_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = build(NetworkShape(design="split"))
+    network.train()(torch.randn(2, 4, 384, 128))  # norms that have seen something
+    state = network.state_dict()
+    path = tmp_path / "split.onnx"
+    assert onnx_export.export(Checkpoint(network.shape, state, state, {}), path) < 1e-5
+    exact = onnx_export.Masks(network.eval()).eval()
+    assert onnx_export.compare(exact, path, frames=256) < 5e-3
+    assert path.stat().st_size < 2.2 * sum(value.numel() for value in network.parameters())
+
+
+def test_a_checkpoint_knows_its_design(tmp_path: Path) -> None:
+    network = build(NetworkShape(design="split"))
+    state = network.state_dict()
+    Checkpoint(network.shape, state, state, {}).save(tmp_path / "checkpoint.pt")
+    assert type(Checkpoint.load(tmp_path / "checkpoint.pt").averaged_network()) is type(network)
+    with pytest.raises(ValueError, match="no design 'cube'; there are unet"):
+        build(replace(network.shape, design="cube"))

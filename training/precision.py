@@ -1,0 +1,14 @@
+"""Half floats where they are the faster ones: a processor without them takes seven times as long for bfloat16."""
+
+from __future__ import annotations
+
+import torch
+
+from stemwright.models.runtimes.pytorch import has_bf16
+
+_HALF_ON_CPU = has_bf16()
+
+
+def has_half(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
+    return device.type != "cpu" or _HALF_ON_CPU
