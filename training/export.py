@@ -1,6 +1,7 @@
 """Writes a checkpoint as the ONNX file that the separator runs.
 
     python -m training.export training/runs/first/checkpoint.pt stemwright-12.onnx
+    python -m training.export ONE/checkpoint.pt OTHER/checkpoint.pt stemwright-12.onnx    # both, as a committee
 
 Input ``features`` ``(1, 4, 384, frames)``, output ``masks`` ``(12, 2, 384, frames)`` after the softmax, both float32;
 ``frames`` is any multiple of 64. Weights are stored in half precision and cast when the file is loaded. They are
@@ -13,6 +14,7 @@ import argparse
 import itertools
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +29,8 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
-from training.network import FRAME_MULTIPLE, Network
+from training.committee import Committee
+from training.network import FRAME_MULTIPLE, NetworkShape
 
 OPSET = 17
 MAX_BYTES = 25_000_000
@@ -37,9 +40,9 @@ SMALL = 256
 
 
 class Masks(nn.Module):
-    """A network in evaluation mode with its softmax, for one chunk at a time."""
+    """A network, or a committee, in evaluation mode with its softmax, for one chunk at a time."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
@@ -51,7 +54,7 @@ class Masks(nn.Module):
         return raised / raised.sum(0, keepdim=True)
 
 
-def normalised(network: Network) -> list[tuple[str, str]]:
+def normalised(network: nn.Module) -> list[tuple[str, str]]:
     """Names of each convolution that a batch norm follows, and of that norm."""
     pairs = []
     for parent, module in network.named_modules():
@@ -61,7 +64,7 @@ def normalised(network: Network) -> list[tuple[str, str]]:
     return pairs
 
 
-def fold(network: Network) -> None:
+def fold(network: nn.Module) -> None:
     """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
     for convolution, norm in normalised(network):
         _fold_into(network.get_submodule(convolution), network.get_submodule(norm))
@@ -83,16 +86,18 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
     convolution.bias = nn.Parameter(norm.bias - mean * gain)
 
 
-def export(checkpoint: Checkpoint, path: Path) -> float:
-    """Writes the file; gives the greatest difference between torch and ONNX Runtime on random features.
+def export(checkpoints: Sequence[Checkpoint], path: Path) -> float:
+    """Writes the file, of one checkpoint or of several that answer as one.
+
+    Gives the greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
         ValueError: the file is too big for the wheel, or the two differ.
     """
-    network = checkpoint.averaged_network()
+    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints])
     fold(network)
     masks = Masks(network).eval()
-    example = torch.randn(1, network.shape.planes, network.shape.bands, 2 * FRAME_MULTIPLE)
+    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but it keeps the frame axis free and needs no other package.
         warnings.simplefilter("ignore")
@@ -109,7 +114,7 @@ def export(checkpoint: Checkpoint, path: Path) -> float:
         )
     model = onnx.load(path)
     _halve(model.graph)
-    _describe(model, checkpoint)
+    _describe(model, checkpoints)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     if (size := path.stat().st_size) > MAX_BYTES:
@@ -148,7 +153,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _describe(model: onnx.ModelProto, checkpoint: Checkpoint) -> None:
+def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint]) -> None:
     facts = {
         "stems": ",".join(STEMS),
         "sample_rate": features.SAMPLE_RATE_HZ,
@@ -156,22 +161,29 @@ def _describe(model: onnx.ModelProto, checkpoint: Checkpoint) -> None:
         "hop": features.HOP,
         "bands": BANDS_384.n_bands,
         "frame_multiple": FRAME_MULTIPLE,
-        "shape": json.dumps(asdict(checkpoint.shape)),
-        "training_steps": checkpoint.step,
-        "training_minutes": f"{checkpoint.minutes:.1f}",
-        "training_audio_hours": f"{checkpoint.audio_s / 3600:.2f}",
+        "members": json.dumps([_facts(checkpoint) for checkpoint in checkpoints]),
     }
     helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     model.producer_name, model.producer_version = "stemwright", ""
 
 
+def _facts(checkpoint: Checkpoint) -> dict[str, object]:
+    """What the file says of each network in it; ``training.wheel`` reads it."""
+    return {
+        "shape": asdict(checkpoint.shape),
+        "step": checkpoint.step,
+        "minutes": round(checkpoint.minutes, 1),
+        "audio_s": round(checkpoint.audio_s),
+    }
+
+
 def main() -> None:
     """Reads the command line and exports."""
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    difference = export(Checkpoint.load(options.checkpoint), options.out)
+    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out)
     print(
         f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
     )

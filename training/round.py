@@ -3,7 +3,7 @@
     python -m training.round --minutes 8 --songs 2000
     python -m training.round --minutes 8 --songs 2000 --resume
 
-A round goes on from the checkpoint in ``training/checkpoints``, else from the network in the wheel. Songs lie and mixes
+A round goes on from the checkpoint in ``training/checkpoints``, else from a network in the wheel. Songs lie and mixes
 are made on the device. Its folder (``--run``) holds all that a killed round needs to go on, no older than two minutes.
 What it learned replaces the checkpoint only where held-out songs say that it is better; every round has its row in
 ``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has median SDR too.
@@ -42,10 +42,11 @@ from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
 
 TRAINING = Path(__file__).parent
 SHAPES = {
-    "small": NetworkShape(),
+    "split": NetworkShape(design="split"),
+    "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""Small is the wheel's. Wide has twice the weights: its export is too big for the wheel."""
+"""The first two are in the wheel. Wide is a U-Net of twice the weights: its export is too big for the wheel."""
 
 FIRST_SONGS = 12
 """Training begins when so many songs are there, or all that will come."""
@@ -135,8 +136,9 @@ def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
 def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
     """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
     last = pieces.load(checkpoints)
-    if last is None and shape in (None, NetworkShape()):
-        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)])
+    if last is None and shape in (None, SHAPES["split"], SHAPES["unet"]):
+        design = (shape or SHAPES["split"]).design
+        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)], design)
     return last if last and shape in (None, last.shape) else None
 
 

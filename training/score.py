@@ -1,6 +1,7 @@
 """Scores a checkpoint on real songs with known stems. For choosing, never for training.
 
     python -m training.score training/runs/first/checkpoint.pt FOLDER
+    python -m training.score ONE/checkpoint.pt OTHER/checkpoint.pt FOLDER    # both, as a committee
 
 Each song of FOLDER (``<song>/<stem>.flac``) is mixed, goes through the network in overlapping chunks, and comes back
 through masks spread from bands to bins. Printed are the median SDR in dB of every row of the evaluation beside that of
@@ -21,7 +22,7 @@ from statistics import median
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import ROWS, comparisons
 from stemwright.evaluation.confusion import energy_shares
@@ -32,8 +33,8 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
+from training.committee import Committee
 from training.memory import keep_memory
-from training.network import Network
 
 Audio = NDArray[np.float32]
 
@@ -57,7 +58,7 @@ Separate = Callable[[Audio], Audio]
 
 
 @torch.no_grad()
-def masks(network: Network, powers: Tensor) -> Tensor:
+def masks(network: nn.Module, powers: Tensor) -> Tensor:
     """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks cross-faded."""
     frames = powers.shape[-1]
     stride = CHUNK - OVERLAP
@@ -74,7 +75,7 @@ def masks(network: Network, powers: Tensor) -> Tensor:
     return (total / weights)[..., :frames]
 
 
-def separate(network: Network, mixture: Audio) -> Audio:
+def separate(network: nn.Module, mixture: Audio) -> Audio:
     """``(2, samples)`` -> ``(12, 2, samples)``."""
     spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
     powers = features.planes(torch.from_numpy(spectrum))
@@ -152,15 +153,17 @@ def confusion(scores: Sequence[SongScore]) -> str:
 def main() -> None:
     """Reads the command line, scores and prints."""
     parser = argparse.ArgumentParser(description="Scores a checkpoint on songs with known stems.")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
     options = parser.parse_args()
     keep_memory()
-    checkpoint = Checkpoint.load(options.checkpoint)
-    network = checkpoint.averaged_network()
-    hours = checkpoint.audio_s / 3600
-    print(f"step {checkpoint.step}, {checkpoint.minutes:.1f} minutes, {hours:.1f} hours of audio")
+    checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
+    for one in checkpoints:
+        print(
+            f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
+        )
+    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints]).eval()
     scores = score(options.folder, lambda mixture: separate(network, mixture), alone=options.alone)
     print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 

@@ -1,4 +1,4 @@
-"""Begins a run from the network in the wheel, where no checkpoint of it is left.
+"""Begins a run from a network in the wheel, where no checkpoint of it is left.
 
     python -m training.wheel --corpus training/corpus --run training/runs/next
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 200
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,29 +27,43 @@ from training import features
 from training.analysis import Batch
 from training.checkpoint import Checkpoint, State
 from training.dataset import Dataset
-from training.designs import build
+from training.designs import DESIGNS, build
 from training.export import normalised
 from training.mixing import Mixing
 from training.network import Network, NetworkShape
 from training.songs import Bank, Corpus
 
 CALIBRATION_BATCHES = 12
-PREFIX = "network."
+PREFIX = "network.members."
 EPS = 1e-5
 """What torch's batch norm adds to the variance."""
 
 
-def read(exported: bytes) -> tuple[State, dict[str, str]]:
-    """Tensors of an exported file by their name in the network, and what the file says of its training."""
+@dataclass(frozen=True)
+class Member:
+    """A network of the file: its tensors by their names in it, and how it came to be."""
+
+    tensors: State
+    shape: NetworkShape
+    step: int
+    minutes: float
+    audio_s: float
+
+
+def read(exported: bytes) -> list[Member]:
+    """The networks of an exported file, in its order."""
     model = onnx.load_from_string(exported)
-    tensors = {
-        initialiser.name.removesuffix(".half").removeprefix(PREFIX): torch.from_numpy(
-            numpy_helper.to_array(initialiser).astype(np.float32)
-        )
+    facts = {property.key: property.value for property in model.metadata_props}
+    values = {
+        initialiser.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(initialiser).astype(np.float32))
         for initialiser in model.graph.initializer
-        if initialiser.name.startswith(PREFIX)
     }
-    return tensors, {property.key: property.value for property in model.metadata_props}
+    members = []
+    for number, of in enumerate(json.loads(facts["members"])):
+        prefix = f"{PREFIX}{number}."
+        tensors = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+        members.append(Member(tensors, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"]))
+    return members
 
 
 def unfold(tensors: State, shape: NetworkShape) -> Network:
@@ -103,22 +118,21 @@ def renormalise(network: Network, batches: Sequence[Batch]) -> None:
         norm.bias.add_(mean)
 
 
-def begin(batches: Sequence[Batch]) -> Checkpoint:
-    """The network in the wheel as a checkpoint whose norms have measured ``batches``."""
-    tensors, facts = read(weights.load(registry.find("stemwright-12")))
-    shape = NetworkShape.of(json.loads(facts["shape"])) if "shape" in facts else NetworkShape()
-    network = unfold(tensors, shape).to(batches[0].powers.device)
+def begin(batches: Sequence[Batch], design: str) -> Checkpoint:
+    """The network of that design in the wheel as a checkpoint whose norms have measured ``batches``.
+
+    Raises:
+        LookupError: the wheel has none of that design.
+    """
+    members = read(weights.load(registry.find("stemwright-12")))
+    member = next((member for member in members if member.shape.design == design), None)
+    if member is None:
+        there = ", ".join(member.shape.design for member in members)
+        raise LookupError(f"The wheel has no network of the design '{design}'; it has {there}.")
+    network = unfold(member.tensors, member.shape).to(batches[0].powers.device)
     renormalise(network, batches)
     state = network.cpu().state_dict()
-    return Checkpoint(
-        shape=network.shape,
-        network=state,
-        average=state,
-        optimiser={},
-        step=int(facts["training_steps"]),
-        minutes=float(facts["training_minutes"]),
-        audio_s=3600 * float(facts["training_audio_hours"]),
-    )
+    return Checkpoint(member.shape, state, state, {}, member.step, member.minutes, member.audio_s)
 
 
 def main() -> None:
@@ -126,6 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of songs to measure the norms on")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--design", choices=tuple(DESIGNS), default="split", help="which of the networks in the wheel")
     options = parser.parse_args()
     path = options.run / "checkpoint.pt"
     if path.exists():
@@ -133,7 +148,7 @@ def main() -> None:
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
-    checkpoint = begin([dataset.batch(8) for _ in range(CALIBRATION_BATCHES)])
+    checkpoint = begin([dataset.batch(8) for _ in range(CALIBRATION_BATCHES)], options.design)
     options.run.mkdir(parents=True, exist_ok=True)
     checkpoint.save(path)
     print(f"{path}: {checkpoint.minutes} minutes and {checkpoint.audio_s / 3600} h of audio behind it")

@@ -33,7 +33,7 @@ def test_the_split_design_is_exported_as_it_is(tmp_path: Path) -> None:
     network.train()(torch.randn(2, 4, 384, 128))  # norms that have seen something
     state = network.state_dict()
     path = tmp_path / "split.onnx"
-    assert onnx_export.export(Checkpoint(network.shape, state, state, {}), path) < 1e-5
+    assert onnx_export.export([Checkpoint(network.shape, state, state, {})], path) < 1e-5
     exact = onnx_export.Masks(network.eval()).eval()
     assert onnx_export.compare(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 2.2 * sum(value.numel() for value in network.parameters())

@@ -1,10 +1,10 @@
-import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 import torch
@@ -23,6 +23,7 @@ from training.train import Recipe, Run
 pytestmark = pytest.mark.training
 
 TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
+SPLIT = NetworkShape(design="split")
 RECIPE = Recipe(minutes=1, warm_up_steps=1, compile=False)
 
 
@@ -73,26 +74,31 @@ def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:
         run.learn(fixed_batch())
     checkpoint = run.checkpoint()
     path = tmp_path / "tiny.onnx"
-    assert onnx_export.export(checkpoint, path) < 1e-5
+    assert onnx_export.export([checkpoint], path) < 1e-5
     # Against the network itself: only the rounding to half precision lies between.
     exact = onnx_export.Masks(Checkpoint.averaged_network(checkpoint)).eval()
     assert onnx_export.compare(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 3 * sum(weight.numel() for weight in MaskNetwork(TINY).parameters())
 
 
-@pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3)])
+def make_all_weights_differ(run: Run) -> None:
+    """For two tensors that are equal are stored as one."""
+    with torch.no_grad():
+        for parameter in run.network.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+
+
+@pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT])
 def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path: Path, shape: NetworkShape) -> None:
     run = Run(tmp_path, RECIPE, shape, torch.device("cpu"), False)
-    with torch.no_grad():
-        for parameter in run.network.parameters():  # two weights that are equal are stored as one
-            parameter.add_(0.01 * torch.randn_like(parameter))
+    make_all_weights_differ(run)
     for _ in range(3):
         run.learn(fixed_batch())
     path = tmp_path / "tiny.onnx"
-    onnx_export.export(run.checkpoint(), path)
-    tensors, facts = wheel.read(path.read_bytes())
-    assert facts["training_steps"] == "3" and NetworkShape.of(json.loads(facts["shape"])) == shape
-    network = wheel.unfold(tensors, shape)
+    onnx_export.export([run.checkpoint()], path)
+    (member,) = wheel.read(path.read_bytes())
+    assert member.step == 3 and member.shape == shape
+    network = wheel.unfold(member.tensors, shape)
     assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
     wheel.renormalise(network, [fixed_batch()])
     assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
@@ -105,10 +111,29 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
 
 def test_another_networks_export_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
-    onnx_export.export(new_run(tmp_path).checkpoint(), path)
-    tensors, _ = wheel.read(path.read_bytes())
+    onnx_export.export([new_run(tmp_path).checkpoint()], path)
+    (member,) = wheel.read(path.read_bytes())
     with pytest.raises(ValueError, match="another network"):
-        wheel.unfold(tensors, NetworkShape())
+        wheel.unfold(member.tensors, NetworkShape())
+
+
+def test_a_committee_answers_with_the_mean_of_its_members_and_each_is_found_in_its_file(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    checkpoints = []
+    for shape in (TINY, SPLIT):
+        run = Run(tmp_path, RECIPE, shape, torch.device("cpu"), False)
+        make_all_weights_differ(run)
+        run.learn(fixed_batch())
+        checkpoints.append(run.checkpoint())
+    path = tmp_path / "both.onnx"
+    assert onnx_export.export(checkpoints, path) < 1e-5
+    networks = [wheel.unfold(member.tensors, member.shape) for member in wheel.read(path.read_bytes())]
+    assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
+    seen = torch.randn(1, 4, 384, 64)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        wanted = torch.stack([network(seen)[0] for network in networks]).mean(0).softmax(0)
+    assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
 
 
 def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
