@@ -1,7 +1,7 @@
-"""Networks that answer as one: the mean of their logits, which is the geometric mean of their masks.
+"""Networks that answer as one: the geometric mean of their masks, and for singing what all of them hear.
 
 Networks of different designs, or of different songs, are wrong at different places, and each is least sure where it is
-wrong: together they are better than the best of them (docs/decisions/0007-committee.md).
+wrong. What one alone takes for a voice mostly is none (docs/decisions/0007-committee.md).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stemwright.stems import SINGING, STEMS
 from training.network import Network
 
 
 class Committee(nn.Module):
-    """One network or several, each with the same voice: features to logits, shaped as theirs are."""
+    """One network or several: features to logits, shaped as theirs are."""
 
     def __init__(self, members: Sequence[Network]) -> None:
         super().__init__()
@@ -23,5 +24,9 @@ class Committee(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
-        logits = [member(features) for member in self.members]
-        return logits[0] if len(logits) == 1 else torch.stack(logits).mean(0)
+        if len(self.members) == 1:
+            logits: Tensor = self.members[0](features)
+            return logits
+        votes = torch.stack([member(features).log_softmax(1) for member in self.members])
+        singing, rest = votes.split([len(SINGING), len(STEMS) - len(SINGING)], 2)  # they are the first stems
+        return torch.cat([singing.amin(0), rest.mean(0)], 1)

@@ -1,6 +1,6 @@
-"""Other designs of a mask network, to compare with the U-Net at equal training time (docs/decisions/0005-network.md).
+"""Other designs of a mask network, compared with the U-Net at equal training time (docs/decisions/0005-network.md).
 
-Both see and answer what the U-Net does, and cost about as much a second of audio.
+All see and answer what the U-Net does.
 """
 
 from __future__ import annotations
@@ -218,12 +218,20 @@ class SplitTransformer(Network):
         return by_stem
 
 
+class SmallSplitTransformer(SplitTransformer):
+    """The same, half as wide at the bottom."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape, widths=(24, 48, 64, 128))
+
+
 DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "unet": MaskNetwork,
     "recurrent": Recurrent,
     "attention": ConvTransformer,
     "short-attention": ShortConvTransformer,
     "split": SplitTransformer,
+    "small-split": SmallSplitTransformer,
 }
 
 

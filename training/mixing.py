@@ -60,7 +60,7 @@ class Mixing:
     p_coherent: float = 0.4
     p_sparse: float = 0.35
     p_sung: float = 0.6
-    p_unknown: float = 0.4
+    p_unknown: float = 0.6
     p_left_out: float = 0.3
     p_together: float = 0.5
     gain_db: tuple[float, float] = (-12.0, 6.0)

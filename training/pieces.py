@@ -2,10 +2,14 @@
 
 The page is written last and names its pieces, whose names no other checkpoint has: at any moment the folder holds a whole
 checkpoint, the old one or the new one.
+
+    python -m training.pieces --run training/runs/next          # a run that goes on from training/checkpoints
+    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 200
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import tempfile
@@ -68,3 +72,24 @@ def load(folder: Path) -> Checkpoint | None:
         path = Path(there) / "checkpoint.pt"
         path.write_bytes(whole)
         return Checkpoint.load(path)
+
+
+def main() -> None:
+    """Reads the command line and begins a run from the checkpoint that is kept."""
+    parser = argparse.ArgumentParser(description="Begins a run from the checkpoint that is kept.")
+    parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "checkpoints")
+    parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    options = parser.parse_args()
+    path = options.run / "checkpoint.pt"
+    if path.exists():
+        parser.error(f"{options.run} holds a run already: name another folder.")
+    checkpoint = load(options.checkpoints)
+    if checkpoint is None:
+        parser.error(f"{options.checkpoints} holds no checkpoint.")
+    options.run.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(path)
+    print(f"{path}: {checkpoint.minutes:.1f} minutes and {checkpoint.audio_s / 3600:.1f} h of audio behind it")
+
+
+if __name__ == "__main__":
+    main()

@@ -46,7 +46,7 @@ SHAPES = {
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""The first two are in the wheel. Wide is a U-Net of twice the weights: its export is too big for the wheel."""
+"""The U-Net is the wheel's. Wide is a U-Net of twice the weights: its export is too big for the wheel."""
 
 FIRST_SONGS = 12
 """Training begins when so many songs are there, or all that will come."""
@@ -136,9 +136,8 @@ def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
 def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
     """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
     last = pieces.load(checkpoints)
-    if last is None and shape in (None, SHAPES["split"], SHAPES["unet"]):
-        design = (shape or SHAPES["split"]).design
-        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)], design)
+    if last is None and shape in (None, NetworkShape()):
+        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)], NetworkShape.design)
     return last if last and shape in (None, last.shape) else None
 
 

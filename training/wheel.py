@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,7 +35,7 @@ from training.network import Network, NetworkShape
 from training.songs import Bank, Corpus
 
 CALIBRATION_BATCHES = 12
-PREFIX = "network.members."
+PREFIX = "network."
 EPS = 1e-5
 """What torch's batch norm adds to the variance."""
 
@@ -58,12 +59,20 @@ def read(exported: bytes) -> list[Member]:
         initialiser.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(initialiser).astype(np.float32))
         for initialiser in model.graph.initializer
     }
+    # A file of before committees has one network, whose names have no number.
+    described = json.loads(facts["members"]) if "members" in facts else [_only(facts)]
     members = []
-    for number, of in enumerate(json.loads(facts["members"])):
-        prefix = f"{PREFIX}{number}."
+    for number, of in enumerate(described):
+        prefix = f"{PREFIX}members.{number}." if "members" in facts else PREFIX
         tensors = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
         members.append(Member(tensors, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"]))
     return members
+
+
+def _only(facts: Mapping[str, str]) -> dict[str, Any]:
+    hours, minutes, steps = (facts[f"training_{name}"] for name in ("audio_hours", "minutes", "steps"))
+    shape = json.loads(facts.get("shape", "{}"))
+    return {"shape": shape, "step": int(steps), "minutes": float(minutes), "audio_s": 3600 * float(hours)}
 
 
 def unfold(tensors: State, shape: NetworkShape) -> Network:
@@ -140,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of songs to measure the norms on")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--design", choices=tuple(DESIGNS), default="split", help="which of the networks in the wheel")
+    parser.add_argument("--design", choices=tuple(DESIGNS), default="unet", help="which of the networks in the wheel")
     options = parser.parse_args()
     path = options.run / "checkpoint.pt"
     if path.exists():
