@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stemwright.stems import SINGING, STEMS
+from stemwright.stems import SINGING
 from training.network import Network
 
 
@@ -28,5 +28,5 @@ class Committee(nn.Module):
             logits: Tensor = self.members[0](features)
             return logits
         votes = torch.stack([member(features).log_softmax(1) for member in self.members])
-        singing, rest = votes.split([len(SINGING), len(STEMS) - len(SINGING)], 2)  # they are the first stems
-        return torch.cat([singing.amin(0), rest.mean(0)], 1)
+        n_singing = len(SINGING)  # they are the first stems
+        return torch.cat([votes[:, :, :n_singing].amin(0), votes[:, :, n_singing:].mean(0)], 1)

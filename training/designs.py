@@ -212,10 +212,9 @@ class SplitTransformer(Network):
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(x) + skip
         low, high = self.out_low(x[:, :, : self.low]), self.out_high(x[:, :, self.low :])
-        logits: Tensor = torch.cat([low, high], 2) + self.prior
+        logits: Tensor = torch.cat([low, high], 2) + self.prior  # (batch, masks, bands, frames)
         logits = logits.contiguous()  # as the loss has its stems: 15 % of a step
-        by_stem: Tensor = logits.unflatten(1, (self.shape.stems, self.shape.channels))
-        return by_stem
+        return logits.view(-1, self.shape.stems, self.shape.channels, *logits.shape[2:])
 
 
 class SmallSplitTransformer(SplitTransformer):

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.checkpoint import Checkpoint
@@ -74,12 +75,12 @@ def load(folder: Path) -> Checkpoint | None:
         return Checkpoint.load(path)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and begins a run from the checkpoint that is kept."""
     parser = argparse.ArgumentParser(description="Begins a run from the checkpoint that is kept.")
     parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "checkpoints")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     path = options.run / "checkpoint.pt"
     if path.exists():
         parser.error(f"{options.run} holds a run already: name another folder.")

@@ -159,3 +159,22 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     with pytest.raises(SystemExit):
         rounds.main(arguments(room, *more))
     assert sentence in capsys.readouterr().err
+
+
+def test_a_run_goes_on_from_the_checkpoint_that_is_kept(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = ["--checkpoints", str(room / "checkpoints"), "--run", str(room / "next")]
+    pieces.main(named)
+    begun = Checkpoint.load(room / "next" / "checkpoint.pt")
+    assert (begun.step, begun.minutes) == (500, 9.0) and "2.0 h" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        pieces.main(named)
+    assert "another folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        pieces.main(["--checkpoints", str(room), "--run", str(room / "other")])
+    assert "no checkpoint" in capsys.readouterr().err
+
+
+def test_the_checkpoint_of_the_repository_is_whole() -> None:
+    kept = pieces.load(rounds.TRAINING / "checkpoints")
+    assert kept is not None and kept.shape.design == "split" and kept.step > 0
+    assert kept.averaged_network()(torch.zeros(1, 4, 384, 64)).isfinite().all()
