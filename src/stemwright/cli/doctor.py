@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +105,8 @@ def _counted(plan: str) -> dict[str, Any] | None:
 
 def _measured(plan: str, device: Device, threads: int | None) -> dict[str, Any]:
     """Separates a short song from disk to disk, as ``stemwright separate --stems twelve`` does."""
+    import tempfile
+
     import soundfile
 
     from stemwright.separation.options import Options
@@ -157,6 +157,8 @@ def _torch_devices() -> list[str]:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # a tenth of the time that --help takes
+
     try:
         return version(package)
     except PackageNotFoundError:
