@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_HALF_LSTM: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""oneDNN has no LSTM in bfloat16 for processors without AVX-512, where it ends in an error."""
+
 
 @dataclass(frozen=True)
 class SCNetOptions:
@@ -301,7 +304,11 @@ class _DualPath(nn.Module):
             steps = _channels_last(norm(_channels_second(x))).permute(
                 order
             )  # (bins or frames, batch, others, channels)
-            hidden, _ = lstm(steps.flatten(1, 2))  # (bins or frames, batch * others, 2 * hidden)
+            if _HALF_LSTM or not steps.is_cpu:
+                hidden, _ = lstm(steps.flatten(1, 2))  # (bins or frames, batch * others, 2 * hidden)
+            else:
+                with torch.autocast("cpu", enabled=False):
+                    hidden, _ = lstm(steps.flatten(1, 2).float())
             x.permute(order).add_(_project(cast(nn.Linear, linear), hidden).reshape(steps.shape))
         return x
 
