@@ -22,7 +22,7 @@ def vendor() -> Iterator[StandIn]:
 
 @pytest.fixture
 def server(open_server: OpenServer, vendor: StandIn) -> Server:
-    return open_server(upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_timeout_s=0.5)
+    return open_server(upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_timeout_s=2.0)
 
 
 def test_generate_and_separate_on_one_address(server: Server, vendor: StandIn) -> None:
