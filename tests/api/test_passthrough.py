@@ -45,7 +45,7 @@ def face(
         upstream_crun_key=CRUN_KEY,
         upstream_kie_url=world.url + base,
         upstream_crun_url=world.url + base,
-        upstream_timeout_s=2.0,
+        upstream_timeout_s=0.5,
     )
     passthrough = Passthrough.open(settings, name)
     assert passthrough is not None
