@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_HALF_LSTM: bool = not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+_HALF_LSTM: bool = not torch._C._has_mkldnn or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 """oneDNN has no LSTM in bfloat16 for processors without AVX-512, where it ends in an error; PyTorch's own has one."""
 
 
