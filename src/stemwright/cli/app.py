@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from stemwright.cli import credits, doctor, evaluate, keys, models, operation, plot, separate, serve
+from stemwright.cli.sections import Sectioned, Summarised
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.words import printable
 
 HELP = """Splits a finished song into its stems: vocals and instrumental, or twelve parts, on your own machine.
 
-[bold]Examples[/]
+Examples:
 
-  stemwright separate song.mp3                      stems/song/vocals.wav and instrumental.wav
+  stemwright separate song.mp3                 vocals and instrumental
 
-  stemwright separate song.mp3 --stems twelve       twelve files, which add up to the song
+  stemwright separate song.mp3 --stems twelve  twelve files in place of two
 
-  stemwright doctor                                 how fast this machine is
+  stemwright doctor                            how fast this machine is
 """
 
 EXIT_CODES = (
@@ -28,7 +28,7 @@ EXIT_CODES = (
 )
 
 
-class Commands(TyperGroup):
+class Commands(Summarised):
     """Turns expected errors into one line on standard error and an exit code; others keep their traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -47,7 +47,7 @@ app = typer.Typer(
     cls=Commands,
     help=HELP,
     epilog=EXIT_CODES,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # loading rich takes longer than all the rest
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,15 +71,15 @@ def _root(
     pass
 
 
-app.command("separate", epilog=EXIT_CODES)(separate.separate)
+app.command("separate", cls=Sectioned, epilog=EXIT_CODES)(separate.separate)
 app.add_typer(models.app, name="models", epilog=EXIT_CODES)
-app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
-app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
-app.command("plot", epilog=EXIT_CODES)(plot.plot)
-app.command("serve", epilog=EXIT_CODES)(serve.serve)
+app.command("doctor", cls=Sectioned, epilog=EXIT_CODES)(doctor.doctor)
+app.command("evaluate", cls=Sectioned, epilog=EXIT_CODES)(evaluate.evaluate)
+app.command("plot", cls=Sectioned, epilog=EXIT_CODES)(plot.plot)
+app.command("serve", cls=Sectioned, epilog=EXIT_CODES)(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
-app.command("maintenance", epilog=EXIT_CODES)(operation.maintenance)
-app.command("tracks", epilog=EXIT_CODES)(operation.tracks)
-app.command("tasks", epilog=EXIT_CODES)(operation.tasks)
-app.command("backup", epilog=EXIT_CODES)(operation.backup)
+app.command("maintenance", cls=Sectioned, epilog=EXIT_CODES)(operation.maintenance)
+app.command("tracks", cls=Sectioned, epilog=EXIT_CODES)(operation.tracks)
+app.command("tasks", cls=Sectioned, epilog=EXIT_CODES)(operation.tasks)
+app.command("backup", cls=Sectioned, epilog=EXIT_CODES)(operation.backup)

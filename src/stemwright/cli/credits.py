@@ -10,8 +10,11 @@ import typer
 
 from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
+from stemwright.cli.sections import Summarised
 
-app = typer.Typer(no_args_is_help=True, help="Grants credits to accounts, and shows what became of them.")
+app = typer.Typer(
+    cls=Summarised, no_args_is_help=True, help="Grants credits to accounts, and shows what became of them."
+)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id; `stemwright keys list` names them.")]
 
@@ -27,7 +30,7 @@ def grant(
 ) -> None:
     """Gives an account credits. From then on its tasks cost what the server's prices say.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright credits grant website 500
 

@@ -76,7 +76,7 @@ def evaluate(
     of a song whose parts are not all known. The mean SDR is what others call uSDR.
     docs/evaluation.md says what is compared with what, and what each metric means.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright evaluate truth/
 

@@ -10,8 +10,9 @@ import typer
 
 from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
+from stemwright.cli.sections import Summarised
 
-app = typer.Typer(no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")
+app = typer.Typer(cls=Summarised, no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")
 
 
 @app.command("create")
@@ -43,7 +44,7 @@ def create(
 ) -> None:
     """Makes a key and shows it, this once.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright keys create website
 

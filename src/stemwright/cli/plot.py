@@ -16,7 +16,7 @@ def plot(
 
     Spectrograms have a logarithmic frequency axis and one scale of 80 dB for all stems.
 
-    [bold]Example[/]
+    Example:
 
       stemwright plot stems/song
     """

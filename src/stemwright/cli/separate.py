@@ -88,7 +88,7 @@ def separate(
 ) -> None:
     """Separates songs into stems that add up to the song, at its own rate, length and bit depth.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright separate song.mp3
 

@@ -44,7 +44,7 @@ def serve(
     The first start makes an API key and prints it. SIGTERM or Ctrl-C ends requests in hand, and leaves separations where
     the next start takes them up.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright serve
 

@@ -7,21 +7,22 @@ import typer
 from stemwright.cli.choices import Json
 from stemwright.cli.models import adding, files, listing
 from stemwright.cli.models.choices import License
+from stemwright.cli.sections import Summarised
 
-app = typer.Typer(help="Lists models, brings their weights, and takes in models of your own.")
+app = typer.Typer(cls=Summarised)
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: Json = False, license: License = None) -> None:
-    """Lists the models that can separate, brings and checks their weights, and takes in models of your own.
+    """Lists models, brings their weights, and takes in models of your own.
 
-    [bold]Examples[/]
+    Examples:
 
-      stemwright models                                    what there is: stems, size, licence, time on this machine
+      stemwright models                         what there is, and how fast
 
-      stemwright models show scnet-large                   all that is known of one model, with sources
+      stemwright models show scnet-large        all that is known of one
 
-      stemwright models download mel-band-roformer-kim     its weights, before they are needed
+      stemwright models download best           weights, before they are needed
 
       stemwright models add --config x.yaml --checkpoint x.ckpt --name mine
     """

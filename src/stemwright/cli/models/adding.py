@@ -44,7 +44,7 @@ def add(
 ) -> None:
     """Takes in a checkpoint of your own, after proof that it fits its configuration; then NAME is a plan.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright models add --config strings.yaml --checkpoint strings.ckpt --name strings --stem bowed=strings
 

@@ -27,7 +27,7 @@ def download(
 
     They come from where they were published, or from STEMWRIGHT_MODEL_MIRROR, and are checked against the registry.
 
-    [bold]Examples[/]
+    Examples:
 
       stemwright models download mel-band-roformer-kim scnet-large --license permissive
 

@@ -1,0 +1,41 @@
+"""Help in sections. Plain text: rich's panels take longer to load than all that is said in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class Sectioned(TyperCommand):
+    """A command whose help has its options under the name of their panel."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes arguments, each panel in the order of the command, and what is in none; one panel alone has no name."""
+        arguments: list[tuple[str, str]] = []
+        options: list[tuple[str, str]] = []
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is None:
+                continue
+            if parameter.param_type_name == "argument":
+                arguments.append(record)
+            else:
+                options.append(record)
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Others", []).append(record)
+        others = panels.pop("Others", [])
+        shown = {"Options": options} if len(panels) < 2 else {**panels, "Others": others}
+        for name, records in {"Arguments": arguments, **shown}.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+class Summarised(TyperGroup):
+    """A group whose help says the whole first sentence of each command."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands in their order."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])

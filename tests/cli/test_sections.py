@@ -1,0 +1,39 @@
+"""Help that teaches: every option in its section, every sentence whole."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from stemwright.cli.app import app
+
+
+def help_of(*command: str) -> str:
+    done = CliRunner().invoke(app, [*command, "--help"])
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_options_stand_under_the_names_of_their_sections() -> None:
+    told = help_of("separate")
+    sections = re.findall(r"^(\w[\w ]*):$", told, re.MULTILINE)
+    assert sections == ["Arguments", "Stems and files", "Speed and repetition", "What is said", "Others"]
+    assert told.index("Stems and files:") < told.index("--stems two|") < told.index("Speed and repetition:")
+    assert told.index("Speed and repetition:") < told.index("--plan fast|")
+    assert told.index("--plan fast|") < told.index("What is said:") < told.index("--quiet")
+
+
+def test_a_section_alone_has_no_name() -> None:
+    assert re.findall(r"^(\w[\w ]*):$", help_of("backup"), re.MULTILINE) == ["Arguments", "Options"]
+
+
+@pytest.mark.parametrize("group", [[], ["models"], ["keys"], ["credits"]])
+def test_no_summary_is_cut_short(group: list[str]) -> None:
+    told = help_of(*group)
+    assert "..." not in told.partition("Commands:")[2]
+    assert told.rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("command", [[], ["separate"], ["models"], ["keys", "create"], ["evaluate"], ["serve"]])
+def test_markup_is_not_shown(command: list[str]) -> None:
+    assert not re.search(r"\[/?(bold|/)\]", help_of(*command))
