@@ -14,6 +14,18 @@ from training.network import Network, NetworkShape
 State = dict[str, Tensor]
 
 
+def vacant(run: Path) -> Path:
+    """Where the checkpoint of a new run goes.
+
+    Raises:
+        FileExistsError: the folder holds a run.
+    """
+    path = run / "checkpoint.pt"
+    if path.exists():
+        raise FileExistsError(f"{run} holds a run already: name another folder.")
+    return path
+
+
 class Average:
     """Exponential moving average of a network's weights and batch statistics; short at first, so that it keeps up."""
 
@@ -53,6 +65,17 @@ class Checkpoint:
         unfinished = path.with_name(f".{path.name}")
         torch.save({**vars(self), "shape": asdict(self.shape)}, unfinished)
         unfinished.replace(path)
+
+    def begin(self, run: Path) -> str:
+        """Writes it as the first of a run's folder, from which ``training.train --resume`` goes on; says so.
+
+        Raises:
+            FileExistsError: the folder holds a run.
+        """
+        path = vacant(run)
+        run.mkdir(parents=True, exist_ok=True)
+        self.save(path)
+        return f"{path}: {self.minutes:.1f} minutes and {self.audio_s / 3600:.1f} h of audio behind it"
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

@@ -81,15 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "checkpoints")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)
-    path = options.run / "checkpoint.pt"
-    if path.exists():
-        parser.error(f"{options.run} holds a run already: name another folder.")
     checkpoint = load(options.checkpoints)
     if checkpoint is None:
         parser.error(f"{options.checkpoints} holds no checkpoint.")
-    options.run.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(path)
-    print(f"{path}: {checkpoint.minutes:.1f} minutes and {checkpoint.audio_s / 3600:.1f} h of audio behind it")
+    try:
+        print(checkpoint.begin(options.run))
+    except FileExistsError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from stemwright.models import registry, weights
 from training import features
 from training.analysis import Batch
-from training.checkpoint import Checkpoint, State
+from training.checkpoint import Checkpoint, State, vacant
 from training.dataset import Dataset
 from training.designs import DESIGNS, build
 from training.export import normalised
@@ -151,16 +151,15 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--design", choices=tuple(DESIGNS), default="unet", help="which of the networks in the wheel")
     options = parser.parse_args()
-    path = options.run / "checkpoint.pt"
-    if path.exists():
-        parser.error(f"{options.run} holds a run already: name another folder.")
+    try:
+        vacant(options.run)  # before the minutes that measuring takes
+    except FileExistsError as error:
+        parser.error(str(error))
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
-    checkpoint = begin([dataset.batch(8) for _ in range(CALIBRATION_BATCHES)], options.design)
-    options.run.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(path)
-    print(f"{path}: {checkpoint.minutes} minutes and {checkpoint.audio_s / 3600} h of audio behind it")
+    batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
+    print(begin(batches, options.design).begin(options.run))
 
 
 if __name__ == "__main__":
