@@ -5,14 +5,12 @@ The same plans give the same mixes; only what plays a stem faster or slower is a
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from training.ahead import Ahead
 from training.analysis import Batch, analyse, items_of, mixed, upload
 from training.mixing import Mixing, Part, Plan, Planner, Songbook
 from training.pool import PlacedSong, Pool
@@ -173,45 +171,23 @@ class Feed:
 
     def __init__(self, mixer: Mixer, batch: int, refresh_s: float) -> None:
         self._mixer, self._batch, self._refresh_s = mixer, batch, refresh_s
-        self._drawn: queue.Queue[Drawn | BaseException] = queue.Queue(4)
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._guard, args=(work,), daemon=True) for work in (self._draw, self._refresh)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._drawn: Ahead[Drawn] = Ahead(4)
+        self._drawn.start([self._draw, self._refresh])
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
-        drawn = self._drawn.get()
-        if isinstance(drawn, BaseException):
-            raise drawn
-        return self._mixer.mix(drawn)
+        return self._mixer.mix(next(self._drawn))
 
     def close(self) -> None:
         """Ends both threads."""
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _guard(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as error:  # it is raised again where the batches are taken
-            self._put(error)
+        self._drawn.close()
 
     def _draw(self) -> None:
-        while not self._ended.is_set():
-            self._put(self._mixer.draw(self._batch))
+        while not self._drawn.ended.is_set():
+            self._drawn.put(self._mixer.draw(self._batch))
 
     def _refresh(self) -> None:
-        while not self._ended.wait(self._refresh_s):
+        while not self._drawn.ended.wait(self._refresh_s):
             self._mixer.pool.refresh()
-
-    def _put(self, drawn: Drawn | BaseException) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(queue.Full):
-                self._drawn.put(drawn, timeout=0.2)
-                return

@@ -10,11 +10,8 @@ rate warms up, stays, and falls over the last part, so a run that ended can be p
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +22,7 @@ import torch
 from torch import distributed
 
 from training import features
+from training.ahead import Ahead
 from training.analysis import Batch
 from training.checkpoint import Average, Checkpoint
 from training.dataset import Dataset
@@ -235,47 +233,22 @@ class Run:
         print("  ".join(f"{name} {value}" for name, value in named if value), flush=True)
 
 
-class Feed:
-    """Batches made in the background by one thread, which also looks for new songs now and then."""
+class Feed(Ahead[Batch]):
+    """Batches made by one thread, which also looks for new songs now and then."""
 
     def __init__(self, bank: Bank, recipe: Recipe, mixing: Mixing, seed: int) -> None:
+        super().__init__(3)
         self._dataset = Dataset(bank, recipe.frames, mixing, seed)
         self._recipe = recipe
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(3)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._fill, daemon=True)
-        self._thread.start()
+        self.start([self._fill])
 
     def _fill(self) -> None:
         looked = time.monotonic()
-        try:
-            while not self._ended.is_set():
-                if time.monotonic() - looked > self._recipe.refresh_s:
-                    self._dataset.bank.refresh()
-                    looked = time.monotonic()
-                self._put(self._dataset.batch(self._recipe.batch))
-        except BaseException as error:  # it is raised again where the batches are taken
-            self._put(error)
-
-    def _put(self, batch: Batch | BaseException) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(queue.Full):
-                self._ready.put(batch, timeout=0.2)
-                return
-
-    def close(self) -> None:
-        """Ends the thread. One that still computes while its process ends is the end of that process: SIGABRT."""
-        self._ended.set()
-        self._thread.join()
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
-    def __next__(self) -> Batch:
-        batch = self._ready.get()
-        if isinstance(batch, BaseException):
-            raise batch
-        return batch
+        while not self.ended.is_set():
+            if time.monotonic() - looked > self._recipe.refresh_s:
+                self._dataset.bank.refresh()
+                looked = time.monotonic()
+            self.put(self._dataset.batch(self._recipe.batch))
 
 
 def main() -> None:
