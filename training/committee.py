@@ -16,17 +16,30 @@ from training.network import Network
 
 
 class Committee(nn.Module):
-    """One network or several: features to logits, shaped as theirs are."""
+    """One network or several: features to logits, shaped as theirs are.
 
-    def __init__(self, members: Sequence[Network]) -> None:
+    ``rarer_singing`` is taken from the logits of singing, where songs rest oftener from it than the mixes that trained
+    (prior shift: Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities").
+    """
+
+    def __init__(self, members: Sequence[Network], rarer_singing: float = 0.0) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.rarer_singing = rarer_singing
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
-        if len(self.members) == 1:
-            logits: Tensor = self.members[0](features)
-            return logits
-        votes = torch.stack([member(features).log_softmax(1) for member in self.members])
+        votes = [member(features) for member in self.members]
         n_singing = len(SINGING)  # they are the first stems
-        return torch.cat([votes[:, :, :n_singing].amin(0), votes[:, :, n_singing:].mean(0)], 1)
+        if len(votes) == 1:
+            singing, others = votes[0][:, :n_singing], votes[0][:, n_singing:]
+        else:
+            masks = torch.stack([_log_masks(vote) for vote in votes])  # (members, batch, stems, ...)
+            singing, others = masks[:, :, :n_singing].amin(0), masks[:, :, n_singing:].mean(0)
+        return torch.cat([singing - self.rarer_singing, others], 1)
+
+
+def _log_masks(logits: Tensor) -> Tensor:
+    # `log_softmax` spelt out: ONNX Runtime's own transposes the whole tensor there and back.
+    lowered = logits - logits.amax(1, keepdim=True)
+    return lowered - lowered.exp().sum(1, keepdim=True).log()

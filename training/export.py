@@ -86,15 +86,15 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
     convolution.bias = nn.Parameter(norm.bias - mean * gain)
 
 
-def export(checkpoints: Sequence[Checkpoint], path: Path) -> float:
-    """Writes the file, of one checkpoint or of several that answer as one.
+def export(checkpoints: Sequence[Checkpoint], path: Path, rarer_singing: float = 0.0) -> float:
+    """Writes the file, of one checkpoint or of several that answer as one (``Committee``).
 
     Gives the greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
         ValueError: the file is too big for the wheel, or the two differ.
     """
-    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints])
+    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints], rarer_singing)
     fold(network)
     masks = Masks(network).eval()
     example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
@@ -182,8 +182,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--rarer-singing", type=float, default=0.0, help="taken from the logits of singing")
     options = parser.parse_args()
-    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out)
+    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out, options.rarer_singing)
     print(
         f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
     )

@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
+    parser.add_argument("--rarer-singing", type=float, default=0.0, help="taken from the logits of singing")
     options = parser.parse_args()
     keep_memory()
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
@@ -163,7 +164,7 @@ def main() -> None:
         print(
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
-    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints]).eval()
+    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints], options.rarer_singing).eval()
     scores = score(options.folder, lambda mixture: separate(network, mixture), alone=options.alone)
     print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 

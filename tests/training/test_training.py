@@ -16,6 +16,7 @@ from training import export as onnx_export
 from training import features, loss, score, wheel
 from training.analysis import Batch
 from training.checkpoint import Checkpoint
+from training.committee import Committee
 from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
@@ -126,16 +127,28 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
         run.learn(fixed_batch())
         checkpoints.append(run.checkpoint())
     path = tmp_path / "both.onnx"
-    assert onnx_export.export(checkpoints, path) < 1e-5
+    assert onnx_export.export(checkpoints, path, rarer_singing=0.5) < 1e-5
     networks = [wheel.unfold(member.tensors, member.shape) for member in wheel.read(path.read_bytes())]
     assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
     seen = torch.randn(1, 4, 384, 64)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         votes = torch.stack([network(seen)[0].log_softmax(0) for network in networks])  # (members, stems, ...)
-    least = votes[:, : len(SINGING)].amin(0)  # a voice is what all of them take for one
+    least = votes[:, : len(SINGING)].amin(0) - 0.5  # a voice is what all of them take for one, and rarer than they know
     wanted = torch.cat([least, votes[:, len(SINGING) :].mean(0)]).softmax(0)
     assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
+
+
+def test_singing_has_lower_odds_than_in_training_and_all_else_keeps_its_own() -> None:
+    torch.manual_seed(5)
+    network = MaskNetwork(TINY).eval()
+    seen = torch.randn(1, 4, 384, 64)
+    with torch.no_grad():
+        before, after = (Committee([network], lowered)(seen)[0].softmax(0) for lowered in (0.0, 0.5))
+    n_singing = len(SINGING)
+    odds = (before[:n_singing].sum(0) / before[n_singing:].sum(0), after[:n_singing].sum(0) / after[n_singing:].sum(0))
+    torch.testing.assert_close(odds[1] / odds[0], torch.full_like(odds[0], float(np.exp(-0.5))), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(after[2] / after[3], before[2] / before[3], rtol=1e-4, atol=1e-5)
 
 
 def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
