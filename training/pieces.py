@@ -41,7 +41,7 @@ def save(checkpoint: Checkpoint, folder: Path, most_bytes: int = MOST_BYTES) -> 
     page = {
         "pieces": [piece.name for piece in pieces],
         "sha256": digest,
-        "widths": checkpoint.shape.widths,
+        "design": checkpoint.shape.design,
         "steps": checkpoint.step,
         "minutes": round(checkpoint.minutes, 1),
         "audio_hours": round(checkpoint.audio_s / 3600, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -71,15 +72,19 @@ def _root(
     pass
 
 
-app.command("separate", cls=Sectioned, epilog=EXIT_CODES)(separate.separate)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    separate.separate,
+    doctor.doctor,
+    evaluate.evaluate,
+    plot.plot,
+    serve.serve,
+    operation.maintenance,
+    operation.tracks,
+    operation.tasks,
+    operation.backup,
+)
+for command in COMMANDS:  # each has the name of its function
+    app.command(cls=Sectioned, epilog=EXIT_CODES)(command)
 app.add_typer(models.app, name="models", epilog=EXIT_CODES)
-app.command("doctor", cls=Sectioned, epilog=EXIT_CODES)(doctor.doctor)
-app.command("evaluate", cls=Sectioned, epilog=EXIT_CODES)(evaluate.evaluate)
-app.command("plot", cls=Sectioned, epilog=EXIT_CODES)(plot.plot)
-app.command("serve", cls=Sectioned, epilog=EXIT_CODES)(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
-app.command("maintenance", cls=Sectioned, epilog=EXIT_CODES)(operation.maintenance)
-app.command("tracks", cls=Sectioned, epilog=EXIT_CODES)(operation.tracks)
-app.command("tasks", cls=Sectioned, epilog=EXIT_CODES)(operation.tasks)
-app.command("backup", cls=Sectioned, epilog=EXIT_CODES)(operation.backup)
