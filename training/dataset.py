@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training.analysis import Batch, analyse
 from training.mixing import Mixing, Part, Plan, Planner, Songbook
 from training.songs import Bank, Recording
+from training.wavering import waver
 
 Audio = NDArray[np.float32]
 Songs = dict[str, dict[str, Recording]]
@@ -64,6 +65,8 @@ class Dataset:
         audio = self._songs[part.song][part.stem].cut(part.start, part.read)
         if part.read != (length := self._planner.samples):
             audio = _resample(audio, length)
+        if part.wavering:
+            audio = waver(torch.from_numpy(audio), part.wavering).numpy()
         if part.swapped:
             audio = audio[::-1]
         if part.width != 1:

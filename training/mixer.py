@@ -14,6 +14,7 @@ from training.ahead import Ahead
 from training.analysis import Batch, analyse, items_of, mixed, upload
 from training.mixing import Mixing, Part, Plan, Planner, Songbook
 from training.pool import PlacedSong, Pool
+from training.wavering import waver
 
 TAPS = 8
 """Samples that a sample between them is made of."""
@@ -77,7 +78,11 @@ class Mixer:
     def play(self, songs: Mapping[str, PlacedSong], plans: Sequence[Plan]) -> Tensor:
         """The parts of all plans, plan by plan, at their level in the mix, ``(parts, 2, samples)``."""
         parts = [part for plan in plans for part in plan.parts]
-        audio = _turned(self._read(songs, plans), [_own_turn(part) for part in parts])
+        audio = self._read(songs, plans)
+        for index, part in enumerate(parts):
+            if part.wavering:
+                audio[index] = waver(audio[index], part.wavering)
+        audio = _turned(audio, [_own_turn(part) for part in parts])
         self._drive(audio, parts)
         gains = [(plan, part.gain) for plan in plans for part in plan.parts]
         audio = _turned(audio, [_turn(plan.swapped, plan.width, 0.0, gain) for plan, gain in gains])

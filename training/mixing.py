@@ -15,6 +15,7 @@ import numpy as np
 from stemwright.stems import STEMS
 from training import features
 from training.songs import Extent, members
+from training.wavering import Wavering
 
 OFTEN = {
     "vocals": 0.7, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.65, "guitar": 0.55, "keyboard": 0.65,
@@ -43,6 +44,7 @@ class Mixing:
             drums lie up to 5 dB below the bass, and voices sing far behind a band.
         p_speed, speed: a change of speed and pitch of the whole mix, by up to this fraction.
         p_own_speed, own_speed: the same of a single cut of a mix of many songs, which makes another drum kit of a kit.
+        p_wavering: the pitch of a stem that is not drums moves.
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
         lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
         p_shaping, shaping: a stem's strokes stand out or sink in, by up to this power of their height over what is around
@@ -68,6 +70,7 @@ class Mixing:
     speed: float = 0.12
     p_own_speed: float = 0.25
     own_speed: float = 0.18
+    p_wavering: float = 0.3
     p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
     bell_db: float = 7.0
@@ -135,6 +138,7 @@ class Part:
         equaliser: of its spectrum, which stays as loud.
         shaping: of lows, mids and highs: above 0 strokes stand out and tails are short, below 0 the other way round.
         reverb: the room that it stands in.
+        wavering: how its pitch moves, first of all.
     """
 
     song: str
@@ -149,6 +153,7 @@ class Part:
     equaliser: Equaliser | None = None
     shaping: tuple[float, float, float] | None = None
     reverb: Reverb | None = None
+    wavering: Wavering | None = None
 
 
 @dataclass(frozen=True)
@@ -293,6 +298,8 @@ class Planner:
     def _produced(self, part: Part) -> Part:
         """The part with what another engineer might have done to it."""
         rng, mixing = self._rng, self.mixing
+        if part.stem != "drums" and rng.random() < mixing.p_wavering:
+            part = replace(part, wavering=Wavering.draw(rng, self.samples / features.SAMPLE_RATE_HZ))
         if rng.random() < mixing.p_equaliser:
             part = replace(part, equaliser=self._equaliser(part.stem))
         if rng.random() < mixing.p_shaping:

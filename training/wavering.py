@@ -1,0 +1,86 @@
+"""Pitch that moves: vibrato that comes and goes, and bends to another pitch and back.
+
+What is composed for keyboards and guitars stays on its pitch, and composed voices alone glide: the network would take
+every reed, bow and bent string of a recording for a singer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CONTROL = 256
+"""Samples for which the speed stays: 6 ms."""
+
+SAMPLE_RATE_HZ = 44100
+
+
+@dataclass(frozen=True)
+class Bend:
+    """One bend: when it begins, how far and how fast it goes, and how long it stays there."""
+
+    start_s: float
+    cents: float
+    glide_s: float
+    hold_s: float
+
+
+@dataclass(frozen=True)
+class Wavering:
+    """How the pitch of a stem moves; ``swell_hz`` is how often its vibrato comes and goes."""
+
+    vibrato_cents: float
+    vibrato_hz: float
+    swell_hz: float
+    bends: tuple[Bend, ...]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, seconds: float) -> Wavering:
+        """One for a cut of so many seconds: vibrato, bends, or both."""
+        kind = int(rng.integers(3))
+        count = int(rng.integers(1, 2 + round(seconds))) if kind != 0 else 0
+        bends = tuple(
+            Bend(
+                float(rng.uniform(0, seconds)),
+                float(rng.choice((-1, 1)) * rng.uniform(40, 240)),
+                float(np.exp(rng.uniform(np.log(0.03), np.log(0.35)))),
+                float(rng.uniform(0, 0.7)),
+            )
+            for _ in range(count)
+        )
+        cents = float(np.exp(rng.uniform(np.log(8), np.log(70)))) if kind != 1 else 0.0
+        return cls(cents, float(np.exp(rng.uniform(np.log(2.5), np.log(8)))), float(rng.uniform(0.15, 0.8)), bends)
+
+    def places(self, samples: int) -> Tensor:
+        """Where each of so many samples is read, ``(samples,)``, from the first to the last."""
+        time = np.arange(0, samples + CONTROL, CONTROL) / SAMPLE_RATE_HZ
+        swell = 0.5 - 0.5 * np.cos(2 * np.pi * self.swell_hz * time)
+        cents = self.vibrato_cents * swell * np.sin(2 * np.pi * self.vibrato_hz * time)
+        for bend in self.bends:
+            up = np.clip((time - bend.start_s) / bend.glide_s, 0, 1)
+            down = np.clip((time - bend.start_s - bend.glide_s - bend.hold_s) / bend.glide_s, 0, 1)
+            cents += bend.cents * np.sin(np.pi / 2 * (up - down)) ** 2
+        read = np.concatenate([[0], np.cumsum(2 ** (cents / 1200))[:-1]]) * CONTROL
+        places = np.interp(np.arange(samples), time * SAMPLE_RATE_HZ, read)
+        return torch.from_numpy(places * ((samples - 1) / max(1.0, places[-1])))
+
+
+def waver(audio: Tensor, wavering: Wavering) -> Tensor:
+    """``(2, samples)`` with its pitch moved, as long as before.
+
+    Between samples runs the cubic of E. Catmull and R. Rom (1974), which takes a third of the time of the eight samples that
+    ``training.mixer`` reads between.
+    """
+    places = wavering.places(audio.shape[-1]).to(audio.device)
+    whole = places.floor()
+    away = (places - whole).float()
+    at = whole.long()
+    pairs = torch.nn.functional.pad(torch.complex(audio[0], audio[1]), (1, 2))  # both channels are read at once
+    before, here, there, after = (pairs[at + tap] for tap in range(4))
+    cubic = (3 * (here - there) + after - before) * (away / 2)
+    square = (cubic + before + 2 * there - 2.5 * here - after / 2) * away
+    read = (square + (there - before) / 2) * away + here
+    return torch.view_as_real(read).T.contiguous()  # (samples, 2) -> (2, samples)
