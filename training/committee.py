@@ -6,37 +6,78 @@ wrong. What one alone takes for a voice mostly is none (docs/decisions/0007-comm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from stemwright.stems import SINGING
+from stemwright.stems import SINGING, STEMS
+from training.checkpoint import Checkpoint
 from training.network import Network
 
 
 class Committee(nn.Module):
-    """One network or several: features to logits, shaped as theirs are.
+    """One network or several: features to logits, shaped as theirs are."""
 
-    ``rarer_singing`` is taken from the logits of singing, where songs rest oftener from it than the mixes that trained
-    (prior shift: Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities").
-    """
-
-    def __init__(self, members: Sequence[Network], rarer_singing: float = 0.0) -> None:
+    def __init__(self, members: Sequence[Network]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.rarer_singing = rarer_singing
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
         votes = [member(features) for member in self.members]
-        n_singing = len(SINGING)  # they are the first stems
         if len(votes) == 1:
-            singing, others = votes[0][:, :n_singing], votes[0][:, n_singing:]
-        else:
-            masks = torch.stack([_log_masks(vote) for vote in votes])  # (members, batch, stems, ...)
-            singing, others = masks[:, :, :n_singing].amin(0), masks[:, :, n_singing:].mean(0)
-        return torch.cat([singing - self.rarer_singing, others], 1)
+            only: Tensor = votes[0]
+            return only
+        masks = torch.stack([_log_masks(vote) for vote in votes])  # (members, batch, stems, ...)
+        n_singing = len(SINGING)  # they are the first stems
+        return torch.cat([masks[:, :, :n_singing].amin(0), masks[:, :, n_singing:].mean(0)], 1)
+
+
+def assemble(checkpoints: Sequence[Checkpoint], rarer: Mapping[str, float] | None = None) -> Committee:
+    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it."""
+    networks = [checkpoint.averaged_network() for checkpoint in checkpoints]
+    for network in networks:
+        lower(network, rarer or {})
+    return Committee(networks).eval()
+
+
+@torch.no_grad()
+def lower(network: Network, rarer: Mapping[str, float]) -> None:
+    """Takes nats from the logits of stems that are rarer in songs than in the mixes that trained.
+
+    A prior shift (Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities"): the odds of a
+    stem against any other fall by so much, at every point. It costs nothing, for it goes into the last bias.
+    """
+    by_stem = network.prior.view(network.shape.stems, -1)  # (stems * channels, bands, 1) -> (stems, channels * bands)
+    for stem, nats in rarer.items():
+        by_stem[STEMS.index(stem)] -= nats
+
+
+def rarity(text: str) -> tuple[str, float]:
+    """Reads ``STEM=NATS`` of a command line."""
+    stem, equals, nats = text.partition("=")
+    if stem not in STEMS or not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not STEM=NATS, where STEM is one of {', '.join(STEMS)}.")
+    try:
+        return stem, float(nats)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{nats}' in '{text}' is no number.") from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The networks, and what is rarer than they know."""
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
+    parser.add_argument(
+        "--rarer",
+        type=rarity,
+        action="append",
+        default=[],
+        metavar="STEM=NATS",
+        help="taken from the logits of a stem that is rarer in songs than in training; may be repeated",
+    )
 
 
 def _log_masks(logits: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import argparse
 import itertools
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
-from training.committee import Committee
+from training.committee import add_arguments, assemble
 from training.network import FRAME_MULTIPLE, NetworkShape
 
 OPSET = 17
@@ -86,15 +86,15 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
     convolution.bias = nn.Parameter(norm.bias - mean * gain)
 
 
-def export(checkpoints: Sequence[Checkpoint], path: Path, rarer_singing: float = 0.0) -> float:
-    """Writes the file, of one checkpoint or of several that answer as one (``Committee``).
+def export(checkpoints: Sequence[Checkpoint], path: Path, rarer: Mapping[str, float] | None = None) -> float:
+    """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
 
     Gives the greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
         ValueError: the file is too big for the wheel, or the two differ.
     """
-    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints], rarer_singing)
+    network = assemble(checkpoints, rarer)
     fold(network)
     masks = Masks(network).eval()
     example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
@@ -180,11 +180,10 @@ def _facts(checkpoint: Checkpoint) -> dict[str, object]:
 def main() -> None:
     """Reads the command line and exports."""
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
+    add_arguments(parser)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--rarer-singing", type=float, default=0.0, help="taken from the logits of singing")
     options = parser.parse_args()
-    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out, options.rarer_singing)
+    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out, dict(options.rarer))
     print(
         f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
     )

@@ -29,6 +29,9 @@ LEAN_DB_PER_OCTAVE = {
 """The furthest that an equaliser leans a stem towards what it is in recordings: composed basses hold twice the energy
 of recorded ones above 160 Hz, and composed voices and instruments half of theirs below 320 Hz or less."""
 
+STEADY = ("drums", "bass")
+"""Stems whose pitch moves only as it was played: a kick glides and a bass does not, which tells one from the other."""
+
 
 @dataclass(frozen=True)
 class Mixing:
@@ -44,7 +47,7 @@ class Mixing:
             drums lie up to 5 dB below the bass, and voices sing far behind a band.
         p_speed, speed: a change of speed and pitch of the whole mix, by up to this fraction.
         p_own_speed, own_speed: the same of a single cut of a mix of many songs, which makes another drum kit of a kit.
-        p_wavering: the pitch of a stem that is not drums moves.
+        p_wavering: the pitch of a stem that is not ``STEADY`` moves.
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
         lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
         p_shaping, shaping: a stem's strokes stand out or sink in, by up to this power of their height over what is around
@@ -298,7 +301,7 @@ class Planner:
     def _produced(self, part: Part) -> Part:
         """The part with what another engineer might have done to it."""
         rng, mixing = self._rng, self.mixing
-        if part.stem != "drums" and rng.random() < mixing.p_wavering:
+        if part.stem not in STEADY and rng.random() < mixing.p_wavering:
             part = replace(part, wavering=Wavering.draw(rng, self.samples / features.SAMPLE_RATE_HZ))
         if rng.random() < mixing.p_equaliser:
             part = replace(part, equaliser=self._equaliser(part.stem))

@@ -65,7 +65,12 @@ class NetworkShape:
 
 
 class Network(nn.Module):
-    """Any design: features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
+    """Any design: features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``.
+
+    ``prior`` is the bias of the logits, ``(stems * channels, bands, 1)``.
+    """
+
+    prior: nn.Parameter
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()

@@ -33,13 +33,14 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
-from training.committee import Committee
+from training.committee import add_arguments, assemble
 from training.memory import keep_memory
+from training.network import FRAME_MULTIPLE
 
 Audio = NDArray[np.float32]
 
 CHUNK = 512
-OVERLAP = 128
+"""Frames heard at once unless said otherwise, as what ships hears them; a quarter of them is heard twice."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +59,30 @@ Separate = Callable[[Audio], Audio]
 
 
 @torch.no_grad()
-def masks(network: nn.Module, powers: Tensor) -> Tensor:
-    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks cross-faded."""
+def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks of so many frames cross-faded."""
     frames = powers.shape[-1]
-    stride = CHUNK - OVERLAP
-    chunks = max(1, -(-(frames - OVERLAP) // stride))
-    padded = torch.nn.functional.pad(features.features(powers), (0, chunks * stride + OVERLAP - frames), value=-9.2)
-    fade = torch.ones(CHUNK)
-    fade[:OVERLAP] = torch.linspace(0, 1, OVERLAP + 2)[1:-1]
+    overlap = chunk // 4
+    stride = chunk - overlap
+    chunks = max(1, -(-(frames - overlap) // stride))
+    padded = torch.nn.functional.pad(features.features(powers), (0, chunks * stride + overlap - frames), value=-9.2)
+    fade = torch.ones(chunk)
+    fade[:overlap] = torch.linspace(0, 1, overlap + 2)[1:-1]
     fade = torch.minimum(fade, fade.flip(0))
     total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, padded.shape[-1]), torch.zeros(padded.shape[-1])
     for start in range(0, chunks * stride, stride):
-        piece = network(padded[None, ..., start : start + CHUNK])[0].softmax(0)
-        total[..., start : start + CHUNK] += piece * fade
-        weights[start : start + CHUNK] += fade
+        piece = network(padded[None, ..., start : start + chunk])[0].softmax(0)
+        total[..., start : start + chunk] += piece * fade
+        weights[start : start + chunk] += fade
     return (total / weights)[..., :frames]
 
 
-def separate(network: nn.Module, mixture: Audio) -> Audio:
+def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK) -> Audio:
     """``(2, samples)`` -> ``(12, 2, samples)``."""
     spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
     powers = features.planes(torch.from_numpy(spectrum))
     # (12, 2, bands, frames) -> (12, 2, frames, bands)
-    banded = masks(network, powers).transpose(-1, -2).numpy()
+    banded = masks(network, powers, chunk).transpose(-1, -2).numpy()
     band_of_bin = BANDS_384.band_of_bins(features.N_FFT, features.SAMPLE_RATE_HZ)
     estimates = [np.concatenate(list(samples([mask[..., band_of_bin] * spectrum])), axis=-1) for mask in banded]
     return np.stack(estimates)[..., : mixture.shape[-1]]
@@ -153,19 +155,21 @@ def confusion(scores: Sequence[SongScore]) -> str:
 def main() -> None:
     """Reads the command line, scores and prints."""
     parser = argparse.ArgumentParser(description="Scores a checkpoint on songs with known stems.")
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
+    add_arguments(parser)
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
-    parser.add_argument("--rarer-singing", type=float, default=0.0, help="taken from the logits of singing")
+    parser.add_argument("--frames", type=int, default=CHUNK, help=f"heard at once, a multiple of {FRAME_MULTIPLE}")
     options = parser.parse_args()
+    if options.frames <= 0 or options.frames % FRAME_MULTIPLE:
+        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}.")
     keep_memory()
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     for one in checkpoints:
         print(
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
-    network = Committee([checkpoint.averaged_network() for checkpoint in checkpoints], options.rarer_singing).eval()
-    scores = score(options.folder, lambda mixture: separate(network, mixture), alone=options.alone)
+    network = assemble(checkpoints, dict(options.rarer))
+    scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)
     print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 
 

@@ -1,3 +1,4 @@
+import argparse
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from training import export as onnx_export
 from training import features, loss, score, wheel
 from training.analysis import Batch
 from training.checkpoint import Checkpoint
-from training.committee import Committee
+from training.committee import assemble, rarity
 from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
@@ -127,28 +128,40 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
         run.learn(fixed_batch())
         checkpoints.append(run.checkpoint())
     path = tmp_path / "both.onnx"
-    assert onnx_export.export(checkpoints, path, rarer_singing=0.5) < 1e-5
+    assert onnx_export.export(checkpoints, path, {"fx": 0.5}) < 1e-5
     networks = [wheel.unfold(member.tensors, member.shape) for member in wheel.read(path.read_bytes())]
     assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
     seen = torch.randn(1, 4, 384, 64)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         votes = torch.stack([network(seen)[0].log_softmax(0) for network in networks])  # (members, stems, ...)
-    least = votes[:, : len(SINGING)].amin(0) - 0.5  # a voice is what all of them take for one, and rarer than they know
+    least = votes[:, : len(SINGING)].amin(0)  # a voice is what all of them take for one
     wanted = torch.cat([least, votes[:, len(SINGING) :].mean(0)]).softmax(0)
     assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
 
 
-def test_singing_has_lower_odds_than_in_training_and_all_else_keeps_its_own() -> None:
+def test_a_rarer_stem_has_lower_odds_against_each_other_one_and_they_keep_theirs() -> None:
     torch.manual_seed(5)
-    network = MaskNetwork(TINY).eval()
+    run = Run(Path(), RECIPE, TINY, torch.device("cpu"), False)
+    make_all_weights_differ(run)
     seen = torch.randn(1, 4, 384, 64)
     with torch.no_grad():
-        before, after = (Committee([network], lowered)(seen)[0].softmax(0) for lowered in (0.0, 0.5))
-    n_singing = len(SINGING)
-    odds = (before[:n_singing].sum(0) / before[n_singing:].sum(0), after[:n_singing].sum(0) / after[n_singing:].sum(0))
-    torch.testing.assert_close(odds[1] / odds[0], torch.full_like(odds[0], float(np.exp(-0.5))), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(after[2] / after[3], before[2] / before[3], rtol=1e-4, atol=1e-5)
+        before, after = (
+            assemble([run.checkpoint()], rarer)(seen)[0].softmax(0) for rarer in ({}, {"fx": 2.0, "vocals": 0.5})
+        )
+    change = (after / before).log()
+    bass = change[STEMS.index("bass")]
+    wanted = {"fx": -2.0, "vocals": -0.5}
+    for number, stem in enumerate(STEMS):
+        by = torch.full_like(bass, wanted.get(stem, 0.0))
+        torch.testing.assert_close(change[number] - bass, by, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["fx", "cowbell=1", "fx=much"])
+def test_what_is_rarer_is_read_or_refused(text: str) -> None:
+    assert rarity("fx=1.5") == ("fx", 1.5)
+    with pytest.raises(argparse.ArgumentTypeError, match=text.split("=")[-1]):
+        rarity(text)
 
 
 def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
