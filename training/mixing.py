@@ -14,23 +14,9 @@ import numpy as np
 
 from stemwright.stems import STEMS
 from training import features
+from training.practice import LEAN_DB_PER_OCTAVE, LEAN_SHAPING, OFTEN, OFTEN_NARROW, STEADY
 from training.songs import Extent, members
 from training.wavering import Wavering
-
-OFTEN = {
-    "vocals": 0.7, "backing_vocals": 0.35, "drums": 0.75, "bass": 0.65, "guitar": 0.55, "keyboard": 0.65,
-    "strings": 0.3, "brass": 0.25, "woodwinds": 0.25, "percussion": 0.4, "synth": 0.3, "fx": 0.2,
-}  # fmt: skip
-"""How often each stem plays in a mix of many songs."""
-
-LEAN_DB_PER_OCTAVE = {
-    "vocals": -1.2, "bass": -3.0, "guitar": -2.0, "keyboard": -1.5, "strings": -2.0, "woodwinds": -2.0, "synth": 1.0,
-}  # fmt: skip
-"""The furthest that an equaliser leans a stem towards what it is in recordings: composed basses hold twice the energy
-of recorded ones above 160 Hz, and composed voices and instruments half of theirs below 320 Hz or less."""
-
-STEADY = ("drums", "bass")
-"""Stems whose pitch moves only as it was played: a kick glides and a bass does not, which tells one from the other."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,10 @@ class Mixing:
         p_equaliser, tilt_db_per_octave, bell_db: each stem's spectrum tilts, and has one bell or notch, at the same level.
         lean_db_per_octave: the furthest that a stem's tilt leans to one side besides.
         p_shaping, shaping: a stem's strokes stand out or sink in, by up to this power of their height over what is around
-            them: another beater, another compressor. p_reverb: it stands in a room of its own.
+            them: another beater, another compressor.
+        lean_shaping: the furthest that this power leans to one side besides.
+        p_reverb: a stem stands in a room of its own.
+        often_narrow: how often a stem has hardly any sides.
         p_width, p_pan, pan_db: a stem gets narrower or wider; it moves to a side, by up to this level difference.
         p_drive: a soft clip.
         p_mono, p_narrow: the mix has one channel, twice; its sides are lowered. Half of the old recordings are so, and a
@@ -77,7 +66,7 @@ class Mixing:
     p_equaliser: float = 0.6
     tilt_db_per_octave: float = 2.0
     bell_db: float = 7.0
-    p_shaping: float = 0.35
+    p_shaping: float = 0.8
     shaping: float = 0.6
     p_reverb: float = 0.15
     p_width: float = 0.3
@@ -93,6 +82,8 @@ class Mixing:
     p_augmented: float = 0.7
     often: dict[str, float] = field(default_factory=lambda: dict(OFTEN))
     lean_db_per_octave: dict[str, float] = field(default_factory=lambda: dict(LEAN_DB_PER_OCTAVE))
+    lean_shaping: dict[str, tuple[float, float, float]] = field(default_factory=lambda: dict(LEAN_SHAPING))
+    often_narrow: dict[str, float] = field(default_factory=lambda: dict(OFTEN_NARROW))
 
 
 PLAIN = Mixing(
@@ -289,6 +280,8 @@ class Planner:
         if augmented:
             if rng.random() < mixing.p_width:
                 width = max(0.0, float(rng.uniform(-0.3, 1.5)))
+            if rng.random() < mixing.often_narrow.get(stem, 0.0):
+                width = float(rng.uniform(0, 0.4))
             if rng.random() < mixing.p_pan:
                 side_db = float(rng.uniform(-1, 1)) * mixing.pan_db / 2
             if rng.random() < mixing.p_drive:
@@ -306,7 +299,8 @@ class Planner:
         if rng.random() < mixing.p_equaliser:
             part = replace(part, equaliser=self._equaliser(part.stem))
         if rng.random() < mixing.p_shaping:
-            low, mid, high = rng.uniform(-mixing.shaping, mixing.shaping, 3).tolist()
+            leaning = float(rng.uniform(0, 1)) * np.array(mixing.lean_shaping.get(part.stem, (0.0, 0.0, 0.0)))
+            low, mid, high = (rng.uniform(-mixing.shaping, mixing.shaping, 3) + leaning).tolist()
             part = replace(part, shaping=(low, mid, high))
         if rng.random() < mixing.p_reverb:
             reverb = Reverb(float(rng.uniform(-20, -4)), float(np.exp(rng.uniform(np.log(0.15), np.log(1.5)))))

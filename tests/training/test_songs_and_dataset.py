@@ -9,6 +9,7 @@ from stemwright.stems import STEMS
 from training import features
 from training.dataset import Dataset
 from training.mixing import PLAIN, Mixing
+from training.practice import LEAN_SHAPING, OFTEN_NARROW, STEADY
 from training.songs import Bank, Corpus, anything_but, members
 
 pytestmark = pytest.mark.training
@@ -116,3 +117,22 @@ def test_mono_mixes_have_a_silent_side(root: Path) -> None:
     assert side.max() == 0
     assert torch.equal(left, right) and torch.allclose(left, middle)
     assert left.max() > 0
+
+
+def test_stems_lean_towards_recordings_and_what_is_steady_does_not_waver(root: Path) -> None:
+    dataset = Dataset(bank(root), 32, Mixing(p_augmented=1, p_shaping=1, p_wavering=1, p_width=0), 3)
+    parts = [part for _ in range(300) for part in dataset.plan().parts]
+    lows = {
+        stem: np.array([part.shaping[0] for part in parts if part.stem == stem and part.shaping])
+        for stem in {part.stem for part in parts}
+    }
+    for stem, low in lows.items():
+        lean = LEAN_SHAPING.get(stem, (0.0, 0.0, 0.0))[0] / 2
+        assert abs(low.mean() - lean) < 5 * low.std() / len(low) ** 0.5, stem
+    for part in parts:
+        assert (part.wavering is None) == (part.stem in STEADY)
+        assert part.width == 1 or (part.width < 0.4 and part.stem in OFTEN_NARROW)
+    narrow = {stem: np.mean([part.width < 1 for part in parts if part.stem == stem]) for stem in lows}
+    assert set(lows) & set(OFTEN_NARROW) and set(lows) & set(LEAN_SHAPING)
+    for stem, share in narrow.items():
+        assert share == pytest.approx(OFTEN_NARROW.get(stem, 0.0), abs=0.15), stem
