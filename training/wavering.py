@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.features import SAMPLE_RATE_HZ
+
 CONTROL = 256
 """Samples for which the speed stays: 6 ms."""
-
-SAMPLE_RATE_HZ = 44100
 
 
 @dataclass(frozen=True)

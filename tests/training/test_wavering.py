@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import hilbert
 
-from training.wavering import SAMPLE_RATE_HZ, Bend, Wavering, waver
+from training.features import SAMPLE_RATE_HZ
+from training.wavering import Bend, Wavering, waver
 
 pytestmark = pytest.mark.training
 
