@@ -72,6 +72,12 @@ class Attention(nn.Module):
         self.joins = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
         self.inner = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
 
+    def silence(self) -> None:
+        """Makes the block the identity: what it hears stays, what it says of it begins at nothing."""
+        for last in (*self.joins, self.inner[2]):
+            for value in last.parameters():
+                nn.init.zeros_(value)
+
     def _attend(self, x: Tensor, turn: int) -> Tensor:
         ask, key, value = self.asks[turn](x).unflatten(-1, (3 * self.heads, -1)).transpose(-2, -3).chunk(3, -3)
         heard = nn.functional.scaled_dot_product_attention(ask, key, value)  # (..., heads, places, width / heads)
@@ -224,6 +230,13 @@ class SmallSplitTransformer(SplitTransformer):
         super().__init__(shape, widths=(24, 48, 64, 128))
 
 
+class DeepSplitTransformer(SplitTransformer):
+    """The same with twice the attention: made from a trained ``split`` by ``training.grow``."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape, blocks=6)
+
+
 DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "unet": MaskNetwork,
     "recurrent": Recurrent,
@@ -231,6 +244,7 @@ DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "short-attention": ShortConvTransformer,
     "split": SplitTransformer,
     "small-split": SmallSplitTransformer,
+    "deep-split": DeepSplitTransformer,
 }
 
 

@@ -24,7 +24,7 @@ class Mixing:
     """How mixes are made; a ``p_`` is a probability.
 
     Attributes:
-        p_coherent: stems of one song; p_sparse: one to three stems of any kind; else stems of many songs.
+        p_coherent: stems of one song; p_sparse: one to three stems; else stems of many songs.
         p_sung: a coherent mix is of a song with a lead voice, as most songs are; else of any.
         p_unknown: a mix of many songs has a recording of unknown stems, where there is one, and none that may be in it.
         p_left_out: a stem of a coherent mix is left out.
@@ -251,7 +251,8 @@ class Planner:
             others = set(STEMS) - set(members(label))
             chosen = {stem for stem in STEMS if rng.random() < mixing.often[stem]} & others
         elif rng.random() < mixing.p_sparse / max(1e-9, 1 - mixing.p_coherent):
-            chosen = set(rng.choice(STEMS, int(rng.integers(1, 4)), replace=False))
+            often = np.array([mixing.often[stem] for stem in STEMS])
+            chosen = set(rng.choice(STEMS, int(rng.integers(1, 4)), replace=False, p=often / often.sum()))
         else:
             chosen = {stem for stem in STEMS if rng.random() < mixing.often[stem]}
         for stem in STEMS:

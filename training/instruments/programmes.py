@@ -1,4 +1,20 @@
-"""General MIDI programmes, by stem and by what they have to play."""
+"""General MIDI programmes, by stem and by what they have to play, and how they are played."""
+
+from pathlib import Path
+
+import numpy as np
+
+from training import effects
+from training.compose.song import Part
+from training.effects import Audio
+from training.instruments import soundfont
+from training.instruments.soundfont import Patch
+
+_HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
+_LOW_PITCH = 54
+_MELODIC = ("melody", "solo", "lead", "counter")
+_PLUCKED = ("pizzicato", "harp", "plucked")
+
 
 PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
     "bass": {"": (33, 33, 33, 33, 32, 32, 34, 34, 35, 35, 36, 37), "upright": (32,)},
@@ -68,3 +84,53 @@ PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
     "backing_vocals": {"": (52, 53, 54)},
 }
 """General MIDI programmes (from 0) by stem and role; the empty role is for all that are not named."""
+
+
+def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+    """Plays a part on a programme that fits it, often in two layers; ``(2, samples)``."""
+    programme = choose(part, rng)
+    audio = soundfont.play(part.notes, patch(part, programme, rng), duration_s)
+    if part.stem != "percussion" and rng.random() < 0.35:
+        # A second player, or a second layer, on another font or programme.
+        other = patch(part, programme if rng.random() < 0.5 else choose(part, rng), rng)
+        second = soundfont.play(part.notes, other, duration_s)
+        audio = audio + effects.pan(second, float(rng.uniform(-0.8, 0.8))) * np.float32(rng.uniform(0.3, 1))
+    return audio
+
+
+def font(stem: str, rng: np.random.Generator) -> Path:
+    """One of the installed fonts that have the instruments of a stem."""
+    fonts = soundfont.installed_fonts()
+    if stem == "synth":
+        fonts += tuple(font for font in soundfont.ELECTRONIC if font.exists()) * 2
+    return fonts[rng.integers(len(fonts))]
+
+
+def choose(part: Part, rng: np.random.Generator) -> int:
+    """A programme that fits a part's stem, role and register."""
+    choices = PROGRAMMES[part.stem]
+    # A tune below its instrument goes to a larger one of the family.
+    low = part.role not in _PLUCKED and np.median([note.pitch for note in part.notes]) < _LOW_PITCH
+    role = "low" if low and "low" in choices else part.role
+    return int(rng.choice(choices.get(role, choices.get("", (0,)))))
+
+
+def patch(part: Part, programme: int, rng: np.random.Generator) -> Patch:
+    """How a part is played on a programme, each time otherwise."""
+    sings = part.stem in ("strings", "brass", "woodwinds", "backing_vocals") and programme not in _HARPS
+    melodic = part.role in _MELODIC
+    pedalled = part.stem == "keyboard" and programme < 6 and part.role in ("ballad", "broken", "arpeggio")
+    return Patch(
+        font(part.stem, rng),
+        programme,
+        detune_cents=float(rng.normal(0, 6)),
+        vibrato=int(rng.integers(20, 90)) if sings and melodic and rng.random() < 0.7 else 0,
+        scoop_cents=float(rng.uniform(20, 120)) if melodic and rng.random() < 0.35 else 0.0,
+        swell=sings and rng.random() < 0.5,
+        sustain_s=float(rng.uniform(1.5, 3)) if pedalled else 0.0,
+        character=int(np.clip(round(rng.normal(0, 2.2)), -6, 6)),
+        brightness_cents=float(rng.uniform(-2500, 0)) if rng.random() < 0.5 else 0.0,
+        attack_timecents=float(rng.uniform(-1200, 3600)) if sings and rng.random() < 0.5 else 0.0,
+        release_timecents=float(rng.uniform(-1500, 1500)) if rng.random() < 0.4 else 0.0,
+        vibrato_rate_cents=float(rng.uniform(-400, 300)),
+    )

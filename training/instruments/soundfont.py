@@ -21,6 +21,7 @@ GENERAL_MIDI = (
     SOUNDS / "sf3/FluidR3Mono_GM.sf3",
     SOUNDS / "sf2/TimGM6mb.sf2",
     SOUNDS / "sf2/sf_GMbank.sf2",
+    Path(__file__).parents[1] / "samples/sonivox/sonivox.sf2",
 )
 """Fonts with all General MIDI programmes; those that are installed are used."""
 ELECTRONIC = (SOUNDS / "sf2/OPL-3_FM_128M.sf2",)
@@ -202,7 +203,7 @@ class _Font:
         self._fluid.fluid_synth_write_float(self._synth, stop - start, left, 0, 1, right, 0, 1)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache  # of all of them: a font that a forked process loads anew waits for its parent's threads (libgomp) forever
 def _font(path: Path) -> _Font:
     return _Font(path)
 

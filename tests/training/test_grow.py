@@ -1,0 +1,51 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import grow
+from training.checkpoint import Checkpoint
+from training.designs import build
+from training.network import Network, NetworkShape
+
+pytestmark = pytest.mark.training
+
+
+def trained(design: str) -> tuple[Network, Checkpoint]:
+    torch.manual_seed(5)
+    network = build(NetworkShape(design=design))
+    network.train()(torch.randn(2, 4, 384, 64))  # norms that have seen something
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    return network.eval(), Checkpoint(network.shape, state, state, {}, step=7, minutes=2.0, audio_s=60.0)
+
+
+def test_a_deeper_network_begins_as_the_shallower_one_and_every_weight_can_learn(tmp_path: Path) -> None:
+    network, checkpoint = trained("split")
+    checkpoint.save(tmp_path / "checkpoint.pt")
+    grow.main([str(tmp_path / "checkpoint.pt"), "--design", "deep-split", "--run", str(tmp_path / "deep")])
+    grown = Checkpoint.load(tmp_path / "deep/checkpoint.pt")
+    assert (grown.shape.design, grown.step, grown.minutes, grown.audio_s) == ("deep-split", 7, 2.0, 60.0)
+    deeper = grown.averaged_network()
+    features = torch.randn(1, 4, 384, 64)
+    with torch.no_grad():
+        assert torch.equal(deeper(features), network(features))
+    deeper.train()
+    optimiser = torch.optim.SGD(deeper.parameters(), 0.1)
+    for _ in range(2):  # what stands before a silent layer learns once that one says something
+        optimiser.zero_grad()
+        deeper(features).square().mean().backward()
+        optimiser.step()
+    still = [name for name, value in deeper.named_parameters() if value.grad is None or not value.grad.any()]
+    assert still == []
+
+
+def test_what_cannot_grow_is_told() -> None:
+    _, checkpoint = trained("split")
+    with pytest.raises(ValueError, match="'split' has 3 blocks of attention, 'split' 3: no multiple"):
+        grow.grow(checkpoint, "split")
+    with pytest.raises(ValueError, match="no multiple"):
+        grow.grow(replace(checkpoint, shape=NetworkShape(design="unet")), "unet")
+    _, small = trained("small-split")
+    with pytest.raises(ValueError, match="not of the widths"):
+        grow.grow(small, "deep-split")

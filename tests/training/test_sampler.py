@@ -1,0 +1,194 @@
+"""Instruments recorded note by note: fetched from a registry, played in tune, and by whom."""
+
+import functools
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from training.compose.note import Note
+from training.compose.song import Part
+from training.instruments import ensemble, sampler
+from training.instruments.sampler import Take
+
+RATE = 44100
+SCRIPT = Path(__file__).parents[2] / "scripts/samples"
+
+Audio = NDArray[np.float32]
+
+
+def tone(pitch: int, seconds: float = 2.0, rate: int = RATE) -> Audio:
+    """A bright tone, like a reed's."""
+    time = np.arange(round(seconds * rate)) / rate
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    partials = (np.sin(2 * np.pi * frequency * n * time) / n for n in range(1, 9))
+    return np.asarray(0.3 * sum(partials), np.float32)
+
+
+def semitones_of(audio: Audio) -> float:
+    """MIDI pitch of the strongest partial below 600 Hz."""
+    size = 1 << 18
+    spectrum = np.abs(np.fft.rfft(audio[4000:24000] * np.hanning(20000), size))[: round(600 / RATE * size)]
+    return float(69 + 12 * np.log2(np.argmax(spectrum) * RATE / size / 440))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("samples")
+    for name, keys in {"clarinet": {"C3.wav": 48, "Gs3.wav": 56, "C#4.ogg": 61}, "violin": {"G3.wav": 55}}.items():
+        (root / name).mkdir()
+        for file, pitch in keys.items():
+            rate = 48000 if file.endswith("ogg") else RATE
+            soundfile.write(root / name / file, tone(pitch, rate=rate), rate)
+    (root / "clarinet" / "README.md").write_text("no recording")
+    return root
+
+
+def test_recordings_are_found_by_the_names_of_their_keys(samples: Path) -> None:
+    assert sorted(sampler.keys("clarinet", samples)) == [48, 56, 61]
+    assert sampler.installed(("tuba", "violin"), samples) == ("violin",)
+
+
+@pytest.mark.parametrize("pitch", [46, 50, 56, 60, 63])
+@pytest.mark.parametrize("character", [0, 4, -4])
+def test_every_key_is_in_tune_whatever_recording_it_is_made_of(samples: Path, pitch: int, character: int) -> None:
+    take = Take("clarinet", character=character)
+    audio = sampler.play([Note(0, 0.8, pitch, 100)], take, 1.0, np.random.default_rng(pitch), samples)
+    assert audio.shape == (2, RATE)
+    assert np.array_equal(audio[0], audio[1])
+    assert semitones_of(audio[0]) == pytest.approx(pitch, abs=0.2)
+
+
+def test_a_note_lasts_as_long_as_it_is_held_and_the_line_as_it_is_asked(samples: Path) -> None:
+    notes = [Note(0, 0.3, 56, 100), Note(0.9, 5, 56, 100)]
+    audio = sampler.play(notes, Take("clarinet", release_s=0.02), 1.0, np.random.default_rng(0), samples)
+    assert audio.shape == (2, RATE)
+    loud = np.abs(audio[0]).reshape(20, -1).max(axis=1)  # twentieths of a second
+    assert loud[:6].min() > 0.1 and loud[9:18].max() < 1e-3 and loud[18:].min() > 0.1
+
+
+def test_soft_notes_are_duller(samples: Path) -> None:
+    def brightness(velocity: int) -> float:
+        audio = sampler.play(
+            [Note(0, 0.8, 56, velocity)], Take("clarinet", softness=1.0), 1.0, np.random.default_rng(0), samples
+        )
+        power = np.abs(np.fft.rfft(audio[0])) ** 2
+        return float(power[1200:].sum() / power.sum())
+
+    assert brightness(30) < 0.8 * brightness(120)
+
+
+def test_what_is_out_of_reach_is_left_out_and_what_is_not_there_is_told(samples: Path) -> None:
+    assert not sampler.play([Note(0, 0.5, 100, 100)], Take("violin"), 1.0, np.random.default_rng(0), samples).any()
+    with pytest.raises(FileNotFoundError, match="Run: scripts/samples"):
+        sampler.play([Note(0, 0.5, 60, 100)], Take("tuba"), 1.0, np.random.default_rng(0), samples)
+
+
+def part(stem: str, role: str, pitch: int) -> Part:
+    return Part(stem, role, tuple(Note(0.2 * step, 0.2, pitch + step % 3, 100) for step in range(4)))
+
+
+@pytest.mark.parametrize(
+    ("given", "who"),
+    [
+        (part("woodwinds", "melody", 52), ("clarinet",)),
+        (part("woodwinds", "melody", 90), ()),
+        (part("strings", "melody", 54), ("violin",)),
+        (part("strings", "pizzicato", 54), ()),
+        (part("drums", "beat", 54), ()),
+    ],
+)
+def test_a_part_is_played_by_who_reaches_it_in_its_way(samples: Path, given: Part, who: tuple[str, ...]) -> None:
+    assert ensemble.fitting(given, samples) == who
+
+
+def test_some_parts_are_played_by_a_section(samples: Path) -> None:
+    given = part("woodwinds", "melody", 52)
+    takes = [ensemble.play(given, ("clarinet",), 1.0, np.random.default_rng(seed), samples) for seed in range(12)]
+    assert all(np.isfinite(take).all() and np.abs(take).max() > 0.05 for take in takes)
+    assert {bool(np.array_equal(take[0], take[1])) for take in takes} == {
+        True,
+        False,
+    }  # alone, and spread over the stage
+
+
+class Registry(BaseHTTPRequestHandler):
+    """An npm registry that holds what `packages` says: files by name, for each package."""
+
+    def __init__(self, packages: dict[str, dict[str, bytes]], *rest: object) -> None:
+        self.packages = packages
+        super().__init__(*rest)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").removesuffix(".tgz").replace("%2f", "/").replace("%2F", "/")
+        if name not in self.packages:
+            self.send_error(404)
+            return
+        if self.path.endswith(".tgz"):
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+                for file, content in self.packages[name].items():
+                    entry = tarfile.TarInfo(f"package/{file}")
+                    entry.size = len(content)
+                    archive.addfile(entry, io.BytesIO(content))
+            body = packed.getvalue()
+        else:
+            version = "1.1.2"
+            dist = {"tarball": f"http://{self.headers['Host']}/{name}.tgz"}
+            page = {"name": name, "dist-tags": {"latest": version}}
+            body = json.dumps(
+                {**page, "versions": {version: {"name": name, "version": version, "dist": dist}}}
+            ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    recording = io.BytesIO()
+    soundfile.write(recording, tone(60, 0.2), RATE, format="WAV")
+    packages = {
+        "tonejs-instrument-cello-wav": {"package.json": b"{}", "C4.wav": recording.getvalue(), "README.md": b"cello"},
+        "tonejs-instrument-harp-wav": {"package.json": b"{}", "README.md": b"no recordings"},
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Registry, packages))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.training
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_what_the_registry_has_is_fetched_and_what_it_has_not_is_told(registry: str, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "npm_config_registry": registry,
+        "npm_config_cache": str(tmp_path / "cache"),
+        "npm_config_fetch_retries": "0",
+        "npm_config_audit": "false",
+        "npm_config_update_notifier": "false",
+    }
+    out = tmp_path / "samples"
+    done = subprocess.run([SCRIPT, out], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0
+    assert sorted(path.name for path in out.iterdir()) == ["cello"]
+    assert list(sampler.keys("cello", out)) == [60]
+    told = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
+    assert len(told) == 21 and any("tonejs-instrument-harp-wav" in line for line in told)

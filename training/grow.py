@@ -1,0 +1,79 @@
+"""Begins a run of a deeper network from a shallower one, which it equals until it learns more.
+
+    python -m training.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
+    python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 200
+
+Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
+zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but what it hears is worth something from the first step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from training.checkpoint import Checkpoint, State
+from training.designs import DESIGNS, Attention, build
+
+_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+
+
+def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
+    """The checkpoint of a deeper design that computes the same.
+
+    Raises:
+        ValueError: ``design`` is not the checkpoint's with a multiple of its blocks of attention.
+    """
+    shape = replace(checkpoint.shape, design=design)
+    network = build(shape)
+    blocks = [module for module in network.modules() if isinstance(module, Attention)]
+    old = 1 + max((int(name[1]) for key in checkpoint.average if (name := _BLOCK.match(key))), default=-1)
+    if not old or len(blocks) <= old or len(blocks) % old:
+        raise ValueError(
+            f"'{design}' has {len(blocks)} blocks of attention, '{checkpoint.shape.design}' {old}: no multiple."
+        )
+    copies = len(blocks) // old
+
+    def grown(state: State) -> State:
+        wanted = network.state_dict()
+        if missing := [name for name in wanted if _origin(name, copies) not in state]:
+            raise ValueError(f"'{checkpoint.shape.design}' has no '{missing[0]}', as '{design}' wants it.")
+        try:
+            network.load_state_dict({name: state[_origin(name, copies)] for name in wanted})
+        except RuntimeError as error:
+            raise ValueError(f"'{checkpoint.shape.design}' is not of the widths of '{design}'.") from error
+        for number, block in enumerate(blocks):
+            if number % copies:
+                block.silence()
+        return {name: value.clone() for name, value in network.state_dict().items()}
+
+    return replace(
+        checkpoint, shape=shape, network=grown(checkpoint.network), average=grown(checkpoint.average), optimiser={}
+    )
+
+
+def _origin(name: str, copies: int) -> str:
+    """Where a tensor of the deeper network comes from."""
+    if (found := _BLOCK.match(name)) is None:
+        return name
+    return f"blocks.{int(found[1]) // copies}.{found[2]}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and begins the run."""
+    parser = argparse.ArgumentParser(description="Begins a run of a deeper network from a shallower one.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")
+    parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    options = parser.parse_args(arguments)
+    try:
+        print(grow(Checkpoint.load(options.checkpoint), options.design).begin(options.run))
+    except (FileExistsError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
