@@ -7,7 +7,8 @@
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
-#                 MINUTES; run again, it goes on. RECORDINGS= leaves them out
+#                 MINUTES; run again, it goes on. RECORDINGS= leaves them out. Where there is npm, 22 recorded
+#                 instruments (170 MB) play in the songs too
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3
@@ -62,6 +63,7 @@ bench-models: .venv/tested .venv-peers/bs_roformer_infer/made .venv-peers/demucs
 
 train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
+	scripts/samples training/samples
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
 	$(if $(RECORDINGS),scripts/recordings $(RECORDINGS) $(BIN)/python)

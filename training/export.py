@@ -26,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from stemwright.models.bands import BANDS_384
+from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
@@ -86,8 +87,15 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
     convolution.bias = nn.Parameter(norm.bias - mean * gain)
 
 
-def export(checkpoints: Sequence[Checkpoint], path: Path, rarer: Mapping[str, float] | None = None) -> float:
+def export(
+    checkpoints: Sequence[Checkpoint],
+    path: Path,
+    rarer: Mapping[str, float] | None = None,
+    chunk_frames: int = CHUNK_FRAMES,
+) -> float:
     """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
+
+    ``chunk_frames`` is how much the separator lets it hear at once, a multiple of 64.
 
     Gives the greatest difference between torch and ONNX Runtime on random features.
 
@@ -114,7 +122,7 @@ def export(checkpoints: Sequence[Checkpoint], path: Path, rarer: Mapping[str, fl
         )
     model = onnx.load(path)
     _halve(model.graph)
-    _describe(model, checkpoints)
+    _describe(model, checkpoints, chunk_frames)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     if (size := path.stat().st_size) > MAX_BYTES:
@@ -153,7 +161,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint]) -> None:
+def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], chunk_frames: int) -> None:
     facts = {
         "stems": ",".join(STEMS),
         "sample_rate": features.SAMPLE_RATE_HZ,
@@ -161,6 +169,7 @@ def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint]) -> None
         "hop": features.HOP,
         "bands": BANDS_384.n_bands,
         "frame_multiple": FRAME_MULTIPLE,
+        "chunk_frames": chunk_frames,
         "members": json.dumps([_facts(checkpoint) for checkpoint in checkpoints]),
     }
     helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
@@ -182,8 +191,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
     add_arguments(parser)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--frames", type=int, default=CHUNK_FRAMES, help="what the separator lets it hear at once")
     options = parser.parse_args()
-    difference = export([Checkpoint.load(path) for path in options.checkpoints], options.out, dict(options.rarer))
+    if options.frames < 2 * FRAME_MULTIPLE or options.frames % FRAME_MULTIPLE:
+        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
+    checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
+    difference = export(checkpoints, options.out, dict(options.rarer), options.frames)
     print(
         f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
     )

@@ -30,6 +30,7 @@ from stemwright.evaluation.sdr import sdr_db
 from stemwright.evaluation.songs import Song, find_songs
 from stemwright.evaluation.spectra import samples, spectra
 from stemwright.models.bands import BANDS_384
+from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
@@ -38,9 +39,6 @@ from training.memory import keep_memory
 from training.network import FRAME_MULTIPLE
 
 Audio = NDArray[np.float32]
-
-CHUNK = 512
-"""Frames heard at once unless said otherwise, as what ships hears them; a quarter of them is heard twice."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ Separate = Callable[[Audio], Audio]
 
 
 @torch.no_grad()
-def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK) -> Tensor:
+def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tensor:
     """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks of so many frames cross-faded."""
     frames = powers.shape[-1]
     overlap = chunk // 4
@@ -77,7 +75,7 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK) -> Tensor:
     return (total / weights)[..., :frames]
 
 
-def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK) -> Audio:
+def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES) -> Audio:
     """``(2, samples)`` -> ``(12, 2, samples)``."""
     spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
     powers = features.planes(torch.from_numpy(spectrum))
@@ -158,7 +156,9 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
-    parser.add_argument("--frames", type=int, default=CHUNK, help=f"heard at once, a multiple of {FRAME_MULTIPLE}")
+    parser.add_argument(
+        "--frames", type=int, default=CHUNK_FRAMES, help=f"heard at once, a multiple of {FRAME_MULTIPLE}"
+    )
     options = parser.parse_args()
     if options.frames <= 0 or options.frames % FRAME_MULTIPLE:
         parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}.")

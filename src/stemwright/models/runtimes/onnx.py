@@ -27,15 +27,20 @@ REMEDY = {
 }
 
 
+CHUNK_FRAMES, OVERLAP_FRAMES = 512, 64
+"""How much is heard at once where the file does not say it, and how much of that is heard twice."""
+
+
 class OnnxMaskEngine:
     """A mask network as ``training/export.py`` writes it: features ``(1, 4, bands, frames)`` in, masks out.
+
+    The file says how many frames it wants at once: a network with attention hears best at the length that it was trained on.
 
     Raises:
         ModelUnavailableError: the file is no such network, or the device cannot be had.
     """
 
     hop = 1024
-    chunk = ChunkSize(length=512, overlap=64)
 
     def __init__(self, model: Model, content: bytes, *, device: str, threads: int) -> None:
         import onnxruntime
@@ -54,6 +59,8 @@ class OnnxMaskEngine:
                 f"ONNX Runtime {onnxruntime.__version__} cannot run {model.name}: {error}"
             ) from error
         self.name = f"{model.name}@{hashlib.sha256(content).hexdigest()[:16]}"
+        facts = self._session.get_modelmeta().custom_metadata_map
+        self.chunk = ChunkSize(int(facts.get("chunk_frames", CHUNK_FRAMES)), OVERLAP_FRAMES)
         self.stems = model.stems
         self.sample_rate = model.sample_rate_hz
 
