@@ -7,7 +7,8 @@
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
-#                 MINUTES; run again, it goes on. RECORDINGS= leaves them out. Where there is npm, 22 recorded
+#                 MINUTES; run again, it goes on. RECORDINGS= leaves them out, PERMISSIVE=1 RECORDINGS=training/permissive
+#                 takes what is under CC-BY, MIT, BSD or in the public domain. Where there is npm, 22 recorded
 #                 instruments (170 MB) play in the songs too
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
@@ -20,6 +21,7 @@ CORPUS ?= training/corpus
 RUN ?= training/runs/first
 DATA ?=
 RECORDINGS ?= training/recordings
+PERMISSIVE ?=
 MULTITRACKS ?= training/multitracks
 BIN := .venv/bin
 # pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
@@ -66,7 +68,7 @@ train: .venv/tested
 	scripts/samples training/samples
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
-	$(if $(RECORDINGS),scripts/recordings $(RECORDINGS) $(BIN)/python)
+	$(if $(RECORDINGS),PYTHON=$(BIN)/python scripts/recordings $(RECORDINGS) $(if $(PERMISSIVE),--permissive))
 	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
 	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \
 	  --minutes $(MINUTES) --run $(RUN) --resume

@@ -1,6 +1,7 @@
 """Real recordings that Debian packages, as songs to train on: mostly the music of games, which nobody sings to.
 
     scripts/recordings training/recordings                                # downloads, cuts and deletes each package
+    scripts/recordings training/permissive --permissive                   # only what its author's name is enough for
     python -m training.recordings --root / --out training/recordings      # cuts those that are installed
     python -m training.train --corpus training/corpus --corpus training/recordings ...
 
@@ -35,6 +36,9 @@ from training.songs import SILENCE_PEAK, members, stereo, write_song
 PIECE_S, LEAST_S = 30, 10
 """Length of a piece, and of the shortest."""
 
+PERMISSIVE = ("BSD-2-Clause", "CC-BY-3.0", "CC0-1.0", "MIT", "public-domain")
+"""Licences that ask for no more than the author's name."""
+
 TABLE = Path(__file__).with_name("recordings.toml")
 
 Audio = NDArray[np.float32]
@@ -49,6 +53,7 @@ class Source:
         path: the files, as a pattern below the root; or a zip archive, in which ``inside`` is the pattern.
         label: of all that is heard in them, a stem or ``not-<stems>``.
         leave_out: names that contain one of these are not taken.
+        only: the names, without folders and suffix, that are taken; all where there are none.
         beside: the other track of the same length that lies beside each file, and its label.
     """
 
@@ -58,6 +63,7 @@ class Source:
     label: str
     inside: str = ""
     leave_out: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     beside: tuple[str, str] | None = None
 
     def tracks(self, root: Path) -> Iterator[Track]:
@@ -65,7 +71,8 @@ class Source:
         for path in sorted(root.glob(self.path)):
             for inside in self._inside(path) if self.inside else ("",):
                 name = _varying(inside, self.inside) if inside else _varying(str(path.relative_to(root)), self.path)
-                if not any(word in name for word in self.leave_out):
+                wanted = not self.only or Path(inside or path).stem in self.only
+                if wanted and not any(word in name for word in self.leave_out):
                     yield Track(self, path, inside, re.sub(r"[\W_]+", "-", f"{self.package}-{name}").strip("-").lower())
 
     def _inside(self, path: Path) -> list[str]:
@@ -100,22 +107,34 @@ def _varying(path: str, pattern: str) -> str:
     return "/".join(Path(path).with_suffix("").parts[fixed:])
 
 
-def sources(path: Path = TABLE) -> tuple[Source, ...]:
-    """The table of recordings.
+def sources(*, permissive: bool = False) -> tuple[Source, ...]:
+    """The table of recordings, or what of it is under ``PERMISSIVE`` licences.
 
     Raises:
         ValueError: a label names no stem.
     """
     found = []
-    for entry in tomllib.loads(path.read_text())["source"]:
+    for entry in tomllib.loads(TABLE.read_text())["source"]:
         beside = entry.pop("beside", None)
-        leave_out = tuple(entry.pop("leave_out", ()))
-        source = Source(**entry, leave_out=leave_out, beside=(beside["file"], beside["label"]) if beside else None)
+        leave_out, only = (tuple(entry.pop(name, ())) for name in ("leave_out", "only"))
+        source = Source(
+            **entry, leave_out=leave_out, only=only, beside=(beside["file"], beside["label"]) if beside else None
+        )
         for label in (source.label, *(source.beside or ())[1:]):
             if not members(label):
-                raise ValueError(f"{path}: {label} of {source.package} is no stem, and not all but some stems.")
-        found.append(source)
+                raise ValueError(f"{TABLE}: {label} of {source.package} is no stem, and not all but some stems.")
+        if not permissive or source.licence in PERMISSIVE:
+            found.append(source)
     return tuple(found)
+
+
+def find(root: Path, *, permissive: bool = False) -> list[Track]:
+    """All tracks that are there, each by the first source that names it."""
+    tracks: dict[tuple[Path, str], Track] = {}
+    for source in sources(permissive=permissive):
+        for track in source.tracks(root):
+            tracks.setdefault((track.path, track.inside), track)
+    return list(tracks.values())
 
 
 def cut(track: Track, out: Path, most: int) -> int:
@@ -156,13 +175,14 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
     parser.add_argument("--most", type=int, default=4, help="pieces of 30 s of one file")
+    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
     parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
     options = parser.parse_args()
-    packages = sorted({source.package for source in sources()})
+    packages = sorted({source.package for source in sources(permissive=options.permissive)})
     if options.packages:
         print(*packages, sep="\n")
         return
-    tracks = [track for source in sources() for track in source.tracks(options.root)]
+    tracks = find(options.root, permissive=options.permissive)
     if not tracks:
         names = " ".join(packages)
         parser.exit(1, f"None of the packages is in {options.root}. Install some of them: apt-get install {names}\n")
