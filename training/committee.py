@@ -19,11 +19,15 @@ from training.network import Network
 
 
 class Committee(nn.Module):
-    """One network or several: features to logits, shaped as theirs are."""
+    """One network or several: features to logits, shaped as theirs are.
 
-    def __init__(self, members: Sequence[Network]) -> None:
+    ``weights`` are what each one's vote counts but for singing; all alike where there are none.
+    """
+
+    def __init__(self, members: Sequence[Network], weights: Sequence[float] = ()) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.weights = [weight / sum(weights) for weight in weights] or [1 / len(members)] * len(members)
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
@@ -33,15 +37,24 @@ class Committee(nn.Module):
             return only
         masks = torch.stack([_log_masks(vote) for vote in votes])  # (members, batch, stems, ...)
         n_singing = len(SINGING)  # they are the first stems
-        return torch.cat([masks[:, :, :n_singing].amin(0), masks[:, :, n_singing:].mean(0)], 1)
+        rest = torch.stack([weight * mask for weight, mask in zip(self.weights, masks[:, :, n_singing:], strict=True)])
+        return torch.cat([masks[:, :, :n_singing].amin(0), rest.sum(0)], 1)
 
 
-def assemble(checkpoints: Sequence[Checkpoint], rarer: Mapping[str, float] | None = None) -> Committee:
-    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it."""
+def assemble(
+    checkpoints: Sequence[Checkpoint], rarer: Mapping[str, float] | None = None, weights: Sequence[float] = ()
+) -> Committee:
+    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it.
+
+    Raises:
+        ValueError: there are weights, but not one above zero for each.
+    """
+    if weights and (len(weights) != len(checkpoints) or min(weights) <= 0):
+        raise ValueError(f"Each of the {len(checkpoints)} checkpoints needs a weight above zero, or none has one.")
     networks = [checkpoint.averaged_network() for checkpoint in checkpoints]
     for network in networks:
         lower(network, rarer or {})
-    return Committee(networks).eval()
+    return Committee(networks, weights).eval()
 
 
 @torch.no_grad()
@@ -70,6 +83,13 @@ def rarity(text: str) -> tuple[str, float]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The networks, and what is rarer than they know."""
     parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
+    parser.add_argument(
+        "--weight",
+        type=float,
+        action="append",
+        default=[],
+        help="of each checkpoint's vote in turn, but for singing; alike unless said otherwise",
+    )
     parser.add_argument(
         "--rarer",
         type=rarity,

@@ -92,6 +92,7 @@ def export(
     path: Path,
     rarer: Mapping[str, float] | None = None,
     chunk_frames: int = CHUNK_FRAMES,
+    weights: Sequence[float] = (),
 ) -> float:
     """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
 
@@ -100,9 +101,9 @@ def export(
     Gives the greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
-        ValueError: the file is too big for the wheel, or the two differ.
+        ValueError: the file is too big for the wheel, or the two differ, or weights do not fit.
     """
-    network = assemble(checkpoints, rarer)
+    network = assemble(checkpoints, rarer, weights)
     fold(network)
     masks = Masks(network).eval()
     example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
@@ -196,7 +197,10 @@ def main() -> None:
     if options.frames < 2 * FRAME_MULTIPLE or options.frames % FRAME_MULTIPLE:
         parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
-    difference = export(checkpoints, options.out, dict(options.rarer), options.frames)
+    try:
+        difference = export(checkpoints, options.out, dict(options.rarer), options.frames, options.weight)
+    except ValueError as error:
+        parser.error(str(error))
     print(
         f"{options.out}: {options.out.stat().st_size} bytes, torch and ONNX Runtime differ by {difference:.2g} at most"
     )

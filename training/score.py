@@ -168,7 +168,10 @@ def main() -> None:
         print(
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
-    network = assemble(checkpoints, dict(options.rarer))
+    try:
+        network = assemble(checkpoints, dict(options.rarer), options.weight)
+    except ValueError as error:
+        parser.error(str(error))
     scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)
     print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 

@@ -12,6 +12,8 @@ import torch
 
 from stemwright.evaluation.oracle import oracle_errors
 from stemwright.models.bands import BANDS_384
+from stemwright.models import registry
+from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.stems import SINGING, STEMS
 from training import export as onnx_export
 from training import features, loss, score, wheel
@@ -138,6 +140,26 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
     least = votes[:, : len(SINGING)].amin(0)  # a voice is what all of them take for one
     wanted = torch.cat([least, votes[:, len(SINGING) :].mean(0)]).softmax(0)
     assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
+    weighted = assemble(checkpoints, {"fx": 0.5}, (3, 1))
+    onnx_export.fold(weighted)
+    rest = 0.75 * votes[0, len(SINGING) :] + 0.25 * votes[1, len(SINGING) :]
+    with torch.no_grad():
+        heard = weighted(seen)[0].softmax(0)
+    torch.testing.assert_close(heard, torch.cat([least, rest]).softmax(0), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.0), (1.0, 2.0, 3.0)])
+def test_a_committee_needs_a_weight_for_each_or_none(tmp_path: Path, weights: tuple[float, ...]) -> None:
+    one = new_run(tmp_path).checkpoint()
+    with pytest.raises(ValueError, match="Each of the 2 checkpoints needs a weight"):
+        assemble([one, one], weights=weights)
+
+
+def test_the_separator_hears_as_much_at_once_as_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.onnx"
+    onnx_export.export([new_run(tmp_path).checkpoint()], path, chunk_frames=256)
+    engine = OnnxMaskEngine(registry.find("stemwright-12"), path.read_bytes(), device="cpu", threads=1)
+    assert (engine.chunk.length, engine.chunk.overlap) == (256, 64)
 
 
 def test_a_rarer_stem_has_lower_odds_against_each_other_one_and_they_keep_theirs() -> None:
