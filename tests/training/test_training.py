@@ -11,8 +11,8 @@ import soundfile
 import torch
 
 from stemwright.evaluation.oracle import oracle_errors
-from stemwright.models.bands import BANDS_384
 from stemwright.models import registry
+from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.stems import SINGING, STEMS
 from training import export as onnx_export
