@@ -8,8 +8,8 @@
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
 #                 MINUTES; run again, it goes on. RECORDINGS= leaves them out, PERMISSIVE=1 RECORDINGS=training/permissive
-#                 takes what is under CC-BY, MIT, BSD or in the public domain. Where there is npm, 22 recorded
-#                 instruments (170 MB) play in the songs too
+#                 takes what is under CC-BY, MIT, BSD or in the public domain. Where there is npm, 21 recorded
+#                 instruments and a SoundFont (170 MB) play in the songs too
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3

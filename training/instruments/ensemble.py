@@ -12,7 +12,7 @@ from training.compose.song import Part
 from training.effects import Audio
 from training.instruments import sampler
 
-SHARE = 0.35
+_SHARE = 0.35
 """How many of the parts that a recorded instrument can play, one does."""
 
 _PIANOS = ("piano", "salamander")
@@ -50,6 +50,12 @@ def fitting(part: Part, samples: Path = sampler.SAMPLES) -> tuple[str, ...]:
 def _reaches(pitches: Collection[int], notes: Sequence[Note]) -> bool:
     within = [min(pitches) - _REACH <= note.pitch <= max(pitches) + _REACH for note in notes]
     return bool(within) and float(np.mean(within)) > 0.9
+
+
+def invited(part: Part, rng: np.random.Generator) -> tuple[str, ...]:
+    """Who fits a part, as often as one of them is to play it; else nobody. Draws nothing where nobody fits."""
+    names = fitting(part)
+    return names if names and rng.random() < _SHARE else ()
 
 
 def play(

@@ -14,8 +14,7 @@ _PALM_MUTED = 28
 
 def guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     """Plays a part on a guitar of wood or through an amplifier; ``(2, samples)``."""
-    recorded = ensemble.fitting(part)
-    if recorded and rng.random() < ensemble.SHARE:
+    if recorded := ensemble.invited(part, rng):
         return _recorded(part, str(rng.choice(recorded)), duration_s, rng)
     if rng.random() < 0.3:
         if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
@@ -55,8 +54,8 @@ def _recorded(part: Part, name: str, duration_s: float, rng: np.random.Generator
 
 def bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     """Plays a part on an electric, an upright or a synthesiser's bass; ``(2, samples)``."""
-    recorded, upright = ensemble.fitting(part), part.role == "upright"
-    if recorded and rng.random() < ensemble.SHARE:
+    upright = part.role == "upright"
+    if recorded := ensemble.invited(part, rng):
         audio = ensemble.play(part, recorded, duration_s, rng)
         return _rounded(_driven(audio, rng) if rng.random() < 0.35 else audio, rng)
     chance = rng.random()

@@ -80,8 +80,7 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         return guitars.guitar(part, duration_s, rng)
     if stem == "bass":
         return guitars.bass(part, duration_s, rng)
-    recorded = ensemble.fitting(part)
-    if recorded and rng.random() < ensemble.SHARE:
+    if recorded := ensemble.invited(part, rng):
         return ensemble.play(part, recorded, duration_s, rng)
     if stem == "percussion":
         return _percussion(part, duration_s, rng)

@@ -128,8 +128,7 @@ def _strike(recording: NDArray[np.float32], note: Note, semitones: float, take: 
     whole = positions.astype(np.int64)
     between = (positions - whole).astype(np.float32)
     dullness = np.float32(take.softness * (1 - note.velocity / 127))
-    bright = recording[0, whole] * (1 - between) + recording[0, whole + 1] * between
-    dull = recording[1, whole] * (1 - between) + recording[1, whole + 1] * between
+    bright, dull = recording[:, whole] * (1 - between) + recording[:, whole + 1] * between
     sound = (1 - dullness) * bright + dullness * dull
     if held < count:
         tail = np.arange(count - int(held)) / (take.release_s * SAMPLE_RATE_HZ)
