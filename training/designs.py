@@ -164,7 +164,11 @@ class SplitTransformer(Network):
     """
 
     def __init__(
-        self, shape: NetworkShape, widths: tuple[int, int, int, int] = (24, 48, 96, 192), blocks: int = 3
+        self,
+        shape: NetworkShape,
+        widths: tuple[int, int, int, int] = (24, 48, 96, 192),
+        blocks: int = 3,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
     ) -> None:
         super().__init__(shape)
         self.low = shape.bands // 3
@@ -172,24 +176,20 @@ class SplitTransformer(Network):
         self.shift = nn.Parameter(torch.zeros(shape.planes, shape.bands, 1))
         first, masks = widths[0], shape.stems * shape.channels
         self.into_low, self.into_high = (
-            nn.Sequential(
-                nn.Conv2d(shape.planes, first, (kernel, 4), (step, 2), (2, 1), bias=False), nn.BatchNorm2d(first)
-            )
+            nn.Sequential(nn.Conv2d(shape.planes, first, (kernel, 4), (step, 2), (2, 1), bias=False), norm(first))
             for kernel, step in ((5, 1), (8, 4))
         )
         rows = self.low + (shape.bands - self.low) // 4
         self.place = nn.Parameter(torch.zeros(first, rows, 1))
         steps = ((2, 2), (2, 2), (2, 1))
         self.downs = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, step, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
+            nn.Sequential(nn.Conv2d(a, b, 3, step, 1, bias=False), norm(b), nn.LeakyReLU(0.2))
             for (a, b), step in zip(pairwise(widths), steps, strict=True)
         )
         self.position = nn.Parameter(0.02 * torch.randn(1, rows >> 3, 1, widths[-1]))
         self.blocks = nn.ModuleList(Attention(widths[-1]) for _ in range(blocks))
         self.ups = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose2d(b, a, (4, 2 + step[1]), step, 1, bias=False), nn.BatchNorm2d(a), nn.LeakyReLU(0.2)
-            )
+            nn.Sequential(nn.ConvTranspose2d(b, a, (4, 2 + step[1]), step, 1, bias=False), norm(a), nn.LeakyReLU(0.2))
             for (a, b), step in zip(reversed(list(pairwise(widths))), reversed(steps), strict=True)
         )
         self.out_low = nn.ConvTranspose2d(first, masks, (3, 4), (1, 2), (1, 1), bias=False)
@@ -237,6 +237,22 @@ class DeepSplitTransformer(SplitTransformer):
         super().__init__(shape, blocks=6)
 
 
+class InstanceSplitTransformer(SplitTransformer):
+    """The same, whose norms measure what is heard (instance normalisation, Ulyanov et al. 2016), in training and after it.
+
+    Batch norms measure a batch while they train, and then whatever they met on average: recordings, which are mastered as no
+    composed song is, leave that. Made from a trained ``deep-split`` by ``training.grow``.
+    """
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape, blocks=6, norm=instance_norm)
+
+
+def instance_norm(width: int) -> nn.Module:
+    """Normalises each channel of each mix over all of its bands and frames; its gains and biases are a batch norm's."""
+    return nn.InstanceNorm2d(width, affine=True)
+
+
 DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "unet": MaskNetwork,
     "recurrent": Recurrent,
@@ -245,6 +261,7 @@ DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "split": SplitTransformer,
     "small-split": SmallSplitTransformer,
     "deep-split": DeepSplitTransformer,
+    "instance-split": InstanceSplitTransformer,
 }
 
 

@@ -1,10 +1,12 @@
-"""Begins a run of a deeper network from a shallower one, which it equals until it learns more.
+"""Begins a run of a deeper network from a shallower one, which it equals until it learns more, or of one with other norms.
 
     python -m training.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
+    python -m training.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 200
 
 Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
 zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but what it hears is worth something from the first step.
+Instance norms take the gains and biases of batch norms, and forget what those had measured.
 """
 
 from __future__ import annotations
@@ -22,16 +24,18 @@ _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
 def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
-    """The checkpoint of a deeper design that computes the same.
+    """The checkpoint of a deeper design that computes the same, but for norms that measure what is heard.
 
     Raises:
-        ValueError: ``design`` is not the checkpoint's with a multiple of its blocks of attention.
+        ValueError: ``design`` is not the checkpoint's with a multiple of its blocks of attention, or with other norms.
     """
+    if design == checkpoint.shape.design:
+        raise ValueError(f"The checkpoint is a '{design}' already.")
     shape = replace(checkpoint.shape, design=design)
     network = build(shape)
     blocks = [module for module in network.modules() if isinstance(module, Attention)]
     old = 1 + max((int(name[1]) for key in checkpoint.average if (name := _BLOCK.match(key))), default=-1)
-    if not old or len(blocks) <= old or len(blocks) % old:
+    if not old or not blocks or len(blocks) % old:
         raise ValueError(
             f"'{design}' has {len(blocks)} blocks of attention, '{checkpoint.shape.design}' {old}: no multiple."
         )
@@ -64,7 +68,9 @@ def _origin(name: str, copies: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and begins the run."""
-    parser = argparse.ArgumentParser(description="Begins a run of a deeper network from a shallower one.")
+    parser = argparse.ArgumentParser(
+        description="Begins a run of a deeper network from a shallower one, or of one with other norms."
+    )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")

@@ -136,8 +136,8 @@ def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
 def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
     """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
     last = pieces.load(checkpoints)
-    if last is None and shape in (None, NetworkShape()):
-        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)], NetworkShape.design)
+    if last is None and shape is None:
+        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)])
     return last if last and shape in (None, last.shape) else None
 
 

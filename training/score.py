@@ -63,16 +63,23 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tens
     overlap = chunk // 4
     stride = chunk - overlap
     chunks = max(1, -(-(frames - overlap) // stride))
-    padded = torch.nn.functional.pad(features.features(powers), (0, chunks * stride + overlap - frames), value=-9.2)
+    seen = features.features(powers)
     fade = torch.ones(chunk)
     fade[:overlap] = torch.linspace(0, 1, overlap + 2)[1:-1]
     fade = torch.minimum(fade, fade.flip(0))
-    total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, padded.shape[-1]), torch.zeros(padded.shape[-1])
+    end = chunks * stride + overlap
+    total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, end), torch.zeros(end)
     for start in range(0, chunks * stride, stride):
-        piece = network(padded[None, ..., start : start + chunk])[0].softmax(0)
+        piece = network(_heard(seen[..., start : start + chunk], chunk)[None])[0].softmax(0)
         total[..., start : start + chunk] += piece * fade
         weights[start : start + chunk] += fade
     return (total / weights)[..., :frames]
+
+
+def _heard(piece: Tensor, chunk: int) -> Tensor:
+    """``(..., frames)``, the last one going back and forth to the length of a chunk, as what ships pads it."""
+    places = torch.arange(chunk) % (2 * piece.shape[-1])
+    return piece[..., torch.minimum(places, 2 * piece.shape[-1] - 1 - places)]
 
 
 def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES) -> Audio:

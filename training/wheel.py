@@ -127,14 +127,14 @@ def renormalise(network: Network, batches: Sequence[Batch]) -> None:
         norm.bias.add_(mean)
 
 
-def begin(batches: Sequence[Batch], design: str) -> Checkpoint:
-    """The network of that design in the wheel as a checkpoint whose norms have measured ``batches``.
+def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
+    """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``.
 
     Raises:
         LookupError: the wheel has none of that design.
     """
     members = read(weights.load(registry.find("stemwright-12")))
-    member = next((member for member in members if member.shape.design == design), None)
+    member = next((member for member in members if design in (None, member.shape.design)), None)
     if member is None:
         there = ", ".join(member.shape.design for member in members)
         raise LookupError(f"The wheel has no network of the design '{design}'; it has {there}.")
@@ -149,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of songs to measure the norms on")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--design", choices=tuple(DESIGNS), default="unet", help="which of the networks in the wheel")
+    parser.add_argument("--design", choices=tuple(DESIGNS), help="which of the networks in the wheel; else its first")
     options = parser.parse_args()
     try:
         vacant(options.run)  # before the minutes that measuring takes

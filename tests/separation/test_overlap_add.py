@@ -33,6 +33,16 @@ def test_every_unit_is_valid_once_a_stride_and_only_the_last_chunk_is_last(size:
     assert (cut[-1].rows[cut[-1].n_valid :] == 0).all()
 
 
+def test_the_end_may_go_back_and_forth_over_what_there_is() -> None:
+    size = ChunkSize(8, 2)
+    first, last = chunks([np.arange(1, 10)], size)
+    assert first.mirrored is first.rows
+    assert last.rows.tolist() == [7, 8, 9, 0, 0, 0, 0, 0]
+    assert last.mirrored.tolist() == [7, 8, 9, 9, 8, 7, 7, 8]
+    (only,) = chunks([np.full((1, 2), 5)], size)
+    assert (only.mirrored == 5).all() and only.mirrored.shape == (8, 2)
+
+
 def test_where_chunks_disagree_they_fade_into_each_other() -> None:
     size = ChunkSize(8, 4)
     overlap_add = OverlapAdd(size)

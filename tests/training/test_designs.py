@@ -27,9 +27,10 @@ def test_every_point_of_every_stem_has_a_logit_and_every_weight_learns(shape: Ne
     assert all(any(end is value for value in network.parameters()) for end in network.ends())
 
 
-def test_the_split_design_is_exported_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("design", ["split", "instance-split"])
+def test_a_split_design_is_exported_as_it_is(tmp_path: Path, design: str) -> None:
     torch.manual_seed(3)
-    network = build(NetworkShape(design="split"))
+    network = build(NetworkShape(design=design))
     network.train()(torch.randn(2, 4, 384, 128))  # norms that have seen something
     state = network.state_dict()
     path = tmp_path / "split.onnx"
@@ -37,6 +38,16 @@ def test_the_split_design_is_exported_as_it_is(tmp_path: Path) -> None:
     exact = onnx_export.Masks(network.eval()).eval()
     assert onnx_export.compare(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 2.2 * sum(value.numel() for value in network.parameters())
+
+
+@pytest.mark.parametrize(("design", "alike"), [("instance-split", True), ("deep-split", False)])
+def test_only_instance_norms_hear_a_mix_by_itself_in_training(design: str, alike: bool) -> None:
+    torch.manual_seed(4)
+    network = build(NetworkShape(design=design)).train()
+    mixes = torch.randn(2, 4, 384, 64) * torch.tensor([1.0, 3.0])[:, None, None, None]
+    with torch.no_grad():
+        together, alone = network(mixes)[:1], network(mixes[:1])
+    assert torch.allclose(together, alone, atol=1e-4) is alike
 
 
 def test_a_checkpoint_knows_its_design(tmp_path: Path) -> None:

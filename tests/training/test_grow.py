@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,12 +39,35 @@ def test_a_deeper_network_begins_as_the_shallower_one_and_every_weight_can_learn
     assert still == []
 
 
+def test_batch_norms_that_have_measured_one_mix_become_its_instance_norms() -> None:
+    torch.manual_seed(6)
+    network = build(NetworkShape(design="deep-split"))
+    mix = torch.randn(1, 4, 384, 128)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # what they hear last is all that they know
+        torch.nn.init.normal_(norm.weight, 1, 0.3)
+        torch.nn.init.normal_(norm.bias, 0, 0.3)
+    with torch.no_grad():
+        network.train()(mix)
+        state = network.state_dict()
+        grown = grow.grow(Checkpoint(network.shape, state, state, {}), "instance-split").averaged_network()
+        # The variance that a batch norm keeps is of n - 1 values, here of 384 at least.
+        torch.testing.assert_close(grown(mix), network.eval()(mix), atol=0.01, rtol=0)
+
+
 def test_what_cannot_grow_is_told() -> None:
     _, checkpoint = trained("split")
-    with pytest.raises(ValueError, match="'split' has 3 blocks of attention, 'split' 3: no multiple"):
+    with pytest.raises(ValueError, match="is a 'split' already"):
         grow.grow(checkpoint, "split")
+    _, deep = trained("deep-split")
+    with pytest.raises(ValueError, match="'split' has 3 blocks of attention, 'deep-split' 6: no multiple"):
+        grow.grow(deep, "split")
     with pytest.raises(ValueError, match="no multiple"):
-        grow.grow(replace(checkpoint, shape=NetworkShape(design="unet")), "unet")
+        grow.grow(checkpoint, "unet")
+    _, instance = trained("instance-split")
+    with pytest.raises(ValueError, match=r"has no 'into_low\.1\.running_mean'"):
+        grow.grow(instance, "deep-split")
     _, small = trained("small-split")
     with pytest.raises(ValueError, match="not of the widths"):
         grow.grow(small, "deep-split")

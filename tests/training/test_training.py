@@ -28,6 +28,7 @@ pytestmark = pytest.mark.training
 
 TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
 SPLIT = NetworkShape(design="split")
+INSTANCE = NetworkShape(design="instance-split")
 RECIPE = Recipe(minutes=1, warm_up_steps=1, compile=False)
 
 
@@ -92,7 +93,7 @@ def make_all_weights_differ(run: Run) -> None:
             parameter.add_(0.01 * torch.randn_like(parameter))
 
 
-@pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT])
+@pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT, INSTANCE])
 def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path: Path, shape: NetworkShape) -> None:
     run = Run(tmp_path, RECIPE, shape, torch.device("cpu"), False)
     make_all_weights_differ(run)

@@ -23,7 +23,8 @@ class ChunkSize:
     """How much an engine wants to see at once, in its own unit (samples, or frames of its STFT).
 
     Attributes:
-        length: units given to the engine in one call; every call gets exactly this many (the end is padded with zeros).
+        length: units given to the engine in one call; every call gets exactly this many (the end is padded: samples with
+            zeros, frames with those before them).
         overlap: units that neighbouring chunks share, at most half of ``length``.
     """
 

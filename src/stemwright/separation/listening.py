@@ -133,7 +133,7 @@ class Masks:
         return [self._hear(chunk) for chunk in batch]
 
     def _hear(self, chunk: Chunk) -> Samples:
-        masks = self._engine.masks(chunk.rows)  # (frames, stems, 2, bands)
+        masks = self._engine.masks(chunk.mirrored)  # (frames, stems, 2, bands)
         outputs = np.stack([masks[:, places].sum(axis=1) for places in self._places], axis=1)
         return _folded(outputs, self._channels)
 

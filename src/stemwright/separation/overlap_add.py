@@ -48,6 +48,18 @@ class Chunk:
     n_valid: int
     is_last: bool
 
+    @property
+    def mirrored(self) -> Rows:
+        """The same rows, but beyond its end the stream goes back and forth over what there is of it in place of zeros.
+
+        For a network that measures what it hears: silence that is not in the song would count (decision 0008).
+        """
+        if self.n_valid == len(self.rows):
+            return self.rows
+        places = np.arange(len(self.rows)) % (2 * self.n_valid)
+        mirrored: Rows = self.rows[np.minimum(places, 2 * self.n_valid - 1 - places)]
+        return mirrored
+
 
 def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Generator[Chunk, None, None]:
     """Cuts a stream of blocks ``(units, ...)`` of any length into overlapping chunks. An empty stream gives none."""
