@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("song.mp3"), help="the MP3 to write")
     parser.add_argument("--stems", type=Path, help="folder for the true stems, for stemwright evaluate")
     options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     stems = render()
     write_mp3(np.sum(list(stems.values()), axis=0), options.out)
     if options.stems:
