@@ -31,6 +31,7 @@ from stemwright.evaluation.songs import Song, find_songs
 from stemwright.evaluation.spectra import samples, spectra
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
+from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
@@ -70,16 +71,12 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tens
     end = chunks * stride + overlap
     total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, end), torch.zeros(end)
     for start in range(0, chunks * stride, stride):
-        piece = network(_heard(seen[..., start : start + chunk], chunk)[None])[0].softmax(0)
+        # The end goes back and forth, as what ships pads it.
+        places = back_and_forth(min(chunk, frames - start), chunk)
+        piece = network(seen[None, ..., start + places])[0].softmax(0)
         total[..., start : start + chunk] += piece * fade
         weights[start : start + chunk] += fade
     return (total / weights)[..., :frames]
-
-
-def _heard(piece: Tensor, chunk: int) -> Tensor:
-    """``(..., frames)``, the last one going back and forth to the length of a chunk, as what ships pads it."""
-    places = torch.arange(chunk) % (2 * piece.shape[-1])
-    return piece[..., torch.minimum(places, 2 * piece.shape[-1] - 1 - places)]
 
 
 def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES) -> Audio:

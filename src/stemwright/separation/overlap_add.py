@@ -56,9 +56,14 @@ class Chunk:
         """
         if self.n_valid == len(self.rows):
             return self.rows
-        places = np.arange(len(self.rows)) % (2 * self.n_valid)
-        mirrored: Rows = self.rows[np.minimum(places, 2 * self.n_valid - 1 - places)]
+        mirrored: Rows = self.rows[back_and_forth(self.n_valid, len(self.rows))]
         return mirrored
+
+
+def back_and_forth(n_valid: int, length: int) -> NDArray[np.intp]:
+    """Which of ``n_valid`` units stands at each of ``length`` places: first to last, last to first, and so on."""
+    places = np.arange(length) % (2 * n_valid)
+    return np.minimum(places, 2 * n_valid - 1 - places)
 
 
 def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Generator[Chunk, None, None]:
