@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -31,14 +32,17 @@ class Committee(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
-        votes = [member(features) for member in self.members]
+        return self.agree([member(features) for member in self.members])
+
+    def agree(self, votes: Sequence[Tensor]) -> Tensor:
+        """Logits of each member at some points, ``(batch, stems, ...)``, to those of all."""
         if len(votes) == 1:
-            only: Tensor = votes[0]
-            return only
-        masks = torch.stack([_log_masks(vote) for vote in votes])  # (members, batch, stems, ...)
+            return votes[0]
+        masks = [_log_masks(vote) for vote in votes]
         n_singing = len(SINGING)  # they are the first stems
-        rest = torch.stack([weight * mask for weight, mask in zip(self.weights, masks[:, :, n_singing:], strict=True)])
-        return torch.cat([masks[:, :, :n_singing].amin(0), rest.sum(0)], 1)
+        singing = reduce(torch.minimum, (mask[:, :n_singing] for mask in masks))
+        others = (weight * mask[:, n_singing:] for weight, mask in zip(self.weights, masks, strict=True))
+        return torch.cat([singing, reduce(torch.add, others)], 1)
 
 
 def assemble(

@@ -248,6 +248,13 @@ class InstanceSplitTransformer(SplitTransformer):
         super().__init__(shape, blocks=6, norm=instance_norm)
 
 
+class ShortInstanceSplitTransformer(SplitTransformer):
+    """The same with the three blocks of a ``split``, to begin from nothing."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape, norm=instance_norm)
+
+
 def instance_norm(width: int) -> nn.Module:
     """Normalises each channel of each mix over all of its bands and frames; its gains and biases are a batch norm's."""
     return nn.InstanceNorm2d(width, affine=True)
@@ -262,6 +269,7 @@ DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "small-split": SmallSplitTransformer,
     "deep-split": DeepSplitTransformer,
     "instance-split": InstanceSplitTransformer,
+    "short-instance-split": ShortInstanceSplitTransformer,
 }
 
 

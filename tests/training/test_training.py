@@ -19,7 +19,7 @@ from training import export as onnx_export
 from training import features, loss, score, wheel
 from training.analysis import Batch
 from training.checkpoint import Checkpoint
-from training.committee import assemble, rarity
+from training.committee import Committee, assemble, rarity
 from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
@@ -81,7 +81,7 @@ def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     assert onnx_export.export([checkpoint], path) < 1e-5
     # Against the network itself: only the rounding to half precision lies between.
-    exact = onnx_export.Masks(Checkpoint.averaged_network(checkpoint)).eval()
+    exact = onnx_export.Masks(assemble([checkpoint])).eval()
     assert onnx_export.compare(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 3 * sum(weight.numel() for weight in MaskNetwork(TINY).parameters())
 
@@ -104,9 +104,9 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
     (member,) = wheel.read(path.read_bytes())
     assert member.step == 3 and member.shape == shape
     network = wheel.unfold(member.tensors, shape)
-    assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
+    assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
     wheel.renormalise(network, [fixed_batch()])
-    assert onnx_export.compare(onnx_export.Masks(network).eval(), path) < 1e-5
+    assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
     # In training, norms use what is in the batch: the very statistics that were measured.
     seen = features.features(fixed_batch().powers)
     with torch.no_grad():

@@ -7,7 +7,7 @@ network five times cheaper (docs/decisions/0001-bands.md).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,10 @@ class BandLayout:
 
     def pool(self, power: Float) -> Float:
         """Mean of each band: ``(..., bins)`` -> ``(..., bands)``."""
+        # First bins of all bands, then second ones and so on: `mean` over so few takes thrice as long.
         pooled = [
-            power[..., start:stop].reshape(*power.shape[:-1], -1, width).mean(-1) for start, stop, width in self.runs
+            reduce(np.add, (power[..., start + place : stop : width] for place in range(width))) / np.float32(width)
+            for start, stop, width in self.runs
         ]
         return np.concatenate(pooled, axis=-1)
 

@@ -26,7 +26,7 @@ def planes(spectrum: NDArray[np.complex64], bands: BandLayout) -> NDArray[np.flo
     """
     left, right = spectrum[:, 0], spectrum[:, 1]  # (frames, bins)
     seen = np.empty((4, bands.n_bands, len(spectrum)), np.float32)
-    for plane, view in zip(seen, (left, right, (left + right) / 2, (left - right) / 2), strict=True):
-        power = bands.pool(view.real**2 + view.imag**2)  # (frames, bands)
-        plane[:] = np.log(FLOOR + SCALE * np.sqrt(power)).T  # (bands, frames)
+    for plane, view, parts in zip(seen, (left, right, left + right, left - right), (1, 1, 2, 2), strict=True):
+        magnitude = np.sqrt(bands.pool(view.real**2 + view.imag**2))  # (frames, bands)
+        plane[:] = np.log(FLOOR + np.float32(SCALE / parts) * magnitude).T  # (bands, frames)
     return seen

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,10 @@ class Hearing(Protocol):
     sample_rate: int
     units_per_s: float
     batch: int
+    dtype: type[np.floating[Any]]
+    """Of what is final, as it goes to the disk."""
     beside: bool
-    """Whether decoding and writing go on beside the engine: it pays for large networks, and costs memory."""
+    """Whether decoding goes on beside the engine: it pays for large networks, and costs memory."""
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Rows]:
         """Blocks ``(2, samples)`` at the engine's rate -> blocks of units, ``(units, ...)``."""
@@ -81,15 +83,13 @@ def listen(
             if is_cancelled():
                 raise CancelledError("Cancelled; --resume takes it up where it stopped.")
             for chunk, rows in zip(batch, hearing.hear(batch), strict=True):
-                final = overlap_add.add(chunk, rows)
+                final = overlap_add.add(chunk, rows).astype(hearing.dtype, copy=False)
                 if chunk.index < first_new:
                     continue
                 if writing is not None:
                     writing.result()
                 levels = hearing.levels(final, chunk)
                 writing = writer.submit(files.add, final, levels, is_last=chunk.is_last)
-                if not hearing.beside:
-                    writing.result()
         if writing is not None:
             writing.result()
 
@@ -143,12 +143,10 @@ class Masks:
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
         if self._channels == 1:
             power = power.mean(axis=1, keepdims=True)
-        # as they will be read back from the disk
-        passed = np.square(final.astype(self.dtype), dtype=np.float32)  # (frames, outputs, channels, bands)
-        passed *= power[:, np.newaxis]
+        gains = np.square(final, dtype=np.float32).reshape(*final.shape[:2], -1)  # (frames, outputs, channels * bands)
+        passed = np.matmul(gains, power.reshape(len(power), -1, 1))[..., 0]  # (frames, outputs)
         per_segment = max(1, round(SEGMENT_S * self.units_per_s))
-        energies = passed.sum(axis=(2, 3), dtype=np.float64), power.sum(axis=(1, 2), dtype=np.float64)
-        return level_rows(*energies, per_segment)
+        return level_rows(passed.astype(np.float64), power.sum(axis=(1, 2), dtype=np.float64), per_segment)
 
 
 class Waveforms:
