@@ -17,38 +17,44 @@ from torch import Tensor, nn
 from stemwright.stems import SINGING, STEMS
 from training.checkpoint import Checkpoint
 from training.network import Network
+from training.strokes import Strokes
 
 
 class Committee(nn.Module):
     """One network or several: features to logits, shaped as theirs are.
 
-    ``weights`` are what each one's vote counts but for singing; all alike where there are none.
+    ``weights`` are what each one's vote counts but for singing; all alike where there are none. ``strokes`` is how much
+    drums gain and basses lose where something is struck.
     """
 
-    def __init__(self, members: Sequence[Network], weights: Sequence[float] = ()) -> None:
+    def __init__(self, members: Sequence[Network], weights: Sequence[float] = (), strokes: float = 0.0) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.strokes = Strokes(strokes)
         self.weights = [weight / sum(weights) for weight in weights] or [1 / len(members)] * len(members)
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
-        return self.agree([member(features) for member in self.members])
+        return self.agree(self.strokes(features), [member(features) for member in self.members])
 
-    def agree(self, votes: Sequence[Tensor]) -> Tensor:
+    def agree(self, strokes: Tensor, votes: Sequence[Tensor]) -> Tensor:
         """Logits of each member at some points, ``(batch, stems, ...)``, to those of all."""
         if len(votes) == 1:
-            return votes[0]
+            return votes[0] + strokes
         masks = [_log_masks(vote) for vote in votes]
         n_singing = len(SINGING)  # they are the first stems
         singing = reduce(torch.minimum, (mask[:, :n_singing] for mask in masks))
         others = (weight * mask[:, n_singing:] for weight, mask in zip(self.weights, masks, strict=True))
-        return torch.cat([singing, reduce(torch.add, others)], 1)
+        return torch.cat([singing, reduce(torch.add, others)], 1) + strokes
 
 
 def assemble(
-    checkpoints: Sequence[Checkpoint], rarer: Mapping[str, float] | None = None, weights: Sequence[float] = ()
+    checkpoints: Sequence[Checkpoint],
+    rarer: Mapping[str, float] | None = None,
+    weights: Sequence[float] = (),
+    strokes: float = 0.0,
 ) -> Committee:
-    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it.
+    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it, with the cue of ``strokes``.
 
     Raises:
         ValueError: there are weights, but not one above zero for each.
@@ -58,7 +64,7 @@ def assemble(
     networks = [checkpoint.averaged_network() for checkpoint in checkpoints]
     for network in networks:
         lower(network, rarer or {})
-    return Committee(networks, weights).eval()
+    return Committee(networks, weights, strokes).eval()
 
 
 @torch.no_grad()
@@ -101,6 +107,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="STEM=NATS",
         help="taken from the logits of a stem that is rarer in songs than in training; may be repeated",
+    )
+    parser.add_argument(
+        "--strokes",
+        type=float,
+        default=0.0,
+        metavar="NATS",
+        help="drums gain and basses lose where something is struck",
     )
 
 

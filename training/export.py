@@ -54,8 +54,9 @@ class Masks(nn.Module):
     def forward(self, seen: Tensor) -> Tensor:
         """``(1, planes, bands, frames)`` -> ``(stems, channels, bands, frames)``."""
         votes = [member(seen) for member in self.network.members]
-        pieces = zip(*(vote.chunk(PIECES, 3) for vote in votes), strict=True)  # of the bands
-        return torch.cat([_softmax(self.network.agree(piece)[0]) for piece in pieces], 2)
+        strokes = self.network.strokes(seen)
+        pieces = zip(*(heard.chunk(PIECES, 3) for heard in (strokes, *votes)), strict=True)  # of the bands
+        return torch.cat([_softmax(self.network.agree(struck, piece)[0]) for struck, *piece in pieces], 2)
 
 
 def _softmax(logits: Tensor) -> Tensor:
@@ -102,6 +103,7 @@ def export(
     rarer: Mapping[str, float] | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     weights: Sequence[float] = (),
+    strokes: float = 0.0,
 ) -> float:
     """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
 
@@ -112,7 +114,7 @@ def export(
     Raises:
         ValueError: the file is too big for the wheel, or the two differ, or weights do not fit.
     """
-    network = assemble(checkpoints, rarer, weights)
+    network = assemble(checkpoints, rarer, weights, strokes)
     fold(network)
     masks = Masks(network).eval()
     example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
@@ -207,7 +209,9 @@ def main() -> None:
         parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:
-        difference = export(checkpoints, options.out, dict(options.rarer), options.frames, options.weight)
+        difference = export(
+            checkpoints, options.out, dict(options.rarer), options.frames, options.weight, options.strokes
+        )
     except ValueError as error:
         parser.error(str(error))
     print(

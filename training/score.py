@@ -173,7 +173,7 @@ def main() -> None:
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
     try:
-        network = assemble(checkpoints, dict(options.rarer), options.weight)
+        network = assemble(checkpoints, dict(options.rarer), options.weight, options.strokes)
     except ValueError as error:
         parser.error(str(error))
     scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)

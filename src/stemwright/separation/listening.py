@@ -138,15 +138,23 @@ class Masks:
         return _folded(outputs, self._channels)
 
     def levels(self, final: Rows, chunk: Chunk) -> Levels:
-        """Energy that the masks pass, and that of the song."""
+        """Energy of the song, and the share of it that each mask passes.
+
+        Of a frame's shares each band counts by the root of its energy: what is loud in a few low bands would drown what
+        plays above them. That tells stems that play from others better on recordings (docs/evaluation.md).
+        """
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
         if self._channels == 1:
             power = power.mean(axis=1, keepdims=True)
+        power = power.reshape(len(power), -1)  # (frames, channels * bands)
+        magnitude = np.sqrt(power)
         gains = np.square(final, dtype=np.float32).reshape(*final.shape[:2], -1)  # (frames, outputs, channels * bands)
-        passed = np.matmul(gains, power.reshape(len(power), -1, 1))[..., 0]  # (frames, outputs)
+        passed = np.matmul(gains, magnitude[..., np.newaxis])[..., 0]  # (frames, outputs)
+        shares = passed / np.maximum(magnitude.sum(axis=1, keepdims=True), np.float32(1e-12))
+        energy = power.sum(axis=1, dtype=np.float64)
         per_segment = max(1, round(SEGMENT_S * self.units_per_s))
-        return level_rows(passed.astype(np.float64), power.sum(axis=(1, 2), dtype=np.float64), per_segment)
+        return level_rows(shares * energy[:, np.newaxis], energy, per_segment)
 
 
 class Waveforms:

@@ -32,7 +32,7 @@ from stemwright.stems import Selection, select
 
 Samples = NDArray[np.float32]
 
-WORKING_FORMAT = 2
+WORKING_FORMAT = 3
 """Raised when the working files change their meaning, so that no run takes up those of an older version."""
 
 

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from stemwright.stems import STEMS
+from training import export as onnx_export
+from training.checkpoint import Checkpoint
+from training.committee import assemble
+from training.designs import build
+from training.network import NetworkShape
+from training.strokes import Strokes
+
+pytestmark = pytest.mark.training
+
+DRUMS, BASS = STEMS.index("drums"), STEMS.index("bass")
+
+
+def gained(features: torch.Tensor) -> torch.Tensor:
+    by_stem: torch.Tensor = Strokes(0.5)(features)[0, :, 0]  # (stems, bands, frames)
+    return by_stem
+
+
+def test_a_stroke_is_given_to_drums_and_a_held_note_to_the_bass() -> None:
+    struck, held = torch.full((2, 1, 4, 384, 64), -3.0)
+    struck[..., 30] = 2.0
+    held[..., 12, :] = 2.0
+    for features, sign, at in ((struck, 1, (200, 30)), (held, -1, (12, 30))):
+        gains = gained(features)[:, *at]
+        assert sign * gains[DRUMS] > 1
+        assert gains[BASS] == -gains[DRUMS]
+        assert (gains != 0).sum() == 2
+
+
+def test_silence_and_steady_noise_are_neither() -> None:
+    silence = torch.full((1, 4, 384, 64), -9.2)
+    silence[..., 20] = -5.0  # dither: as good as silence
+    assert gained(silence).abs().max() < 1e-6
+    assert gained(torch.full((1, 4, 384, 64), 1.5)).abs().max() < 1e-6
+
+
+def test_strokes_are_exported_with_the_network(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    network = build(NetworkShape(design="small-split"))
+    state = network.state_dict()
+    checkpoint = Checkpoint(network.shape, state, state, {})
+    path = tmp_path / "struck.onnx"
+    assert onnx_export.export([checkpoint], path, strokes=0.25) < 1e-5
+    features = 3 * torch.randn(1, 4, 384, 64)
+    with torch.no_grad():
+        plain, struck = (assemble([checkpoint], strokes=nats)(features) for nats in (0.0, 0.25))
+    torch.testing.assert_close(
+        struck - plain, 0.25 / 0.5 * Strokes(0.5)(features).expand_as(plain), rtol=1e-3, atol=1e-4
+    )
