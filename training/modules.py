@@ -1,0 +1,183 @@
+"""Tracker modules that Debian packages, as multitracks: music that people wrote, whose instruments can each be played alone.
+
+    python -m training.modules --root / --out training/permissive
+    scripts/recordings training/permissive --permissive     # downloads, cuts and deletes each package, these too
+
+A module holds notes and the samples that they play. ``modules.toml`` says which of its instruments are drums, bass or
+percussion; the rest is any stem but those (``not-...``). libopenmpt plays what is not muted: the parts add up to the song,
+114 dB down. A piece is ``<out>/<package>-<song>-<number>/<label>.flac``, as of ``training.recordings``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import ctypes.util
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright.stems import SINGING, STEMS
+from training.features import SAMPLE_RATE_HZ
+from training.recordings import LEAST_S, PERMISSIVE, PIECE_S
+from training.songs import SILENCE_PEAK, anything_but, write_song
+
+TABLE = Path(__file__).with_name("modules.toml")
+APART = ("drums", "bass", "percussion")
+"""Stems that the table tells of every module: what is in none of them is ``rest``."""
+
+REST = "rest"
+
+Audio = NDArray[np.float32]
+
+_MUTE_INSTRUMENT, _INTERACTIVE_CALLS = 12, 16
+"""Of the functions of libopenmpt's interface ``interactive``: which one mutes, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Song:
+    """One module: its package, its file below the root, and the instruments of each part, a stem or ``rest``."""
+
+    package: str
+    licence: str
+    path: Path
+    parts: Mapping[str, tuple[int, ...]]
+
+    def label(self, part: str) -> str:
+        """What a file of that part is called."""
+        return anything_but((*SINGING, *APART)) if part == REST else part
+
+
+def songs(*, permissive: bool = False) -> tuple[Song, ...]:
+    """The table of modules, or what of it is under permissive licences.
+
+    Raises:
+        ValueError: a part is no stem, or an instrument is in two.
+    """
+    found = []
+    for package in tomllib.loads(TABLE.read_text())["package"]:
+        for name, parts in package["songs"].items():
+            path = Path(package["path"]) / f"{name}.xm"
+            song = Song(package["name"], package["licence"], path, {part: tuple(of) for part, of in parts.items()})
+            instruments = [instrument for of in song.parts.values() for instrument in of]
+            if not set(song.parts) <= {*STEMS, REST} or len(set(instruments)) < len(instruments):
+                raise ValueError(
+                    f"{TABLE}: {name} of {song.package} has a part that is no stem, or an instrument twice."
+                )
+            if not permissive or song.licence in PERMISSIVE:
+                found.append(song)
+    return tuple(found)
+
+
+class Player:
+    """libopenmpt (its C interface ``ext``), which Debian packages as ``libopenmpt0``.
+
+    Raises:
+        OSError: it is not installed.
+    """
+
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("openmpt")
+        if name is None:
+            raise OSError("Modules are played by libopenmpt. Install it: apt-get install libopenmpt0")
+        self._library = ctypes.CDLL(name)
+        pointer = ctypes.c_void_p
+        for function, result, arguments in (
+            ("openmpt_module_ext_create_from_memory", pointer, (ctypes.c_char_p, ctypes.c_size_t, *[pointer] * 7)),
+            ("openmpt_module_ext_destroy", None, (pointer,)),
+            ("openmpt_module_ext_get_module", pointer, (pointer,)),
+            ("openmpt_module_ext_get_interface", ctypes.c_int, (pointer, ctypes.c_char_p, pointer, ctypes.c_size_t)),
+            ("openmpt_module_get_num_instruments", ctypes.c_int, (pointer,)),
+            (
+                "openmpt_module_read_interleaved_float_stereo",
+                ctypes.c_size_t,
+                (pointer, ctypes.c_int, ctypes.c_size_t, pointer),
+            ),
+        ):
+            getattr(self._library, function).restype = result
+            getattr(self._library, function).argtypes = arguments
+
+    def play(self, content: bytes, instruments: Collection[int] | None = None) -> Audio:
+        """``(2, samples)`` of these instruments of a module, or of all, from its start to its end.
+
+        Raises:
+            ValueError: it is no module, or has no such instrument.
+        """
+        library = self._library
+        module = library.openmpt_module_ext_create_from_memory(content, len(content), *[None] * 7)
+        if not module:
+            raise ValueError("This is no tracker module that libopenmpt knows.")
+        try:
+            played = library.openmpt_module_ext_get_module(module)
+            if instruments is not None:
+                self._mute_others(module, instruments, library.openmpt_module_get_num_instruments(played))
+            blocks = list(self._blocks(played))
+        finally:
+            library.openmpt_module_ext_destroy(module)
+        return np.concatenate([*blocks, np.zeros((0, 2), np.float32)]).T  # (samples, 2) -> (2, samples)
+
+    def _mute_others(self, module: int, instruments: Collection[int], count: int) -> None:
+        if wrong := sorted(set(instruments) - set(range(count))):
+            raise ValueError(f"The module has {count} instruments, from 0, and no {wrong[0]}.")
+        calls = (ctypes.c_void_p * _INTERACTIVE_CALLS)()
+        if not self._library.openmpt_module_ext_get_interface(module, b"interactive", calls, ctypes.sizeof(calls)):
+            raise ValueError("This libopenmpt cannot mute instruments; 0.5 and later can.")
+        mute = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(calls[_MUTE_INSTRUMENT] or 0)
+        for instrument in range(count):
+            mute(module, instrument, instrument not in instruments)
+
+    def _blocks(self, module: int) -> Iterator[Audio]:
+        """Blocks ``(samples, 2)``."""
+        buffer = np.empty((SAMPLE_RATE_HZ, 2), np.float32)
+        while count := self._library.openmpt_module_read_interleaved_float_stereo(
+            module, SAMPLE_RATE_HZ, len(buffer), buffer.ctypes.data
+        ):
+            yield buffer[:count].copy()
+
+
+def cut(song: Song, root: Path, player: Player, out: Path) -> int:
+    """Writes a module as pieces, each whole or not at all; gives how many there are."""
+    content = (root / song.path).read_bytes()
+    parts = {song.label(part): player.play(content, of) for part, of in song.parts.items()}
+    length = PIECE_S * SAMPLE_RATE_HZ
+    samples = max(audio.shape[1] for audio in parts.values())
+    starts = range(0, samples - LEAST_S * SAMPLE_RATE_HZ, length)
+    for number, start in enumerate(starts):
+        folder = out / f"{song.package}-{song.path.stem}-{number:02d}"
+        pieces = {label: audio[:, start : start + length] for label, audio in parts.items()}
+        heard = {label: piece for label, piece in pieces.items() if np.abs(piece).max(initial=0) > SILENCE_PEAK}
+        if heard and not folder.exists():
+            write_song(folder, heard)
+    return len(starts)
+
+
+def main() -> None:
+    """Reads the command line and cuts what is there."""
+    parser = argparse.ArgumentParser(description="Cuts tracker modules that Debian packages into a training corpus.")
+    parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
+    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
+    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
+    options = parser.parse_args()
+    table = songs(permissive=options.permissive)
+    if options.packages:
+        print(*sorted({song.package for song in table}), sep="\n")
+        return
+    there = [song for song in table if (options.root / song.path).exists()]
+    if not there:
+        names = " ".join(sorted({song.package for song in table}))
+        parser.exit(1, f"None of the packages is in {options.root}. Install some of them: apt-get install {names}\n")
+    try:
+        player = Player()
+    except OSError as error:
+        parser.exit(1, f"{error}\n")
+    for song in there:
+        print(f"{song.package} {song.path.stem}: {cut(song, options.root, player, options.out)} pieces", flush=True)
+
+
+if __name__ == "__main__":
+    main()
