@@ -31,7 +31,7 @@ from stemwright.stems import STEMS
 from training import features
 from training.checkpoint import Checkpoint
 from training.committee import Committee, add_arguments, assemble
-from training.network import FRAME_MULTIPLE, NetworkShape
+from training.network import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape, frame_count
 
 OPSET = 17
 MAX_BYTES = 25_000_000
@@ -117,7 +117,7 @@ def export(
     network = assemble(checkpoints, rarer, weights, strokes)
     fold(network)
     masks = Masks(network).eval()
-    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, 2 * FRAME_MULTIPLE)
+    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, LEAST_FRAMES)
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but it keeps the frame axis free and needs no other package.
         warnings.simplefilter("ignore")
@@ -203,10 +203,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
     add_arguments(parser)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--frames", type=int, default=CHUNK_FRAMES, help="what the separator lets it hear at once")
+    parser.add_argument("--frames", type=frame_count, default=CHUNK_FRAMES, help="what the separator lets it hear at once")
     options = parser.parse_args()
-    if options.frames < 2 * FRAME_MULTIPLE or options.frames % FRAME_MULTIPLE:
-        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:
         difference = export(

@@ -10,6 +10,7 @@ levels, dilated in time, where context costs least.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,17 @@ FRAME_MULTIPLE = 64
 DILATIONS = (2, 4, 1)
 """In time, of the residual blocks of a level."""
 
+LEAST_FRAMES = 2 * FRAME_MULTIPLE
+
 LEAST_FEATURE = -3.0
 """Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""
+
+
+def frame_count(text: str) -> int:
+    """Reads of a command line how many frames are heard at once."""
+    if not text.isdecimal() or int(text) < LEAST_FRAMES or int(text) % FRAME_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {FRAME_MULTIPLE}, at least {LEAST_FRAMES}.")
+    return int(text)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from training.designs import build
 from training.memory import keep_memory
 from training.mixer import Feed, Mixer
 from training.mixing import PLAIN, Mixing
-from training.network import FRAME_MULTIPLE, NetworkShape
+from training.network import LEAST_FRAMES, NetworkShape, frame_count
 from training.pool import Pool
 from training.rendering import Rendering, rendering
 from training.songs import Corpus
@@ -156,7 +156,7 @@ def train(
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     if not resume:
-        checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, 2 * FRAME_MULTIPLE, Mixing(), 0))
+        checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, LEAST_FRAMES, Mixing(), 0))
         if checkpoint is None:
             network = build(shape or NetworkShape())
             print(f"Begins from nothing, for no checkpoint has the widths {network.shape.widths}.", flush=True)
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--shape", choices=tuple(SHAPES), help="size of the network; that of the checkpoint if not named"
     )
     parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")
-    parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
+    parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: by the memory of the device")
     parser.add_argument("--checkpoints", type=Path, default=TRAINING / "checkpoints", help="where rounds begin")
@@ -256,8 +256,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the round in --run")
     parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
     options = parser.parse_args(arguments)
-    if options.frames % FRAME_MULTIPLE or options.frames < 2 * FRAME_MULTIPLE:
-        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     begun = options.run / "start.json"
     if options.resume and not begun.exists():
         parser.error(f"{options.run} holds no round to go on with: leave out --resume.")

@@ -30,7 +30,7 @@ from training.designs import DESIGNS, build
 from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
 from training.mixing import PLAIN, Mixing
-from training.network import FRAME_MULTIPLE, Network, NetworkShape
+from training.network import Network, NetworkShape, frame_count
 from training.optimiser import Optimiser
 from training.songs import Bank, Corpus
 from training.workers import follow_leader, launch, meet
@@ -260,7 +260,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--design", choices=tuple(DESIGNS), default="split", help="of the network of a new run")
     parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step, a worker")
-    parser.add_argument("--frames", type=int, default=Recipe.frames, help="frames of a mix, a multiple of 64")
+    parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one a core is fastest")
     parser.add_argument("--threads", type=int, default=0, help="of each process; 0: the cores, shared out")
@@ -268,8 +268,6 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
     options = parser.parse_args()
-    if options.frames % FRAME_MULTIPLE or options.frames < 2 * FRAME_MULTIPLE:
-        parser.error(f"--frames must be a multiple of {FRAME_MULTIPLE}, at least {2 * FRAME_MULTIPLE}.")
     if (options.run / "checkpoint.pt").exists() and not options.resume:
         parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
     options.run.mkdir(parents=True, exist_ok=True)

@@ -158,8 +158,11 @@ def main() -> None:
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
-    batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
-    print(begin(batches, options.design).begin(options.run))
+    try:
+        batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
+        print(begin(batches, options.design).begin(options.run))
+    except LookupError as error:  # no song in the corpus, or no such network
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

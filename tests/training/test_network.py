@@ -1,10 +1,11 @@
+import argparse
 from dataclasses import replace
 
 import pytest
 import torch
 
 from stemwright.stems import STEMS
-from training.network import MaskNetwork, NetworkShape
+from training.network import MaskNetwork, NetworkShape, frame_count
 
 pytestmark = pytest.mark.training
 
@@ -40,3 +41,10 @@ def test_a_deeper_network_begins_as_the_one_that_it_was() -> None:
 
 def test_the_network_fits_the_wheel() -> None:
     assert 2 * sum(parameter.numel() for parameter in MaskNetwork().parameters()) < 24_000_000
+
+
+@pytest.mark.parametrize("text", ["0", "64", "200", "-128", "many"])
+def test_frames_that_no_network_hears_at_once_are_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is not a multiple of 64, at least 128"):
+        frame_count(text)
+    assert frame_count("384") == 384

@@ -1,0 +1,23 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from training import wheel
+
+pytestmark = pytest.mark.training
+
+
+def test_where_there_is_no_song_it_says_how_to_have_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["wheel", "--corpus", str(tmp_path), "--run", str(tmp_path / "run")])
+    with pytest.raises(SystemExit, match="1"):
+        wheel.main()
+    assert "python -m training.corpus" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_design_that_the_wheel_lacks_is_named_with_those_that_it_has() -> None:
+    with pytest.raises(LookupError, match="no network of the design 'recurrent'; it has unet, "):
+        wheel.begin([], "recurrent")
