@@ -37,15 +37,15 @@ class Committee(nn.Module):
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
         return self.agree(self.strokes(features), [member(features) for member in self.members])
 
-    def agree(self, strokes: Tensor, votes: Sequence[Tensor]) -> Tensor:
-        """Logits of each member at some points, ``(batch, stems, ...)``, to those of all."""
+    def agree(self, struck: Tensor, votes: Sequence[Tensor]) -> Tensor:
+        """Logits of each member at some points, ``(batch, stems, ...)``, to those of all; ``struck`` is the cue there."""
         if len(votes) == 1:
-            return votes[0] + strokes
+            return self.strokes.add(struck, votes[0])
         masks = [_log_masks(vote) for vote in votes]
         n_singing = len(SINGING)  # they are the first stems
         singing = reduce(torch.minimum, (mask[:, :n_singing] for mask in masks))
         others = (weight * mask[:, n_singing:] for weight, mask in zip(self.weights, masks, strict=True))
-        return torch.cat([singing, reduce(torch.add, others)], 1) + strokes
+        return self.strokes.add(struck, torch.cat([singing, reduce(torch.add, others)], 1))
 
 
 def assemble(

@@ -54,9 +54,9 @@ class Masks(nn.Module):
     def forward(self, seen: Tensor) -> Tensor:
         """``(1, planes, bands, frames)`` -> ``(stems, channels, bands, frames)``."""
         votes = [member(seen) for member in self.network.members]
-        strokes = self.network.strokes(seen)
-        pieces = zip(*(heard.chunk(PIECES, 3) for heard in (strokes, *votes)), strict=True)  # of the bands
-        return torch.cat([_softmax(self.network.agree(struck, piece)[0]) for struck, *piece in pieces], 2)
+        struck = self.network.strokes(seen)
+        pieces = zip(*(heard.chunk(PIECES, 3) for heard in (struck, *votes)), strict=True)  # of the bands
+        return torch.cat([_softmax(self.network.agree(cue, piece)[0]) for cue, *piece in pieces], 2)
 
 
 def _softmax(logits: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ BANDS, FRAMES = 17, 9
 
 
 class Strokes(nn.Module):
-    """What every logit gains by the cue: drums ``nats`` for each neper that a point is struck rather than held, basses as
+    """The cue, and what it gives to drums: ``nats`` for each neper that a point is struck rather than held, and basses as
     much less."""
 
     def __init__(self, nats: float) -> None:
@@ -29,9 +29,14 @@ class Strokes(nn.Module):
         self.register_buffer("gains", gains[:, None, None, None], persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features ``(batch, planes, bands, frames)`` -> ``(batch, stems, 1, bands, frames)``."""
+        """How much each point is struck rather than held, in nepers: features ``(batch, planes, bands, frames)`` ->
+        ``(batch, 1, 1, bands, frames)``."""
         heard = features[:, :2].mean(1, keepdim=True).clamp_min(LEAST_FEATURE)  # left and right alike
         wide = nn.functional.avg_pool2d(heard, (BANDS, 1), 1, (BANDS // 2, 0), count_include_pad=False)
         long = nn.functional.avg_pool2d(heard, (1, FRAMES), 1, (0, FRAMES // 2), count_include_pad=False)
-        gained: Tensor = (wide - long)[:, None] * self.get_buffer("gains")
-        return gained
+        struck: Tensor = (wide - long)[:, None]
+        return struck
+
+    def add(self, struck: Tensor, logits: Tensor) -> Tensor:
+        """Logits ``(batch, stems, channels, bands, frames)`` with what the cue gives them."""
+        return logits + struck * self.get_buffer("gains")

@@ -48,6 +48,8 @@ class OnnxMaskEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # A plan of the memory is made after the first run, beside what that took: 62 MB more, and not faster.
+        options.enable_mem_pattern = False
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=_providers(device, onnxruntime.get_available_providers())
