@@ -203,7 +203,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
     add_arguments(parser)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--frames", type=frame_count, default=CHUNK_FRAMES, help="what the separator lets it hear at once")
+    parser.add_argument(
+        "--frames", type=frame_count, default=CHUNK_FRAMES, help="what the separator lets it hear at once"
+    )
     options = parser.parse_args()
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:

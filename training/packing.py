@@ -1,9 +1,11 @@
-"""Packs what rendering needs for a machine that can install nothing: programs, voices, and the sounds, made small.
+"""Packs what a round needs for a machine that can install nothing: programs, voices, and the sounds, made small.
 
     scripts/pack-round
+    scripts/pack-round --recordings training/permissive
 
-SoundFonts lose most of their size as Ogg Vorbis inside (sf3), recorded hits as Ogg Vorbis under their old names: readers
-go by what is in a file. Each pack is a tar of at most so many megabytes, to be unpacked at the root of the file system.
+SoundFonts lose most of their size as Ogg Vorbis inside (sf3), hits and whole recordings as Ogg Vorbis under their old names:
+readers go by what is in a file. Each pack is a tar of at most so many megabytes, to be unpacked at the root of the file
+system.
 """
 
 from __future__ import annotations
@@ -48,16 +50,25 @@ DICTIONARIES = {"catalan": "upc", "italian": "ifd"}
 COMPRESSION = 0.5
 """Of Ogg Vorbis, 0 to 1: about 110 kbit/s in stereo, transparent for one instrument in a mix."""
 
+RECORDINGS_COMPRESSION = 0.9
+"""Of whole recordings: 72 kbit/s. Mixes lose as much to lossy codecs in training anyway."""
+
+BLOCK = 44_100
+
 OGG = 0x10  # a sample's type says that it is Ogg Vorbis
 ROM = 0x8000
 SAMPLE_HEADER = struct.Struct("<20s5IBbHH")
 WHEELS = ("soundfile", "soxr", "cffi", "pycparser", "platformdirs", "setuptools<80")
 
 
-def vorbis(audio: NDArray[np.int16], rate: int) -> bytes:
+def vorbis(audio: NDArray[np.int16], rate: int, compression: float = COMPRESSION) -> bytes:
     """``(samples,)`` or ``(samples, channels)`` as an Ogg Vorbis file."""
     packed = io.BytesIO()
-    soundfile.write(packed, audio, rate, format="OGG", subtype="VORBIS", compression_level=COMPRESSION)
+    with soundfile.SoundFile(
+        packed, "w", rate, audio[0].size, format="OGG", subtype="VORBIS", compression_level=compression
+    ) as file:
+        for start in range(0, len(audio), BLOCK):  # libsndfile runs out of stack where much is written at once
+            file.write(audio[start : start + BLOCK])
     return packed.getvalue()
 
 
@@ -117,6 +128,12 @@ def pack_hit(path: Path) -> bytes:
         return whole
     audio, rate = soundfile.read(path, dtype="int16")
     return min(vorbis(audio, rate), whole, key=len) if len(audio) else whole
+
+
+def pack_recording(path: Path) -> bytes:
+    """Half a minute of a corpus as Ogg Vorbis."""
+    audio, rate = soundfile.read(path, dtype="int16")
+    return vorbis(audio, rate, RECORDINGS_COMPRESSION)
 
 
 def _packed(path: Path) -> bytes:
@@ -196,6 +213,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".round"))
     parser.add_argument("--megabytes", type=int, default=28, help="of a pack")
     parser.add_argument("--python", default="3.12", help="version of Python there")
+    parser.add_argument(
+        "--recordings", type=Path, help=f"a folder that scripts/recordings made: comes to /{HOME / 'recordings'}"
+    )
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
@@ -218,6 +238,9 @@ def main() -> None:
             packs.add(str(path.relative_to("/")), content)
             if len(content) > 10**6:
                 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB -> {len(content) / 1e6:.1f} MB", flush=True)
+        recordings = sorted(options.recordings.glob("*/*.flac")) if options.recordings else []
+        for path, content in zip(recordings, pool.map(pack_recording, recordings, chunksize=4), strict=True):
+            packs.add(str(HOME / "recordings" / path.relative_to(options.recordings)), content)
     for number, size in enumerate(packs.sizes, 1):
         print(f"{options.out / str(number)}: {size / 1e6:.1f} MB")
 

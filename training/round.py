@@ -43,10 +43,12 @@ from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
 TRAINING = Path(__file__).parent
 SHAPES = {
     "split": NetworkShape(design="split"),
+    "short-instance-split": NetworkShape(design="short-instance-split"),
+    "instance-split": NetworkShape(design="instance-split"),
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""The U-Net is the wheel's. Wide is a U-Net of twice the weights: its export is too big for the wheel."""
+"""By their designs; the U-Net is one of the two in the wheel. Wide is a U-Net of twice the weights: its export is too big for it."""
 
 FIRST_SONGS = 12
 """Training begins when so many songs are there, or all that will come."""
@@ -238,6 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="One round of training: songs, training, evaluation, checkpoint, log.")
     parser.add_argument("--minutes", type=float, required=True, help="of training; rendering goes on meanwhile")
     parser.add_argument("--corpus", type=Path, default=TRAINING / "corpus", help="folder of songs, read and added to")
+    parser.add_argument(
+        "--recordings", type=Path, action="append", default=[], help="folder of songs beside them; may be repeated"
+    )
     parser.add_argument("--songs", type=int, default=0, help="songs to render")
     parser.add_argument("--first", type=int, help="seed of the first; other ones each round unless named")
     parser.add_argument("--render-workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes")
@@ -259,9 +264,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begun = options.run / "start.json"
     if options.resume and not begun.exists():
         parser.error(f"{options.run} holds no round to go on with: leave out --resume.")
-    recordings = Path(os.environ[EVALUATION]) if os.environ.get(EVALUATION) else None
-    if recordings and not recordings.is_dir():
-        parser.error(f"{EVALUATION} names {recordings}, which is no folder: unset it, or name a folder of songs.")
+    judging = Path(os.environ[EVALUATION]) if os.environ.get(EVALUATION) else None
+    if judging and not judging.is_dir():
+        parser.error(f"{EVALUATION} names {judging}, which is no folder: unset it, or name a folder of songs.")
+    if wrong := next((folder for folder in options.recordings if not folder.is_dir()), None):
+        parser.error(f"--recordings names {wrong}, which is no folder: scripts/recordings {wrong} makes one.")
     keep_memory()
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
     device = torch.device(chosen)
@@ -281,7 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         validate_every=1000 if chosen == "cuda" else Recipe.validate_every,
         compile=not options.no_compile,
     )
-    pool = Pool([Corpus(options.corpus)], round(options.memory_gb * 1e9) or memory_bytes(device), device)
+    libraries = [Corpus(folder) for folder in (options.corpus, *options.recordings)]
+    pool = Pool(libraries, round(options.memory_gb * 1e9) or memory_bytes(device), device)
     with contextlib.ExitStack() as stack:
         songs: Rendering | None = None
         if options.songs:
@@ -298,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(reason, flush=True)
     if pool.full:
         print("Some songs were left out, for the memory for songs is full: --memory-gb gives more.", flush=True)
-    outcome = judge(run, pool, before, recordings)
+    outcome = judge(run, pool, before, judging)
     write_row(options.log, run, start, outcome, pool)
     if outcome.better:
         for path in pieces.save(run.checkpoint(), options.out or options.checkpoints):

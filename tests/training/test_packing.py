@@ -9,6 +9,7 @@ from training import packing
 from training.compose.note import Note
 from training.instruments import soundfont
 from training.instruments.soundfont import Patch
+from training.songs import Recording
 
 pytestmark = pytest.mark.training
 
@@ -42,6 +43,20 @@ def test_a_hit_is_read_under_its_old_name(tmp_path: Path) -> None:
     path.write_bytes(packed)
     samples, rate = soundfile.read(path)
     assert (samples.shape, rate) == ((22_050, 2), 44_100)
+
+
+def test_a_recording_is_read_under_its_old_name_as_long_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "not-vocals-backing_vocals.flac"
+    time = np.arange(3 * 44_100) / 44_100
+    chord = sum(np.sin(2 * np.pi * hz * time) for hz in (110, 220, 277, 330)) * np.exp(-4 * (time % 0.5))
+    soundfile.write(path, np.stack([0.2 * chord, 0.1 * chord], 1), 44_100)
+    before = Recording.read(path).samples
+    packed = packing.pack_recording(path)
+    assert len(packed) * 8 < 3 * 110_000
+    path.write_bytes(packed)
+    after = Recording.read(path).samples
+    assert after.shape == before.shape
+    assert np.std(after - before.astype(float)) < 0.1 * np.std(before)
 
 
 def test_packs_keep_to_their_size_and_names(tmp_path: Path) -> None:

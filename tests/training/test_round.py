@@ -83,9 +83,11 @@ def test_no_checkpoint_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMWRIGHT_EVAL_DIR", str(room / "recordings"))
-    rounds.main(arguments(room, "--learning-rate", "0.2", "--out", str(room / "out")))
+    write_song(room / "games" / "lake", ("strings", "not-vocals-backing_vocals-strings"), 7)
+    beside = ("--recordings", str(room / "games"))
+    rounds.main(arguments(room, "--learning-rate", "0.2", "--out", str(room / "out"), *beside))
     (row,) = rows(room)
-    assert (row["songs"], row["held_out_songs"], row["kept"]) == ("2", "1", "yes")
+    assert (row["songs"], row["held_out_songs"], row["kept"]) == ("3", "1", "yes")
     assert float(row["held_out_loss"]) < float(row["held_out_loss_before"])
     assert float(row["minutes"]) > 0 and float(row["audio_hours_in_all"]) >= 2
     assert row["vocals"] and row["drums"] and not row["guitar"]
@@ -145,6 +147,7 @@ def test_rendering_that_is_not_over_ends_with_its_round(tmp_path: Path) -> None:
     [
         (("--corpus", "nothing"), "--songs to render"),
         (("--frames", "100"), "multiple of 64"),
+        (("--recordings", "nowhere"), "scripts/recordings nowhere makes one"),
         (("--resume",), "leave out --resume"),
     ],
 )
