@@ -4,8 +4,9 @@
     scripts/recordings training/permissive --permissive     # downloads, cuts and deletes each package, these too
 
 A module holds notes and the samples that they play. ``modules.toml`` says which of its instruments are drums, bass or
-percussion; the rest is any stem but those (``not-...``). libopenmpt plays what is not muted: the parts add up to the song,
-114 dB down. A piece is ``<out>/<package>-<song>-<number>/<label>.flac``, as of ``training.recordings``.
+percussion, and which are surely none of them nor sung (``not-...``); what is neither is left out. libopenmpt plays what is
+not muted: all instruments, each alone, add up to the song. A piece is ``<out>/<package>-<song>-<number>/<label>.flac``, as
+of ``training.recordings``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from training.songs import SILENCE_PEAK, anything_but, write_song
 
 TABLE = Path(__file__).with_name("modules.toml")
 APART = ("drums", "bass", "percussion")
-"""Stems that the table tells of every module: what is in none of them is ``rest``."""
+"""Stems that the table tells of every module: ``rest`` is what is surely none of them."""
 
 REST = "rest"
 
@@ -105,7 +106,7 @@ class Player:
         """``(2, samples)`` of these instruments of a module, or of all, from its start to its end.
 
         Raises:
-            ValueError: it is no module, or has no such instrument.
+            ValueError: it is no module, or has no such instrument, or this libopenmpt cannot mute.
         """
         library = self._library
         module = library.openmpt_module_ext_create_from_memory(content, len(content), *[None] * 7)
@@ -124,11 +125,14 @@ class Player:
         if wrong := sorted(set(instruments) - set(range(count))):
             raise ValueError(f"The module has {count} instruments, from 0, and no {wrong[0]}.")
         calls = (ctypes.c_void_p * _INTERACTIVE_CALLS)()
-        if not self._library.openmpt_module_ext_get_interface(module, b"interactive", calls, ctypes.sizeof(calls)):
-            raise ValueError("This libopenmpt cannot mute instruments; 0.5 and later can.")
-        mute = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(calls[_MUTE_INSTRUMENT] or 0)
+        known = self._library.openmpt_module_ext_get_interface(module, b"interactive", calls, ctypes.sizeof(calls))
+        address = calls[_MUTE_INSTRUMENT]
+        if not known or not address:
+            raise ValueError("This libopenmpt cannot mute instruments: install a later one.")
+        mute = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(address)
         for instrument in range(count):
-            mute(module, instrument, instrument not in instruments)
+            if not mute(module, instrument, instrument not in instruments):
+                raise ValueError(f"libopenmpt could not mute instrument {instrument}.")
 
     def _blocks(self, module: int) -> Iterator[Audio]:
         """Blocks ``(samples, 2)``."""
@@ -140,7 +144,11 @@ class Player:
 
 
 def cut(song: Song, root: Path, player: Player, out: Path) -> int:
-    """Writes a module as pieces, each whole or not at all; gives how many there are."""
+    """Writes a module as pieces, each whole or not at all; gives how many it has.
+
+    Raises:
+        ValueError: the file is not the module that the table knows.
+    """
     content = (root / song.path).read_bytes()
     parts = {song.label(part): player.play(content, of) for part, of in song.parts.items()}
     length = PIECE_S * SAMPLE_RATE_HZ

@@ -28,6 +28,7 @@ DILATIONS = (2, 4, 1)
 """In time, of the residual blocks of a level."""
 
 LEAST_FRAMES = 2 * FRAME_MULTIPLE
+"""So few at once are heard: in half of them, 1.5 s, no network has learned anything."""
 
 LEAST_FEATURE = -3.0
 """Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""

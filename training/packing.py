@@ -217,6 +217,8 @@ def main() -> None:
         "--recordings", type=Path, help=f"a folder that scripts/recordings made: comes to /{HOME / 'recordings'}"
     )
     options = parser.parse_args()
+    if options.recordings and not options.recordings.is_dir():
+        parser.error(f"--recordings names {options.recordings}, which is no folder: scripts/recordings makes one.")
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
     (options.out / ".gitignore").write_text("*\n")
@@ -238,7 +240,7 @@ def main() -> None:
             packs.add(str(path.relative_to("/")), content)
             if len(content) > 10**6:
                 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB -> {len(content) / 1e6:.1f} MB", flush=True)
-        recordings = sorted(options.recordings.glob("*/*.flac")) if options.recordings else []
+        recordings = sorted(options.recordings.glob("[!.]*/*.flac")) if options.recordings else []
         for path, content in zip(recordings, pool.map(pack_recording, recordings, chunksize=4), strict=True):
             packs.add(str(HOME / "recordings" / path.relative_to(options.recordings)), content)
     for number, size in enumerate(packs.sizes, 1):

@@ -120,14 +120,14 @@ def device_name(device: torch.device) -> str:
     )
 
 
-def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
-    """Takes up songs until there are enough to begin.
+def wait_for_songs(pool: Pool, corpus: Corpus, songs: Rendering | None) -> None:
+    """Takes up songs until there are enough of the corpus to begin: recordings alone have no voice.
 
     Raises:
         RoundError: none came.
     """
     pool.refresh()
-    while songs and songs.going and len(pool.training) < FIRST_SONGS:
+    while songs and songs.going and sum(1 for _ in corpus.songs()) < FIRST_SONGS:
         time.sleep(1)
         pool.refresh()
     if not pool.training:
@@ -136,11 +136,14 @@ def wait_for_songs(pool: Pool, songs: Rendering | None) -> None:
 
 
 def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
-    """What a round begins with: the last checkpoint, else the network in the wheel; None for another ``shape``."""
+    """What a round begins with: the last checkpoint, else a network in the wheel; None where neither has the ``shape``."""
     last = pieces.load(checkpoints)
-    if last is None and shape is None:
-        return wheel.begin([mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)])
-    return last if last and shape in (None, last.shape) else None
+    if last and shape in (None, last.shape):
+        return last
+    if shape is None or shape in wheel.shapes():
+        batches = [mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)]
+        return wheel.begin(batches, shape.design if shape else None)
+    return None
 
 
 def held_out(pool: Pool, recipe: Recipe) -> Iterator[Batch]:
@@ -161,7 +164,10 @@ def train(
         checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, LEAST_FRAMES, Mixing(), 0))
         if checkpoint is None:
             network = build(shape or NetworkShape())
-            print(f"Begins from nothing, for no checkpoint has the widths {network.shape.widths}.", flush=True)
+            print(
+                f"Begins from nothing: neither {checkpoints} nor the wheel has such a '{network.shape.design}'.",
+                flush=True,
+            )
             checkpoint = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint.save(folder / "start.pt")
@@ -247,9 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, help="seed of the first; other ones each round unless named")
     parser.add_argument("--render-workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
-    parser.add_argument(
-        "--shape", choices=tuple(SHAPES), help="size of the network; that of the checkpoint if not named"
-    )
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="of the network; that of the checkpoint if not named")
     parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")
     parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
@@ -288,8 +292,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         validate_every=1000 if chosen == "cuda" else Recipe.validate_every,
         compile=not options.no_compile,
     )
-    libraries = [Corpus(folder) for folder in (options.corpus, *options.recordings)]
-    pool = Pool(libraries, round(options.memory_gb * 1e9) or memory_bytes(device), device)
+    corpus = Corpus(options.corpus)
+    pool = Pool(
+        [corpus, *map(Corpus, options.recordings)], round(options.memory_gb * 1e9) or memory_bytes(device), device
+    )
     with contextlib.ExitStack() as stack:
         songs: Rendering | None = None
         if options.songs:
@@ -297,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             workers = options.render_workers
             songs = stack.enter_context(rendering(options.corpus, first, options.songs, workers, log))
         try:
-            wait_for_songs(pool, songs)
+            wait_for_songs(pool, corpus, songs)
             shape = SHAPES[options.shape] if options.shape else None
             run, start, before = train(options.run, pool, recipe, shape, options.checkpoints, first, options.resume)
         except (RoundError, pieces.DamagedError) as error:

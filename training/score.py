@@ -37,7 +37,7 @@ from training import features
 from training.checkpoint import Checkpoint
 from training.committee import add_arguments, assemble
 from training.memory import keep_memory
-from training.network import FRAME_MULTIPLE, frame_count
+from training.network import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
 
 Audio = NDArray[np.float32]
 
@@ -161,7 +161,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--alone", action="store_true", help="separate each stem by itself: is it recognised?")
     parser.add_argument(
-        "--frames", type=frame_count, default=CHUNK_FRAMES, help=f"heard at once, a multiple of {FRAME_MULTIPLE}"
+        "--frames",
+        type=frame_count,
+        default=CHUNK_FRAMES,
+        help=f"heard at once, a multiple of {FRAME_MULTIPLE}, at least {LEAST_FRAMES}",
     )
     options = parser.parse_args()
     keep_memory()

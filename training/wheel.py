@@ -34,6 +34,7 @@ from training.mixing import Mixing
 from training.network import Network, NetworkShape
 from training.songs import Bank, Corpus
 
+WHEEL = "stemwright-12"
 CALIBRATION_BATCHES = 12
 PREFIX = "network."
 EPS = 1e-5
@@ -127,13 +128,18 @@ def renormalise(network: Network, batches: Sequence[Batch]) -> None:
         norm.bias.add_(mean)
 
 
+def shapes() -> list[NetworkShape]:
+    """Of the networks in the wheel."""
+    return [member.shape for member in read(weights.load(registry.find(WHEEL)))]
+
+
 def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
     """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``.
 
     Raises:
         LookupError: the wheel has none of that design.
     """
-    members = read(weights.load(registry.find("stemwright-12")))
+    members = read(weights.load(registry.find(WHEEL)))
     member = next((member for member in members if design in (None, member.shape.design)), None)
     if member is None:
         there = ", ".join(member.shape.design for member in members)
@@ -158,11 +164,12 @@ def main() -> None:
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
-    try:
-        batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
-        print(begin(batches, options.design).begin(options.run))
-    except LookupError as error:  # no song in the corpus, or no such network
-        parser.exit(1, f"{error}\n")
+    if not bank.training:
+        parser.exit(1, f"There is no song in {options.corpus}. Render some with: python -m training.corpus\n")
+    if options.design and options.design not in (there := [shape.design for shape in shapes()]):
+        parser.error(f"The wheel has no network of the design '{options.design}'; it has {', '.join(there)}.")
+    batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
+    print(begin(batches, options.design).begin(options.run))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ def test_strokes_are_exported_with_the_network(tmp_path: Path) -> None:
     checkpoint = Checkpoint(network.shape, state, state, {})
     path = tmp_path / "struck.onnx"
     assert onnx_export.export([checkpoint], path, strokes=0.25) < 1e-5
+    for nats, least, most in ((0.0, 0.02, 1.0), (0.25, 0.0, 5e-3)):
+        exact = onnx_export.Masks(assemble([checkpoint], strokes=nats)).eval()
+        assert least <= onnx_export.compare(exact, path) < most
     features = 3 * torch.randn(1, 4, 384, 64)
     with torch.no_grad():
         plain, struck = (assemble([checkpoint], strokes=nats)(features) for nats in (0.0, 0.25))

@@ -1,7 +1,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from training import wheel
 
@@ -18,6 +20,16 @@ def test_where_there_is_no_song_it_says_how_to_have_some(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_design_that_the_wheel_lacks_is_named_with_those_that_it_has() -> None:
-    with pytest.raises(LookupError, match="no network of the design 'recurrent'; it has unet, "):
+def test_a_design_that_the_wheel_lacks_is_named_with_those_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = ", ".join(shape.design for shape in wheel.shapes())
+    with pytest.raises(LookupError, match=f"no network of the design 'recurrent'; it has {there}"):
         wheel.begin([], "recurrent")
+    (tmp_path / "song").mkdir()
+    soundfile.write(tmp_path / "song" / "drums.flac", np.full((44_100, 2), 0.1), 44_100)
+    arguments = ["--corpus", str(tmp_path), "--run", str(tmp_path / "run"), "--design", "recurrent"]
+    monkeypatch.setattr(sys, "argv", ["wheel", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        wheel.main()
+    assert f"'recurrent'; it has {there}" in capsys.readouterr().err

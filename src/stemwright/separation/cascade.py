@@ -143,7 +143,7 @@ class Cascade:
                 columns.setdefault(step.otherwise, []).extend(columns.pop(step.hears))
             else:
                 heard = source if step.hears == MIX else _Heard(columns.pop(step.hears), source, self.sample_rate)
-                files = work.step(step.name, (len(step.outputs) + 1, source.channels), np.float32)
+                files = work.step(step.name, (len(step.outputs) + 1, source.channels), Waveforms.dtype)
                 if not files.state.complete:
                     hearing = Waveforms(step.load(partial(is_over, step)), list(step.outputs.values()), source.channels)
                     listen(heard, hearing, files, on_seconds=partial(tell, step), is_cancelled=is_cancelled)

@@ -2,8 +2,8 @@
 
     source -> resample -> [STFT ->] chunks -> engine -> outputs -> overlap-add -> working files
 
-Everything is a stream, so memory is set by the chunk and not by the song; for large networks decoding, the engine and the
-disk work at the same time. Time is the first axis throughout.
+Everything is a stream, so memory is set by the chunk and not by the song. The disk works beside the engine, and for large
+networks decoding does too. Time is the first axis throughout.
 """
 
 from __future__ import annotations
@@ -138,10 +138,10 @@ class Masks:
         return _folded(outputs, self._channels)
 
     def levels(self, final: Rows, chunk: Chunk) -> Levels:
-        """Energy of the song, and the share of it that each mask passes.
+        """Level rows ``(segments, outputs + 2)``: the song's energy, and of it the share that each mask passes.
 
-        Of a frame's shares each band counts by the root of its energy: what is loud in a few low bands would drown what
-        plays above them. That tells stems that play from others better on recordings (docs/evaluation.md).
+        In the share of a frame each band counts by the root of its energy: what is loud in a few low bands would drown what
+        plays above them. On recordings that tells stems that play from others with 0.868 under the curve, energy with 0.859.
         """
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)

@@ -1,9 +1,10 @@
 """Presence: does a stem play in this song at all?
 
 A mask is never quite zero, so every stem of every song holds something. What tells a stem that plays from what leaks into
-it is its share of the mix where it is strongest. The song is cut into segments of about a second; a stem's share is the
-energy that its masks pass over the energy of the mix, and what counts is the level of that share that the stem reaches in
-a twentieth of the song, since an instrument may come in for one bridge only. A logistic curve turns the level into a score.
+it is its share of the mix where it is strongest. The song is cut into segments of about a second; a stem's share is what its
+masks pass over what the mix has (``listening.Masks.levels``; of engines that make waveforms, its energy over the mix's), and
+what counts is the level of that share that the stem reaches in a twentieth of the song, since an instrument may come in for
+one bridge only. A logistic curve turns the level into a score.
 """
 
 from __future__ import annotations
