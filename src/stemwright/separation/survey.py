@@ -14,7 +14,7 @@ from stemwright.separation.presence import judge
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
 
-ABSENT_DB = -40.0
+ABSENT_DB = -42.0
 """Share of the song, in dB, below which a stem surely does not play: a step left out by mistake loses an instrument to
 ``fx``, one run in vain only costs time, so this lies well below the border at which a stem counts as playing."""
 
