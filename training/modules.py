@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
 from training.features import SAMPLE_RATE_HZ
-from training.recordings import LEAST_S, PERMISSIVE, PIECE_S
+from training.recordings import LEAST_S, PERMISSIVE, PIECE_S, add_arguments, nowhere
 from training.songs import SILENCE_PEAK, anything_but, write_song
 
 TABLE = Path(__file__).with_name("modules.toml")
@@ -166,19 +166,16 @@ def cut(song: Song, root: Path, player: Player, out: Path) -> int:
 def main() -> None:
     """Reads the command line and cuts what is there."""
     parser = argparse.ArgumentParser(description="Cuts tracker modules that Debian packages into a training corpus.")
-    parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
-    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
-    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
+    add_arguments(parser)
     options = parser.parse_args()
     table = songs(permissive=options.permissive)
+    packages = sorted({song.package for song in table})
     if options.packages:
-        print(*sorted({song.package for song in table}), sep="\n")
+        print(*packages, sep="\n")
         return
     there = [song for song in table if (options.root / song.path).exists()]
     if not there:
-        names = " ".join(sorted({song.package for song in table}))
-        parser.exit(1, f"None of the packages is in {options.root}. Install some of them: apt-get install {names}\n")
+        parser.exit(1, nowhere(options.root, packages))
     try:
         player = Player()
     except OSError as error:

@@ -20,7 +20,7 @@ import io
 import re
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
@@ -169,14 +169,24 @@ def _read(file: soundfile.SoundFile, start_s: float) -> Audio | None:
     return stereo(audio.T, file.samplerate)  # (samples, channels) -> (channels, samples)
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the packages are, what is taken of them, and where its pieces go."""
+    parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
+    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
+    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
+
+
+def nowhere(root: Path, packages: Iterable[str]) -> str:
+    """Says that nothing is there, and what to do."""
+    return f"None of the packages is in {root}. Install some of them: apt-get install {' '.join(packages)}\n"
+
+
 def main() -> None:
     """Reads the command line and cuts what is there."""
     parser = argparse.ArgumentParser(description="Cuts real recordings that Debian packages into a training corpus.")
-    parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
+    add_arguments(parser)
     parser.add_argument("--most", type=int, default=4, help="pieces of 30 s of one file")
-    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
-    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
     options = parser.parse_args()
     packages = sorted({source.package for source in sources(permissive=options.permissive)})
     if options.packages:
@@ -184,8 +194,7 @@ def main() -> None:
         return
     tracks = find(options.root, permissive=options.permissive)
     if not tracks:
-        names = " ".join(packages)
-        parser.exit(1, f"None of the packages is in {options.root}. Install some of them: apt-get install {names}\n")
+        parser.exit(1, nowhere(options.root, packages))
     with ProcessPoolExecutor() as workers:
         counts = workers.map(cut, tracks, [options.out] * len(tracks), [options.most] * len(tracks))
         for track, count in zip(tracks, counts, strict=True):

@@ -139,15 +139,20 @@ def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
     Raises:
         LookupError: the wheel has none of that design.
     """
+    member = _of_design(design)
+    network = unfold(member.tensors, member.shape).to(batches[0].powers.device)
+    renormalise(network, batches)
+    state = network.cpu().state_dict()
+    return Checkpoint(member.shape, state, state, {}, member.step, member.minutes, member.audio_s)
+
+
+def _of_design(design: str | None) -> Member:
     members = read(weights.load(registry.find(WHEEL)))
     member = next((member for member in members if design in (None, member.shape.design)), None)
     if member is None:
         there = ", ".join(member.shape.design for member in members)
         raise LookupError(f"The wheel has no network of the design '{design}'; it has {there}.")
-    network = unfold(member.tensors, member.shape).to(batches[0].powers.device)
-    renormalise(network, batches)
-    state = network.cpu().state_dict()
-    return Checkpoint(member.shape, state, state, {}, member.step, member.minutes, member.audio_s)
+    return member
 
 
 def main() -> None:
@@ -159,15 +164,14 @@ def main() -> None:
     options = parser.parse_args()
     try:
         vacant(options.run)  # before the minutes that measuring takes
-    except FileExistsError as error:
+        _of_design(options.design)
+    except (FileExistsError, LookupError) as error:
         parser.error(str(error))
     bank = Bank([Corpus(options.corpus)], 10**9, 0)
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
     if not bank.training:
         parser.exit(1, f"There is no song in {options.corpus}. Render some with: python -m training.corpus\n")
-    if options.design and options.design not in (there := [shape.design for shape in shapes()]):
-        parser.error(f"The wheel has no network of the design '{options.design}'; it has {', '.join(there)}.")
     batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
     print(begin(batches, options.design).begin(options.run))
 
