@@ -7,16 +7,18 @@ wrong. What one alone takes for a voice mostly is none (docs/decisions/0007-comm
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from stemwright.stems import SINGING, STEMS
+from stemwright.stems import SINGING
+from training import priors
 from training.checkpoint import Checkpoint
 from training.network import Network
+from training.priors import Priors
 from training.strokes import Strokes
 
 
@@ -50,11 +52,11 @@ class Committee(nn.Module):
 
 def assemble(
     checkpoints: Sequence[Checkpoint],
-    rarer: Mapping[str, float] | None = None,
+    known: Priors | None = None,
     weights: Sequence[float] = (),
     strokes: float = 0.0,
 ) -> Committee:
-    """The averaged networks of checkpoints, each stem as much rarer as ``lower`` makes it, with the cue of ``strokes``.
+    """The averaged networks of checkpoints, each lowered by what is known of songs, with the cue of ``strokes``.
 
     Raises:
         ValueError: there are weights, but not one above zero for each.
@@ -63,35 +65,12 @@ def assemble(
         raise ValueError(f"Each of the {len(checkpoints)} checkpoints needs a weight above zero, or none has one.")
     networks = [checkpoint.averaged_network() for checkpoint in checkpoints]
     for network in networks:
-        lower(network, rarer or {})
+        (known or Priors()).lower(network)
     return Committee(networks, weights, strokes).eval()
 
 
-@torch.no_grad()
-def lower(network: Network, rarer: Mapping[str, float]) -> None:
-    """Takes nats from the logits of stems that are rarer in songs than in the mixes that trained.
-
-    A prior shift (Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities"): the odds of a
-    stem against any other fall by so much, at every point. It costs nothing, for it goes into the last bias.
-    """
-    by_stem = network.prior.view(network.shape.stems, -1)  # (stems * channels, bands, 1) -> (stems, channels * bands)
-    for stem, nats in rarer.items():
-        by_stem[STEMS.index(stem)] -= nats
-
-
-def rarity(text: str) -> tuple[str, float]:
-    """Reads ``STEM=NATS`` of a command line."""
-    stem, equals, nats = text.partition("=")
-    if stem not in STEMS or not equals:
-        raise argparse.ArgumentTypeError(f"'{text}' is not STEM=NATS, where STEM is one of {', '.join(STEMS)}.")
-    try:
-        return stem, float(nats)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{nats}' in '{text}' is no number.") from None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The networks, and what is rarer than they know."""
+    """The networks, how they vote, and what they are told besides."""
     parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
     parser.add_argument(
         "--weight",
@@ -100,14 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="of each checkpoint's vote in turn, but for singing; alike unless said otherwise",
     )
-    parser.add_argument(
-        "--rarer",
-        type=rarity,
-        action="append",
-        default=[],
-        metavar="STEM=NATS",
-        help="taken from the logits of a stem that is rarer in songs than in training; may be repeated",
-    )
+    priors.add_arguments(parser)
     parser.add_argument(
         "--strokes",
         type=float,

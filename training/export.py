@@ -14,7 +14,7 @@ import argparse
 import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from torch import Tensor, nn
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
-from training import features
+from training import features, priors
 from training.checkpoint import Checkpoint
 from training.committee import Committee, add_arguments, assemble
 from training.network import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape, frame_count
+from training.priors import Priors
 
 OPSET = 17
 MAX_BYTES = 25_000_000
@@ -100,7 +101,7 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
 def export(
     checkpoints: Sequence[Checkpoint],
     path: Path,
-    rarer: Mapping[str, float] | None = None,
+    known: Priors | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     weights: Sequence[float] = (),
     strokes: float = 0.0,
@@ -114,7 +115,7 @@ def export(
     Raises:
         ValueError: the file is too big for the wheel, or the two differ, or weights do not fit.
     """
-    network = assemble(checkpoints, rarer, weights, strokes)
+    network = assemble(checkpoints, known, weights, strokes)
     fold(network)
     masks = Masks(network).eval()
     example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, LEAST_FRAMES)
@@ -210,7 +211,7 @@ def main() -> None:
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:
         difference = export(
-            checkpoints, options.out, dict(options.rarer), options.frames, options.weight, options.strokes
+            checkpoints, options.out, priors.read(options), options.frames, options.weight, options.strokes
         )
     except ValueError as error:
         parser.error(str(error))

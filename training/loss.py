@@ -1,10 +1,11 @@
 """What the network is trained on: two losses of its softmax over stems.
 
-The first is the cross-entropy between the ideal ratio mask and the softmax. Each point counts by the square root of the
-mixture's magnitude and of its band's width: loud points matter more, as they do to the ear and to SDR, but quiet ones still
-teach. An L1 distance between compressed magnitudes, the usual choice, collapses to silence for every stem that is often
-absent; this loss learns from the first minute. But its masks are ratios of magnitudes, which divide a point too evenly:
-raised to the power of 1.6 they gained a decibel on voices in recordings, and lost half of one on drums.
+The first is the cross-entropy between the ideal ratio mask and the softmax. Each point counts by the mixture's magnitude
+and by the square root of its band's width: loud points matter more, as they do to the ear and to SDR, but quiet ones still
+teach. Three fifths of the energy of recordings lie below 300 Hz, where drums and basses are to be told apart; those points
+have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to silence for every
+stem that is often absent; this loss learns from the first minute. But its masks are ratios of magnitudes, which divide a
+point too evenly: raised to the power of 1.6 they gained a decibel on voices in recordings, and lost half of one on drums.
 
 The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is constant in
 a band leaves
@@ -75,7 +76,7 @@ def surprise(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     shared = (log_masks.exp() * batch.members[:, :, None, None, None]).sum(1).clamp_min(FLOOR)
     known = ((magnitudes + FLOOR) * log_masks).sum(1)
     by_point = -(known + batch.unknown * shared.log()) / (total + magnitudes.shape[1] * FLOOR)
-    weight = batch.powers[:, :2].sqrt().sqrt() * widths.float().sqrt()[:, None]
+    weight = batch.powers[:, :2].sqrt() * widths.float().sqrt()[:, None]
     # Each mix counts the same, however loud it is.
     by_mix = (by_point * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(FLOOR)
     return by_mix.mean()

@@ -33,7 +33,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
-from training import features
+from training import features, priors
 from training.checkpoint import Checkpoint
 from training.committee import add_arguments, assemble
 from training.memory import keep_memory
@@ -174,7 +174,7 @@ def main() -> None:
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
     try:
-        network = assemble(checkpoints, dict(options.rarer), options.weight, options.strokes)
+        network = assemble(checkpoints, priors.read(options), options.weight, options.strokes)
     except ValueError as error:
         parser.error(str(error))
     scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)

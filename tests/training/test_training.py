@@ -1,4 +1,3 @@
-import argparse
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,9 +19,10 @@ from training import export as onnx_export
 from training import features, loss, score, wheel
 from training.analysis import Batch
 from training.checkpoint import Checkpoint
-from training.committee import Committee, assemble, rarity
+from training.committee import Committee, assemble
 from training.loss import band_widths
 from training.network import MaskNetwork, NetworkShape
+from training.priors import Priors
 from training.train import Recipe, Run
 
 pytestmark = pytest.mark.training
@@ -133,7 +133,7 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
         run.learn(fixed_batch())
         checkpoints.append(run.checkpoint())
     path = tmp_path / "both.onnx"
-    assert onnx_export.export(checkpoints, path, {"fx": 0.5}) < 1e-5
+    assert onnx_export.export(checkpoints, path, Priors({"fx": 0.5})) < 1e-5
     networks = [wheel.unfold(member.tensors, member.shape) for member in wheel.read(path.read_bytes())]
     assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
     seen = torch.randn(1, 4, 384, 64)
@@ -143,7 +143,7 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
     least = votes[:, : len(SINGING)].amin(0)  # a voice is what all of them take for one
     wanted = torch.cat([least, votes[:, len(SINGING) :].mean(0)]).softmax(0)
     assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
-    weighted = assemble(checkpoints, {"fx": 0.5}, (3, 1))
+    weighted = assemble(checkpoints, Priors({"fx": 0.5}), (3, 1))
     onnx_export.fold(weighted)
     rest = 0.75 * votes[0, len(SINGING) :] + 0.25 * votes[1, len(SINGING) :]
     with torch.no_grad():
@@ -163,30 +163,6 @@ def test_the_separator_hears_as_much_at_once_as_the_file_says(tmp_path: Path) ->
     onnx_export.export([new_run(tmp_path).checkpoint()], path, chunk_frames=256)
     engine = OnnxMaskEngine(registry.find("stemwright-12"), path.read_bytes(), device="cpu", threads=1)
     assert (engine.chunk.length, engine.chunk.overlap) == (256, 64)
-
-
-def test_a_rarer_stem_has_lower_odds_against_each_other_one_and_they_keep_theirs() -> None:
-    torch.manual_seed(5)
-    run = Run(Path(), RECIPE, TINY, torch.device("cpu"), False)
-    make_all_weights_differ(run)
-    seen = torch.randn(1, 4, 384, 64)
-    with torch.no_grad():
-        before, after = (
-            assemble([run.checkpoint()], rarer)(seen)[0].softmax(0) for rarer in ({}, {"fx": 2.0, "vocals": 0.5})
-        )
-    change = (after / before).log()
-    bass = change[STEMS.index("bass")]
-    wanted = {"fx": -2.0, "vocals": -0.5}
-    for number, stem in enumerate(STEMS):
-        by = torch.full_like(bass, wanted.get(stem, 0.0))
-        torch.testing.assert_close(change[number] - bass, by, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("text", ["fx", "cowbell=1", "fx=much"])
-def test_what_is_rarer_is_read_or_refused(text: str) -> None:
-    assert rarity("fx=1.5") == ("fx", 1.5)
-    with pytest.raises(argparse.ArgumentTypeError, match=text.split("=")[-1]):
-        rarity(text)
 
 
 def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
