@@ -7,9 +7,8 @@ the others. Where the parts are integers the subtraction is done in integers, af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +20,6 @@ from stemwright.errors import CancelledError
 from stemwright.separation.exactness import PartAccount, Rounding, SumAccount, Values, closing_part
 from stemwright.separation.heard import Heard, HeardMasks, HeardWaveforms
 from stemwright.separation.mask_reader import MaskReader
-from stemwright.separation.prefetch import prefetched
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
@@ -84,8 +82,8 @@ def finish(
     Raises:
         CancelledError: ``is_cancelled`` said so.
     """
-    last = _closing_place(presence)
-    made = [place for place, present in enumerate(presence.present) if present and place != last]
+    closing = _closing_place(presence)
+    made = [place for place, present in enumerate(presence.present) if present and place != closing]
     accounts = tuple(PartAccount(rounding) for _ in sinks)
     total = SumAccount(rounding)
     n_samples = 0
@@ -100,7 +98,11 @@ def finish(
         if not accounts[place].exceeded:  # else the pass is run again, and only measures from here on
             sinks[place].write(values)
 
-    with ThreadPoolExecutor(threads) as pool, closing(_blocks(source, heard, presence, made, pool)) as stream:
+    with ThreadPoolExecutor(threads) as pool:
+        if isinstance(heard, HeardMasks):
+            stream = _masked(source, heard, presence, made, pool)
+        else:
+            stream = _resampled(source, heard, made)
         for mix, parts in stream:
             if is_cancelled():
                 raise CancelledError("Cancelled; --resume takes it up where it stopped.")
@@ -109,7 +111,7 @@ def finish(
             values.append(closing_part(whole, values))
             rest = [place for place in range(len(sinks)) if place not in made]
             silence = np.zeros_like(whole)
-            list(pool.map(keep, rest, [values[-1] if place == last else silence for place in rest]))
+            list(pool.map(keep, rest, [values[-1] if place == closing else silence for place in rest]))
             total.add(mix, values)
             n_samples += mix.shape[1]
             on_seconds(n_samples / source.sample_rate)
@@ -122,18 +124,9 @@ def _closing_place(presence: Presence) -> int:
     return playing[-1] if playing else len(presence.present) - 1
 
 
-def _blocks(
-    source: Source, heard: Heard, presence: Presence, made: list[int], pool: ThreadPoolExecutor
-) -> Generator[Block, None, None]:
-    """The song and its parts. Those that masks make are made a block ahead: writing does not keep them waiting."""
-    if isinstance(heard, HeardMasks):
-        return prefetched(_masked(source, heard, presence, made, pool), 1)
-    return _resampled(source, heard, made)
-
-
 def _masked(
     source: Source, heard: HeardMasks, presence: Presence, made: list[int], pool: ThreadPoolExecutor
-) -> Generator[Block, None, None]:
+) -> Iterator[Block]:
     """The song block by block, its parts cut out of its spectrum by their masks."""
     own = Stft(heard.bands.n_fft, heard.hop)
     stft = own.at_rate(heard.sample_rate, source.sample_rate)
@@ -165,7 +158,7 @@ def _masked(
     yield from parts_of(analysis.finish())
 
 
-def _resampled(source: Source, heard: HeardWaveforms, made: list[int]) -> Generator[Block, None, None]:
+def _resampled(source: Source, heard: HeardWaveforms, made: list[int]) -> Iterator[Block]:
     """The song block by block, its parts brought from the engines' rate to the song's."""
     stream = _at_song_rate(source, heard, made)
     ready = np.zeros((len(made), source.channels, 0), np.float32)

@@ -141,7 +141,7 @@ class Masks:
         """Level rows ``(segments, outputs + 2)``: the song's energy, and of it the share that each mask passes.
 
         In the share of a frame each band counts by the root of its energy: what is loud in a few low bands would drown what
-        plays above them. On recordings that tells stems that play from others with 0.868 under the curve, energy with 0.859.
+        plays above them. On recordings that told stems that play from others with 0.868 under the curve, energy with 0.859.
         """
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)

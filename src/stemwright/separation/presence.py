@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 SEGMENT_S = 1.0
 """Length in seconds of the segments in which energy is summed."""
 
-BORDER_DB = -37.0
+BORDER_DB = -36.0
 """Share of the mix, in dB, above which a stem counts as playing.
 
 98 % of the stems that play in composed songs kept out of training lie above it (`python -m training.presence CORPUS`).
 To silence a stem that plays loses it, to leave one that does not costs a faint leak: so the border lies low.
 """
 
-SLOPE_DB = 7.5
+SLOPE_DB = 7.0
 """dB over which the odds change by a factor e: the slope of the logistic curve that fits those songs best."""
 
 QUIET_DB = -60.0
