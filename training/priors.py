@@ -54,22 +54,18 @@ def centres_hz() -> Tensor:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options from which ``read`` makes priors."""
-    parser.add_argument(
-        "--rarer",
-        type=_of_stem("NATS"),
-        action="append",
-        default=[],
-        metavar="STEM=NATS",
-        help="taken from the logits of a stem that is rarer in songs than in training; may be repeated",
-    )
-    parser.add_argument(
-        "--lowest",
-        type=_of_stem("HZ"),
-        action="append",
-        default=[],
-        metavar="STEM=HZ",
-        help=f"a stem is {FALL_NATS:g} nats rarer with each octave below this frequency; may be repeated",
-    )
+    for option, unit, meaning in (
+        ("--rarer", "NATS", "taken from the logits of a stem that is rarer in songs than in training"),
+        ("--lowest", "HZ", f"a stem is {FALL_NATS:g} nats rarer with each octave below this frequency"),
+    ):
+        parser.add_argument(
+            option,
+            type=_of_stem(unit),
+            action="append",
+            default=[],
+            metavar=f"STEM={unit}",
+            help=f"{meaning}; may be repeated",
+        )
 
 
 def read(options: argparse.Namespace) -> Priors:

@@ -7,6 +7,8 @@ import torch
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import priors
+from training.checkpoint import Checkpoint
+from training.committee import assemble
 from training.network import MaskNetwork, NetworkShape
 from training.priors import Priors
 
@@ -18,12 +20,14 @@ TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
 def change(known: Priors) -> torch.Tensor:
     """What is known, in the logarithm of each stem's mask by that of the bass: ``(stems, channels, bands, frames)``."""
     torch.manual_seed(5)
-    network = MaskNetwork(TINY).eval()
+    network = MaskNetwork(TINY)
+    for parameter in network.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)  # zeros at the start hide what stands before them
+    state = network.state_dict()
+    checkpoint = Checkpoint(TINY, state, state, {})
     seen = torch.randn(1, 4, 384, 64)
     with torch.no_grad():
-        before = network(seen)[0].log_softmax(0)
-        known.lower(network)
-        after = network(seen)[0].log_softmax(0)
+        before, after = (assemble([checkpoint], one)(seen)[0].log_softmax(0) for one in (None, known))
     changed: torch.Tensor = after - before
     return changed - changed[STEMS.index("bass")]
 
