@@ -135,7 +135,7 @@ def export(
         )
     model = onnx.load(path)
     _halve(model.graph)
-    _describe(model, checkpoints, chunk_frames)
+    _describe(model, checkpoints, known or Priors(), chunk_frames)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     if (size := path.stat().st_size) > MAX_BYTES:
@@ -174,7 +174,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], chunk_frames: int) -> None:
+def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], known: Priors, chunk_frames: int) -> None:
     facts = {
         "stems": ",".join(STEMS),
         "sample_rate": features.SAMPLE_RATE_HZ,
@@ -184,6 +184,7 @@ def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], chunk_f
         "frame_multiple": FRAME_MULTIPLE,
         "chunk_frames": chunk_frames,
         "members": json.dumps([_facts(checkpoint) for checkpoint in checkpoints]),
+        "priors": json.dumps(asdict(known)),  # of all members
     }
     helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     model.producer_name, model.producer_version = "stemwright", ""

@@ -37,12 +37,21 @@ class Priors:
     @torch.no_grad()
     def lower(self, network: Network) -> None:
         """Takes the nats from a network's logits."""
-        # (stems * channels, bands, 1) -> (stems, channels, bands)
-        by_stem = network.prior.view(network.shape.stems, network.shape.channels, -1)
-        for stem, nats in self.rarer_nats.items():
-            by_stem[STEMS.index(stem)] -= nats
+        network.prior.sub_(self._nats(network))
+
+    @torch.no_grad()
+    def lift(self, network: Network) -> None:
+        """Gives the nats back that ``lower`` took."""
+        network.prior.add_(self._nats(network))
+
+    def _nats(self, network: Network) -> Tensor:
+        """By how much each logit falls, ``(stems * channels, bands, 1)``."""
+        nats = torch.zeros(network.shape.stems, network.shape.channels, network.shape.bands)
+        for stem, by in self.rarer_nats.items():
+            nats[STEMS.index(stem)] += by
         for stem, hz in self.lowest_hz.items():
-            by_stem[STEMS.index(stem)] -= FALL_NATS * torch.log2(hz / centres_hz()).clamp_min(0)
+            nats[STEMS.index(stem)] += FALL_NATS * torch.log2(hz / centres_hz()).clamp_min(0)
+        return nats.flatten(0, 1)[..., None].to(network.prior.device)
 
 
 def centres_hz() -> Tensor:

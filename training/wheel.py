@@ -32,6 +32,7 @@ from training.designs import DESIGNS, build
 from training.export import normalised
 from training.mixing import Mixing
 from training.network import Network, NetworkShape
+from training.priors import Priors
 from training.songs import Bank, Corpus
 
 WHEEL = "stemwright-12"
@@ -43,9 +44,10 @@ EPS = 1e-5
 
 @dataclass(frozen=True)
 class Member:
-    """A network of the file: its tensors by their names in it, and how it came to be."""
+    """A network of the file: its tensors by their names in it, the priors that are in them, and how it came to be."""
 
     tensors: State
+    known: Priors
     shape: NetworkShape
     step: int
     minutes: float
@@ -62,11 +64,12 @@ def read(exported: bytes) -> list[Member]:
     }
     # A file of before committees has one network, whose names have no number.
     described = json.loads(facts["members"]) if "members" in facts else [_only(facts)]
+    known = Priors(**json.loads(facts.get("priors", "{}")))
     members = []
     for number, of in enumerate(described):
         prefix = f"{PREFIX}members.{number}." if "members" in facts else PREFIX
         tensors = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-        members.append(Member(tensors, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"]))
+        members.append(Member(tensors, known, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"]))
     return members
 
 
@@ -134,13 +137,15 @@ def shapes() -> list[NetworkShape]:
 
 
 def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
-    """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``.
+    """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``. The
+    priors that the file names are taken out of it: its mixes are as they are in training again.
 
     Raises:
         LookupError: the wheel has none of that design.
     """
     member = _of_design(design)
     network = unfold(member.tensors, member.shape).to(batches[0].powers.device)
+    member.known.lift(network)
     renormalise(network, batches)
     state = network.cpu().state_dict()
     return Checkpoint(member.shape, state, state, {}, member.step, member.minutes, member.audio_s)

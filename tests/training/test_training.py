@@ -151,6 +151,21 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
     torch.testing.assert_close(heard, torch.cat([least, rest]).softmax(0), rtol=1e-3, atol=1e-5)
 
 
+def test_a_file_says_its_priors_and_they_come_out_of_its_networks_again(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    make_all_weights_differ(run)
+    run.learn(fixed_batch())
+    path, known = tmp_path / "tiny.onnx", Priors({"fx": 2.0}, {"vocals": 150.0})
+    trained = run.checkpoint()
+    onnx_export.export([trained], path, known)
+    (member,) = wheel.read(path.read_bytes())
+    assert member.known == known
+    network, wanted = wheel.unfold(member.tensors, member.shape), trained.averaged_network().prior.detach()
+    assert float((network.prior.detach() - wanted).abs().max()) > 4
+    member.known.lift(network)
+    torch.testing.assert_close(network.prior.detach(), wanted, rtol=0, atol=0.02)  # halves of numbers up to 16
+
+
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.0), (1.0, 2.0, 3.0)])
 def test_a_committee_needs_a_weight_for_each_or_none(tmp_path: Path, weights: tuple[float, ...]) -> None:
     one = new_run(tmp_path).checkpoint()
