@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,35 @@ def test_memory_is_bounded_and_its_songs_change(root: Path) -> None:
     songs.refresh()
     assert len(first) <= 12 and len(songs.training) <= 12
     assert set(songs.training) != first
+
+
+LEAVING = """
+import sys
+from pathlib import Path
+import numpy as np
+from training.memory import keep_memory
+from training.songs import Recording
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+keep_memory()
+path = Path(sys.argv[1])
+songs, others = [], []
+for _ in range(40):
+    songs.append(Recording.read(path))
+    others.append(np.ones(100_000))  # what a run allocates between songs, and keeps
+full = resident()
+songs.clear()
+print((full - resident()) / (40 * 2 * 2 * 10 * 44_100))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says what a process has in memory")
+def test_songs_that_leave_give_their_memory_back(tmp_path: Path) -> None:
+    write_song(tmp_path / "song", ("bass",), seconds=10)
+    command = [sys.executable, "-c", LEAVING, str(tmp_path / "song" / "bass.flac")]
+    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) > 0.95
 
 
 @pytest.mark.parametrize("p_coherent", [0.0, 1.0])
