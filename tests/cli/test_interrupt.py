@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ def test_a_second_signal_ends_at_once() -> None:
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not Path("stems/song").exists()
+
+
+def test_a_second_signal_while_the_interpreter_shuts_down_ends_it_without_a_word() -> None:
+    script = """
+import atexit, os, signal
+from stemwright.cli.interrupt import Interrupt
+atexit.register(print, "not reached")
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+with Interrupt(quiet=True) as interrupt, interrupt.patience():
+    os.kill(os.getpid(), signal.SIGINT)
+    assert interrupt.is_set()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_signal_while_standard_input_is_read_leaves_no_temporary_file(tmp_path: Path) -> None:

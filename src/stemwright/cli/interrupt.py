@@ -9,18 +9,25 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from stemwright.errors import CancelledError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 MESSAGE = b"\nStopping at the next chunk, so that --resume can take it up. Again to stop at once.\n"
 
 
 class Interrupt:
-    """Listens to the signals while it is entered. Outside of ``patience`` each ends the command at once."""
+    """Listens to the signals while it is entered. Outside of ``patience`` each ends the command at once.
+
+    Once a signal came, the command is about to end: from leaving on, another one ends the process without a word. As an
+    exception it would meet an interpreter that shuts down, which prints it with its traceback.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._patient = False
         self._set = False
+        self._left = False
         self._before: dict[signal.Signals, Any] = {}
 
     def is_set(self) -> bool:
@@ -44,11 +51,17 @@ class Interrupt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._set:
+            self._left = True
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
+        if self._left:
+            os._exit(CancelledError.exit_code)
         if self._set or not self._patient:
+            self._set = True
             raise KeyboardInterrupt
         self._set = True
         if not self._quiet:
