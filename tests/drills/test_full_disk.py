@@ -112,16 +112,17 @@ def test_of_the_database(
         wait_until(lambda: n_chunks(tree, made[0]) == 1, "a chunk is done")
         disk.fill()
         orders_refused(client, ids, receiver.url, disk.fill)
+
+        def worker_waits() -> bool:
+            disk.fill()  # what it had in hand goes when it fails; from then on nobody gives room back
+            return "worker local/0 waits: No room is left" in tree.log.read_text()
+
+        wait_until(worker_waits, "the worker sees it")
+        disk.fill()
         refused(client, song)
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 503
         assert client.get(f"/v1/separations/{made[-1]}").json()["state"] == "pending"
-
-        def worker_waits() -> bool:
-            disk.fill()  # what it had in hand went when it failed
-            return "worker local/0 waits: No room is left" in tree.log.read_text()
-
-        wait_until(worker_waits, "the worker sees it")
         disk.empty()
         wait_until(lambda: client.get("/readyz").status_code == 200, "there is room again")
         made.append(submit(client, "two", ids, receiver.url))
