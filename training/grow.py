@@ -2,7 +2,7 @@
 
     python -m training.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
     python -m training.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
-    python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 200
+    python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
 Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
 zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but what it hears is worth something from the first step.

@@ -4,7 +4,7 @@ The page is written last and names its pieces, whose names no other checkpoint h
 checkpoint, the old one or the new one.
 
     python -m training.pieces --run training/runs/next          # a run that goes on from training/checkpoints
-    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 200
+    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 """
 
 from __future__ import annotations

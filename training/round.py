@@ -48,7 +48,7 @@ SHAPES = {
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""By their designs; those with instance norms are in the wheel. Wide is a U-Net of twice the weights, too big for it."""
+"""By their designs; ``short-instance-split`` is in the wheel. Wide is a U-Net of 18 million weights, too big for it."""
 
 FIRST_SONGS = 12
 """Training begins when so many songs are there, or all that will come."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from training.workers import follow_leader, launch, meet
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
 VALIDATION_SEED = 20
+
+SHIPPED = "short-instance-split"
+"""The design of the network in the wheel."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +262,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="length of the whole run")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--design", choices=tuple(DESIGNS), default="split", help="of the network of a new run")
+    parser.add_argument("--design", choices=tuple(DESIGNS), default=SHIPPED, help="of the network of a new run")
     parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step, a worker")
     parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
@@ -268,8 +272,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
     options = parser.parse_args()
-    if (options.run / "checkpoint.pt").exists() and not options.resume:
-        parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
+    if (path := options.run / "checkpoint.pt").exists():
+        if not options.resume:
+            parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
+        if (behind := Checkpoint.load(path).minutes) >= options.minutes:
+            said = f"{path} has {behind:.1f} minutes behind it, and --minutes counts them: name more to go on."
+            print(said, file=sys.stderr)
+            return
     options.run.mkdir(parents=True, exist_ok=True)
     launch(work, options)
 

@@ -1,7 +1,7 @@
 """Begins a run from a network in the wheel, where no checkpoint of it is left.
 
     python -m training.wheel --corpus training/corpus --run training/runs/next
-    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 200
+    python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 
 Export has multiplied each batch norm into its convolution. Here every norm is put back: it measures the mean ``m`` and
 variance ``v`` of what it normalises on mixes of the corpus, and takes ``sqrt(v + eps)`` and ``bias + m`` for its gain and

@@ -286,7 +286,11 @@ def test_two_workers_train_from_the_command_line_and_go_on(tmp_path: Path) -> No
     assert train(0.02) == (0, "")
     first = Checkpoint.load(tmp_path / "run" / "checkpoint.pt")
     assert train(first.minutes + 0.02, "--resume") == (0, "")
-    assert Checkpoint.load(tmp_path / "run" / "checkpoint.pt").step > first.step > 0
+    second = Checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert second.step > first.step > 0 and second.shape.design == "short-instance-split"
+    code, words = train(0.01, "--resume")
+    assert code == 0 and "minutes behind it" in words
+    assert Checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == second.step
     code, words = train(1)
     assert code == 2 and "--resume" in words
 
