@@ -7,7 +7,17 @@ import numpy as np
 from training import effects
 from training.compose.song import Part
 from training.effects import Audio
-from training.instruments import amplifier, csound, ensemble, plucked, programmes, soundfont, sounds, synthesis
+from training.instruments import (
+    amplifier,
+    csound,
+    ensemble,
+    plucked,
+    programmes,
+    soundfont,
+    sounds,
+    synthesis,
+    zynaddsubfx,
+)
 
 _PALM_MUTED = 28
 
@@ -58,6 +68,8 @@ def bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if recorded := ensemble.invited(part, rng):
         audio = ensemble.play(part, recorded, duration_s, rng)
         return _rounded(_driven(audio, rng) if rng.random() < 0.35 else audio, rng)
+    if made := zynaddsubfx.invited(part, rng):
+        return _rounded(zynaddsubfx.play(part.notes, made, duration_s, rng), rng)
     chance = rng.random()
     if chance < (0.05 if upright else 0.25):
         return _rounded(synthesis.play(part.notes, sounds.bass(rng), duration_s, rng), rng)

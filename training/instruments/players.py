@@ -23,6 +23,7 @@ from training.instruments import (
     soundfont,
     sounds,
     synthesis,
+    zynaddsubfx,
 )
 from training.instruments.soundfont import Patch
 
@@ -82,6 +83,9 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         return guitars.bass(part, duration_s, rng)
     if recorded := ensemble.invited(part, rng):
         return ensemble.play(part, recorded, duration_s, rng)
+    if made := zynaddsubfx.invited(part, rng):
+        audio = zynaddsubfx.play(notes, made, duration_s, rng)
+        return _rotated(audio, rng) if role in ("organ", "organ_bubble") else audio
     if stem == "percussion":
         return _percussion(part, duration_s, rng)
     if stem == "keyboard":
@@ -162,12 +166,7 @@ def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
             audio = synthesis.play(part.notes, sounds.organ(rng), duration_s, rng)
         else:
             audio = programmes.play(part, duration_s, rng)
-        if rng.random() < 0.6:  # a rotating loudspeaker, slow or fast
-            audio = effects.drive(audio, float(rng.uniform(0, 14)))
-            return effects.tremolo(
-                effects.chorus(audio, rng, 1.0, 0.4), float(rng.choice((0.9, 6.5))), 0.2, stereo=True
-            )
-        return audio
+        return _rotated(audio, rng)
     if part.role not in ("ballad", "stride", "montuno", "accordion") and chance < 0.25:
         if rng.random() < 0.7:
             if rng.random() < 0.4 and csound.installed():
@@ -178,3 +177,11 @@ def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
         audio = plucked.play(part.notes, plucked.clavinet(rng), duration_s, rng)
         return amplifier.choose(rng, float(rng.choice((0, 6, 12)))).play(audio) if rng.random() < 0.5 else audio
     return programmes.play(part, duration_s, rng)
+
+
+def _rotated(audio: Audio, rng: np.random.Generator) -> Audio:
+    """An organ as it is, or oftener through a rotating loudspeaker, slow or fast."""
+    if rng.random() >= 0.6:
+        return audio
+    audio = effects.drive(audio, float(rng.uniform(0, 14)))
+    return effects.tremolo(effects.chorus(audio, rng, 1.0, 0.4), float(rng.choice((0.9, 6.5))), 0.2, stereo=True)
