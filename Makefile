@@ -27,7 +27,8 @@ BIN := .venv/bin
 # pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
 CONSTRAINTS := --constraint training/constraints.txt
 
-TEST_PACKAGES := libfluidsynth3 libopenmpt0 timgm6mb-soundfont espeak-ng csound csound-plugins stk zynaddsubfx-lv2
+TEST_PACKAGES := libfluidsynth3 libopenmpt0 timgm6mb-soundfont espeak-ng csound csound-plugins stk zynaddsubfx-lv2 setbfree \
+  faketime
 TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
   csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits hydrogen-data lmms-common \
   sonic-pi-samples flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts \

@@ -50,8 +50,8 @@ def test_guitars_choirs_and_drum_kits_are_left_out(name: str) -> None:
     assert not any(sound.name.endswith(name) for of in zynaddsubfx.sounds().values() for sound in of)
 
 
-def test_there_are_a_thousand_of_them() -> None:
-    assert sum(len(of) for of in zynaddsubfx.sounds().values()) > 1000
+def test_there_are_hundreds_of_them() -> None:
+    assert sum(len(of) for of in zynaddsubfx.sounds().values()) > 700
 
 
 @pytest.mark.parametrize("kind", ["organ", "electric piano", "brass", "wind", "piano"])
@@ -68,11 +68,12 @@ def test_they_are_heard_and_in_tune(kind: str) -> None:
     assert np.median(off) < 15
 
 
-def test_the_same_seed_plays_the_same() -> None:
+@pytest.mark.parametrize("seed", range(8, 12))
+def test_the_same_seed_plays_the_same(seed: int) -> None:
     among = zynaddsubfx.sounds()["pad"]
-    once, again = (zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(8)) for _ in range(2))
+    once, again = (zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(seed)) for _ in range(2))
     assert np.array_equal(once, again)
-    assert not np.array_equal(once, zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(9)))
+    assert not np.array_equal(once, zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(99)))
 
 
 def test_parts_are_given_to_them_as_often_as_they_are_to_play() -> None:

@@ -44,11 +44,21 @@ class Instrument:
         binary: its library, in its bundle.
         page: the Turtle file of its ports.
         state: its settings by URI, of those that are texts.
+        is_timed: it draws random numbers from the clock; the clock stands still for it, so that it repeats itself.
     """
 
     binary: str
     page: str
     state: Mapping[str, str]
+    is_timed: bool = False
+
+
+def stopped_clock() -> dict[str, str]:
+    """Variables under which a process sees the clock stand still (Debian's ``faketime``); none where that is missing."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        return {}
+    return {"LD_PRELOAD": str(library), "FAKETIME": "2000-01-01 00:00:00", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def play(instrument: Instrument, events: Sequence[Event], duration_s: float) -> NDArray[np.float32]:
@@ -62,8 +72,15 @@ def play(instrument: Instrument, events: Sequence[Event], duration_s: float) -> 
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.f32"
         command = [sys.executable, "-P", __file__, str(sound)]
+        clock = stopped_clock() if instrument.is_timed else {}
         try:
-            done = subprocess.run(command, input=json.dumps(asked).encode(), capture_output=True, timeout=LONGEST_RUN_S)
+            done = subprocess.run(
+                command,
+                input=json.dumps(asked).encode(),
+                capture_output=True,
+                timeout=LONGEST_RUN_S,
+                env={**os.environ, **clock},
+            )
         except subprocess.TimeoutExpired as error:
             raise RuntimeError(f"{instrument.binary} played for more than {LONGEST_RUN_S:.0f} s.") from error
         if done.returncode or not sound.exists():

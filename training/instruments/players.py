@@ -23,6 +23,7 @@ from training.instruments import (
     soundfont,
     sounds,
     synthesis,
+    tonewheel,
     zynaddsubfx,
 )
 from training.instruments.soundfont import Patch
@@ -160,6 +161,8 @@ def _percussion(part: Part, duration_s: float, rng: np.random.Generator) -> Audi
 def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     chance = rng.random()
     if part.role in ("organ", "organ_bubble"):
+        if rng.random() < 0.4 and tonewheel.installed():
+            return tonewheel.play(part.notes, duration_s, rng)  # it has a loudspeaker of its own
         if chance < 0.15 and csound.installed():
             audio = csound.play(part.notes, csound.MODELS["organ"], duration_s, rng)
         elif chance < 0.5:

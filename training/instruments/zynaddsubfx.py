@@ -1,9 +1,10 @@
-"""Synthesisers, organs, electric pianos and basses of ZynAddSubFX: the 1,149 sounds of Debian's ``zynaddsubfx-lv2``.
+"""Synthesisers, organs, electric pianos and basses of ZynAddSubFX: 749 sounds of Debian's ``zynaddsubfx-lv2``.
 
 A General MIDI font has some twenty synthesisers, each a loop of one recording. These are made as they are played, by
 addition, subtraction and frequency modulation, with filters, envelopes and effects of their own, by dozens of people. Sounds
-of guitars and of choirs are left out: nobody would take them for what their label says. Where the package is not
-installed, nobody plays these.
+of guitars and of choirs are left out: nobody would take them for what their label says. So are those of its third engine,
+PADsynth, whose threads draw from one generator of random numbers: a seed would not play the same twice. Where the package
+is not installed, nobody plays these.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _KINDS: tuple[tuple[str, tuple[int, ...], str], ...] = (
 )
 """What a sound is played as, by its number of kind (as in General MIDI's families) or by its name: the first that fits."""
 
+_PADSYNTH = '<par_bool name="pad_enabled" value="yes"'
 _EFFECTS = ("Noises", "Cormi_Noise")
 _PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bass": {"": ("bass",), "upright": ()},
@@ -99,6 +101,8 @@ def sounds() -> dict[str, tuple[Sound, ...]]:
     found: dict[str, list[Sound]] = {}
     for bank in sorted(BANKS.glob("*.ttl")) if PLUG_IN.is_dir() else ():
         for match in re.finditer(r'#preset_([^>]+)>\s+state:state[^"]*"""\s*(<.*?)"""', bank.read_text(), re.DOTALL):
+            if _PADSYNTH in match[2]:
+                continue
             name = unquote(match[1]).removeprefix(f"{bank.stem}_")
             kind = re.search(r'<par name="type" value="(\d+)"', match[2])
             words = re.sub(r"^\d+-", "", name).replace("_", " ").lower()
