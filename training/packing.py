@@ -27,13 +27,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from training.instruments import kits, soundfont
+from training.instruments import kits, soundfont, tonewheel, zynaddsubfx
 
 HOME = Path("opt/stemwright-round")
 """Where libraries and Python packages go, under the root."""
 
 PROGRAMS = ("espeak-ng", "flite", "festival", "text2wave")
 LIBRARY = "libfluidsynth.so.3"
+PLUG_INS = (zynaddsubfx.PLUG_IN, zynaddsubfx.BANKS, tonewheel.BUNDLE, *Path("/usr/lib").glob("*/faketime"))
+"""Instruments that `instruments/lv2.py` plays, and the clock that one of them wants."""
+
 EVERYWHERE = re.compile(r"/(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|atomic|mvec))[.-]")
 """Libraries of the C and C++ compilers: every machine has its own."""
 
@@ -151,9 +154,12 @@ def gather(tree: Path, python: str) -> None:
     """Puts programs, libraries, voices and Python packages for ``python`` ("3.12") into a tree."""
     binaries = [Path(found) for name in PROGRAMS if (found := shutil.which(name))]
     libraries = list(Path("/usr/lib").glob(f"*/{LIBRARY}"))
-    for binary in binaries:
-        _copy(binary, tree)
-    linked = [subprocess.run(["ldd", path], capture_output=True, text=True).stdout for path in (*libraries, *binaries)]
+    for path in (*binaries, *(path for path in PLUG_INS if path.is_dir())):
+        _copy(path, tree)
+    for window in [*(tree / "usr/lib/lv2").rglob("*UI*.so"), *(tree / "usr/lib/lv2").rglob("*_ui.so")]:
+        window.unlink()  # nobody looks
+    linking = (*libraries, *binaries, *(tree / "usr/lib/lv2").rglob("*.so"))
+    linked = [subprocess.run(["ldd", path], capture_output=True, text=True).stdout for path in linking]
     needed = {Path(path) for path in re.findall(r"=> (/\S+)", "".join(linked))}
     (tree / HOME / "lib").mkdir(parents=True)
     for path in [*libraries, *(path for path in needed if not EVERYWHERE.search(str(path)))]:
