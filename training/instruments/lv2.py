@@ -84,7 +84,9 @@ def play(instrument: Instrument, events: Sequence[Event], duration_s: float) -> 
         except subprocess.TimeoutExpired as error:
             raise RuntimeError(f"{instrument.binary} played for more than {LONGEST_RUN_S:.0f} s.") from error
         if done.returncode or not sound.exists():
-            raise RuntimeError(f"{instrument.binary} ended with {done.returncode}: {done.stderr[-500:].decode()}")
+            raise RuntimeError(
+                f"{instrument.binary} ended with {done.returncode}: {done.stderr[-500:].decode(errors='replace')}"
+            )
         audio = np.fromfile(sound, np.float32).reshape(-1, 2, BLOCK)  # (blocks, channels, samples)
     audio = audio.transpose(1, 0, 2).reshape(2, -1)[:, :samples]
     return np.nan_to_num(audio, posinf=0, neginf=0)
@@ -164,6 +166,8 @@ class _Host:
         midi, sequence = self._id(f"{_NS}ext/midi#MidiEvent"), self._id(f"{_NS}ext/atom#Sequence")
         events = b"".join(struct.pack("=qII8s", at, 3, midi, bytes(message)) for at, message in messages)
         content = struct.pack("=IIII", 8 + len(events), sequence, 0, 0) + events
+        if len(content) > _EVENT_BYTES:
+            raise RuntimeError(f"{len(messages)} messages within {BLOCK} samples are more than the plug-in can be told")
         ctypes.memmove(self._heard, content, len(content))
         ctypes.memmove(self._said, struct.pack("=II", _EVENT_BYTES - 8, sequence), 8)
         self._plug_in.run(self._handle, BLOCK)
