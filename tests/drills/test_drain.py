@@ -30,7 +30,7 @@ def test_requests_end_and_separations_go_on(start: Start, receiver: Receiver, lo
         made = submit(client, "twelve", ids, receiver.url)
         followed = pool.submit(follow, tree.url, tree.key, made)
         sent = pool.submit(send_half, tree.url, tree.key, "/v1/tracks", long, rest)
-        wait_until(lambda: n_chunks(tree, made) == 1, "a chunk is done")
+        wait_until(lambda: n_chunks(tree, made) >= 1, "a chunk is done")
         workers = tree.workers()
         began = time.monotonic()
         tree.terminate()

@@ -86,7 +86,7 @@ def test_while_songs_come_and_are_separated(
         wait_until(lambda: receiver.arrived[failed], "the task fails")
         disk.empty()
         made = submit(client, "twelve", upload(client, song), receiver.url)
-        wait_until(lambda: n_chunks(tree, made) == 1, "a chunk is done")
+        wait_until(lambda: n_chunks(tree, made) >= 1, "a chunk is done")
         disk.fill(leave_bytes=500_000)
         wait_until(lambda: receiver.arrived[made], "the task fails as well")
         disk.empty()
@@ -109,7 +109,7 @@ def test_of_the_database(
         workers = tree.workers()
         ids = upload(client, song)
         made = [submit(client, order, ids, receiver.url) for order in ORDERS]
-        wait_until(lambda: n_chunks(tree, made[0]) == 1, "a chunk is done")
+        wait_until(lambda: n_chunks(tree, made[0]) >= 1, "a chunk is done")
         disk.fill()
         orders_refused(client, ids, receiver.url, disk.fill)
 

@@ -126,9 +126,9 @@ def test_with_its_worker(start: Start, receiver: Receiver, song: Path, undisturb
     tree = start()
     with tree.client() as client:
         made = submit(client, "twelve", upload(client, song), receiver.url)
-    wait_until(lambda: n_chunks(tree, made) == 1, "a chunk is done")
+    wait_until(lambda: n_chunks(tree, made) >= 1, "a chunk is done")
     tree.kill_all()
-    assert n_chunks(tree, made) == 1
+    assert n_chunks(tree, made) >= 1
     tree.start(ready=False)
     task = prove(tree, [made], receiver)[made]
     assert digests(task) == undisturbed["twelve"]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from sys import executable
 
@@ -109,8 +110,20 @@ class Tree:
 
     def kill_worker(self) -> None:
         """kill -9 of every worker."""
-        for worker in self.workers():
-            worker.kill()
+        _signal(self.workers(), signal.SIGKILL)
+
+    def kill_worker_when(self, fact: Callable[[], object], what: str) -> None:
+        """kill -9 of every worker while something is true, however briefly: they stand still while it is asked."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            workers = self.workers()
+            _signal(workers, signal.SIGSTOP)
+            if fact():
+                _signal(workers, signal.SIGKILL)
+                return
+            _signal(workers, signal.SIGCONT)
+            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:g} s"
+            time.sleep(0.002)
 
     def kill_server(self) -> None:
         """kill -9 of the server; its workers see that it is gone, and go."""
@@ -157,6 +170,12 @@ class Tree:
         self.wait()
         _, alive = psutil.wait_procs(workers, timeout=20)
         assert not alive, "a worker outlived its server"
+
+
+def _signal(workers: list[psutil.Process], number: signal.Signals) -> None:
+    for worker in workers:
+        with suppress(psutil.NoSuchProcess):  # it was killed just now, and its server has not noticed
+            worker.send_signal(number)
 
 
 def _answers(client: httpx.Client, url: str) -> bool:
