@@ -97,6 +97,12 @@ def test_modelled_instruments_play_in_tune(
     assert abs(offset_cents(audio, pitch)) < 25
 
 
+def test_a_long_note_may_end_at_once() -> None:
+    sound = synthesis.Sound(release_s=0.001)
+    held, ended = np.split(synthesis.play([Note(0.0, 3.0, 57, 90)], sound, 3.2, np.random.default_rng(1)), [132_300], 1)
+    assert np.sqrt(np.mean(held**2)) > 0.01 > 10 * np.abs(ended[:, 2000:]).max(initial=0)
+
+
 @pytest.mark.parametrize("kind", hits.KINDS)
 def test_synthesised_hits_are_loud_and_end_in_silence(kind: str) -> None:
     for seed in range(5):

@@ -174,6 +174,6 @@ def _saw(phase: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.fl
 def _envelope(sound: Sound, held_s: float, time: NDArray[np.float64]) -> NDArray[np.float64]:
     rise = np.clip(time / max(0.001, sound.attack_s), 0, 1)
     fall = sound.sustain + (1 - sound.sustain) * np.exp(-np.maximum(0, time - sound.attack_s) / sound.decay_s * 2)
-    release = np.where(time > held_s, np.exp(-(time - held_s) / max(0.005, sound.release_s) * 4), 1.0)
+    release = np.exp(-np.maximum(0, time - held_s) / max(0.005, sound.release_s) * 4)
     edge = np.clip((time[-1] - time) / 0.003, 0, 1)
     return np.asarray(rise * fall * release * edge, np.float64)
