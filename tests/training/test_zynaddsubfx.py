@@ -37,7 +37,7 @@ def named(kind: str, name: str) -> Sound:
         ("lead", "SuperSaw 1"),
         ("arpeggio", "Soft Arpeggio1"),
         ("mallets", "Marimba 3"),
-        ("effect", "Thunder".lower()),
+        ("effect", "thunder"),
         ("accordion", "Accordion 1"),
     ],
 )

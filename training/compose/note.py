@@ -16,3 +16,8 @@ class Note:
     def end_s(self) -> float:
         """When the note is released, in seconds."""
         return self.start_s + self.duration_s
+
+    def pitch_within(self, lowest: int, highest: int) -> int:
+        """Its pitch, moved by octaves into a range of an octave or more."""
+        above = 12 * max(0, -(-(lowest - self.pitch) // 12))
+        return self.pitch + above - 12 * max(0, -(-(self.pitch - highest) // 12))

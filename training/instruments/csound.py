@@ -190,8 +190,7 @@ def play(
 
 
 def _line(note: Note, model: Model, rng: np.random.Generator) -> str:
-    pitch = note.pitch
-    pitch += 12 * max(0, -(-(model.lowest - pitch) // 12)) - 12 * max(0, -(-(pitch - model.highest) // 12))
+    pitch = note.pitch_within(model.lowest, model.highest)
     tuned = pitch + (model.cents + float(rng.normal(0, 3))) / 100
     level, hard = 10 ** (-1.2 * (1 - note.velocity / 127)), note.velocity / 127
     return f"i1 {note.start_s:.4f} {max(0.03, note.duration_s):.4f} {level:.4f} {tuned:.4f} {hard:.3f}"

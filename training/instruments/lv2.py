@@ -20,10 +20,13 @@ from contextlib import suppress
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_size_t, c_uint32, c_void_p
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # as a program this file is alone
+    from training.compose.note import Note
 
 SAMPLE_RATE_HZ = 44100
 BLOCK = 256
@@ -51,6 +54,12 @@ class Instrument:
     page: str
     state: Mapping[str, str]
     is_timed: bool = False
+
+
+def keys(notes: Sequence[Note]) -> list[Event]:
+    """Keys that are struck and let go, each before it may be struck again."""
+    struck = [(note.start_s, (0x90, note.pitch, min(127, max(1, note.velocity)))) for note in notes]
+    return struck + [(note.end_s - 1e-3, (0x80, note.pitch, 0)) for note in notes]
 
 
 def stopped_clock() -> dict[str, str]:
@@ -142,7 +151,7 @@ class _Host:
     """One plug-in, running. All that it was given the address of is kept as long as this is."""
 
     def __init__(self, instrument: Instrument) -> None:
-        self._ids: dict[bytes, int] = {}
+        self._ids: dict[str, int] = {}
         self._given: list[Any] = []
         library = ctypes.CDLL(instrument.binary)
         library.lv2_descriptor.restype = POINTER(_Descriptor)
@@ -173,11 +182,10 @@ class _Host:
         self._plug_in.run(self._handle, BLOCK)
 
     def _id(self, uri: str) -> int:
-        return self._ids.setdefault(uri.encode(), len(self._ids) + 1)
+        return self._ids.setdefault(uri, len(self._ids) + 1)
 
     def _features(self) -> Any:
-        ids = self._ids
-        mapped = _Map(None, _MapUri(lambda _, uri: ids.setdefault(uri, len(ids) + 1)))
+        mapped = _Map(None, _MapUri(lambda _, uri: self._id(uri.decode())))
         worker = _Worker(None, _Schedule(lambda _, size, data: 0))
         block, rate = ctypes.c_int32(BLOCK), ctypes.c_float(SAMPLE_RATE_HZ)
         whole, real = self._id(f"{_NS}ext/atom#Int"), self._id(f"{_NS}ext/atom#Float")

@@ -8,6 +8,7 @@ installed, nobody plays these.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,4 @@ def _events(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) 
     while at_s < duration_s:
         events.append((at_s, (0xB0, _ROTATION, speed)))
         speed, at_s = (_FAST if speed == _SLOW else _SLOW), at_s + float(rng.uniform(4, 20))
-    for note in notes:
-        pitch = note.pitch + 12 * max(0, -(-(LOWEST - note.pitch) // 12))
-        pitch -= 12 * max(0, -(-(pitch - HIGHEST) // 12))
-        events.append((note.start_s, (0x90, pitch, min(127, max(1, note.velocity)))))
-        events.append((note.end_s - 1e-3, (0x80, pitch, 0)))
-    return events
+    return events + lv2.keys([replace(note, pitch=note.pitch_within(LOWEST, HIGHEST)) for note in notes])

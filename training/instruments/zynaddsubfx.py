@@ -42,7 +42,7 @@ _KINDS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("arpeggio", (), r"a[rp]p?or?ggio|arpeggio|sequen[cz]|echo"),
     ("pluck", (2,), r"pluck|bells?\b|twang|\bdrop"),
     ("pad", (7, 12), r"string|sweep|swell|soft|morph"),
-    ("lead", (11,), r"lead|saw|synth|square|pulse|solo|supersaw"),
+    ("lead", (11,), r"lead|saw|synth|square|pulse|solo"),
     ("pad", (), r""),
 )
 """What a sound is played as, by its number of kind (as in General MIDI's families) or by its name: the first that fits."""
@@ -151,8 +151,4 @@ def _events(notes: Sequence[Note], rng: np.random.Generator) -> list[lv2.Event]:
     events: list[lv2.Event] = [(0.0, (0xE0, bend & 127, bend >> 7)), (0.0, (0xB0, _CUTOFF, cutoff))]
     if rng.random() < 0.25:
         events.append((0.0, (0xB0, _MODULATION, int(rng.integers(70, 120)))))
-    for note in notes:
-        events.append((note.start_s, (0x90, note.pitch, min(127, max(1, note.velocity)))))
-        # A key is let go before it is struck again.
-        events.append((note.end_s - 1e-3, (0x80, note.pitch, 0)))
-    return events
+    return events + lv2.keys(notes)

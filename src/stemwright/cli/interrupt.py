@@ -60,9 +60,9 @@ class Interrupt:
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self._left:
             os._exit(CancelledError.exit_code)
-        if self._set or not self._patient:
-            self._set = True
-            raise KeyboardInterrupt
+        may_wait = self._patient and not self._set
         self._set = True
+        if not may_wait:
+            raise KeyboardInterrupt
         if not self._quiet:
             os.write(2, MESSAGE)  # a signal may come in the middle of a print, which must not be entered twice
