@@ -1,4 +1,4 @@
-"""What the two vendors say, by contracts 9 to 14: tasks that make music, and what became of them."""
+"""Replies of the two vendors for tasks that make music (docs/contracts.md, sections 9 to 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""crun.ai's face: tasks, credits, models, refusals (contracts 11 to 14)."""
+"""crun.ai's face: tasks, credits, models, refusals (docs/contracts.md, sections 11 to 14)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def info(server: Server, task_id: str) -> dict[str, Any]:
 
 
 def read_strictly(record: dict[str, Any]) -> None:
-    """What a client of crun's validates (contracts 12)."""
+    """What a client of crun's validates (docs/contracts.md, section 12)."""
     assert record["source"] == "api"
     assert all(isinstance(record[key], str) and record[key] for key in ("task_id", "provider", "model_version"))
     assert record["status"] in ("pending", "running", "success", "failed")

@@ -1,4 +1,4 @@
-"""crun's way to bring a song: a link to PUT the bytes to, and the file's URL in a task (contracts 14)."""
+"""crun's upload: a link to PUT the bytes to, and the file's URL in a task (docs/contracts.md, section 14)."""
 
 from __future__ import annotations
 

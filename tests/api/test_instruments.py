@@ -9,7 +9,7 @@ from stemwright.service.errors import InvalidRequest
 from stemwright.stems import STEMS, select
 from stemwright.wire_names import WIRE_NAMES
 
-# As the vendor lists them (contracts 2.2), in its order.
+# As the vendor lists them (docs/contracts.md, section 2.2), in its order.
 VENDORS = """Lead Vocal, Drum Kit, Kick, Snare, Risers, Bass, Backing Vocals, Piano, Electric Guitar, Percussion,
 String Section, Synth, Acoustic Guitar, Sound Effects, Synth Pad, Synth Bass, Guitar, Brass Section, Organ,
 Electronic Drum Kit, Lead Electric Guitar, Synth Keys, Rhythm Electric Guitar, Electric Piano, Upright Bass, Keyboards,

@@ -72,7 +72,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app = FastAPI(
         title="Stemwright", version=stemwright.__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
-    # Browser clients call the vendors' paths and play the audio (contracts 16.7).
+    # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
     )

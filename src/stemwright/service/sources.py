@@ -15,7 +15,7 @@ from stemwright.service.upstream import Upstream
 from stemwright.storage.store import Store, StoredBlob
 
 MISSING = "Record does not exist"
-"""The vendor's own words for ids that lead to nothing (contracts 2.3)."""
+"""The vendor's words for unknown ids (docs/contracts.md, section 2.3)."""
 
 
 @dataclass(frozen=True)

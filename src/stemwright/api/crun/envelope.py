@@ -1,4 +1,4 @@
-"""crun's envelope: ``{code, message, data}``, with an HTTP status that equals the code (contracts 11)."""
+"""crun's envelope, ``{code, message, data}``. HTTP status and code are equal (docs/contracts.md, section 11)."""
 
 from __future__ import annotations
 

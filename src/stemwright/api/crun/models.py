@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MODEL = "suno/vocal-separatio"
-"""As crun's pages, catalog and command line spell it (contracts 0.10)."""
+"""As crun's pages, catalog and command line spell it (docs/contracts.md, section 11)."""
 
 SPELLINGS = (MODEL, "suno/vocal-separation")
 

@@ -89,7 +89,7 @@ def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[S
     try:
         return service.sources.by_ids(account_id, task, song), {"task_id": task_id, "suno_id": suno_id}
     except RecordMissing as error:
-        raise RecordMissing("task_id not found") from error  # the vendor's words (contracts 11)
+        raise RecordMissing("task_id not found") from error  # the vendor's words (docs/contracts.md, section 11)
 
 
 def _check_arrived(service: Service, account_id: str, url: str) -> None:

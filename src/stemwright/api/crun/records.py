@@ -1,4 +1,4 @@
-"""What crun's TaskInfo tells of a task: the ``data`` object, which is the body of its callback too (contracts 12, 13)."""
+"""``data`` of crun's TaskInfo, which is the body of its callback too (docs/contracts.md, sections 12 and 13)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
         return None
     if task.state == "succeeded":
         urls = [(stem.name, service.links.stem_url(stem, task)) for stem in task.stems]
-        # The keys are a guess, kie's own names, until a live page is seen (contracts 12).
+        # The keys are a guess, kie's own names, until a live page is seen (docs/contracts.md, section 12).
         keyed = {wire_name(name).snake: url for name, url in urls}
         media_info = {key: url for key, url in keyed.items() if key is not None}
         result: dict[str, Any] = {"code": 200, "message": "success", "media_info": media_info}

@@ -1,4 +1,4 @@
-"""crun.ai's face, ``/api/v1/client/…`` (contracts 11 to 14)."""
+"""crun.ai's face, ``/api/v1/client/…`` (docs/contracts.md, sections 11 to 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""crun's way to bring a file: ask for a link, PUT the bytes there, name the file's URL in a task (contracts 14)."""
+"""crun's upload: ask for a link, PUT the bytes, name the file's URL in a task (docs/contracts.md, section 14)."""
 
 from __future__ import annotations
 

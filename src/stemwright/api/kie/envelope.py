@@ -1,4 +1,4 @@
-"""kie's envelope, ``{code, msg, data}``: HTTP says 200, and the body's ``code`` what happened (contracts 1)."""
+"""kie's envelope, ``{code, msg, data}``, always with HTTP status 200 (docs/contracts.md, section 1)."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Envelope:
 
 
 class UploadEnvelope(Envelope):
-    """Of the uploads: ``success`` stands beside ``code``, which is 400, 401 or 500 (contracts 7)."""
+    """For uploads: ``success`` beside ``code``, which is 400, 401 or 500 (docs/contracts.md, section 7)."""
 
     def success(self, data: object) -> Response:
         """A reply that the file is stored."""

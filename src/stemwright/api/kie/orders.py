@@ -1,4 +1,4 @@
-"""Bodies of ``vocal-removal/generate``, read into what the service takes (contracts 2)."""
+"""Bodies of ``vocal-removal/generate``, read into what the service takes (docs/contracts.md, section 2)."""
 
 from __future__ import annotations
 

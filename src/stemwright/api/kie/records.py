@@ -1,4 +1,4 @@
-"""What kie's face tells of a task: in ``record-info``, and in the callback at its end (contracts 3 and 4)."""
+"""kie's records of a task: ``record-info``, and the callback at its end (docs/contracts.md, sections 3 and 4)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAGS = {
 FAILED = "Vocal separation failed"
 UNFETCHED = 451
 
-# "pianoUrl" is in the vendor's replies and never filled there: pianos are in keyboardUrl (contracts 17.14).
+# "pianoUrl" is always null at the vendor: pianos are in keyboardUrl (docs/contracts.md, section 3).
 PIANO_KEY = "pianoUrl"
 
 
@@ -49,7 +49,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What is posted when a task ends: all that any of the vendor's documents and clients know of (contracts 4.6)."""
+    """What is posted when a task ends: every form that a page or a client knows (docs/contracts.md, section 4.5)."""
     sister = service.settings.dialect == "sunoapi"
     succeeded = task.state == "succeeded"
     track = service.tracks.get(task.account_id, task.track_id)
@@ -73,7 +73,7 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
 
 
 def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict[str, Any]:
-    """The ``data`` of ``generate/record-info`` for songs that were taken in, as if kie had made them (contracts 9)."""
+    """``data`` of ``generate/record-info`` for uploads, as if kie had made them (docs/contracts.md, section 9)."""
     return {
         "taskId": task_id,
         "parentMusicId": "",

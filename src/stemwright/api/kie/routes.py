@@ -1,4 +1,4 @@
-"""kie.ai's face, ``/api/v1/…`` (contracts 1 to 9)."""
+"""kie.ai's face, ``/api/v1/…`` (docs/contracts.md, sections 1 to 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kie's three uploads, under the vendor's paths (contracts 7). Files go to the disk as they come."""
+"""kie's three uploads, under the vendor's paths (docs/contracts.md, section 7). Files go to the disk as they come."""
 
 from __future__ import annotations
 

@@ -1,0 +1,61 @@
+"""The pages: every relative link has its target, and sections of docs/contracts.md that code cites exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("training/*.md"), *ROOT.glob("training/*/SOURCES.md")]
+)
+CITED = re.compile(r"docs/contracts\.md,\s+sections? (\d+(?:\.\d+)?)(?: (?:to|and) (\d+))?")
+
+
+def _anchors(page: Path) -> set[str]:
+    """Anchors as GitHub makes them from headings, and those that are written as ``<a id=…>``."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    anchors = set(re.findall(r'<a id="([^"]+)"', text))
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchors.add(re.sub(r"[^\w\- ]", "", plain).strip().replace(" ", "-"))
+    return anchors
+
+
+def _broken(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_have_their_target(page: Path) -> None:
+    assert _broken(page) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Some heading, with `code`\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](other.md) [b](other.md#some-heading-with-code) [c](other.md#none) [d](gone.md) [e](https://x.example)\n"
+    )
+    assert _broken(page) == ["other.md#none", "gone.md"]
+
+
+def test_sections_of_the_contracts_that_code_cites_exist() -> None:
+    there = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", (ROOT / "docs/contracts.md").read_text(), re.MULTILINE))
+    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py")]
+    cited = [
+        (path, number) for path in sources for found in CITED.findall(path.read_text()) for number in found if number
+    ]
+    assert len(cited) > 20
+    assert [(path.relative_to(ROOT), number) for path, number in cited if number not in there] == []
