@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(500, ge=1, description="Largest file taken, in MB (10^6 bytes).")
     fetch_timeout_s: float = Field(120.0, gt=0, description="Seconds that fetching a source may take in all.")
     cache_dir: Path | None = Field(None, description="Folder of what may be deleted at any time.")
+    share_results: bool = Field(
+        False, description="Answer an order with the files of another account's equal order; it then shows in the time."
+    )
     offline: bool = Field(False, description="Reach no other machine: no sources by URL, no callbacks, no vendor.")
 
     @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")

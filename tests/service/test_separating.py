@@ -169,14 +169,18 @@ def test_a_source_by_url_is_fetched_once_and_kept(bench: Bench, source: str) -> 
     assert all(content[:3] == b"ID3" for content in bench.stems(task).values())
 
 
-def test_an_equal_order_gets_the_same_files_at_once(bench: Bench, tmp_path: Path) -> None:
-    content = song(tmp_path / "song.wav", 3, seed=1)
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_equal_order_gets_the_same_files_at_once(bench: Bench, tmp_path: Path, shared: bool) -> None:
+    content = song(tmp_path / "song.wav", 3, seed=100 + shared)
     first = bench.submit(track_id=bench.track(content, "mine"))
     bench.work()
-    bob = bench.service.keys.authenticate(bench.service.keys.create("bob-of-reuse").key)
-    equal = bench.submit(bob, track_id=bench.track(content, "ours", bob))
-    hands = Hands()
-    bench.work(hands)
+    bob = bench.service.keys.authenticate(bench.service.keys.create(f"bob-of-reuse-{shared}").key)
+    with pytest.MonkeyPatch.context() as patch:
+        if shared:
+            patch.setattr(bench.handler, "_settings", bench.service.settings.model_copy(update={"share_results": True}))
+        equal = bench.submit(bob if shared else None, track_id=bench.track(content, "ours", bob if shared else None))
+        hands = Hands()
+        bench.work(hands)
     assert hands.advances == 1  # nothing was separated
     one, two = bench.task(first), bench.task(equal)
     assert two.state == "succeeded" and two.seconds == one.seconds and two.facts == one.facts
@@ -186,6 +190,17 @@ def test_an_equal_order_gets_the_same_files_at_once(bench: Bench, tmp_path: Path
     bench.work(hands)
     assert hands.advances > 2
     assert bench.stems(other)["vocals"][:4] == b"fLaC"
+
+
+def test_another_accounts_result_is_not_used_by_default(bench: Bench, tmp_path: Path) -> None:
+    content = song(tmp_path / "song.wav", 3, seed=102)
+    bench.submit(track_id=bench.track(content))
+    alone, after_another = Hands(), Hands()
+    bench.work(alone)
+    bob = bench.service.keys.authenticate(bench.service.keys.create("bob-who-listens").key)
+    bench.submit(bob, track_id=bench.track(content, "song", bob))
+    bench.work(after_another)
+    assert after_another.advances == alone.advances > 2, "the song was separated as if nobody had sent it before"
 
 
 def test_files_say_nothing_of_the_account_that_first_had_them_made(bench: Bench, tmp_path: Path) -> None:

@@ -234,8 +234,9 @@ def test_deleting_takes_an_ended_task_with_all_that_hangs_on_it(domain: Domain) 
     with pytest.raises(Conflict):
         domain.tasks.delete(caller.account_id, task.id)
     assert domain.succeed(domain.hold(), recipe="r")
-    assert domain.work.twin("r") is not None
+    assert domain.work.twin("r", caller.account_id) is not None and domain.work.twin("r", None) is not None
+    assert domain.work.twin("r", domain.caller("bob").account_id) is None
     domain.tasks.delete(caller.account_id, task.id)
     assert domain.tasks.get(caller.account_id, task.id) is None
-    assert domain.work.twin("r") is None
+    assert domain.work.twin("r", None) is None
     assert domain.deliveries(task.id) == 0

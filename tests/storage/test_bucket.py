@@ -140,12 +140,18 @@ def test_a_file_goes_there_and_comes_back(store: Store, objects: Objects, tmp_pa
     assert not store.exists(blob.digest) and not objects.objects
 
 
-def test_the_same_bytes_are_sent_once(store: Store, objects: Objects) -> None:
+@pytest.mark.parametrize(("shared", "sent"), [(False, 2), (True, 1)])
+def test_the_same_bytes_are_sent_again_unless_accounts_share_results(
+    objects: Objects, tmp_path: Path, shared: bool, sent: int
+) -> None:
+    store = Store.open(read_settings(data=tmp_path, storage_url="s3://bucket/stems", share_results=shared))
     for _ in range(2):
         with store.writer() as writer:
             writer.write(b"song")
             writer.commit()
-    assert sum(request.startswith("PUT") for request in objects.requests) == 1
+    assert sum(request.startswith("PUT") for request in objects.requests) == sent, (
+        "an upload that is skipped is a fast one"
+    )
 
 
 def test_a_presigned_link_gives_the_file(store: Store) -> None:

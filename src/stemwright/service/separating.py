@@ -102,7 +102,7 @@ class Separating:
         watch.note("fetching", None)
         song = self._song(task, watch)
         recipe = _recipe(task, song)
-        if (twin := self._twin(recipe)) is not None:
+        if (twin := self._twin(task, recipe)) is not None:
             stems = [replace(stem, id=new_id()) for stem in twin.stems]
             self._succeed(lease, stems, twin.seconds or 0.0, recipe, twin.facts)
             return
@@ -137,8 +137,8 @@ class Separating:
         )
         return blob.digest
 
-    def _twin(self, recipe: str) -> Task | None:
-        twin = self._work.twin(recipe)
+    def _twin(self, task: Task, recipe: str) -> Task | None:
+        twin = self._work.twin(recipe, None if self._settings.share_results else task.account_id)
         if twin is None or not all(self._service.store.renew(stem.blob) for stem in twin.stems):
             return None
         return twin

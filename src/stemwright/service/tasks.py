@@ -122,8 +122,9 @@ class Tasks:
 
     def get(self, account_id: str, task_id: str) -> Task | None:
         """A task by its id."""
-        task = self.any(task_id)
-        return task if task is not None and task.account_id == account_id else None
+        with self._database.read() as session:
+            row = _own(session, account_id, task_id)
+            return as_task(session, row) if row is not None else None
 
     def any(self, task_id: str) -> Task | None:
         """A task of whichever account: for workers and callbacks."""
@@ -133,9 +134,9 @@ class Tasks:
     def of_stem(self, account_id: str, stem_id: str) -> Task | None:
         """The task that a stem belongs to."""
         with self._database.read() as session:
-            row = session.get(tables.Stem, stem_id)
-            task = load_task(session, row.task_id) if row is not None else None
-            return task if task is not None and task.account_id == account_id else None
+            query = select(tables.Task).join(tables.Stem, tables.Stem.task_id == tables.Task.id)
+            row = session.scalar(query.where(tables.Stem.id == stem_id, tables.Task.account_id == account_id))
+            return as_task(session, row) if row is not None else None
 
     def list(
         self, account_id: str, *, after: str | None = None, limit: int = 20, state: State | None = None
@@ -146,8 +147,8 @@ class Tasks:
             if state:
                 query = query.where(tables.Task.state == state)
             if after:
-                mark = session.get(tables.Task, after)
-                if mark is None or mark.account_id != account_id:
+                mark = _own(session, account_id, after)
+                if mark is None:
                     raise NotFound("The page begins after a task that is not there any more; begin again without it.")
                 query = query.where(
                     (tables.Task.created_at < mark.created_at)
@@ -163,8 +164,8 @@ class Tasks:
             NotFound: the account has no such task.
         """
         with self._database.write() as session:
-            row = session.get(tables.Task, task_id)
-            if row is None or row.account_id != account_id:
+            row = _own(session, account_id, task_id)
+            if row is None:
                 raise NotFound("There is no task of that id.")
             job = session.get(tables.Job, task_id)
             if row.state in UNDER_WAY and (job is None or job.leased_by is None):  # nobody has it in hand
@@ -181,8 +182,8 @@ class Tasks:
             Conflict: it is under way.
         """
         with self._database.write() as session:
-            row = session.get(tables.Task, task_id)
-            if row is None or row.account_id != account_id:
+            row = _own(session, account_id, task_id)
+            if row is None:
                 raise NotFound("There is no task of that id.")
             if row.state in UNDER_WAY:
                 raise Conflict("The task is under way: cancel it first.")
@@ -231,3 +232,8 @@ class Tasks:
         if known.body_digest != order.body_digest:
             raise Conflict("This Idempotency-Key was used with another body; take a new key for a new request.")
         return load_task(session, known.task_id)
+
+
+def _own(session: Session, account_id: str, task_id: str) -> tables.Task | None:
+    """The account's task of that id. The account is part of the query, so that other accounts' ids take no longer."""
+    return session.scalar(select(tables.Task).where(tables.Task.id == task_id, tables.Task.account_id == account_id))

@@ -78,8 +78,10 @@ class Uploads:
 
     def get(self, account_id: str, upload_id: str) -> Upload | None:
         """An upload of an account that has not expired."""
-        upload = self.any(upload_id)
-        return upload if upload is not None and upload.account_id == account_id else None
+        with self._database.read() as session:
+            query = select(tables.Upload).where(tables.Upload.id == upload_id, tables.Upload.account_id == account_id)
+            row = session.scalar(query)
+            return _as_upload(row) if row is not None and row.expires_at > self._clock() else None
 
     def any(self, upload_id: str) -> Upload | None:
         """An upload of whichever account that has not expired: for who holds a link to it."""

@@ -96,10 +96,18 @@ class Work:
                 return False
             return self._ending.end(session, row, "cancelled")
 
-    def twin(self, recipe: str) -> Task | None:
-        """A task that succeeded with an equal recipe, whose stems are therefore the same."""
+    def twin(self, recipe: str, account_id: str | None) -> Task | None:
+        """A task that succeeded with an equal recipe, whose stems are therefore the same.
+
+        Args:
+            recipe: of the task at hand.
+            account_id: whose tasks are looked at; None: all accounts'. An answer without work tells by its speed that
+                somebody separated the song before.
+        """
         with self._database.read() as session:
             query = select(tables.Task.id).where(tables.Task.recipe == recipe, tables.Task.state == "succeeded")
+            if account_id is not None:
+                query = query.where(tables.Task.account_id == account_id)
             found = session.scalar(query.order_by(tables.Task.expires_at.desc()).limit(1))
             return load_task(session, found) if found else None
 

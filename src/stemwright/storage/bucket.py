@@ -21,24 +21,30 @@ UPLOADS_AT_ONCE = 4
 class Bucket:
     """Files under a prefix of an S3-compatible store, or of another that obstore knows."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, skips_known: bool) -> None:
         self._store = store
+        self._skips_known = skips_known
 
     @classmethod
-    def at(cls, url: str) -> Bucket:
+    def at(cls, url: str, *, skips_known: bool = False) -> Bucket:
         """The bucket of a URL, ``s3://bucket/prefix``; its region, endpoint and keys come from ``AWS_*``.
+
+        Args:
+            url: where it is.
+            skips_known: a file that is there is not uploaded again. Then the time of an upload tells whether any account
+                has the same file.
 
         Raises:
             UsageError: there is no such kind of store.
         """
         try:
-            return cls(from_url(url))
+            return cls(from_url(url), skips_known=skips_known)
         except (BaseError, ValueError) as error:
             raise UsageError(f"STEMWRIGHT_STORAGE_URL cannot be used ({_reason(error)}); write s3://bucket.") from error
 
     def place(self, path: Path, digest: str) -> None:
-        """Uploads a file, unless it is there, and removes the local one."""
-        if self.size(digest) != path.stat().st_size:
+        """Uploads a file and removes the local one."""
+        if not (self._skips_known and self.size(digest) == path.stat().st_size):
             with _told():
                 obstore.put(self._store, key(digest), path, max_concurrency=UPLOADS_AT_ONCE)
         path.unlink()

@@ -59,7 +59,7 @@ class Store:
             return cls(Folder(files), incoming, note)
         from stemwright.storage.bucket import Bucket
 
-        return cls(Bucket.at(settings.storage_url), incoming, note)
+        return cls(Bucket.at(settings.storage_url, skips_known=settings.share_results), incoming, note)
 
     def writer(self) -> BlobWriter:
         """Takes a new file piece by piece: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
