@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
 import uuid
@@ -227,6 +228,32 @@ def dripping(path: str, first: bytes, headers: dict[str, str] | None = None) -> 
             return outcome(server, lambda: server.client.post(path, content=pieces(), headers=headers))
 
     return send
+
+
+def encoded(face: str, *paths: str) -> None:
+    """Notes how bodies with a Content-Encoding are provoked that cannot be undone."""
+    where = "every request with a body"
+    for cause, coding in (
+        ("Content-Encoding is none of gzip and deflate", "br"),
+        ("the body is not what Content-Encoding says", "gzip"),
+    ):
+
+        @provokes(face, where, cause)
+        def send(stage: Stage, coding: str = coding) -> list[Outcome]:
+            server = stage.server()
+            headers = {"Content-Encoding": coding, "Content-Type": "multipart/form-data; boundary=b"}
+            return [
+                outcome(server, partial(server.client.post, path, content=b"{}", headers=headers)) for path in paths
+            ]
+
+    @provokes(face, where, "the encoded body is cut off")
+    def cut_off(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        headers, begin = {"Content-Encoding": "gzip"}, gzip.compress(b"{}")[:-1]
+        json_paths = [path for path in paths if "stream" not in path]
+        return [
+            outcome(server, partial(server.client.post, path, content=begin, headers=headers)) for path in json_paths
+        ]
 
 
 def of_every_endpoint(face: str, *requests: tuple[str, str]) -> None:

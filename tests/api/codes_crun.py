@@ -19,6 +19,7 @@ from tests.api.codes import (
     asking,
     bad_song,
     dripping,
+    encoded,
     end,
     ids,
     of_every_endpoint,
@@ -86,6 +87,7 @@ def unknown_path(stage: Stage) -> list[Outcome]:
     return asking(server, server.client, ("POST", f"{CLIENT}/job/suno-persona-generate"), ("GET", f"{CLIENT}/x"))
 
 
+encoded("crun", CREATE, ESTIMATE)
 for cause, content in BODIES.items():
     provokes("crun", "POST with JSON", cause)(sending(content, CREATE, ESTIMATE))
 provokes("crun", "POST with JSON", "the body does not come within a minute")(dripping(CREATE, b"{"))

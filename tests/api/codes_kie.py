@@ -15,6 +15,7 @@ from tests.api.codes import (
     asking,
     bad_song,
     dripping,
+    encoded,
     end,
     ids,
     of_every_endpoint,
@@ -78,6 +79,7 @@ def wrong_method(stage: Stage) -> list[Outcome]:
 
 for cause, content in BODIES.items():
     provokes("kie", "POST with JSON", cause)(sending(content, GENERATE, DOWNLOAD))
+encoded("kie", GENERATE, DOWNLOAD)
 provokes("kie", "POST with JSON", "the body does not come within a minute")(dripping(GENERATE, b"{"))
 
 
@@ -102,7 +104,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "stemName is in no one stem": {**ONE, "stemName": "Banjo"},
     "stemName is none of kie's": {**ONE, "stemName": "Kazoo"},
     "callBackUrl is no string": {"callBackUrl": 7},
-    "callBackUrl is malformed": {"callBackUrl": "not a url"},
+    "callBackUrl is malformed": {"callBackUrl": "ftp://client.example/hook"},
     "taskId is missing or blank": {"taskId": " "},
     "taskId is no string": {"taskId": 7},
     "audioId is missing or blank": {"audioId": None},
@@ -116,6 +118,9 @@ for cause, changes in FIELDS.items():
     provokes("kie", "POST generate", cause)(ordering(changes))
 provokes("kie", "POST generate", "callBackUrl is missing, STEMWRIGHT_LENIENT=false")(
     ordering({"callBackUrl": None}, lenient=False)
+)
+provokes("kie", "POST generate", "callBackUrl has no scheme, STEMWRIGHT_LENIENT=false")(
+    ordering({"callBackUrl": "playground"}, lenient=False)
 )
 provokes("kie", "POST generate", "the type is switched off")(ordering({}, disabled="separate_vocal,vocal,v1"))
 

@@ -15,6 +15,7 @@ from tests.api.codes import (
     Stage,
     asking,
     dripping,
+    encoded,
     of_every_endpoint,
     outcome,
     provokes,
@@ -27,6 +28,9 @@ BASE64, BY_URL, STREAM = (f"/api/file-{kind}-upload" for kind in ("base64", "url
 ENDPOINTS = (("POST", BASE64), ("POST", BY_URL), ("POST", STREAM))
 
 of_every_endpoint("kie uploads", *ENDPOINTS)
+
+
+encoded("kie uploads", BASE64, BY_URL, STREAM)
 
 
 @provokes("kie uploads", "every endpoint", "key without write")

@@ -19,6 +19,7 @@ from tests.api.codes import (
     asking,
     bad_song,
     dripping,
+    encoded,
     end,
     of_every_endpoint,
     outcome,
@@ -86,6 +87,7 @@ for name in (TRACKS, ORDERS):
     asked(f"GET {name}", "after is no id", ("GET", f"{name}?after=here"))
     asked(f"GET {name}", "after is gone", ("GET", f"{name}?after={UNKNOWN}"))
 asked(f"GET {ORDERS}", "state is none", ("GET", f"{ORDERS}?state=done"))
+encoded("own", TRACKS, ORDERS)
 for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
 provokes("own", "POST with JSON", "the body does not come within a minute")(dripping(ORDERS, b"{"))

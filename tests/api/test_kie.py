@@ -173,15 +173,29 @@ def test_fields_that_are_missing_or_wrong(shared: Server, body: object, code: in
     assert refused(shared, body) == (code, message)
 
 
+MALFORMED = ["ftp://example.com/a", "https://", "https://exa mple.com/", "https:example.com", "x" * 5000]
+WITHOUT_SCHEME = ["playground", "not a url", "//example.com", "example.com/hook", "localhost:3000/hook"]
+
+
 @pytest.mark.parametrize("field", ["callBackUrl", "audioUrl"])
-@pytest.mark.parametrize(
-    "url", ["not a url", "ftp://example.com/a", "https://", "https://exa mple.com/", "//example.com"]
-)
-def test_a_malformed_url_is_refused_by_the_name_of_its_field(shared: Server, field: str, url: str) -> None:
+@pytest.mark.parametrize("url", [*MALFORMED, *WITHOUT_SCHEME])
+def test_a_malformed_url_is_refused_by_the_name_of_its_field(
+    shared: Server, strict: Server, field: str, url: str
+) -> None:
     body = {"callBackUrl": HOOK, "audioUrl": "https://files.example/mix.wav"} | {field: url}
-    code, message = refused(shared, body)
-    assert code == 422
-    assert message.startswith(f"{field} must be a whole http:// or https:// URL")
+    lenience = field == "callBackUrl" and url in WITHOUT_SCHEME
+    for server in (strict,) if lenience else (strict, shared):
+        code, message = refused(server, body)
+        assert code == 422
+        assert message.startswith(f"{field} must be a whole http:// or https:// URL")
+
+
+@pytest.mark.parametrize("word", WITHOUT_SCHEME)
+def test_a_callback_url_without_a_scheme_means_that_the_client_polls(shared: Server, word: str) -> None:
+    task = shared.succeed(submit(shared, callBackUrl=word))
+    assert task.callback_url is None and shared.service.callbacks.log(task.account_id, task.id) == []
+    told = record(shared, task.id)
+    assert (told["successFlag"], told["callbackUrl"]) == ("SUCCESS", word)
 
 
 @pytest.mark.parametrize("url", ["https://noop", "https://example.com/cb", "http://169.254.169.254/latest/meta-data"])
@@ -456,7 +470,7 @@ def test_split_stem_done(strict: Server) -> None:
 
 
 def test_one_instrument_done(strict: Server) -> None:
-    task = strict.succeed(submit(strict, type="split_stem_advanced", stemName="Bass"))
+    task = strict.succeed(submit(strict, type="split_stem_advanced", stemName="Bass Guitar"))
     extract, remove = (
         {
             "duration": SECONDS,
@@ -464,7 +478,7 @@ def test_one_instrument_done(strict: Server) -> None:
             "stem_type_group_name": group,
             "id": dashed(stem.id),
         }
-        for stem, group in zip(task.stems, ("Bass", "Residual"), strict=True)
+        for stem, group in zip(task.stems, ("Bass Guitar", "Bass Guitar"), strict=True)
     )
     assert record(strict, task.id)["response"] == {
         "id": None,
@@ -496,17 +510,39 @@ def test_what_lenience_adds(shared: Server) -> None:
     task = shared.succeed(submit(shared))
     told = record(shared, task.id)
     assert told["status"] == told["successFlag"] == "SUCCESS"
-    track = shared.service.tracks.get(task.account_id, task.track_id)
-    assert track is not None
-    assert told["response"]["originUrl"] == shared.service.links.track_url(track)
+    vocals, instrumental = (shared.service.links.stem_url(stem, task) for stem in task.stems)
+    info = {"origin_url": "", "vocal_url": vocals, "instrumental_url": instrumental}
+    assert told["vocal_removal_info"] == info == kie.callback_body(shared.service, task)["data"]["vocal_removal_info"]
     failed = shared.fail(submit(shared), 500, "It broke.")
     assert record(shared, failed.id)["errorMessage"] == "Vocal separation failed: It broke."
+    for waiting_or_failed in (submit(shared), failed.id):
+        assert record(shared, waiting_or_failed)["vocal_removal_info"] is None
+    one = shared.succeed(submit(shared, type="split_stem_advanced", stemName="Bass"))
+    told = record(shared, one.id)
+    assert told["vocal_removal_info"] == {"origin_url": "", "origin_data": told["response"]["originData"]}
     cancelled = shared.service.tasks.cancel(task.account_id, submit(shared))
     told = record(shared, cancelled.id)
     assert (told["status"], told["errorMessage"]) == (
         "GENERATE_AUDIO_FAILED",
         "Vocal separation failed: the task was cancelled.",
     )
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_the_mix_is_no_stem_but_in_the_dialect_of_the_sister(open_server: OpenServer, lenient: bool) -> None:
+    server = open_server(lenient=lenient)
+    task = server.succeed(submit(server, type="split_stem"))
+    body = kie.callback_body(server.service, task)["data"]
+    assert record(server, task.id)["response"]["originUrl"] is body["response"]["originUrl"] is None
+    assert body["vocal_removal_info"]["origin_url"] == body["vocal_separation_info"]["origin_url"] == ""
+
+    sister = open_server(lenient=lenient, dialect="sunoapi")
+    task = sister.succeed(submit(sister))
+    track = sister.service.tracks.get(task.account_id, task.track_id)
+    assert track is not None
+    body = kie.callback_body(sister.service, task)["data"]
+    assert record(sister, task.id)["response"]["originUrl"] == sister.service.links.track_url(track)
+    assert body["vocal_removal_info"]["origin_url"] == sister.service.links.track_url(track)
 
 
 def test_links_end_in_id_and_group_stay_the_same_and_lead_to_the_file(shared: Server) -> None:

@@ -20,6 +20,7 @@ from stemwright.api.kie import envelope as kie_envelope
 from stemwright.api.kie import routes as kie
 from stemwright.api.kie import uploads
 from stemwright.api.native import routes as native
+from stemwright.api.paths import PlainPaths
 from stemwright.api.problems import problem_response
 from stemwright.api.traffic import Traffic
 from stemwright.service.callbacks import Bodies, CallbackLoop
@@ -78,6 +79,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     )
     registry = CollectorRegistry()
     app.add_middleware(Traffic, registry=registry)
+    app.add_middleware(PlainPaths)
     app.include_router(operations.router(service, registry, n_workers_ready))
     app.include_router(files.router(service))
     app.include_router(native.router(service))

@@ -1,4 +1,4 @@
-"""Whose request this is. Every face takes the key either way: ``Authorization: Bearer`` or ``x-api-key``."""
+"""Whose request this is. Every face takes the key in ``Authorization``, with or without ``Bearer``, or in ``x-api-key``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from stemwright.service.keys import Caller, Keys
 
 def key_of(request: Request) -> str | None:
     """The key that a request carries."""
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and rest.strip():
-        return rest.strip()
-    return request.headers.get("x-api-key") or None
+    authorization, named = request.headers.get("authorization", ""), request.headers.get("x-api-key", "")
+    if (key := _after_bearer(authorization)) is not None:
+        return key
+    if named.strip():
+        return _after_bearer(named) or named.strip()
+    # Clients that were told "put the key into Authorization" leave the word Bearer out.
+    words = authorization.split()
+    return words[0] if len(words) == 1 and words[0].lower() != "bearer" else None
+
+
+def _after_bearer(value: str) -> str | None:
+    scheme, _, rest = value.strip().partition(" ")
+    return rest.strip() or None if scheme.lower() == "bearer" else None
 
 
 def caller(request: Request, keys: Keys, scope: str) -> Caller:

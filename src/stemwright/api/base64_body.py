@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from stemwright.api.body import BadBody, parse_object
+from stemwright.api.content_coding import Pieces
 from stemwright.api.multipart import IDLE_S, Writer
 from stemwright.service.errors import InvalidRequest, TooLarge
 
@@ -55,13 +56,14 @@ async def read_base64(request: Request, file_field: str, writer: Writer, max_byt
 
     Raises:
         BadBody: it is not a JSON object, or stood still.
+        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
         InvalidRequest: the file is not base64.
         TooLarge: the file has more than ``max_bytes``, or the rest more than ``MAX_OTHER_BYTES``.
         StorageError: the file could not be written.
     """
     file = _Base64File(file_field, writer, max_bytes)
     scanner = _Scanner(file_field, file)
-    pieces = request.stream()
+    pieces = Pieces(request)
     n_bytes = 0
     try:
         while True:

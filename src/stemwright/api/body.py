@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from stemwright.api.content_coding import Pieces
 from stemwright.service.errors import ServiceError, TooLarge
 
 MAX_JSON_BYTES = 1_000_000
@@ -24,16 +25,17 @@ class BadBody(ServiceError):
 
 
 async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
-    """The whole body.
+    """The whole body, decoded.
 
     Raises:
         BadBody: it has not come in ``ARRIVAL_S`` seconds.
-        TooLarge: it has more than ``limit_bytes``; no more than that is ever held.
+        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
+        TooLarge: it has more than ``limit_bytes``; not much more than that is ever held.
     """
     held = bytearray()
     try:
         async with asyncio.timeout(ARRIVAL_S):
-            async for piece in request.stream():
+            async for piece in Pieces(request):
                 held += piece
                 if len(held) > limit_bytes:
                     raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from stemwright.api.body import BadBody
+from stemwright.api.content_coding import Pieces, coding
 from stemwright.service.errors import InvalidRequest, TooLarge
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
 
     Raises:
         BadBody: it is no form, or ends early.
+        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
         InvalidRequest: it holds two files, or one in a field that is none of ``file_fields``.
         TooLarge: the file has more than ``max_bytes``, or what is not the file more than its share.
         StorageError: the file could not be written.
     """
-    declared = request.headers.get("content-length", "")
+    declared = request.headers.get("content-length", "") if coding(request) is None else ""
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes + MAX_FIELD_BYTES + FRAME_BYTES:
         raise _too_large(max_bytes)
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
@@ -76,7 +78,7 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
     reader = _Reader(writer, max_bytes, file_fields)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
-        pieces = request.stream()
+        pieces = Pieces(request)
         n_bytes = 0
         while True:
             async with asyncio.timeout(IDLE_S):

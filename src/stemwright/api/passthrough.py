@@ -134,7 +134,7 @@ class Passthrough:
     def _headers(self, request: Request, content: bytes | None) -> list[tuple[str, str]]:
         dropped = _OF_THE_CLIENT_ALONE | _named_by_connection(request.headers.get("connection", ""))
         if content is not None:
-            dropped |= {"content-length"}
+            dropped |= {"content-length", "content-encoding"}  # it was decoded when it was read
         kept = [
             (name, value)
             for name, value in request.headers.items()

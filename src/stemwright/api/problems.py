@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from stemwright.api.body import BadBody
+from stemwright.api.content_coding import BadCoding, UnknownCoding
 from stemwright.errors import ModelUnavailableError, StemwrightError, StorageError, UsageError
 from stemwright.service import errors
 
@@ -67,6 +68,8 @@ _CUT_OFF = _Kind(400, "cut-off", "The request ended early")
 # 455 and 505 are words of the vendors' faces; HTTP has better ones.
 _KINDS: dict[type[Exception], _Kind] = {
     BadBody: _Kind(400, "bad-body", "The body cannot be read"),
+    BadCoding: _Kind(400, "bad-body", "The body cannot be read"),
+    UnknownCoding: _Kind(415, "unknown-coding", "The body is encoded in an unknown way"),
     ClientDisconnect: _CUT_OFF,
     errors.NotAuthenticated: _Kind(401, "not-authenticated", "No valid API key"),
     errors.CreditsInsufficient: _Kind(402, "credits-insufficient", "Too few credits"),

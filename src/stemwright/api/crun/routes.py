@@ -226,6 +226,7 @@ def router(service: Service) -> APIRouter:
             schemas.query("ext", "As .mp3.", required=True, pattern=uploads.EXTENSION),
         ),
     )
+    routes.add_api_route("", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
     routes.add_api_route("/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
 
     every = APIRouter(route_class=CrunRoute)
@@ -247,6 +248,7 @@ def router(service: Service) -> APIRouter:
             },
         },
     )
+    every.add_api_route("/p", face.upload, methods=["PUT"], include_in_schema=False)
     every.include_router(routes)
     return every
 

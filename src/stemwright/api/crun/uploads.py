@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.body import BadBody
+from stemwright.api.content_coding import Pieces
 from stemwright.api.crun.envelope import success
 from stemwright.api.multipart import IDLE_S
 from stemwright.service.errors import InvalidRequest, NotFound, NotPermitted, ServiceError, TooLarge
@@ -74,8 +75,9 @@ async def receive(service: Service, request: Request) -> Response:
     sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_type != upload.media_type:
         raise NotPermitted(f"This link is for Content-Type: {upload.media_type}; send the bytes with that.")
+    max_bytes = service.settings.max_upload_mb * 1_000_000
+    pieces = Pieces(request)
     with service.store.writer() as writer:
-        pieces = request.stream()
         try:
             while True:
                 async with asyncio.timeout(IDLE_S):
@@ -83,10 +85,14 @@ async def receive(service: Service, request: Request) -> Response:
                 if piece is None:
                     break
                 await run_in_threadpool(writer.write, piece)
+                if writer.size_bytes > max_bytes:
+                    raise _too_large(max_bytes)
         except TimeoutError as error:
             raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
-        if writer.size_bytes != declared:
-            raise BadBody(f"The body has {writer.size_bytes} bytes, not the {declared} of its Content-Length.")
+        if pieces.received_bytes != declared:
+            raise BadBody(f"The body has {pieces.received_bytes} bytes, not the {declared} of its Content-Length.")
+        if writer.size_bytes == 0:
+            raise InvalidRequest("body", "The file is empty.")
         blob = await run_in_threadpool(writer.commit)
     await run_in_threadpool(service.uploads.fill, upload.id, blob)
     return Response(headers={"ETag": f'"{blob.digest}"'})
@@ -120,5 +126,9 @@ def _check_length(request: Request, max_bytes: int) -> int:
     if int(declared) == 0:
         raise InvalidRequest("body", "The file is empty.")
     if int(declared) > max_bytes:
-        raise TooLarge(f"The file has more than {megabytes(max_bytes)}, the most that is taken; send a smaller one.")
+        raise _too_large(max_bytes)
     return int(declared)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The file has more than {megabytes(max_bytes)}, the most that is taken; send a smaller one.")

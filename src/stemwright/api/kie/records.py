@@ -37,7 +37,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     record = {
         "taskId": task.id,
         **_song(task, track),
-        "callbackUrl": task.callback_url or "",
+        "callbackUrl": _callback_url(task),
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
         "response": _response(service, task, track),
         "successFlag": flag,
@@ -45,7 +45,11 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
         "errorCode": 500 if failed else None,
         "errorMessage": _reason(service, task) if failed else None,
     }
-    return record | {"status": flag} if service.settings.lenient else record
+    if not service.settings.lenient:
+        return record
+    # Clients read these two in record-info, where no page of the vendor's has them (contracts 16 and 18).
+    info = _info(service, task, track) if task.state == "succeeded" else None
+    return record | {"status": flag, "vocal_removal_info": info}
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
@@ -102,6 +106,12 @@ def milliseconds(moment: float) -> int:
     return round(moment * 1000)
 
 
+def _callback_url(task: Task) -> str:
+    """As the client sent it, even where nothing is posted there."""
+    sent = task.request.get("callBackUrl") if task.face == "kie" else None
+    return task.callback_url or (sent if isinstance(sent, str) else "")
+
+
 def _song(task: Task, track: Track | None) -> dict[str, Any]:
     """Which song it was: the id that the client named it by, and its place among those of its task."""
     named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
@@ -142,7 +152,7 @@ def _origin_data(service: Service, task: Task, stem: Stem) -> dict[str, Any]:
     return {
         "duration": round(stem.seconds, 3),
         "audio_url": service.links.stem_url(stem, task),
-        "stem_type_group_name": wire_name(stem.name).group,
+        "stem_type_group_name": task.stem_name if task.kind == ADVANCED else wire_name(stem.name).group,
         "id": dashed(stem.id),
     }
 
@@ -154,8 +164,8 @@ def _told_apart(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _origin_url(service: Service, track: Track | None) -> str | None:
-    """The mix. The documents describe it, the vendor leaves it out: so does this server where it is not lenient."""
-    if not service.settings.lenient or track is None or track.blob is None:
+    """The mix, which the sister fills in. At kie it is null, and clients take every URL of a response for a stem."""
+    if service.settings.dialect != "sunoapi" or track is None or track.blob is None:
         return None
     return service.links.track_url(track)
 

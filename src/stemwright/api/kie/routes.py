@@ -166,6 +166,7 @@ def router(service: Service) -> APIRouter:
             responses=schemas.replies(data, mirrors),
             openapi_extra=extra,
         )
+    routes.add_api_route("/api", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
     routes.add_api_route("/api/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
     return routes
 

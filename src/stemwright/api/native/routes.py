@@ -25,6 +25,8 @@ from stemwright.service.service import Service
 from stemwright.service.task import Task
 from stemwright.stems import STEMS
 
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
 
 def router(service: Service) -> APIRouter:
     """All endpoints of our own API."""
@@ -99,9 +101,8 @@ def _add_rest(native: APIRouter) -> None:
     """Answers what no endpoint of ours does, so that it is a problem too."""
     endpoints = list(native.routes)
 
-    @native.api_route(
-        "/v1/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
+    @native.api_route("/v1", methods=EVERY_METHOD, include_in_schema=False)
+    @native.api_route("/v1/{path:path}", methods=EVERY_METHOD, include_in_schema=False)
     def rest(request: Request) -> Response:
         allowed: set[str] = set()
         for endpoint in endpoints:

@@ -1,0 +1,140 @@
+"""Bodies of requests as their clients meant them: ``Content-Encoding`` gzip and deflate are decoded as they arrive.
+
+Every limit of a body counts decoded bytes, and no more than one piece of them is held at a time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+from starlette.requests import Request
+
+from stemwright.service.errors import ServiceError
+
+PIECE_BYTES = 65_536
+"""Most decoded bytes that are given at once."""
+
+FRAME_BYTES = 1_000_000
+"""Encoded bytes beyond twice the decoded ones: more is a body that is nearly all frame, and might never end."""
+
+GZIP = frozenset(["gzip", "x-gzip"])
+
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+class BadCoding(ServiceError):
+    """The body is not what its Content-Encoding says."""
+
+    code = 400
+
+
+class UnknownCoding(ServiceError):
+    """The body is encoded in a way that this server does not decode."""
+
+    code = 415
+
+
+def coding(request: Request) -> str | None:
+    """How the body is encoded: ``gzip`` or ``deflate``; None where it is plain.
+
+    Raises:
+        UnknownCoding: in another way, or in several.
+    """
+    listed = [
+        name.strip().lower() for value in request.headers.getlist("content-encoding") for name in value.split(",")
+    ]
+    named = [name for name in listed if name not in ("", "identity")]
+    if not named:
+        return None
+    if len(named) == 1 and named[0] in GZIP:
+        return "gzip"
+    if named == ["deflate"]:
+        return "deflate"
+    raise UnknownCoding("The body has a Content-Encoding that is not taken: send it plain, or with gzip or deflate.")
+
+
+class Pieces:
+    """The decoded body of a request, piece by piece.
+
+    Attributes:
+        received_bytes: what has arrived so far, as it was sent.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Raises UnknownCoding before anything is read."""
+        self._request = request
+        self._coding = coding(request)
+        self._pieces = self._read()
+        self.received_bytes = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece, which may be empty.
+
+        Raises:
+            BadCoding: the body is not encoded as it says, ends early, or goes on behind its end.
+        """
+        return await anext(self._pieces)
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        decoder = _Decoder(self._coding) if self._coding is not None else None
+        async for piece in self._request.stream():
+            self.received_bytes += len(piece)
+            if decoder is None:
+                yield piece
+                continue
+            for decoded in decoder.feed(piece):
+                yield decoded
+        if decoder is not None:
+            decoder.finish()
+
+
+class _Decoder:
+    """Decodes one body."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW) if name == "gzip" else None
+        self._begun = b""  # of a deflate body, until its kind is known
+        self._n_in = 0
+        self._n_out = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the next piece of the body decodes to."""
+        self._n_in += len(piece)
+        if self._inflater is None:
+            self._begun += piece
+            if len(self._begun) < 2:
+                return
+            piece, self._begun = self._begun, b""
+            self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _has_zlib_header(piece) else -zlib.MAX_WBITS)
+        rest = piece
+        while rest:
+            if self._inflater.eof:
+                if self._name != "gzip":
+                    raise BadCoding("The body goes on behind the end of its deflate data; send one body a request.")
+                self._inflater = zlib.decompressobj(_GZIP_WINDOW)  # a gzip file may have several members
+            try:
+                decoded = self._inflater.decompress(rest, PIECE_BYTES)
+            except zlib.error as error:
+                raise BadCoding(f"The body is not {self._name}, which its Content-Encoding says it is.") from error
+            rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            self._n_out += len(decoded)
+            if decoded:
+                yield decoded
+        if self._n_in > 2 * self._n_out + FRAME_BYTES:
+            raise BadCoding(f"The {self._name} body holds next to nothing; send it plain.")
+
+    def finish(self) -> None:
+        """Checks that the body was whole."""
+        if self._n_in and (self._inflater is None or not self._inflater.eof):
+            raise BadCoding(f"The {self._name} body ends early: it was cut off.")
+
+
+def _has_zlib_header(begin: bytes) -> bool:
+    """Some clients send deflate without the zlib frame that RFC 9110 (8.4.1.2) asks for."""
+    return begin[0] & 0x0F == 8 and int.from_bytes(begin[:2]) % 31 == 0
