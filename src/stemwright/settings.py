@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(500, ge=1, description="Largest file taken, in MB (10^6 bytes).")
     fetch_timeout_s: float = Field(120.0, gt=0, description="Seconds that fetching a source may take in all.")
     cache_dir: Path | None = Field(None, description="Folder of what may be deleted at any time.")
+    metrics: Literal["off", "key", "open"] | None = Field(
+        None,
+        description="Who may read /metrics: off, key (any key that may read), open; default: key, open on loopback alone.",
+    )
     share_results: bool = Field(
         False, description="Answer an order with the files of another account's equal order; it then shows in the time."
     )

@@ -168,7 +168,8 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             port = listener.getsockname()[1]
             service = Service.open(
-                read_settings(data=folder / f"data-{count}", host="127.0.0.1", port=port, **settings), clock
+                read_settings(**{"data": folder / f"data-{count}", "host": "127.0.0.1", "port": port, **settings}),
+                clock,
             )
             stack.callback(service.close)
             stack.enter_context(_serving(service, listener, loops=loops))

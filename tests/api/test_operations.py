@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 
 from stemwright.api.app import create_app
-from tests.api.conftest import Server
+from tests.api.conftest import OpenServer, Server
 
 
 def figures(server: Server) -> dict[tuple[str, str], float]:
@@ -37,7 +37,9 @@ def test_not_ready_without_its_files(server: Server) -> None:
     shutil.rmtree(server.service.settings.data / "files")
     reply = httpx.get(f"{server.url}/readyz")
     assert reply.status_code == 503
-    assert reply.json() == {"status": "not ready", "database": "ok", "storage": "cannot be written", "workers": "ok"}
+    view = reply.json()
+    assert view.pop("storage").startswith("cannot be written: free some space")
+    assert view == {"status": "not ready", "database": "ok", "workers": "ok"}
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
@@ -48,7 +50,7 @@ def test_not_ready_without_its_database(server: Server, monkeypatch: pytest.Monk
     monkeypatch.setattr(server.service.database, "read", broken)
     reply = httpx.get(f"{server.url}/readyz")
     assert reply.status_code == 503
-    assert reply.json()["database"] == "does not answer"
+    assert reply.json()["database"].startswith("does not answer: see that its disk has room")
 
 
 def test_figures(server: Server) -> None:
@@ -87,4 +89,36 @@ def test_not_ready_before_a_worker_is(server: Server) -> None:
 
     reply = asyncio.run(ask())
     assert reply.status_code == 503
-    assert reply.json()["workers"] == "none is ready"
+    assert reply.json()["workers"].startswith("none is ready: ")
+
+
+def test_not_ready_without_a_key(server: Server) -> None:
+    server.service.keys.revoke("alice")
+    reply = httpx.get(f"{server.url}/readyz")
+    assert reply.status_code == 503
+    assert reply.json()["keys"] == "none is in use: run `stemwright keys create NAME --data DIR` on the server."
+
+
+@pytest.mark.parametrize(
+    ("settings", "stranger", "holder"),
+    [
+        ({"metrics": "off"}, 404, 404),
+        ({"metrics": "key"}, 401, 200),
+        ({"metrics": "open"}, 200, 200),
+        ({}, 200, 200),
+        ({"public_url": "https://stems.example.org"}, 401, 200),
+        ({"trusted_proxies": "127.0.0.1"}, 401, 200),
+        ({"host": "0.0.0.0"}, 401, 200),
+    ],
+)
+def test_who_may_read_the_figures(
+    open_server: OpenServer, settings: dict[str, object], stranger: int, holder: int
+) -> None:
+    server = open_server(**settings)
+    for reply, status in ((httpx.get(f"{server.url}/metrics"), stranger), (server.client.get("/metrics"), holder)):
+        assert reply.status_code == status
+        if status >= 400:
+            assert reply.headers["content-type"] == "application/problem+json"
+    if stranger == 401:
+        with server.another(scopes=("write",)) as writer:
+            assert writer.get("/metrics").status_code == 403

@@ -115,6 +115,28 @@ def test_usage(arguments: list[str]) -> None:
     assert listed() == []
 
 
+@pytest.mark.parametrize("named", ["by default", "by the environment"])
+def test_no_data_folder_is_made_without_its_name_on_the_command_line(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    folder = elsewhere / ("stemwright-data" if named == "by default" else "new folder")
+    monkeypatch.delenv("STEMWRIGHT_DATA")
+    if named == "by the environment":
+        monkeypatch.setenv("STEMWRIGHT_DATA", "new folder")
+    for command in ("keys create x", "keys list", "credits grant x 1", "tracks", "tasks", "maintenance on", "backup b"):
+        done = run(*command.split())
+        assert done.code == 2
+        one_error(done, words=[f"{folder} holds no server's data", "--data"])
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_with_settings_is_a_servers(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STEMWRIGHT_DATA")
+    (elsewhere / "stemwright-data").mkdir()
+    (elsewhere / "stemwright-data" / "settings.toml").write_text('host = "0.0.0.0"\n')
+    assert run("keys", "create", "first").code == 0
+
+
 def test_it_makes_a_data_folder_and_no_other_command_does(elsewhere: Path) -> None:
     folder = elsewhere / "deep" / "new"
     for command in ("keys list", "keys revoke x", "credits show x", "tracks", "tasks", "maintenance on", "backup b"):
@@ -122,7 +144,9 @@ def test_it_makes_a_data_folder_and_no_other_command_does(elsewhere: Path) -> No
         assert done.code == 2
         one_error(done, words=["holds no server's data", "--data"])
     assert list(elsewhere.iterdir()) == []
-    assert run("keys", "create", "first", "--data", str(folder)).code == 0
+    done = run("keys", "create", "first", "--data", str(folder), "--json")
+    assert done.code == 0 and len(done.objects) == 1
+    assert done.err == f"{folder} is new: start the server with the same --data.\n"
     (key,) = json.loads(run("keys", "list", "--data", str(folder), "--json").out)
     assert key["name"] == "first"
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stemwright
-from stemwright.api import files, operations
+from stemwright.api import files, operations, pages
 from stemwright.api.crun import envelope as crun_envelope
 from stemwright.api.crun import routes as crun
 from stemwright.api.kie import envelope as kie_envelope
@@ -71,7 +71,12 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
             callbacks.stop()
 
     app = FastAPI(
-        title="Stemwright", version=stemwright.__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Stemwright",
+        version=stemwright.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads Swagger UI from another host; ours is in pages
+        redoc_url=None,
     )
     # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).
     app.add_middleware(
@@ -81,6 +86,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app.add_middleware(Traffic, registry=registry)
     app.add_middleware(PlainPaths)
     app.include_router(operations.router(service, registry, n_workers_ready))
+    app.include_router(pages.router(service))
     app.include_router(files.router(service))
     app.include_router(native.router(service))
     # crun's paths begin as kie's do; the catch-all of each face comes after its own routes.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fastapi import Depends
+from fastapi.params import Depends as Dependency
+from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import Request
 
 from stemwright.service.keys import Caller, Keys
@@ -34,3 +37,8 @@ def caller(request: Request, keys: Keys, scope: str) -> Caller:
     found = keys.authenticate(key_of(request))
     found.require(scope)
     return found
+
+
+def key_schemes() -> list[Dependency]:
+    """Dependencies of a route that tell OpenAPI where the key goes; they check nothing."""
+    return [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyHeader(name="x-api-key", auto_error=False))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,9 @@ def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings,
     """The settings and the database of a data folder.
 
     Args:
-        make: whether a missing one is made.
+        data: the folder that a flag names.
+        make: whether a missing one is made where a flag names it. By default or by the environment none is: the command
+            was then likely started in another folder than the server.
 
     Raises:
         UsageError: there is none.
@@ -47,12 +50,17 @@ def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings,
     """
     settings = settings_of(data=data)
     from stemwright.database.engine import FILE, Database
+    from stemwright.settings import FILE as SETTINGS_FILE
 
-    if not make and not settings.database_url and not (settings.data / FILE).exists():
-        raise UsageError(
-            f"{settings.data} holds no server's data: name its --data folder, or make a key there first "
-            "(stemwright keys create NAME)."
-        )
+    folder = settings.data.absolute()
+    known = settings.database_url or (settings.data / FILE).exists()
+    if not known and not (make and (data is not None or (settings.data / SETTINGS_FILE).exists())):
+        remedy = "name the folder with --data DIR"
+        if make:
+            remedy += f"; for a new server write --data {shlex.quote(str(folder))}, and the folder is made"
+        raise UsageError(f"{folder} holds no server's data: {remedy}.")
+    if not known:
+        typer.echo(f"{folder} is new: start the server with the same --data.", err=True)
     database = Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)
     try:
         database.migrate()

@@ -193,7 +193,7 @@ def _first_key(service: Service) -> str | None:
     if not is_loopback(service.settings.host):
         raise UsageError(
             f"{service.settings.host} is open to others and there is no API key yet: "
-            "run `stemwright keys create NAME` first, or listen on 127.0.0.1."
+            f"run `stemwright keys create NAME --data {service.settings.data}` first, or listen on 127.0.0.1."
         )
     return service.keys.create("first").key
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from stemwright.service.addresses import is_loopback, is_outside, parse_address
+from stemwright.service.addresses import is_outside, parse_address
 from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
+from stemwright.service.exposure import is_private
 from stemwright.settings import Settings
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -113,8 +114,7 @@ class Guard:
         """
         self._offline = settings.offline
         self._allowed = frozenset(name.lower().strip("[]").rstrip(".") for name in settings.allowed_hosts)
-        public = httpx.URL(settings.public_url).host if settings.public_url else "localhost"
-        self.allow_loopback = is_loopback(settings.host) and is_loopback(public) and not settings.trusted_proxies
+        self.allow_loopback = is_private(settings)
         self._resolver = resolver
 
     def check(self, destination: Destination) -> None:

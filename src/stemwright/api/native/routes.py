@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import caller, key_schemes
 from stemwright.api.native import deliveries, events, schema, separations, tracks, zip
 from stemwright.api.native.orders import KIND
 from stemwright.api.native.views import moment, reply, separation_view
@@ -33,11 +32,7 @@ def router(service: Service) -> APIRouter:
     native = APIRouter(
         route_class=ProblemRoute,
         tags=["Stemwright"],
-        # These two only tell OpenAPI where the key goes.
-        dependencies=[
-            Depends(HTTPBearer(auto_error=False)),
-            Depends(APIKeyHeader(name="x-api-key", auto_error=False)),
-        ],
+        dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
     for part in (tracks, separations, events, zip, deliveries):

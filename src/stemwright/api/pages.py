@@ -1,0 +1,59 @@
+"""Pages for browsers: ``/`` leads on, ``/docs`` shows the API. All that they load comes from this server."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from importlib.resources.abc import Traversable
+from string import Template
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+import stemwright
+from stemwright.service.service import Service, public_url
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No script within a page, and nothing from another host. Swagger UI's pictures are ``data:`` in its style sheet."""
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def router(service: Service) -> APIRouter:
+    """``/`` and ``/docs`` with their files."""
+    pages = APIRouter(include_in_schema=False)
+    own, swagger = resources.files("stemwright.web"), resources.files("fastapi_swagger") / "resources"
+    welcome = Template(_text(own / "welcome.html")).substitute(
+        version=escape(stemwright.__version__), url=escape(public_url(service.settings))
+    )
+    _add(pages, "/", welcome, "text/html")
+    _add(pages, "/page.css", _text(own / "page.css"), "text/css")
+    _add(pages, "/docs", _text(own / "docs.html"), "text/html")
+    _add(pages, "/docs/docs.css", _text(own / "docs.css"), "text/css")
+    _add(pages, "/docs/docs.js", _text(own / "docs.js"), "text/javascript")
+    _add(pages, "/docs/swagger-ui.css", swagger / "swagger-ui.css", "text/css")
+    _add(pages, "/docs/swagger-ui-bundle.js", swagger / "swagger-ui-bundle.js", "text/javascript")
+    return pages
+
+
+def _add(pages: APIRouter, path: str, content: str | Traversable, media_type: str) -> None:
+    """Adds a page or one of its files; large ones are read when somebody asks, and not kept in memory."""
+
+    def give() -> Response:
+        body = content if isinstance(content, str) else _text(content)
+        return Response(body, media_type=media_type, headers=HEADERS)
+
+    pages.add_api_route(path, give, methods=["GET", "HEAD"])
+
+
+def _text(file: Traversable) -> str:
+    return file.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Pages that browsers show: files alone, no code."""
