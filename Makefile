@@ -67,8 +67,8 @@ bench-models: .venv/tested .venv-peers/bs_roformer_infer/made .venv-peers/demucs
 train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
 	scripts/samples training/samples
-	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS)
-	$(BIN)/python -m training.corpus --out $(CORPUS) --count $(SONGS) --only vocals
+	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS)
+	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS) --only vocals
 	$(if $(RECORDINGS),PYTHON=$(BIN)/python scripts/recordings $(RECORDINGS) $(if $(PERMISSIVE),--permissive))
 	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
 	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \

@@ -14,7 +14,7 @@ from examples.song.score import TITLE
 from stemwright.audio.container import ContainerWriter
 from stemwright.audio.formats import OutputFormat
 from stemwright.stems import STEMS
-from training.effects import SAMPLE_RATE_HZ, Audio
+from training.rendering.effects import SAMPLE_RATE_HZ, Audio
 
 TAGS = {
     "title": TITLE,

@@ -201,7 +201,7 @@ class Planner:
             LookupError: there is no song yet.
         """
         if not book.names:
-            raise LookupError("There is no song to train on yet. Render some with: python -m training.corpus")
+            raise LookupError("There is no song to train on yet. Render some with: python -m training.rendering.corpus")
         rng, mixing = self._rng, self.mixing
         coherent = rng.random() < mixing.p_coherent
         augmented = rng.random() < mixing.p_augmented

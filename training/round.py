@@ -36,7 +36,7 @@ from training.mixer import Feed, Mixer
 from training.mixing import PLAIN, Mixing
 from training.network import LEAST_FRAMES, NetworkShape, frame_count
 from training.pool import Pool
-from training.rendering import Rendering, rendering
+from training.rendering.background import Rendering, rendering
 from training.songs import Corpus
 from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
 

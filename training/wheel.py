@@ -176,7 +176,7 @@ def main() -> None:
     bank.refresh()
     dataset = Dataset(bank, 128, Mixing(), 0)
     if not bank.training:
-        parser.exit(1, f"There is no song in {options.corpus}. Render some with: python -m training.corpus\n")
+        parser.exit(1, f"There is no song in {options.corpus}. Render some with: python -m training.rendering.corpus\n")
     batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
     print(begin(batches, options.design).begin(options.run))
 

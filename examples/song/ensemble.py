@@ -21,12 +21,12 @@ from examples.song.score import (
     harmony,
 )
 from examples.song.staves import FONT, chords, in_order, play, staff_of
-from training import effects
 from training.compose.theory import nearest, voice
-from training.effects import SAMPLE_RATE_HZ, Audio
 from training.instruments import synthesis
 from training.instruments.soundfont import Patch
 from training.instruments.synthesis import Sound
+from training.rendering import effects
+from training.rendering.effects import SAMPLE_RATE_HZ, Audio
 
 GUITARS, HORN, TRUMPETS, STRINGS, FLUTE = (25, 27), 60, 61, 48, 73
 

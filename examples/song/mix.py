@@ -9,8 +9,8 @@ from scipy.ndimage import minimum_filter1d
 from scipy.signal import lfilter, oaconvolve, resample_poly, sosfilt
 
 from examples.song.score import CLOCK
-from training import effects
-from training.effects import SAMPLE_RATE_HZ, Audio
+from training.rendering import effects
+from training.rendering.effects import SAMPLE_RATE_HZ, Audio
 
 CEILING_DB = -1.2  # The codec adds a little; what is decoded peaks at about -1 dBFS.
 LOUDNESS_LUFS = -13.4

@@ -13,8 +13,8 @@ from examples.song.score import (
 )
 from examples.song.staves import FONT, chords, play, staff_of
 from training.compose.theory import nearest
-from training.effects import Audio
 from training.instruments.soundfont import Patch
+from training.rendering.effects import Audio
 
 KICK, STICK, SNARE, HAT, OPEN_HAT, CRASH, RIDE = 36, 37, 38, 42, 46, 49, 51
 TOMS = (50, 47, 45, 41)

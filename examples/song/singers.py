@@ -11,7 +11,7 @@ import numpy as np
 
 from examples.song.score import BEATS, CHORUS, CLOCK, DURATION_S, HARMONIES, MELODY, OOHS, Line, Sung
 from training.compose.note import Note
-from training.effects import Audio
+from training.rendering.effects import Audio
 from training.voices.contour import FRAME_S, SingingStyle, pitch_contour
 from training.voices.phrase import Articulation, set_to_notes
 from training.voices.utterance import Syllable, Utterance, utterance

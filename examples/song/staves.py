@@ -7,9 +7,9 @@ import numpy as np
 from examples.song.score import BEATS, CLOCK, DURATION_S, HARMONY
 from training.compose.note import Note
 from training.compose.score import Line as Staff
-from training.effects import Audio
 from training.instruments import soundfont
 from training.instruments.soundfont import GENERAL_MIDI, Patch
+from training.rendering.effects import Audio
 
 FONT = GENERAL_MIDI[0]
 """FluidR3 GM (MIT)."""

@@ -8,10 +8,11 @@ import pytest
 import soundfile
 import torch
 
-from training import pieces, rendering
+from training import pieces
 from training import round as rounds
 from training.checkpoint import Checkpoint
 from training.network import MaskNetwork, NetworkShape
+from training.rendering import background
 
 pytestmark = pytest.mark.training
 
@@ -137,7 +138,7 @@ def test_songs_are_rendered_while_it_trains(room: Path) -> None:
 
 
 def test_rendering_that_is_not_over_ends_with_its_round(tmp_path: Path) -> None:
-    with rendering.rendering(tmp_path / "corpus", 0, 10**6, 1, tmp_path / "log") as songs:
+    with background.rendering(tmp_path / "corpus", 0, 10**6, 1, tmp_path / "log") as songs:
         assert songs.going and songs.failure() is None
     assert not songs.going
 

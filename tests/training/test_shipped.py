@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from stemwright.evaluation.sdr import sdr_db
 from stemwright.separation.separator import Separator
-from training import effects
 from training.compose.song import compose
 from training.instruments import hits, kits, plucked
+from training.rendering import effects
 
 pytestmark = pytest.mark.training
 

@@ -16,7 +16,7 @@ def test_where_there_is_no_song_it_says_how_to_have_some(
     monkeypatch.setattr(sys, "argv", ["wheel", "--corpus", str(tmp_path), "--run", str(tmp_path / "run")])
     with pytest.raises(SystemExit, match="1"):
         wheel.main()
-    assert "python -m training.corpus" in capsys.readouterr().err
+    assert "python -m training.rendering.corpus" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

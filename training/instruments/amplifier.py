@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training import effects
+from training.rendering import effects
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from training import effects
 from training.compose.note import Note
 from training.compose.song import Part
-from training.effects import Audio
 from training.instruments import sampler
+from training.rendering import effects
+from training.rendering.effects import Audio
 
 _SHARE = 0.35
 """How many of the parts that a recorded instrument can play, one does."""

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training import effects
 from training.compose.song import Part
-from training.effects import Audio
 from training.instruments import (
     amplifier,
     csound,
@@ -18,6 +16,8 @@ from training.instruments import (
     synthesis,
     zynaddsubfx,
 )
+from training.rendering import effects
+from training.rendering.effects import Audio
 
 _PALM_MUTED = 28
 

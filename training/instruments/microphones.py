@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
 
-from training import effects
-from training.effects import Audio
+from training.rendering import effects
+from training.rendering.effects import Audio
 
 SAMPLE_RATE_HZ = 44100
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from training import effects
 from training.compose.note import Note
 from training.instruments import ambiences, hits, kits, sounds, synthesis
+from training.rendering import effects
 
 SAMPLE_RATE_HZ = 44100
 _AMBIENCES = (

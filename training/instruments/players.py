@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from training import effects, studio
 from training.compose.note import Note
 from training.compose.song import Part
-from training.effects import Audio
 from training.instruments import (
     amplifier,
     csound,
@@ -27,6 +25,8 @@ from training.instruments import (
     zynaddsubfx,
 )
 from training.instruments.soundfont import Patch
+from training.rendering import effects, studio
+from training.rendering.effects import Audio
 
 _PLUCKED = ("pizzicato", "harp", "plucked")
 _BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), moved for larger ones

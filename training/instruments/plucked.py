@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training import effects
 from training.compose.note import Note
+from training.rendering import effects
 
 SAMPLE_RATE_HZ = 44100
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from training import effects
 from training.compose.song import Part
-from training.effects import Audio
 from training.instruments import soundfont
 from training.instruments.soundfont import Patch
+from training.rendering import effects
+from training.rendering.effects import Audio
 
 _HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
 _LOW_PITCH = 54

@@ -16,8 +16,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from training import effects
 from training.compose.note import Note
+from training.rendering import effects
 
 SAMPLE_RATE_HZ = 44100
 SAMPLES = Path(__file__).parents[1] / "samples"

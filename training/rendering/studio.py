@@ -3,8 +3,8 @@
 import numpy as np
 
 from stemwright.stems import SINGING
-from training import effects
-from training.effects import Audio
+from training.rendering import effects
+from training.rendering.effects import Audio
 
 LEVELS_DB = {
     "vocals": -17.0,

@@ -1,8 +1,8 @@
 """Renders songs with their singing, each as soon as it can be, on as many cores as it may have.
 
-    python -m training.rendering --first 5000 --count 600 --workers 14
+    python -m training.rendering.background --first 5000 --count 600 --workers 14
 
-Makes what ``training.corpus`` makes in two passes; a round of training takes the songs up while they come.
+Makes what ``training.rendering.corpus`` makes in two passes; a round of training takes the songs up while they come.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from training import corpus
 from training.instruments import soundfont
+from training.rendering import corpus
 
 LAST_WORDS = 3
 
@@ -36,9 +36,9 @@ class Rendering:
 
     def __init__(self, out: Path, first: int, count: int, workers: int, log: Path) -> None:
         self.log = log
-        command = [sys.executable, "-m", "training.rendering", "--attached", "--out", str(out.resolve())]
+        command = [sys.executable, "-m", "training.rendering.background", "--attached", "--out", str(out.resolve())]
         command += ["--first", str(first), "--count", str(count), "--workers", str(workers)]
-        root = Path(__file__).parents[1]
+        root = Path(__file__).parents[2]
         with log.open("w") as told:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=told, stderr=subprocess.STDOUT, cwd=root, start_new_session=True

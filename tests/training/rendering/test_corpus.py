@@ -9,7 +9,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training import corpus, effects
 from training.compose.genres import GENRES
 from training.compose.note import Note
 from training.compose.song import Part, compose
@@ -28,6 +27,7 @@ from training.instruments import (
     synthesis,
 )
 from training.instruments.soundfont import Patch, SoundFontMissingError
+from training.rendering import corpus, effects
 
 RATE = 44100
 SHORT_S = 2.0

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from training import packing
 from training.compose.note import Note
 from training.instruments import soundfont
 from training.instruments.soundfont import Patch
+from training.rendering import packing
 from training.songs import Recording
 
 pytestmark = pytest.mark.training

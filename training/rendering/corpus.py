@@ -1,7 +1,7 @@
 """The training corpus: renders composed songs into folders of one FLAC a stem.
 
-    python -m training.corpus --first 0 --count 150 --workers 2
-    python -m training.corpus --first 0 --count 150 --workers 2 --only vocals
+    python -m training.rendering.corpus --first 0 --count 150 --workers 2
+    python -m training.rendering.corpus --first 0 --count 150 --workers 2 --only vocals
 
 The second command adds the singing, which takes longer than all the rest, to songs that the first has rendered.
 A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that plays (44.1 kHz, stereo, 16 bits, 30 s), and
@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training import effects, songs, studio
+from training import songs
 from training.compose.note import Note
 from training.compose.song import DURATION_S, Song, compose
 from training.instruments import players, soundfont
+from training.rendering import effects, studio
 
 SAMPLE_RATE_HZ = 44100
-DEFAULT_FOLDER = Path(__file__).parent / "corpus"
+DEFAULT_FOLDER = Path(__file__).parents[1] / "corpus"
 
 
 def main() -> None:
