@@ -70,7 +70,7 @@ train: .venv/tested
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS) --only vocals
 	$(if $(RECORDINGS),PYTHON=$(BIN)/python scripts/recordings $(RECORDINGS) $(if $(PERMISSIVE),--permissive))
-	$(if $(DATA),$(BIN)/python -m training.multitracks "$(DATA)" --out $(MULTITRACKS))
+	$(if $(DATA),$(BIN)/python -m training.data.multitracks "$(DATA)" --out $(MULTITRACKS))
 	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \
 	  --minutes $(MINUTES) --run $(RUN) --resume
 

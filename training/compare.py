@@ -14,12 +14,12 @@ from torch import distributed
 
 from stemwright.evaluation.comparisons import ROWS
 from training import score
-from training.dataset import Dataset
+from training.data.augmentation import PLAIN, Mixing
+from training.data.dataset import Dataset
+from training.data.songs import Bank, Corpus
 from training.designs import DESIGNS
 from training.memory import keep_memory
-from training.mixing import PLAIN, Mixing
 from training.network import NetworkShape
-from training.songs import Bank, Corpus
 from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
 from training.workers import follow_leader, launch, meet
 

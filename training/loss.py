@@ -24,8 +24,8 @@ from torch import Tensor
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
-from training import features
-from training.analysis import Batch
+from training.data import features
+from training.data.spectrogram import Batch
 from training.network import Network
 from training.precision import has_half
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training import features
 from training.checkpoint import Checkpoint, State
-from training.dataset import Dataset
+from training.data import features
+from training.data.augmentation import Mixing
+from training.data.dataset import Dataset
+from training.data.songs import Bank, Corpus
 from training.memory import keep_memory
-from training.mixing import Mixing
-from training.songs import Bank, Corpus
 
 BATCHES, BATCH, FRAMES = 48, 8, 128
 """What the norms measure: 384 mixes of three seconds."""

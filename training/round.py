@@ -28,16 +28,16 @@ import torch
 
 from stemwright.evaluation.comparisons import ROWS
 from training import pieces, score, wheel
-from training.analysis import Batch
 from training.checkpoint import Checkpoint, State
+from training.data.augmentation import PLAIN, Mixing
+from training.data.device_dataset import Feed, Mixer
+from training.data.device_songs import Pool
+from training.data.songs import Corpus
+from training.data.spectrogram import Batch
 from training.designs import build
 from training.memory import keep_memory
-from training.mixer import Feed, Mixer
-from training.mixing import PLAIN, Mixing
 from training.network import LEAST_FRAMES, NetworkShape, frame_count
-from training.pool import Pool
 from training.rendering.background import Rendering, rendering
-from training.songs import Corpus
 from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
 
 TRAINING = Path(__file__).parent

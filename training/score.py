@@ -33,9 +33,10 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
-from training import features, priors
+from training import priors
 from training.checkpoint import Checkpoint
 from training.committee import add_arguments, assemble
+from training.data import features
 from training.memory import keep_memory
 from training.network import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
 

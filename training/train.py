@@ -22,18 +22,18 @@ from typing import Protocol
 import torch
 from torch import distributed
 
-from training import features
-from training.ahead import Ahead
-from training.analysis import Batch
 from training.checkpoint import Average, Checkpoint
-from training.dataset import Dataset
+from training.data import features
+from training.data.augmentation import PLAIN, Mixing
+from training.data.dataset import Dataset
+from training.data.prefetch import Ahead
+from training.data.songs import Bank, Corpus
+from training.data.spectrogram import Batch
 from training.designs import DESIGNS, build
 from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
-from training.mixing import PLAIN, Mixing
 from training.network import Network, NetworkShape, frame_count
 from training.optimiser import Optimiser
-from training.songs import Bank, Corpus
 from training.workers import follow_leader, launch, meet
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")

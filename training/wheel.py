@@ -24,16 +24,16 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from stemwright.models import registry, weights
-from training import features
-from training.analysis import Batch
 from training.checkpoint import Checkpoint, State, vacant
-from training.dataset import Dataset
+from training.data import features
+from training.data.augmentation import Mixing
+from training.data.dataset import Dataset
+from training.data.songs import Bank, Corpus
+from training.data.spectrogram import Batch
 from training.designs import DESIGNS, build
 from training.export import normalised
-from training.mixing import Mixing
 from training.network import Network, NetworkShape
 from training.priors import Priors
-from training.songs import Bank, Corpus
 
 WHEEL = "stemwright-12"
 CALIBRATION_BATCHES = 12

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training import songs
 from training.compose.note import Note
 from training.compose.song import DURATION_S, Song, compose
+from training.data import songs
 from training.instruments import players, soundfont
 from training.rendering import effects, studio
 

@@ -1,4 +1,4 @@
-"""What the twelve-stem network sees of a spectrum. ``training/features.py`` computes the same in torch."""
+"""What the twelve-stem network sees of a spectrum. ``training/data/features.py`` computes the same in torch."""
 
 from __future__ import annotations
 

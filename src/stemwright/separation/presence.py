@@ -21,7 +21,8 @@ BORDER_DB = -36.0
 """Share of the mix, in dB, above which a stem counts as playing.
 
 98 % of the stems that play in composed songs kept out of training lie above it in one corpus, above -48 dB in another
-(`python -m training.presence CORPUS`). What does not play lies at -32 dB in the median of recordings, so the higher stays.
+(`python -m training.data.presence_threshold CORPUS`). What does not play lies at -32 dB in the median of recordings,
+so the higher stays.
 To silence a stem that plays loses it, to leave one that does not costs a faint leak: so the border lies low.
 """
 

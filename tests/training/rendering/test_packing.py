@@ -6,10 +6,10 @@ import pytest
 import soundfile
 
 from training.compose.note import Note
+from training.data.songs import Recording
 from training.instruments import soundfont
 from training.instruments.soundfont import Patch
 from training.rendering import packing
-from training.songs import Recording
 
 pytestmark = pytest.mark.training
 

@@ -4,9 +4,9 @@ from torch import Tensor
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
-from training import features
-from training.analysis import Batch, analyse, reverberate, shape_strokes
-from training.mixing import Part, Plan, Reverb
+from training.data import features
+from training.data.augmentation import Part, Plan, Reverb
+from training.data.spectrogram import Batch, analyse, reverberate, shape_strokes
 
 pytestmark = pytest.mark.training
 

@@ -6,7 +6,7 @@ import torch
 
 from stemwright.models.bands import BANDS_384
 from stemwright.models.features import planes as numpy_planes
-from training import features
+from training.data import features
 
 pytestmark = pytest.mark.training
 

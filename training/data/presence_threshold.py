@@ -1,6 +1,6 @@
 """Calibrates presence: at what share of the mix does a stem play? Measured on composed songs kept out of training.
 
-    python -m training.presence training/corpus
+    python -m training.data.presence_threshold training/corpus
 
 Each held-out song is separated by the network in the wheel as it is and, so that there are absent stems enough, three
 times with half of its stems left out. Printed are quantiles of the levels of stems that play and of stems that do not, the
@@ -25,7 +25,7 @@ from stemwright.separation.ensemble import SURVEYOR
 from stemwright.separation.resources import cores
 from stemwright.separation.source import ArraySource
 from stemwright.separation.survey import survey
-from training.songs import Corpus
+from training.data.songs import Corpus
 
 Audio = NDArray[np.float32]
 KEPT = 0.98

@@ -1,6 +1,6 @@
 """Real multitracks as training songs: cuts MUSDB18-HQ, MoisesDB or other data sets into a corpus of their own.
 
-    python -m training.multitracks /path/to/musdb18hq --layout musdb --out training/multitracks
+    python -m training.data.multitracks /path/to/musdb18hq --layout musdb --out training/multitracks
     python -m training.train --corpus training/corpus --corpus training/multitracks ...
 
 A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; what is silent in it has no file.
@@ -26,7 +26,7 @@ from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.options import LayoutName
 from stemwright.evaluation.songs import Files, Song, blocks_of
 from stemwright.stems import SINGING, STEMS
-from training.songs import SILENCE_PEAK, anything_but, stereo, write_song
+from training.data.songs import SILENCE_PEAK, anything_but, stereo, write_song
 
 PIECE_S = 30
 OTHER = "other"
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--layout", choices=get_args(LayoutName), help="how it lies on the disk; found out if not named"
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "multitracks")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "multitracks")
     options = parser.parse_args()
     try:
         found = songs(options.data, options.layout or layout_of(options.data))

@@ -1,4 +1,4 @@
-"""Mixes on the fly, many at once and on the device where the songs lie: ``training.dataset`` for a GPU.
+"""Mixes on the fly, many at once and on the device where the songs lie: ``training.data.dataset`` for a GPU.
 
 The same plans give the same mixes; only what plays a stem faster or slower is another interpolation.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from training.ahead import Ahead
-from training.analysis import Batch, analyse, items_of, mixed, upload
-from training.mixing import Mixing, Part, Plan, Planner, Songbook
-from training.pool import PlacedSong, Pool
-from training.wavering import waver
+from training.data.augmentation import Mixing, Part, Plan, Planner, Songbook
+from training.data.device_songs import PlacedSong, Pool
+from training.data.pitch_modulation import waver
+from training.data.prefetch import Ahead
+from training.data.spectrogram import Batch, analyse, items_of, mixed, upload
 
 TAPS = 8
 """Samples that a sample between them is made of."""

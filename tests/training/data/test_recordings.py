@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training import recordings
-from training.songs import Bank, Corpus, members
+from training.data import recordings
+from training.data.songs import Bank, Corpus, members
 
 pytestmark = pytest.mark.training
 

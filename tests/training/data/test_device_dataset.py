@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training import mixer as mixers
-from training.analysis import Batch
-from training.dataset import Dataset
-from training.mixer import Mixer
-from training.mixing import PLAIN, Mixing
-from training.pool import Pool
-from training.songs import Bank, Corpus
+from training.data import device_dataset as mixers
+from training.data.augmentation import PLAIN, Mixing
+from training.data.dataset import Dataset
+from training.data.device_dataset import Mixer
+from training.data.device_songs import Pool
+from training.data.songs import Bank, Corpus
+from training.data.spectrogram import Batch
 
 pytestmark = pytest.mark.training
 

@@ -7,10 +7,10 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from training.analysis import Batch, analyse
-from training.mixing import Mixing, Part, Plan, Planner, Songbook
-from training.songs import Bank, Recording
-from training.wavering import waver
+from training.data.augmentation import Mixing, Part, Plan, Planner, Songbook
+from training.data.pitch_modulation import waver
+from training.data.songs import Bank, Recording
+from training.data.spectrogram import Batch, analyse
 
 Audio = NDArray[np.float32]
 Songs = dict[str, dict[str, Recording]]

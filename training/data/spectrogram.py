@@ -16,9 +16,9 @@ from torch import Tensor
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
-from training import features
-from training.mixing import Equaliser, Part, Plan, Reverb
-from training.songs import members
+from training.data import features
+from training.data.augmentation import Equaliser, Part, Plan, Reverb
+from training.data.songs import members
 
 FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
 LOUDEST_DB, SOFTEST_DB = 12.0, -18.0

@@ -2,7 +2,7 @@
 
     scripts/recordings training/recordings                                # downloads, cuts and deletes each package
     scripts/recordings training/permissive --permissive                   # only what its author's name is enough for
-    python -m training.recordings --root / --out training/recordings      # cuts those that are installed
+    python -m training.data.recordings --root / --out training/recordings      # cuts those that are installed
     python -m training.train --corpus training/corpus --corpus training/recordings ...
 
 Composed songs teach what instruments are, but sound like nothing that was recorded: a network that knows no other music
@@ -31,7 +31,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training.songs import SILENCE_PEAK, members, stereo, write_song
+from training.data.songs import SILENCE_PEAK, members, stereo, write_song
 
 PIECE_S, LEAST_S = 30, 10
 """Length of a piece, and of the shortest."""
@@ -172,7 +172,7 @@ def _read(file: soundfile.SoundFile, start_s: float) -> Audio | None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the packages are, what is taken of them, and where its pieces go."""
     parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "recordings")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "recordings")
     parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
     parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
 

@@ -8,11 +8,11 @@ import soundfile
 import torch
 
 from stemwright.stems import STEMS
-from training import features
-from training.dataset import Dataset
-from training.mixing import PLAIN, Mixing
-from training.practice import LEAN_SHAPING, OFTEN_NARROW, STEADY
-from training.songs import Bank, Corpus, anything_but, members
+from training.data import features
+from training.data.augmentation import PLAIN, Mixing
+from training.data.dataset import Dataset
+from training.data.recording_statistics import LEAN_SHAPING, OFTEN_NARROW, STEADY
+from training.data.songs import Bank, Corpus, anything_but, members
 
 pytestmark = pytest.mark.training
 
@@ -66,7 +66,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from training.memory import keep_memory
-from training.songs import Recording
+from training.data.songs import Recording
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -1,12 +1,12 @@
 """Tracker modules that Debian packages, as multitracks: music that people wrote, whose instruments can each be played alone.
 
-    python -m training.modules --root / --out training/permissive
+    python -m training.data.tracker_modules --root / --out training/permissive
     scripts/recordings training/permissive --permissive     # downloads, cuts and deletes each package, these too
 
 A module holds notes and the samples that they play. ``modules.toml`` says which of its instruments are drums, bass or
 percussion, and which are surely none of them nor sung (``not-...``); what is neither is left out. libopenmpt plays what is
 not muted: all instruments, each alone, add up to the song. A piece is ``<out>/<package>-<song>-<number>/<label>.flac``, as
-of ``training.recordings``.
+of ``training.data.recordings``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
-from training.features import SAMPLE_RATE_HZ
-from training.recordings import LEAST_S, PERMISSIVE, PIECE_S, add_arguments, nowhere
-from training.songs import SILENCE_PEAK, anything_but, write_song
+from training.data.features import SAMPLE_RATE_HZ
+from training.data.recordings import LEAST_S, PERMISSIVE, PIECE_S, add_arguments, nowhere
+from training.data.songs import SILENCE_PEAK, anything_but, write_song
 
-TABLE = Path(__file__).with_name("modules.toml")
+TABLE = Path(__file__).with_name("tracker_modules.toml")
 APART = ("drums", "bass", "percussion")
 """Stems that the table tells of every module: ``rest`` is what is surely none of them."""
 

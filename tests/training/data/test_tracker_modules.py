@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training import modules
-from training.songs import Corpus, members
+from training.data import tracker_modules
+from training.data.songs import Corpus, members
 
 pytestmark = pytest.mark.training
 
@@ -41,9 +41,9 @@ def instrument(wave: np.ndarray) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def player() -> modules.Player:
+def player() -> tracker_modules.Player:
     try:
-        return modules.Player()
+        return tracker_modules.Player()
     except OSError as error:
         pytest.skip(str(error))
 
@@ -71,16 +71,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         gone = {{ rest = [0] }}
         """
     )
-    monkeypatch.setattr(modules, "TABLE", table)
+    monkeypatch.setattr(tracker_modules, "TABLE", table)
     return root
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["modules", *arguments])
-    modules.main()
+    tracker_modules.main()
 
 
-def test_instruments_played_alone_add_up_to_the_song(player: modules.Player) -> None:
+def test_instruments_played_alone_add_up_to_the_song(player: tracker_modules.Player) -> None:
     content = xm()
     whole = player.play(content)
     alone = [player.play(content, [number]) for number in range(3)]
@@ -90,14 +90,14 @@ def test_instruments_played_alone_add_up_to_the_song(player: modules.Player) -> 
     assert np.abs(sum(alone) - whole).max() < 1e-4
 
 
-def test_a_bass_played_alone_has_its_pitch_and_no_drum(player: modules.Player) -> None:
+def test_a_bass_played_alone_has_its_pitch_and_no_drum(player: tracker_modules.Player) -> None:
     bass = player.play(xm(), [BASS - 1])[0]
     spectrum = np.abs(np.fft.rfft(bass))
     assert np.argmax(spectrum) / len(bass) * 44_100 == pytest.approx(55, abs=2)  # 110 Hz at C-4, an octave down
     assert np.square(spectrum[len(spectrum) // 4 :]).sum() < 1e-3 * np.square(spectrum).sum()
 
 
-def test_what_is_no_module_or_no_instrument_is_refused(player: modules.Player) -> None:
+def test_what_is_no_module_or_no_instrument_is_refused(player: tracker_modules.Player) -> None:
     with pytest.raises(ValueError, match="no tracker module"):
         player.play(b"RIFF" + bytes(100))
     with pytest.raises(ValueError, match="has 3 instruments, from 0, and no 3"):
@@ -108,7 +108,7 @@ def test_modules_are_cut_into_songs_to_train_on(
     root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    player: modules.Player,
+    player: tracker_modules.Player,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
@@ -148,12 +148,12 @@ def test_without_the_library_it_says_what_to_install(
 
 @pytest.mark.parametrize("parts", ["drums = [0], bass = [0]", "kick = [0]"])
 def test_a_wrong_table_is_refused(root: Path, parts: str) -> None:
-    modules.TABLE.write_text(modules.TABLE.read_text().replace("drums = [0], bass = [1]", parts))
+    tracker_modules.TABLE.write_text(tracker_modules.TABLE.read_text().replace("drums = [0], bass = [1]", parts))
     with pytest.raises(ValueError, match="a part that is no stem, or an instrument twice"):
-        modules.songs()
+        tracker_modules.songs()
 
 
 def test_the_table_names_no_instrument_twice_and_only_what_anybody_may_use() -> None:
-    table = modules.songs()
+    table = tracker_modules.songs()
     assert len(table) == 14
-    assert modules.songs(permissive=True) == table
+    assert tracker_modules.songs(permissive=True) == table

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import hilbert
 
-from training.features import SAMPLE_RATE_HZ
-from training.wavering import Bend, Wavering, waver
+from training.data.features import SAMPLE_RATE_HZ
+from training.data.pitch_modulation import Bend, Wavering, waver
 
 pytestmark = pytest.mark.training
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.features import SAMPLE_RATE_HZ
+from training.data.features import SAMPLE_RATE_HZ
 
 CONTROL = 256
 """Samples for which the speed stays: 6 ms."""
@@ -72,7 +72,7 @@ def waver(audio: Tensor, wavering: Wavering) -> Tensor:
     """``(2, samples)`` with its pitch moved, as long as before.
 
     Between samples runs the cubic of E. Catmull and R. Rom (1974), which takes a third of the time of the eight samples that
-    ``training.mixer`` reads between.
+    ``training.data.device_dataset`` reads between.
     """
     places = wavering.places(audio.shape[-1]).to(audio.device)
     whole = places.floor()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training import multitracks
-from training.songs import Bank, Corpus
+from training.data import multitracks
+from training.data.songs import Bank, Corpus
 
 pytestmark = pytest.mark.training
 

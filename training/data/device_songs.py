@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from training.songs import Extent, Library, Recording, SongFiles
+from training.data.songs import Extent, Library, Recording, SongFiles
 
 BYTES = 4  # of a stereo sample
 

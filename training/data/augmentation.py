@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from stemwright.stems import STEMS
-from training import features
-from training.practice import LEAN_DB_PER_OCTAVE, LEAN_SHAPING, OFTEN, OFTEN_NARROW, STEADY
-from training.songs import Extent, members
-from training.wavering import Wavering
+from training.data import features
+from training.data.pitch_modulation import Wavering
+from training.data.recording_statistics import LEAN_DB_PER_OCTAVE, LEAN_SHAPING, OFTEN, OFTEN_NARROW, STEADY
+from training.data.songs import Extent, members
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import soxr
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training.features import SAMPLE_RATE_HZ
+from training.data.features import SAMPLE_RATE_HZ
 
 HELD_OUT_OF = 20
 """One song in this many, by a checksum of its name, is kept for validation."""
