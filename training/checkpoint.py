@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.designs import build
-from training.network import Network, NetworkShape
+from training.network.designs import build
+from training.network.unet import Network, NetworkShape
 
 State = dict[str, Tensor]
 

@@ -17,9 +17,9 @@ from training import score
 from training.data.augmentation import PLAIN, Mixing
 from training.data.dataset import Dataset
 from training.data.songs import Bank, Corpus
-from training.designs import DESIGNS
 from training.memory import keep_memory
-from training.network import NetworkShape
+from training.network.designs import DESIGNS
+from training.network.unet import NetworkShape
 from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
 from training.workers import follow_leader, launch, meet
 

@@ -28,12 +28,12 @@ from torch import Tensor, nn
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
-from training import priors
 from training.checkpoint import Checkpoint
-from training.committee import Committee, add_arguments, assemble
 from training.data import features
-from training.network import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape, frame_count
-from training.priors import Priors
+from training.network import priors
+from training.network.ensemble import Committee, add_arguments, assemble
+from training.network.priors import Priors
+from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape, frame_count
 
 OPSET = 17
 MAX_BYTES = 25_000_000

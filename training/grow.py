@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.checkpoint import Checkpoint, State
-from training.designs import DESIGNS, Attention, build
+from training.network.designs import DESIGNS, Attention, build
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 

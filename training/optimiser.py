@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.muon import Muon, Total
-from training.network import Network
+from training.network.unet import Network
 
 BETAS = (0.9, 0.98)
 

@@ -33,12 +33,12 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
-from training import priors
 from training.checkpoint import Checkpoint
-from training.committee import add_arguments, assemble
 from training.data import features
 from training.memory import keep_memory
-from training.network import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
+from training.network import priors
+from training.network.ensemble import add_arguments, assemble
+from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
 
 Audio = NDArray[np.float32]
 

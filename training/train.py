@@ -29,10 +29,10 @@ from training.data.dataset import Dataset
 from training.data.prefetch import Ahead
 from training.data.songs import Bank, Corpus
 from training.data.spectrogram import Batch
-from training.designs import DESIGNS, build
-from training.loss import band_widths, mask_loss
 from training.memory import keep_memory
-from training.network import Network, NetworkShape, frame_count
+from training.network.designs import DESIGNS, build
+from training.network.loss import band_widths, mask_loss
+from training.network.unet import Network, NetworkShape, frame_count
 from training.optimiser import Optimiser
 from training.workers import follow_leader, launch, meet
 

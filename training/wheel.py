@@ -30,10 +30,10 @@ from training.data.augmentation import Mixing
 from training.data.dataset import Dataset
 from training.data.songs import Bank, Corpus
 from training.data.spectrogram import Batch
-from training.designs import DESIGNS, build
 from training.export import normalised
-from training.network import Network, NetworkShape
-from training.priors import Priors
+from training.network.designs import DESIGNS, build
+from training.network.priors import Priors
+from training.network.unet import Network, NetworkShape
 
 WHEEL = "stemwright-12"
 CALIBRATION_BATCHES = 12

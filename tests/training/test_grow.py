@@ -5,8 +5,8 @@ import torch
 
 from training import grow
 from training.checkpoint import Checkpoint
-from training.designs import build
-from training.network import Network, NetworkShape
+from training.network.designs import build
+from training.network.unet import Network, NetworkShape
 
 pytestmark = pytest.mark.training
 

@@ -5,7 +5,7 @@ import torch
 
 from training.checkpoint import Checkpoint
 from training.mean import mean, measure_norms
-from training.network import MaskNetwork, NetworkShape
+from training.network.unet import MaskNetwork, NetworkShape
 
 pytestmark = pytest.mark.training
 

@@ -11,7 +11,7 @@ import torch
 from training import pieces
 from training import round as rounds
 from training.checkpoint import Checkpoint
-from training.network import MaskNetwork, NetworkShape
+from training.network.unet import MaskNetwork, NetworkShape
 from training.rendering import background
 
 pytestmark = pytest.mark.training

@@ -16,14 +16,15 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.stems import SINGING, STEMS
 from training import export as onnx_export
-from training import loss, score, wheel
+from training import score, wheel
 from training.checkpoint import Checkpoint
-from training.committee import Committee, assemble
 from training.data import features
 from training.data.spectrogram import Batch
-from training.loss import band_widths
-from training.network import MaskNetwork, NetworkShape
-from training.priors import Priors
+from training.network import loss
+from training.network.ensemble import Committee, assemble
+from training.network.loss import band_widths
+from training.network.priors import Priors
+from training.network.unet import MaskNetwork, NetworkShape
 from training.train import Recipe, Run
 
 pytestmark = pytest.mark.training

@@ -7,9 +7,9 @@ import torch
 from stemwright.stems import STEMS
 from training import export as onnx_export
 from training.checkpoint import Checkpoint
-from training.committee import Committee
-from training.designs import DESIGNS, build
-from training.network import NetworkShape
+from training.network.designs import DESIGNS, build
+from training.network.ensemble import Committee
+from training.network.unet import NetworkShape
 
 pytestmark = pytest.mark.training
 

@@ -46,7 +46,7 @@ class NetworkShape:
     """The sizes of a mask network.
 
     Attributes:
-        design: which of ``training.designs``; what follows ``channels`` is of the U-Net alone.
+        design: which of ``training.network.designs``; what follows ``channels`` is of the U-Net alone.
         planes: input planes of features.
         bands: bands of the input and of the masks, a multiple of 64.
         stems: masks at each point; channels: audio channels, each with masks of its own.

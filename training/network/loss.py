@@ -26,7 +26,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training.data import features
 from training.data.spectrogram import Batch
-from training.network import Network
+from training.network.unet import Network
 from training.precision import has_half
 
 FLOOR = 1e-6

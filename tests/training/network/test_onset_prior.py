@@ -6,10 +6,10 @@ import torch
 from stemwright.stems import STEMS
 from training import export as onnx_export
 from training.checkpoint import Checkpoint
-from training.committee import assemble
-from training.designs import build
-from training.network import NetworkShape
-from training.strokes import Strokes
+from training.network.designs import build
+from training.network.ensemble import assemble
+from training.network.onset_prior import Strokes
+from training.network.unet import NetworkShape
 
 pytestmark = pytest.mark.training
 

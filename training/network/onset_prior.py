@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.stems import STEMS
-from training.network import LEAST_FEATURE
+from training.network.unet import LEAST_FEATURE
 
 BANDS, FRAMES = 17, 9
 """What surrounds a point: 183 Hz where bands are single bins, a quarter of an octave above; 0.2 s."""

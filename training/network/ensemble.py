@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.stems import SINGING
-from training import priors
 from training.checkpoint import Checkpoint
-from training.network import Network
-from training.priors import Priors
-from training.strokes import Strokes
+from training.network import priors
+from training.network.onset_prior import Strokes
+from training.network.priors import Priors
+from training.network.unet import Network
 
 
 class Committee(nn.Module):

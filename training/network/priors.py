@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
-from training.network import Network
+from training.network.unet import Network
 
 FALL_NATS = 4.0
 """By how much the odds of a stem fall with each octave below its lowest frequency."""

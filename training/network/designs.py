@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from training.network import LEAST_FEATURE, MaskNetwork, Network, NetworkShape
+from training.network.unet import LEAST_FEATURE, MaskNetwork, Network, NetworkShape
 
 GROUPS = 32
 

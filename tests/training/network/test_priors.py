@@ -6,11 +6,11 @@ import torch
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
-from training import priors
 from training.checkpoint import Checkpoint
-from training.committee import assemble
-from training.network import MaskNetwork, NetworkShape
-from training.priors import Priors
+from training.network import priors
+from training.network.ensemble import assemble
+from training.network.priors import Priors
+from training.network.unet import MaskNetwork, NetworkShape
 
 pytestmark = pytest.mark.training
 

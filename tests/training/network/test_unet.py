@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stemwright.stems import STEMS
-from training.network import MaskNetwork, NetworkShape, frame_count
+from training.network.unet import MaskNetwork, NetworkShape, frame_count
 
 pytestmark = pytest.mark.training
 

@@ -1,0 +1,1 @@
+"""The mask networks, their loss, and what is added to their logits."""
