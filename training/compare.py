@@ -17,11 +17,11 @@ from training import score
 from training.data.augmentation import PLAIN, Mixing
 from training.data.dataset import Dataset
 from training.data.songs import Bank, Corpus
-from training.memory import keep_memory
 from training.network.designs import DESIGNS
 from training.network.unet import NetworkShape
+from training.optimise.distributed import follow_leader, launch, meet
+from training.optimise.malloc import keep_memory
 from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
-from training.workers import follow_leader, launch, meet
 
 UNETS = {
     "shallow": NetworkShape(),

@@ -24,7 +24,7 @@ from training.data import features
 from training.data.augmentation import Mixing
 from training.data.dataset import Dataset
 from training.data.songs import Bank, Corpus
-from training.memory import keep_memory
+from training.optimise.malloc import keep_memory
 
 BATCHES, BATCH, FRAMES = 48, 8, 128
 """What the norms measure: 384 mixes of three seconds."""

@@ -34,9 +34,9 @@ from training.data.device_dataset import Feed, Mixer
 from training.data.device_songs import Pool
 from training.data.songs import Corpus
 from training.data.spectrogram import Batch
-from training.memory import keep_memory
 from training.network.designs import build
 from training.network.unet import LEAST_FRAMES, NetworkShape, frame_count
+from training.optimise.malloc import keep_memory
 from training.rendering.background import Rendering, rendering
 from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
 

@@ -35,10 +35,10 @@ from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
 from training.checkpoint import Checkpoint
 from training.data import features
-from training.memory import keep_memory
 from training.network import priors
 from training.network.ensemble import add_arguments, assemble
 from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
+from training.optimise.malloc import keep_memory
 
 Audio = NDArray[np.float32]
 

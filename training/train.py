@@ -29,12 +29,12 @@ from training.data.dataset import Dataset
 from training.data.prefetch import Ahead
 from training.data.songs import Bank, Corpus
 from training.data.spectrogram import Batch
-from training.memory import keep_memory
 from training.network.designs import DESIGNS, build
 from training.network.loss import band_widths, mask_loss
 from training.network.unet import Network, NetworkShape, frame_count
-from training.optimiser import Optimiser
-from training.workers import follow_leader, launch, meet
+from training.optimise.distributed import follow_leader, launch, meet
+from training.optimise.malloc import keep_memory
+from training.optimise.optimiser import Optimiser
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
 VALIDATION_SEED = 20

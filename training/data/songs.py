@@ -145,7 +145,7 @@ class Recording(Extent):
 def _pages(length: int) -> Samples:
     """Room for ``(2, length)`` in pages of its own, which go back to the system with it.
 
-    Songs come and go in a bank. Among what a run allocates else (``training.memory``) they left holes: a bank of 6.5 GB
+    Songs come and go in a bank. Among what a run allocates else (``training.optimise.malloc``) they left holes: a bank of 6.5 GB
     took 13 GB after 40 minutes, and the system ended the run.
     """
     size_bytes = 2 * length * np.dtype(np.int16).itemsize

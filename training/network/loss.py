@@ -27,7 +27,7 @@ from stemwright.stems import SINGING, STEMS
 from training.data import features
 from training.data.spectrogram import Batch
 from training.network.unet import Network
-from training.precision import has_half
+from training.optimise.precision import has_half
 
 FLOOR = 1e-6
 ERROR_WEIGHT = 0.1

@@ -88,7 +88,7 @@ class Network(nn.Module):
         self.shape = shape
 
     def ends(self) -> list[Tensor]:
-        """The first and the last weights, which are not turned (``training.optimiser``)."""
+        """The first and the last weights, which are not turned (``training.optimise.optimiser``)."""
         raise NotImplementedError
 
 

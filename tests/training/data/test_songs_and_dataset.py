@@ -65,7 +65,7 @@ LEAVING = """
 import sys
 from pathlib import Path
 import numpy as np
-from training.memory import keep_memory
+from training.optimise.malloc import keep_memory
 from training.data.songs import Recording
 
 def resident() -> int:

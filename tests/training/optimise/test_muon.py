@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.muon import LIKE_ADAM, Muon, orthogonal
+from training.optimise.muon import LIKE_ADAM, Muon, orthogonal
 
 pytestmark = pytest.mark.training
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.muon import Muon, Total
 from training.network.unet import Network
+from training.optimise.muon import Muon, Total
 
 BETAS = (0.9, 0.98)
 

@@ -1,0 +1,1 @@
+"""Steps of training: the optimisers, number formats, memory and processes."""
