@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.data import features
 from training.network import priors
 from training.network.ensemble import Committee, add_arguments, assemble
@@ -132,7 +132,7 @@ def export(
             dynamic_axes={"features": {3: "frames"}, "masks": {3: "frames"}},
             opset_version=OPSET,
             dynamo=False,
-            do_constant_folding=False,  # keeps linear layers' weights by their names, which `training.wheel` reads
+            do_constant_folding=False,  # keeps linear layers' weights by their names, which `from_onnx` reads
         )
     model = onnx.load(path)
     _halve(model.graph)
@@ -192,7 +192,7 @@ def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], known: 
 
 
 def _facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """What the file says of each network in it; ``training.wheel`` reads it."""
+    """What the file says of each network in it; ``training.checkpoints.from_onnx`` reads it."""
     return {
         "shape": asdict(checkpoint.shape),
         "step": checkpoint.step,

@@ -3,7 +3,7 @@
     python -m training.round --minutes 8 --songs 2000
     python -m training.round --minutes 8 --songs 2000 --resume
 
-A round goes on from the checkpoint in ``training/checkpoints``, else from a network in the wheel. Songs lie and mixes
+A round goes on from the checkpoint in ``training/checkpoints/kept``, else from a network in the wheel. Songs lie and mixes
 are made on the device. Its folder (``--run``) holds all that a killed round needs to go on, no older than two minutes.
 What it learned replaces the checkpoint only where held-out songs say that it is better; every round has its row in
 ``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has median SDR too.
@@ -27,8 +27,9 @@ from statistics import median
 import torch
 
 from stemwright.evaluation.comparisons import ROWS
-from training import pieces, score, wheel
-from training.checkpoint import Checkpoint, State
+from training import score
+from training.checkpoints import from_onnx, shards
+from training.checkpoints.checkpoint import Checkpoint, State
 from training.data.augmentation import PLAIN, Mixing
 from training.data.device_dataset import Feed, Mixer
 from training.data.device_songs import Pool
@@ -95,7 +96,7 @@ class Round(Run):
     def save(self) -> None:
         """Writes the checkpoint, whole and in pieces."""
         super().save()
-        pieces.save(self.checkpoint(), self.folder / "pieces")
+        shards.save(self.checkpoint(), self.folder / "pieces")
 
 
 def batch_size(device: torch.device, shape: NetworkShape, frames: int) -> int:
@@ -137,12 +138,12 @@ def wait_for_songs(pool: Pool, corpus: Corpus, songs: Rendering | None) -> None:
 
 def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
     """What a round begins with: the last checkpoint, else a network in the wheel; None where neither has the ``shape``."""
-    last = pieces.load(checkpoints)
+    last = shards.load(checkpoints)
     if last and shape in (None, last.shape):
         return last
-    if shape is None or shape in wheel.shapes():
-        batches = [mixer.batch(8) for _ in range(wheel.CALIBRATION_BATCHES)]
-        return wheel.begin(batches, shape.design if shape else None)
+    if shape is None or shape in from_onnx.shapes():
+        batches = [mixer.batch(8) for _ in range(from_onnx.CALIBRATION_BATCHES)]
+        return from_onnx.begin(batches, shape.design if shape else None)
     return None
 
 
@@ -258,7 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: by the memory of the device")
-    parser.add_argument("--checkpoints", type=Path, default=TRAINING / "checkpoints", help="where rounds begin")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=TRAINING / "checkpoints" / "kept", help="where rounds begin"
+    )
     parser.add_argument("--out", type=Path, help="where the better checkpoint goes; --checkpoints if not named")
     parser.add_argument("--log", type=Path, default=TRAINING / "log.csv")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "round", help="folder of the round")
@@ -306,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             wait_for_songs(pool, corpus, songs)
             shape = SHAPES[options.shape] if options.shape else None
             run, start, before = train(options.run, pool, recipe, shape, options.checkpoints, first, options.resume)
-        except (RoundError, pieces.DamagedError) as error:
+        except (RoundError, shards.DamagedError) as error:
             parser.exit(1, f"{error}\n")
         if songs and (reason := songs.failure()):
             print(reason, flush=True)
@@ -315,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     outcome = judge(run, pool, before, judging)
     write_row(options.log, run, start, outcome, pool)
     if outcome.better:
-        for path in pieces.save(run.checkpoint(), options.out or options.checkpoints):
+        for path in shards.save(run.checkpoint(), options.out or options.checkpoints):
             print(f"{path}: {path.stat().st_size} bytes")
     else:
         print(f"Held-out songs were better served before: the new checkpoint stays in {options.run / 'pieces'}.")

@@ -33,7 +33,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.data import features
 from training.network import priors
 from training.network.ensemble import add_arguments, assemble

@@ -22,7 +22,7 @@ from typing import Protocol
 import torch
 from torch import distributed
 
-from training.checkpoint import Average, Checkpoint
+from training.checkpoints.checkpoint import Average, Checkpoint
 from training.data import features
 from training.data.augmentation import PLAIN, Mixing
 from training.data.dataset import Dataset

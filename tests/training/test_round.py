@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from training import pieces
 from training import round as rounds
-from training.checkpoint import Checkpoint
+from training.checkpoints import shards
+from training.checkpoints.checkpoint import Checkpoint
 from training.network.unet import MaskNetwork, NetworkShape
 from training.rendering import background
 
@@ -32,7 +32,7 @@ def room(tmp_path: Path) -> Path:
     for number in (0, 1, 3):  # by the checksum of its name, song-0 is held out
         write_song(tmp_path / "corpus" / f"song-{number}", ("vocals", "drums", "bass"), number)
     write_song(tmp_path / "recordings" / "real", ("vocals", "drums"), 7)
-    pieces.save(checkpoint(), tmp_path / "checkpoints")
+    shards.save(checkpoint(), tmp_path / "checkpoints")
     return tmp_path
 
 
@@ -58,10 +58,10 @@ def rows(room: Path) -> list[dict[str, str]]:
 
 def test_a_checkpoint_comes_back_from_its_pieces(tmp_path: Path) -> None:
     first, second = checkpoint(1), checkpoint(2)
-    written = pieces.save(first, tmp_path, most_bytes=50_000)
+    written = shards.save(first, tmp_path, most_bytes=50_000)
     assert len(written) > 3 and all(path.stat().st_size <= 50_000 for path in written)
-    pieces.save(second, tmp_path, most_bytes=50_000)
-    loaded = pieces.load(tmp_path)
+    shards.save(second, tmp_path, most_bytes=50_000)
+    loaded = shards.load(tmp_path)
     assert loaded is not None and not any(path.exists() for path in written[:-1])
     assert (loaded.shape, loaded.step, loaded.minutes, loaded.audio_s) == (TINY, 500, 9.0, 7200.0)
     assert loaded.optimiser == {}  # a run from there begins with a fresh one
@@ -71,15 +71,15 @@ def test_a_checkpoint_comes_back_from_its_pieces(tmp_path: Path) -> None:
 
 
 def test_no_checkpoint_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
-    assert pieces.load(tmp_path) is None
-    piece, *_ = pieces.save(checkpoint(), tmp_path, most_bytes=50_000)
+    assert shards.load(tmp_path) is None
+    piece, *_ = shards.save(checkpoint(), tmp_path, most_bytes=50_000)
     kept = piece.read_bytes()
     piece.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-    with pytest.raises(pieces.DamagedError, match="damaged"):
-        pieces.load(tmp_path)
+    with pytest.raises(shards.DamagedError, match="damaged"):
+        shards.load(tmp_path)
     piece.unlink()
-    with pytest.raises(pieces.DamagedError, match=piece.name):
-        pieces.load(tmp_path)
+    with pytest.raises(shards.DamagedError, match=piece.name):
+        shards.load(tmp_path)
 
 
 def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,12 +92,12 @@ def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch
     assert float(row["held_out_loss"]) < float(row["held_out_loss_before"])
     assert float(row["minutes"]) > 0 and float(row["audio_hours_in_all"]) >= 2
     assert row["vocals"] and row["drums"] and not row["guitar"]
-    kept = pieces.load(room / "out")
+    kept = shards.load(room / "out")
     assert kept is not None and kept.step > 500 and kept.minutes > 9 and kept.audio_s > 7200
     # On a machine that is taken away, the run's own pieces are what is left.
-    left = pieces.load(room / "run" / "pieces")
+    left = shards.load(room / "run" / "pieces")
     assert left is not None and left.step == kept.step
-    old = pieces.load(room / "checkpoints")
+    old = shards.load(room / "checkpoints")
     assert old is not None and old.step == 500
 
 
@@ -111,10 +111,10 @@ def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path) -> Non
     second = Checkpoint.load(room / "run" / "checkpoint.pt")
     assert second.step > first.step and 9 + longer <= second.minutes < 9.5 + longer
     assert json.loads((room / "run" / "start.json").read_text()) == begun
-    before = pieces.load(room / "checkpoints")
+    before = shards.load(room / "checkpoints")
     rounds.main(arguments(room, "--learning-rate", "1e5"))
     assert rows(room)[-1]["kept"] == "no"
-    after = pieces.load(room / "checkpoints")
+    after = shards.load(room / "checkpoints")
     assert before is not None and after is not None and after.step == before.step
 
 
@@ -167,18 +167,18 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 
 def test_a_run_goes_on_from_the_checkpoint_that_is_kept(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
     named = ["--checkpoints", str(room / "checkpoints"), "--run", str(room / "next")]
-    pieces.main(named)
+    shards.main(named)
     begun = Checkpoint.load(room / "next" / "checkpoint.pt")
     assert (begun.step, begun.minutes) == (500, 9.0) and "2.0 h" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
-        pieces.main(named)
+        shards.main(named)
     assert "another folder" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        pieces.main(["--checkpoints", str(room), "--run", str(room / "other")])
+        shards.main(["--checkpoints", str(room), "--run", str(room / "other")])
     assert "no checkpoint" in capsys.readouterr().err
 
 
 def test_the_checkpoint_of_the_repository_is_whole() -> None:
-    kept = pieces.load(rounds.TRAINING / "checkpoints")
+    kept = shards.load(rounds.TRAINING / "checkpoints" / "kept")
     assert kept is not None and kept.shape.design == "short-instance-split" and kept.step > 0
     assert kept.averaged_network()(torch.zeros(1, 4, 384, 64)).isfinite().all()

@@ -16,8 +16,9 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.stems import SINGING, STEMS
 from training import export as onnx_export
-from training import score, wheel
-from training.checkpoint import Checkpoint
+from training import score
+from training.checkpoints import from_onnx
+from training.checkpoints.checkpoint import Checkpoint
 from training.data import features
 from training.data.spectrogram import Batch
 from training.network import loss
@@ -105,11 +106,11 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
         run.learn(fixed_batch())
     path = tmp_path / "tiny.onnx"
     onnx_export.export([run.checkpoint()], path)
-    (member,) = wheel.read(path.read_bytes())
+    (member,) = from_onnx.read(path.read_bytes())
     assert member.step == 3 and member.shape == shape
-    network = wheel.unfold(member.tensors, shape)
+    network = from_onnx.unfold(member.tensors, shape)
     assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
-    wheel.renormalise(network, [fixed_batch()])
+    from_onnx.renormalise(network, [fixed_batch()])
     assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
     # In training, norms use what is in the batch: the very statistics that were measured.
     seen = features.features(fixed_batch().powers)
@@ -121,9 +122,9 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
 def test_another_networks_export_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     onnx_export.export([new_run(tmp_path).checkpoint()], path)
-    (member,) = wheel.read(path.read_bytes())
+    (member,) = from_onnx.read(path.read_bytes())
     with pytest.raises(ValueError, match="another network"):
-        wheel.unfold(member.tensors, NetworkShape())
+        from_onnx.unfold(member.tensors, NetworkShape())
 
 
 def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
         checkpoints.append(run.checkpoint())
     path = tmp_path / "both.onnx"
     assert onnx_export.export(checkpoints, path, Priors({"fx": 0.5})) < 1e-5
-    networks = [wheel.unfold(member.tensors, member.shape) for member in wheel.read(path.read_bytes())]
+    networks = [from_onnx.unfold(member.tensors, member.shape) for member in from_onnx.read(path.read_bytes())]
     assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
     seen = torch.randn(1, 4, 384, 64)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -160,9 +161,9 @@ def test_a_file_says_its_priors_and_they_come_out_of_its_networks_again(tmp_path
     path, known = tmp_path / "tiny.onnx", Priors({"fx": 2.0}, {"vocals": 150.0})
     trained = run.checkpoint()
     onnx_export.export([trained], path, known)
-    (member,) = wheel.read(path.read_bytes())
+    (member,) = from_onnx.read(path.read_bytes())
     assert member.known == known
-    network, wanted = wheel.unfold(member.tensors, member.shape), trained.averaged_network().prior.detach()
+    network, wanted = from_onnx.unfold(member.tensors, member.shape), trained.averaged_network().prior.detach()
     assert float((network.prior.detach() - wanted).abs().max()) > 4
     member.known.lift(network)
     torch.testing.assert_close(network.prior.detach(), wanted, rtol=0, atol=0.02)  # halves of numbers up to 16

@@ -7,9 +7,9 @@
 
 Composed songs teach what instruments are, but sound like nothing that was recorded: a network that knows no other music
 takes recorded instruments for voices. What plays in a recording need not be known for that: composed voices sing to it, and
-all that is not theirs is due to the other stems together (``training.network.loss``). ``recordings.toml`` has the packages, their
-licences and which stems may be heard. A piece is ``<out>/<package>-<file>-<number>/<label>.flac``; several are taken evenly
-from each file.
+all that is not theirs is due to the other stems together (``training.network.loss``). ``recordings.toml`` has the
+packages, their licences and which stems may be heard. A piece is ``<out>/<package>-<file>-<number>/<label>.flac``; several
+are taken evenly from each file.
 """
 
 from __future__ import annotations

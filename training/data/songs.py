@@ -145,8 +145,8 @@ class Recording(Extent):
 def _pages(length: int) -> Samples:
     """Room for ``(2, length)`` in pages of its own, which go back to the system with it.
 
-    Songs come and go in a bank. Among what a run allocates else (``training.optimise.malloc``) they left holes: a bank of 6.5 GB
-    took 13 GB after 40 minutes, and the system ended the run.
+    Songs come and go in a bank. Among what a run allocates else (``training.optimise.malloc``) they left holes: a bank of
+    6.5 GB took 13 GB after 40 minutes, and the system ended the run.
     """
     size_bytes = 2 * length * np.dtype(np.int16).itemsize
     return np.frombuffer(mmap.mmap(-1, max(1, size_bytes)), np.int16, 2 * length).reshape(2, length)

@@ -231,7 +231,7 @@ class SmallSplitTransformer(SplitTransformer):
 
 
 class DeepSplitTransformer(SplitTransformer):
-    """The same with twice the attention: made from a trained ``split`` by ``training.grow``."""
+    """The same with twice the attention: made from a trained ``split`` by ``training.checkpoints.grow``."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__(shape, blocks=6)
@@ -241,7 +241,7 @@ class InstanceSplitTransformer(SplitTransformer):
     """The same, whose norms measure what is heard (instance normalisation, Ulyanov et al. 2016), in training and after it.
 
     Batch norms measure a batch while they train, and then whatever they met on average: recordings, which are mastered as no
-    composed song is, leave that. Made from a trained ``deep-split`` by ``training.grow``.
+    composed song is, leave that. Made from a trained ``deep-split`` by ``training.checkpoints.grow``.
     """
 
     def __init__(self, shape: NetworkShape) -> None:

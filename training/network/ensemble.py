@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.stems import SINGING
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.network import priors
 from training.network.onset_prior import Strokes
 from training.network.priors import Priors

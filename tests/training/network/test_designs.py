@@ -6,7 +6,7 @@ import torch
 
 from stemwright.stems import STEMS
 from training import export as onnx_export
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import DESIGNS, build
 from training.network.ensemble import Committee
 from training.network.unet import NetworkShape

@@ -5,7 +5,7 @@ import torch
 
 from stemwright.stems import STEMS
 from training import export as onnx_export
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import build
 from training.network.ensemble import assemble
 from training.network.onset_prior import Strokes

@@ -6,7 +6,7 @@ import torch
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 from training.network import priors
 from training.network.ensemble import assemble
 from training.network.priors import Priors

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from training import wheel
+from training.checkpoints import from_onnx
 
 pytestmark = pytest.mark.training
 
@@ -15,7 +15,7 @@ def test_where_there_is_no_song_it_says_how_to_have_some(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["wheel", "--corpus", str(tmp_path), "--run", str(tmp_path / "run")])
     with pytest.raises(SystemExit, match="1"):
-        wheel.main()
+        from_onnx.main()
     assert "python -m training.rendering.corpus" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -23,13 +23,13 @@ def test_where_there_is_no_song_it_says_how_to_have_some(
 def test_a_design_that_the_wheel_lacks_is_named_with_those_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = ", ".join(shape.design for shape in wheel.shapes())
+    there = ", ".join(shape.design for shape in from_onnx.shapes())
     with pytest.raises(LookupError, match=f"no network of the design 'recurrent'; it has {there}"):
-        wheel.begin([], "recurrent")
+        from_onnx.begin([], "recurrent")
     (tmp_path / "song").mkdir()
     soundfile.write(tmp_path / "song" / "drums.flac", np.full((44_100, 2), 0.1), 44_100)
     arguments = ["--corpus", str(tmp_path), "--run", str(tmp_path / "run"), "--design", "recurrent"]
     monkeypatch.setattr(sys, "argv", ["wheel", *arguments])
     with pytest.raises(SystemExit, match="2"):
-        wheel.main()
+        from_onnx.main()
     assert f"'recurrent'; it has {there}" in capsys.readouterr().err

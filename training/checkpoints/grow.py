@@ -1,7 +1,7 @@
 """Begins a run of a deeper network from a shallower one, which it equals until it learns more, or of one with other norms.
 
-    python -m training.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
-    python -m training.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
+    python -m training.checkpoints.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
+    python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
 Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.checkpoint import Checkpoint, State
+from training.checkpoints.checkpoint import Checkpoint, State
 from training.network.designs import DESIGNS, Attention, build
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")

@@ -1,6 +1,6 @@
 """Begins a run from a network in the wheel, where no checkpoint of it is left.
 
-    python -m training.wheel --corpus training/corpus --run training/runs/next
+    python -m training.checkpoints.from_onnx --corpus training/corpus --run training/runs/next
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 
 Export has multiplied each batch norm into its convolution. Here every norm is put back: it measures the mean ``m`` and
@@ -24,7 +24,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from stemwright.models import registry, weights
-from training.checkpoint import Checkpoint, State, vacant
+from training.checkpoints.checkpoint import Checkpoint, State, vacant
 from training.data import features
 from training.data.augmentation import Mixing
 from training.data.dataset import Dataset

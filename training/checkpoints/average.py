@@ -1,6 +1,6 @@
 """The mean of several checkpoints, whose errors are not the same and so partly cancel.
 
-    python -m training.mean --of A/checkpoint.pt 0.3 --of B/checkpoint.pt 0.7 --since C/checkpoint.pt \\
+    python -m training.checkpoints.average --of A/checkpoint.pt 0.3 --of B/checkpoint.pt 0.7 --since C/checkpoint.pt \\
         --corpus training/corpus --run training/runs/mean
 
 Weights of networks that went on from one another, or from one ancestor, can be averaged tensor by tensor (Izmailov et al.
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import Checkpoint, State
+from training.checkpoints.checkpoint import Checkpoint, State
 from training.data import features
 from training.data.augmentation import Mixing
 from training.data.dataset import Dataset

@@ -3,7 +3,7 @@
 The page is written last and names its pieces, whose names no other checkpoint has: at any moment the folder holds a whole
 checkpoint, the old one or the new one.
 
-    python -m training.pieces --run training/runs/next          # a run that goes on from training/checkpoints
+    python -m training.checkpoints.shards --run training/runs/next          # a run that goes on from the kept one
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 """
 
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import Checkpoint
 
 MOST_BYTES = 15_000_000
 PAGE = "checkpoint.json"
@@ -78,7 +78,7 @@ def load(folder: Path) -> Checkpoint | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and begins a run from the checkpoint that is kept."""
     parser = argparse.ArgumentParser(description="Begins a run from the checkpoint that is kept.")
-    parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "checkpoints")
+    parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "kept")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)
     checkpoint = load(options.checkpoints)

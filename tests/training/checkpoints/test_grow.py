@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import grow
-from training.checkpoint import Checkpoint
+from training.checkpoints import grow
+from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import build
 from training.network.unet import Network, NetworkShape
 

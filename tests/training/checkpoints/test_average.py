@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.checkpoint import Checkpoint
-from training.mean import mean, measure_norms
+from training.checkpoints.average import mean, measure_norms
+from training.checkpoints.checkpoint import Checkpoint
 from training.network.unet import MaskNetwork, NetworkShape
 
 pytestmark = pytest.mark.training

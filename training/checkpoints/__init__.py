@@ -1,0 +1,1 @@
+"""Checkpoints: files of weights, and what is made of them."""
