@@ -15,9 +15,8 @@ from stemwright.models import registry
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.stems import SINGING, STEMS
-from training import export as onnx_export
 from training import score
-from training.checkpoints import from_onnx
+from training.checkpoints import from_onnx, onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.data import features
 from training.data.spectrogram import Batch

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from stemwright.models import registry, weights
 from training.checkpoints.checkpoint import Checkpoint, State, vacant
+from training.checkpoints.onnx_export import normalised
 from training.data import features
 from training.data.augmentation import Mixing
 from training.data.dataset import Dataset
 from training.data.songs import Bank, Corpus
 from training.data.spectrogram import Batch
-from training.export import normalised
 from training.network.designs import DESIGNS, build
 from training.network.priors import Priors
 from training.network.unet import Network, NetworkShape

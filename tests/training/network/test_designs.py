@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stemwright.stems import STEMS
-from training import export as onnx_export
+from training.checkpoints import onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import DESIGNS, build
 from training.network.ensemble import Committee

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stemwright.stems import STEMS
-from training import export as onnx_export
+from training.checkpoints import onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import build
 from training.network.ensemble import assemble

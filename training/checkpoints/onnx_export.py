@@ -1,0 +1,196 @@
+"""Writes a checkpoint as the ONNX file that the separator runs; ``training.export`` is its command.
+
+Input ``features`` ``(1, 4, 384, frames)``, output ``masks`` ``(12, 2, 384, frames)`` after the softmax, both float32;
+``frames`` is any multiple of 64. Weights are stored in half precision and cast when the file is loaded. They are
+rounded before the graph is made, so that torch and ONNX Runtime compute with the same numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from stemwright.models.bands import BANDS_384
+from stemwright.models.runtimes.onnx import CHUNK_FRAMES
+from stemwright.stems import STEMS
+from training.checkpoints.checkpoint import Checkpoint
+from training.data import features
+from training.network.ensemble import Committee, assemble
+from training.network.priors import Priors
+from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape
+
+OPSET = 17
+MAX_BYTES = 25_000_000
+MAX_DIFFERENCE = 1e-4
+PIECES = 16
+"""Masks are made of so many pieces of the bands in turn, each small enough for a processor's cache: with 512 frames of a
+committee at once that takes 86 MB less, and a twentieth less time."""
+
+SMALL = 256
+"""Tensors with fewer values than this stay in float32: they weigh nothing."""
+
+
+class Masks(nn.Module):
+    """A committee in evaluation mode with its softmax, for one chunk at a time."""
+
+    def __init__(self, committee: Committee) -> None:
+        super().__init__()
+        self.network = committee
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """``(1, planes, bands, frames)`` -> ``(stems, channels, bands, frames)``."""
+        votes = [member(seen) for member in self.network.members]
+        struck = self.network.strokes(seen)
+        pieces = zip(*(heard.chunk(PIECES, 3) for heard in (struck, *votes)), strict=True)  # of the bands
+        return torch.cat([_softmax(self.network.agree(cue, piece)[0]) for cue, *piece in pieces], 2)
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    # Over the first axis, spelt out: ONNX Runtime's own transposes the whole tensor there and back.
+    raised = torch.exp(logits - logits.amax(0, keepdim=True))
+    return raised / raised.sum(0, keepdim=True)
+
+
+def normalised(network: nn.Module) -> list[tuple[str, str]]:
+    """Names of each convolution that a batch norm follows, and of that norm."""
+    pairs = []
+    for parent, module in network.named_modules():
+        for (first, convolution), (second, norm) in itertools.pairwise(module.named_children()):
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
+                pairs.append((f"{parent}.{first}", f"{parent}.{second}"))
+    return pairs
+
+
+def fold(network: nn.Module) -> None:
+    """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
+    for convolution, norm in normalised(network):
+        _fold_into(network.get_submodule(convolution), network.get_submodule(norm))
+        network.set_submodule(norm, nn.Identity())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.numel() >= SMALL:
+                parameter.copy_(parameter.half().float())
+
+
+@torch.no_grad()
+def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
+    assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d)
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    gain = norm.weight / (variance + norm.eps).sqrt()
+    axis = 0 if isinstance(convolution, nn.Conv2d) else 1  # where the output channels are
+    convolution.weight *= gain.reshape([-1 if dimension == axis else 1 for dimension in range(4)])
+    convolution.bias = nn.Parameter(norm.bias - mean * gain)
+
+
+def export(
+    checkpoints: Sequence[Checkpoint],
+    path: Path,
+    known: Priors | None = None,
+    chunk_frames: int = CHUNK_FRAMES,
+    weights: Sequence[float] = (),
+    strokes: float = 0.0,
+) -> float:
+    """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
+
+    ``chunk_frames`` is how much the separator lets it hear at once, a multiple of 64.
+
+    Gives the greatest difference between torch and ONNX Runtime on random features.
+
+    Raises:
+        ValueError: the file is too big for the wheel, or the two differ, or weights do not fit.
+    """
+    network = assemble(checkpoints, known, weights, strokes)
+    fold(network)
+    masks = Masks(network).eval()
+    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, LEAST_FRAMES)
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, but it keeps the frame axis free and needs no other package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            masks,
+            (example,),
+            path,
+            input_names=["features"],
+            output_names=["masks"],
+            dynamic_axes={"features": {3: "frames"}, "masks": {3: "frames"}},
+            opset_version=OPSET,
+            dynamo=False,
+            do_constant_folding=False,  # keeps linear layers' weights by their names, which `from_onnx` reads
+        )
+    model = onnx.load(path)
+    _halve(model.graph)
+    _describe(model, checkpoints, known or Priors(), chunk_frames)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{path} has {size} bytes; the wheel takes {MAX_BYTES}. Make the network smaller.")
+    difference = compare(masks, path)
+    if difference > MAX_DIFFERENCE:
+        raise ValueError(f"ONNX Runtime differs from torch by {difference:.2g}, more than {MAX_DIFFERENCE:g}.")
+    return difference
+
+
+def compare(masks: nn.Module, path: Path, frames: int = 3 * FRAME_MULTIPLE) -> float:
+    """Greatest difference between torch and ONNX Runtime, on features like those of music."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    _, planes, bands, _ = session.get_inputs()[0].shape
+    seen = 3 * torch.randn(1, planes, bands, frames, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = masks(seen).numpy()
+    return float(np.abs(session.run(None, {"features": seen.numpy()})[0] - expected).max())
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Stores big initialisers as float16, each with a cast before its use."""
+    casts = []
+    for initialiser in graph.initializer:
+        values = numpy_helper.to_array(initialiser)
+        if initialiser.data_type != TensorProto.FLOAT or values.size < SMALL:
+            continue
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue  # made by the exporter from rounded ones: keep it exact
+        name, stored = initialiser.name, f"{initialiser.name}.half"
+        initialiser.CopyFrom(numpy_helper.from_array(half, stored))
+        casts.append(helper.make_node("Cast", [stored], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], known: Priors, chunk_frames: int) -> None:
+    facts = {
+        "stems": ",".join(STEMS),
+        "sample_rate": features.SAMPLE_RATE_HZ,
+        "n_fft": features.N_FFT,
+        "hop": features.HOP,
+        "bands": BANDS_384.n_bands,
+        "frame_multiple": FRAME_MULTIPLE,
+        "chunk_frames": chunk_frames,
+        "members": json.dumps([_facts(checkpoint) for checkpoint in checkpoints]),
+        "priors": json.dumps(asdict(known)),  # of all members
+    }
+    helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
+    model.producer_name, model.producer_version = "stemwright", ""
+
+
+def _facts(checkpoint: Checkpoint) -> dict[str, object]:
+    """What the file says of each network in it; ``training.checkpoints.from_onnx`` reads it."""
+    return {
+        "shape": asdict(checkpoint.shape),
+        "step": checkpoint.step,
+        "minutes": round(checkpoint.minutes, 1),
+        "audio_s": round(checkpoint.audio_s),
+    }
