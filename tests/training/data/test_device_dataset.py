@@ -136,5 +136,5 @@ def test_a_feed_goes_on_and_hands_on_what_went_wrong(root: Path, tmp_path: Path)
     feed = mixers.Feed(mixer, 2, 60)
     assert [len(batch.powers) for batch in itertools.islice(feed, 6)] == [2] * 6
     feed.close()
-    with pytest.raises(LookupError, match=r"training\.corpus"):
+    with pytest.raises(LookupError, match=r"training\.rendering\.corpus"):
         next(mixers.Feed(Mixer(Pool([Corpus(tmp_path)], 4000, CPU), FRAMES, Mixing(), 0), 2, 60))

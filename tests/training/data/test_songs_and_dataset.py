@@ -137,7 +137,7 @@ def test_composed_stems_join_a_recording_of_unknown_ones_if_they_cannot_be_in_it
 
 
 def test_without_songs_the_remedy_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match=r"training\.corpus"):
+    with pytest.raises(LookupError, match=r"training\.rendering\.corpus"):
         Dataset(bank(tmp_path), FRAMES, Mixing(), seed=0).batch(1)
 
 
