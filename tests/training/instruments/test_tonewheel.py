@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.training.test_csound import cents_off
+from tests.training.instruments.test_csound import cents_off
 from training.compose.note import Note
 from training.compose.song import Part
 from training.instruments import players, tonewheel

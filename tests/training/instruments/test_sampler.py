@@ -23,7 +23,7 @@ from training.instruments import ensemble, sampler
 from training.instruments.sampler import Take
 
 RATE = 44100
-SCRIPT = Path(__file__).parents[2] / "scripts/samples"
+SCRIPT = Path(__file__).parents[3] / "scripts/samples"
 
 Audio = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.test_csound import cents_off
+from tests.training.instruments.test_csound import cents_off
 from training.compose.note import Note
 from training.compose.song import Part
 from training.instruments import lv2, players, zynaddsubfx
