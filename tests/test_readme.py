@@ -1,4 +1,4 @@
-"""What README and docs/api.md have readers paste into a terminal, run as it stands there against a real server.
+"""What README, docs/kie-and-crun.md and docs/api.md have readers paste, run as it stands there against a real server.
 
 Two addresses are replaced, for their ports may be taken here: the server's, and that of the receiver of callbacks. Before a
 separation is deleted its callback is waited for: one that was not sent yet is forgotten with it, as a busy machine showed.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from stemwright.stems import STEMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+KIE_AND_CRUN = (ROOT / "docs" / "kie-and-crun.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 
 SERVER = "http://127.0.0.1:8000"
@@ -99,8 +101,7 @@ def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
     if seconds is None:
         shutil.copyfile(ROOT / "examples" / "song.mp3", song)
     else:
-        samples, rate = soundfile.read(ROOT / "examples" / "song.mp3", frames=round(seconds * 44_100), dtype="float32")
-        soundfile.write(song, samples, rate, format="MP3")
+        _cut_song(song, seconds)
     ports = _free_ports()
     hook, heard = f"http://127.0.0.1:{ports[1]}/hook", folder / "heard"
     (folder / "receiver.py").write_text(program("Callbacks").replace("9000", str(ports[1])))
@@ -118,6 +119,11 @@ def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
                 process.terminate()
             for process in (serving, listening):
                 process.wait(30)
+
+
+def _cut_song(path: Path, seconds: float) -> None:
+    samples, rate = soundfile.read(ROOT / "examples" / "song.mp3", frames=round(seconds * 44_100), dtype="float32")
+    soundfile.write(path, samples, rate, format="MP3")
 
 
 def _environment() -> dict[str, str]:
@@ -169,7 +175,7 @@ def check(folder: Path, seconds: float | None) -> None:
         heard = f"until [ $(wc -l < {here.heard}) -ge 3 ]; do sleep 0.1; done"
         examples = commands(API, "Examples").replace("curl -s -X DELETE", f"{heard}\ncurl -s -X DELETE")
         assert heard in examples
-        here.run(commands(README, "Use it in place of kie.ai or crun.ai"), examples, python)
+        here.run(commands(KIE_AND_CRUN, "Try it with curl"), examples, python)
         song = folder / "examples" / "song.mp3"
         check_stems(folder / "stems" / "kie", song)
         check_stems(folder / "stems" / "crun", song)
@@ -195,4 +201,29 @@ def test_the_lines_of_the_pages_work_with_the_whole_song(tmp_path: Path) -> None
 def test_make_serve_is_the_command_that_is_tested() -> None:
     rule = re.search(r"^serve:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert rule is not None and rule[1].strip() == "@$(BIN)/stemwright serve"
-    assert "make serve" in section(README, "Use it in place of kie.ai or crun.ai")
+    assert "make serve" in section(KIE_AND_CRUN, "Try it with curl")
+    assert "make serve" in section(README, "The server")
+
+
+def test_the_lines_of_python_in_the_readme_print_what_came_out(tmp_path: Path) -> None:
+    lines = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert lines is not None
+    _cut_song(tmp_path / "song.mp3", 1.0)
+    done = subprocess.run(
+        [sys.executable, "-c", lines[1]], cwd=tmp_path, env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(STEMS)
+    assert sorted(path.stem for path in (tmp_path / "stems" / "song").glob("*.wav")) == sorted(STEMS)
+
+
+def test_the_readme_begins_with_the_commands_of_the_makefile() -> None:
+    first = re.findall(r"^    (.*)$", README, re.MULTILINE)[:2]
+    assert [line.split("#")[0].strip() for line in first] == ["make run", "make test"]
+
+
+def test_badges_say_what_pyproject_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pictures = ROOT / "docs" / "pictures"
+    assert f">{project['requires-python'].removeprefix('>=')}+<" in (pictures / "badge-python.svg").read_text()
+    assert f">{project['license']}<" in (pictures / "badge-licence.svg").read_text()
