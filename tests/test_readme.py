@@ -113,6 +113,7 @@ def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
         try:
             for port in ports:
                 _wait_for(port, folder / "log")
+            _wait_until_said("Your API key", folder / "log")
             yield Terminal(folder, f"http://127.0.0.1:{ports[0]}", hook, heard)
         finally:
             for process in (serving, listening):
@@ -146,6 +147,13 @@ def _wait_for(port: int, log: Path) -> None:
         except OSError:
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
+
+
+def _wait_until_said(words: str, log: Path) -> None:
+    until = time.monotonic() + 60
+    while words not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
 
 
 def sound(path: Path) -> NDArray[np.float64]:

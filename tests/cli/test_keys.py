@@ -130,10 +130,13 @@ def test_no_data_folder_is_made_without_its_name_on_the_command_line(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_folder_with_settings_is_a_servers(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("file", ["settings.toml", "server.lock"])
+def test_a_folder_that_an_operator_or_a_starting_server_prepared_is_a_servers(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
     monkeypatch.delenv("STEMWRIGHT_DATA")
     (elsewhere / "stemwright-data").mkdir()
-    (elsewhere / "stemwright-data" / "settings.toml").write_text('host = "0.0.0.0"\n')
+    (elsewhere / "stemwright-data" / file).touch()
     assert run("keys", "create", "first").code == 0
 
 

@@ -54,12 +54,13 @@ def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings,
 
     folder = settings.data.absolute()
     known = settings.database_url or (settings.data / FILE).exists()
-    if not known and not (make and (data is not None or (settings.data / SETTINGS_FILE).exists())):
+    prepared = any((settings.data / name).exists() for name in (SETTINGS_FILE, "server.lock"))  # or is just starting
+    if not known and not (make and (data is not None or prepared)):
         remedy = "name the folder with --data DIR"
         if make:
             remedy += f"; for a new server write --data {shlex.quote(str(folder))}, and the folder is made"
         raise UsageError(f"{folder} holds no server's data: {remedy}.")
-    if not known:
+    if not known and not prepared:
         typer.echo(f"{folder} is new: start the server with the same --data.", err=True)
     database = Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)
     try:
