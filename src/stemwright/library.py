@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 
+from stemwright.arguments import AnyPath
 from stemwright.separation.options import Device, FormatName, Options
 from stemwright.separation.progress import IsCancelled, OnProgress
 from stemwright.separation.result import Result
@@ -11,10 +12,10 @@ from stemwright.separation.separator import Separator
 
 
 def separate(
-    song: str | Path,
+    song: AnyPath,
     *,
-    stems: str = "two",
-    out: str | Path = "stems",
+    stems: str | Iterable[str] = "two",
+    out: AnyPath | None = "stems",
     format: FormatName = "wav",
     bit_depth: int | None = None,
     bitrate_kbps: int | None = None,
@@ -38,7 +39,7 @@ def separate(
     """
     options = Options(
         stems=stems,
-        out=Path(out),
+        out=out,
         format=format,
         bit_depth=bit_depth,
         bitrate_kbps=bitrate_kbps,

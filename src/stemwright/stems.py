@@ -6,8 +6,10 @@ The names and their order are the same everywhere: files, JSON, code. Two more n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stemwright import arguments
 from stemwright.errors import UsageError
 
 STEMS = (
@@ -56,13 +58,13 @@ class Selection:
         return tuple(part.name for part in self.parts)
 
 
-def select(stems: str) -> Selection:
-    """Reads ``two``, ``twelve`` or a list of stem names separated by commas.
+def select(stems: str | Iterable[str]) -> Selection:
+    """Reads ``two``, ``twelve``, or stem names: separated by commas, or as a list.
 
     Raises:
-        UsageError: a name is unknown or given twice, or the list is empty.
+        UsageError: a name is unknown or given twice, the list is empty, or holds what is no name.
     """
-    asked = stems.strip().lower()
+    asked = ",".join(arguments.words(stems, "stems")).lower()
     if asked == "two":
         rest = tuple(stem for stem in STEMS if stem not in SINGING)
         return Selection("two", (Part("vocals", SINGING), Part("instrumental", rest)))

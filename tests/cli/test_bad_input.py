@@ -124,6 +124,34 @@ def test_a_missing_file_and_an_empty_folder() -> None:
     one_error(done, words=["empty", "no sound file"])
 
 
+def test_an_address_as_a_song_is_told_what_to_do_and_stops_no_other() -> None:
+    address = "https://example.org/a/song.mp3?token=1"
+    write_song("song.wav", seconds=0.2)
+    done = run("separate", address, "song.wav", "--json")
+    assert done.code == 2
+    told = one_error(done, words=[address, "download it first", "curl"])
+    assert "https:/e" not in told
+    assert [facts["input"] for facts in done.objects] == [address, "song.wav"]
+
+
+def test_an_address_as_a_folder_is_no_folder() -> None:
+    write_song("song.wav", seconds=0.2)
+    done = run("separate", "song.wav", "--out", "s3://bucket/stems")
+    assert done.code == 2
+    one_error(done, words=["s3://bucket/stems"])
+    one_error(run("plot", "https://example.org/stems"), words=["https://example.org/stems"])
+    assert files_below(".") == ["song.wav"]
+
+
+@pytest.mark.parametrize("rate_hz", [1, 7, 999])
+def test_a_rate_that_no_sound_has(rate_hz: int) -> None:
+    soundfile.write("song.wav", np.zeros((5000, 2)), rate_hz)
+    done = run("separate", "song.wav")
+    assert done.code == 3
+    one_error(done, words=["song.wav", f"{rate_hz} Hz"])
+    assert nothing_is_left()
+
+
 def test_an_output_folder_without_permission() -> None:
     write_song("song.wav", seconds=0.2)
     Path("stems").mkdir(mode=0o500)

@@ -20,9 +20,11 @@ def plot(
 
       stemwright plot stems/song
     """
+    from stemwright import arguments
     from stemwright.plot.picture import draw
     from stemwright.plot.song import read_strips
 
-    path = out or song_dir / "stems.png"
+    song_dir = arguments.path(song_dir, "SONG_DIR")
+    path = song_dir / "stems.png" if out is None else arguments.path(out, "--out")
     draw(song_dir.resolve().name, read_strips(song_dir), path)
     typer.echo(str(path))

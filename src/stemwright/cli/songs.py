@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemwright import arguments
 from stemwright.errors import StemwrightError, UnreadableInputError, UsageError, storage_error
 
 STDIN = "-"
@@ -58,8 +59,8 @@ def find_songs(named: Sequence[str], out: Path) -> list[Song | NoSong]:
     taken: set[str] = set()
     for argument in named:
         try:
-            songs = [argument] if argument == STDIN else _songs_below(Path(argument), out)
-        except UnreadableInputError as error:
+            songs = [argument] if argument == STDIN else _songs_below(arguments.path(argument, "song"), out)
+        except (UnreadableInputError, UsageError) as error:
             found.append(NoSong(argument, error))
             continue
         for song in songs:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
+from uuid import UUID
 
 import httpx
 
+from stemwright import arguments
+from stemwright.arguments import AnyPath
 from stemwright.client import calls
 from stemwright.client.calls import Call, Deadline, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
-from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track, read_track
+from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track
 from stemwright.errors import UnreadableInputError
 
 Record = TypeVar("Record")
@@ -34,13 +37,16 @@ class AsyncClient:
         url: address of the server, as ``https://stems.example.org``.
         key: an API key of it.
         timeout_s: seconds without an answer, or without the next bytes of one.
+
+    Raises:
+        UsageError: an argument makes no sense; methods raise it too.
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, key: str, timeout_s: float = 60.0) -> None:
-        self._url = url.rstrip("/")
+        self._url = calls.base_url(url)
         # Links to files carry their own signature: the key goes to our own API alone, never where a link leads.
-        self._key = {"Authorization": f"Bearer {key}"}
-        self._http = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False)
+        self._key = calls.authorization(key)
+        self._http = httpx.AsyncClient(timeout=calls.seconds(timeout_s, "timeout_s"), follow_redirects=False)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -54,14 +60,15 @@ class AsyncClient:
         """Closes the connections."""
         await self._http.aclose()
 
-    async def upload(self, path: Path | str, *, title: str | None = None) -> Track:
+    async def upload(self, path: AnyPath, *, title: str | None = None) -> Track:
         """Uploads a song.
 
         Raises:
             UnreadableInputError: the file cannot be read.
         """
-        path = Path(path)
-        fields = {} if title is None else {"title": title}
+        path = arguments.path(path, "path")
+        titled = calls.title_of(title)
+        fields = {} if titled is None else {"title": titled}
         try:
             with path.open("rb") as file:
 
@@ -72,7 +79,7 @@ class AsyncClient:
                         "POST", f"{self._url}/v1/tracks", headers=self._key, data=fields, files=files
                     )
 
-                return read_track((await self._send(request, repeatable=False)).json())
+                return calls.read_reply(calls.uploaded(), await self._send(request, repeatable=False))
         except OSError as error:
             raise UnreadableInputError(f"{path} cannot be read ({error.strerror}): name an audio file.") from error
 
@@ -80,7 +87,7 @@ class AsyncClient:
         """Names a song by its address; the server fetches it when it is first separated."""
         return await self._do(calls.add_url(url, title))
 
-    async def track(self, track: Track | str) -> Track:
+    async def track(self, track: Track | UUID | str) -> Track:
         """The song as it is now."""
         return await self._do(calls.track(calls.id_of(track)))
 
@@ -88,15 +95,15 @@ class AsyncClient:
         """All songs, the newest first."""
         return self._pages(calls.tracks)
 
-    async def delete_track(self, track: Track | str) -> None:
+    async def delete_track(self, track: Track | UUID | str) -> None:
         """Deletes a song; stems that were made of it stay."""
         await self._do(calls.delete_track(calls.id_of(track)))
 
     async def separate(
         self,
-        song: Track | Path | str,
+        song: Track | AnyPath | UUID,
         *,
-        stems: str | Sequence[str] = "two",
+        stems: str | Iterable[str] = "two",
         plan: str = "fast",
         format: Format = "wav",
         bit_depth: Literal[16, 24, 32] | None = None,
@@ -135,7 +142,7 @@ class AsyncClient:
             )
         )
 
-    async def separation(self, separation: Separation | str) -> Separation:
+    async def separation(self, separation: Separation | UUID | str) -> Separation:
         """The separation as it is now."""
         return await self._do(calls.separation(calls.id_of(separation)))
 
@@ -145,7 +152,7 @@ class AsyncClient:
 
     async def wait(
         self,
-        separation: Separation | str,
+        separation: Separation | UUID | str,
         *,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -163,7 +170,9 @@ class AsyncClient:
             SeparationFailedError: it failed, or was cancelled.
             WaitTimeoutError: the time was over; the separation goes on.
         """
-        async with aclosing(self._updates(calls.id_of(separation), Deadline(timeout_s), poll_s)) as updates:
+        arguments.function(on_progress, "on_progress")
+        pause_s = None if poll_s is None else calls.seconds(poll_s, "poll_s")
+        async with aclosing(self._updates(calls.id_of(separation), Deadline(timeout_s), pause_s)) as updates:
             async for current in updates:
                 if on_progress is not None:
                     on_progress(current)
@@ -171,33 +180,34 @@ class AsyncClient:
                     break
         return calls.finished(current)
 
-    async def cancel(self, separation: Separation | str) -> Separation:
+    async def cancel(self, separation: Separation | UUID | str) -> Separation:
         """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
         return await self._do(calls.cancel(calls.id_of(separation)))
 
-    async def delete(self, separation: Separation | str) -> None:
+    async def delete(self, separation: Separation | UUID | str) -> None:
         """Makes the server forget an ended separation and its stems."""
         await self._do(calls.delete(calls.id_of(separation)))
 
-    async def download(self, separation: Separation, folder: Path | str) -> list[Path]:
+    async def download(self, separation: Separation | UUID | str, folder: AnyPath) -> list[Path]:
         """Downloads all stems as ``folder/<name>.<format>`` and gives the files, in order.
 
         Raises:
             StorageError: no room, or no permission.
         """
-        return [await self._fetch(stem.url, path, {}) for stem, path in stem_paths(separation, Path(folder))]
+        target = arguments.path(folder, "folder")
+        found = separation if isinstance(separation, Separation) else await self.separation(separation)
+        return [await self._fetch(stem.url, path, {}) for stem, path in stem_paths(found, target)]
 
-    async def download_zip(self, separation: Separation | str, path: Path | str) -> Path:
+    async def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
         """Downloads all stems in one file; raises StorageError too."""
-        return await self._fetch(
-            f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip", Path(path), self._key
-        )
+        url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
+        return await self._fetch(url, arguments.path(path, "path"), self._key)
 
-    async def deliveries(self, separation: Separation | str) -> list[Delivery]:
+    async def deliveries(self, separation: Separation | UUID | str) -> list[Delivery]:
         """All attempts to deliver the callback."""
         return await self._do(calls.deliveries(calls.id_of(separation)))
 
-    async def replay(self, separation: Separation | str) -> Delivery:
+    async def replay(self, separation: Separation | UUID | str) -> Delivery:
         """Sends the callback once more."""
         return await self._do(calls.replay(calls.id_of(separation)))
 
@@ -216,7 +226,7 @@ class AsyncClient:
             return self._http.build_request(call.method, url, params=call.query, json=call.body, headers=headers)
 
         reply = await self._send(request, repeatable=call.repeatable)
-        return call.read(reply.json() if reply.content else None)
+        return calls.read_reply(call, reply)
 
     async def _send(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:
         tries = 0

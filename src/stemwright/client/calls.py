@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
 import httpx
 
-from stemwright.client.errors import ApiError, SeparationFailedError, UnreachableError, WaitTimeoutError, api_error
+from stemwright import arguments
+from stemwright.arguments import AnyPath
+from stemwright.client.errors import (
+    ApiError,
+    SeparationFailedError,
+    ServerError,
+    UnreachableError,
+    WaitTimeoutError,
+    api_error,
+)
 from stemwright.client.records import (
     Credits,
     Delivery,
     Page,
     Plan,
     Separation,
+    State,
     Track,
     read_credits,
     read_delivery,
@@ -27,6 +37,7 @@ from stemwright.client.records import (
     read_separation,
     read_track,
 )
+from stemwright.errors import UsageError
 
 Value = TypeVar("Value")
 
@@ -58,10 +69,56 @@ class Call(Generic[Value]):
     repeatable: bool = True
 
 
+def base_url(url: object) -> str:
+    """The address of a server, without a slash at its end.
+
+    Raises:
+        UsageError: it is none.
+    """
+    wanted = "give the server's address, as https://stems.example.org"
+    base = arguments.text(url, "url").strip().rstrip("/")
+    try:
+        parsed = httpx.URL(base)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"url cannot be read ({error}): {wanted}.") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UsageError(f"url is {base!r}: {wanted}.")
+    return base
+
+
+def authorization(key: object) -> dict[str, str]:
+    """The header that carries a key.
+
+    Raises:
+        UsageError: it is no key.
+    """
+    return {"Authorization": f"Bearer {_header(key, 'key')}"}
+
+
+def seconds(value: object, name: str) -> float:
+    """A time of more than 0 seconds; raises UsageError."""
+    found = arguments.number(value, name, "seconds")
+    if found <= 0:
+        raise UsageError(f"{name} is {found:g}: give more than 0 seconds.")
+    return found
+
+
+def title_of(title: object) -> str | None:
+    """A title, or None; raises UsageError."""
+    return None if title is None else arguments.text(title, "title")
+
+
 def add_url(url: str, title: str | None) -> Call[Track]:
     """A track for an address."""
-    body = {"url": url} if title is None else {"url": url, "title": title}
+    body = {"url": arguments.text(url, "url")}
+    if title is not None:
+        body["title"] = arguments.text(title, "title")
     return Call("POST", "/v1/tracks", read_track, body, repeatable=False)
+
+
+def uploaded() -> Call[Track]:
+    """How the reply to an upload is read."""
+    return Call("POST", "/v1/tracks", read_track, repeatable=False)
 
 
 def track(track_id: str) -> Call[Track]:
@@ -87,7 +144,7 @@ def delete_track(track_id: str) -> Call[None]:
 def separate(
     source: dict[str, str],
     *,
-    stems: str | Sequence[str],
+    stems: str | Iterable[str],
     plan: str,
     format: str,
     bit_depth: int | None,
@@ -96,18 +153,19 @@ def separate(
     priority: int,
     idempotency_key: str | None,
 ) -> Call[Separation]:
-    """An order. It always has an idempotency key, so that it can be sent again."""
+    """An order. It always has an idempotency key, so that it can be sent again; raises UsageError."""
     body = {
         **source,
-        "stems": stems if isinstance(stems, str) else list(stems),
-        "plan": plan,
-        "format": format,
-        "bit_depth": bit_depth,
-        "bitrate_kbps": bitrate_kbps,
-        "callback_url": callback_url,
-        "priority": priority,
+        "stems": stems if isinstance(stems, str) else arguments.words(stems, "stems"),
+        "plan": arguments.text(plan, "plan"),
+        "format": arguments.text(format, "format"),
+        "bit_depth": _optional(bit_depth, "bit_depth", "bits"),
+        "bitrate_kbps": _optional(bitrate_kbps, "bitrate_kbps", "kbit/s"),
+        "callback_url": None if callback_url is None else arguments.text(callback_url, "callback_url"),
+        "priority": arguments.whole(priority, "priority", "steps", lowest=-10, highest=10),
     }
-    headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+    named = uuid.uuid4().hex if idempotency_key is None else _header(idempotency_key, "idempotency_key")
+    headers = {"Idempotency-Key": named}
     return Call("POST", "/v1/separations", read_separation, body, headers=headers)
 
 
@@ -118,7 +176,9 @@ def separation(separation_id: str) -> Call[Separation]:
 
 def separations(after: str | None, state: str | None) -> Call[Page[Separation]]:
     """A page of separations."""
-    query = _query(after) if state is None else {**_query(after), "state": state}
+    query = _query(after)
+    if state is not None:
+        query["state"] = arguments.choice(state, "state", get_args(State))
     return Call(
         "GET",
         "/v1/separations",
@@ -161,23 +221,58 @@ def plans() -> Call[list[Plan]]:
     return Call("GET", "/v1/plans", lambda reply: [read_plan(plan) for plan in reply["plans"]])
 
 
-def id_of(record: Track | Separation | str) -> str:
-    """The id of a record, or the id itself, as a part of a path."""
-    return quote(record if isinstance(record, str) else record.id, safe="")
+def id_of(record: object) -> str:
+    """The id of a record, or the id itself, as a part of a path.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if isinstance(record, Track | Separation):
+        return quote(record.id, safe="")
+    if isinstance(record, uuid.UUID):
+        return str(record)
+    named = arguments.text(record, "the id of a track or separation").strip()
+    if named in (".", ".."):
+        raise UsageError(f"The id of a track or separation is never {named!r}: give one that the server gave.")
+    return quote(named, safe="")
 
 
-def source_of(song: Track | Path | str) -> dict[str, str] | Path:
-    """How an order names a song; a path where it has to be uploaded first."""
+def source_of(song: Track | AnyPath | uuid.UUID) -> dict[str, str] | Path:
+    """How an order names a song; a path where it has to be uploaded first.
+
+    Raises:
+        UsageError: it is no song.
+    """
     if isinstance(song, Track):
         return {"track_id": song.id}
-    if isinstance(song, Path):
-        return song
-    if song.lower().startswith(("http://", "https://")):
-        return {"url": song}
+    if isinstance(song, uuid.UUID):
+        return {"track_id": str(song)}
+    if isinstance(song, str):
+        if song.strip().lower().startswith(("http://", "https://")):
+            return {"url": song.strip()}
+        try:
+            return {"track_id": str(uuid.UUID(song))}
+        except ValueError:
+            pass
+    return arguments.path(song, "song")
+
+
+def read_reply(call: Call[Value], reply: httpx.Response) -> Value:
+    """What a reply says.
+
+    Raises:
+        ServerError: it is none of a Stemwright server.
+    """
     try:
-        return {"track_id": str(uuid.UUID(song))}
-    except ValueError:
-        return Path(song)
+        return call.read(reply.json() if reply.content else None)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ServerError(
+            reply.status_code,
+            "about:blank",
+            "No answer of a Stemwright server",
+            f"What answers at {reply.url.copy_with(path='/', query=None)} is no Stemwright server, or is of another "
+            "version: check the address.",
+        ) from error
 
 
 def pause_after(reply: httpx.Response, tries: int) -> float:
@@ -221,7 +316,8 @@ def finished(ended: Separation) -> Separation:
 class Deadline:
     """When to stop waiting; ``None`` seconds: never."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, timeout_s: float | None) -> None:
+        seconds = None if timeout_s is None else arguments.number(timeout_s, "timeout_s", "seconds")
         self._seconds = seconds
         self._end = None if seconds is None else time.monotonic() + seconds
 
@@ -233,6 +329,18 @@ class Deadline:
     def at_most(self, seconds: float) -> float:
         """So many seconds, or what is left."""
         return seconds if self._end is None else max(0.01, min(seconds, self._end - time.monotonic()))
+
+
+def _header(value: object, name: str) -> str:
+    """Text that a header can hold."""
+    found = arguments.text(value, name).strip()
+    if not found.isascii() or not found.isprintable():
+        raise UsageError(f"{name} holds characters that no header can: give letters, digits and signs of ASCII.")
+    return found
+
+
+def _optional(value: object, name: str, unit: str) -> int | None:
+    return None if value is None else arguments.whole(value, name, unit, lowest=1, highest=1_000_000)
 
 
 def _error_of(reply: httpx.Response) -> ApiError:

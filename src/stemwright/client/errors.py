@@ -37,6 +37,10 @@ class ApiError(StemwrightError):
         self.detail = detail
         self.errors = errors
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, so that an error reaches the process that waits for it: by default it would give ``detail`` alone."""
+        return type(self), (self.status, self.type, self.title, self.detail, self.errors)
+
 
 class InvalidRequestError(ApiError):
     """400, 413, 422: the request makes no sense."""
@@ -78,6 +82,10 @@ class SeparationFailedError(StemwrightError):
         super().__init__(reason)
         self.separation = separation
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, as of ``ApiError``."""
+        return type(self), (self.separation,)
+
 
 class WaitTimeoutError(StemwrightError):
     """The separation had not ended when the time was over; it goes on."""
@@ -101,11 +109,16 @@ def api_error(status: int, phrase: str, problem: Any) -> ApiError:
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
     if not isinstance(problem, dict):  # something between us and the server answered
         return kind(status, "about:blank", phrase, f"The server answered {status} {phrase}.")
-    fields = tuple(FieldError(one["field"], one["detail"]) for one in problem.get("errors", ()))
+    errors = problem.get("errors")
+    fields = tuple(
+        FieldError(str(one.get("field", "")), str(one.get("detail", "")))
+        for one in (errors if isinstance(errors, list) else ())
+        if isinstance(one, dict)
+    )
     return kind(
         status,
-        problem.get("type", "about:blank"),
-        problem.get("title", phrase),
-        problem.get("detail", f"The server answered {status} {phrase}."),
+        str(problem.get("type", "about:blank")),
+        str(problem.get("title", phrase)),
+        str(problem.get("detail", f"The server answered {status} {phrase}.")),
         fields,
     )

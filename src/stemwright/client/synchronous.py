@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
+from uuid import UUID
 
 import httpx
 
+from stemwright import arguments
+from stemwright.arguments import AnyPath
 from stemwright.client import calls
 from stemwright.client.calls import Call, Deadline, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
-from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track, read_track
+from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track
 from stemwright.errors import UnreadableInputError
 
 Record = TypeVar("Record")
@@ -32,13 +35,16 @@ class Client:
         url: address of the server, as ``https://stems.example.org``.
         key: an API key of it.
         timeout_s: seconds without an answer, or without the next bytes of one.
+
+    Raises:
+        UsageError: an argument makes no sense; methods raise it too.
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, key: str, timeout_s: float = 60.0) -> None:
-        self._url = url.rstrip("/")
+        self._url = calls.base_url(url)
         # Links to files carry their own signature: the key goes to our own API alone, never where a link leads.
-        self._key = {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self._key = calls.authorization(key)
+        self._http = httpx.Client(timeout=calls.seconds(timeout_s, "timeout_s"), follow_redirects=False)
 
     def __enter__(self) -> Client:
         return self
@@ -52,14 +58,15 @@ class Client:
         """Closes the connections."""
         self._http.close()
 
-    def upload(self, path: Path | str, *, title: str | None = None) -> Track:
+    def upload(self, path: AnyPath, *, title: str | None = None) -> Track:
         """Uploads a song.
 
         Raises:
             UnreadableInputError: the file cannot be read.
         """
-        path = Path(path)
-        fields = {} if title is None else {"title": title}
+        path = arguments.path(path, "path")
+        titled = calls.title_of(title)
+        fields = {} if titled is None else {"title": titled}
         try:
             with path.open("rb") as file:
 
@@ -70,7 +77,7 @@ class Client:
                         "POST", f"{self._url}/v1/tracks", headers=self._key, data=fields, files=files
                     )
 
-                return read_track(self._send(request, repeatable=False).json())
+                return calls.read_reply(calls.uploaded(), self._send(request, repeatable=False))
         except OSError as error:
             raise UnreadableInputError(f"{path} cannot be read ({error.strerror}): name an audio file.") from error
 
@@ -78,7 +85,7 @@ class Client:
         """Names a song by its address; the server fetches it when it is first separated."""
         return self._do(calls.add_url(url, title))
 
-    def track(self, track: Track | str) -> Track:
+    def track(self, track: Track | UUID | str) -> Track:
         """The song as it is now."""
         return self._do(calls.track(calls.id_of(track)))
 
@@ -86,15 +93,15 @@ class Client:
         """All songs, the newest first."""
         return self._pages(calls.tracks)
 
-    def delete_track(self, track: Track | str) -> None:
+    def delete_track(self, track: Track | UUID | str) -> None:
         """Deletes a song; stems that were made of it stay."""
         self._do(calls.delete_track(calls.id_of(track)))
 
     def separate(
         self,
-        song: Track | Path | str,
+        song: Track | AnyPath | UUID,
         *,
-        stems: str | Sequence[str] = "two",
+        stems: str | Iterable[str] = "two",
         plan: str = "fast",
         format: Format = "wav",
         bit_depth: Literal[16, 24, 32] | None = None,
@@ -133,7 +140,7 @@ class Client:
             )
         )
 
-    def separation(self, separation: Separation | str) -> Separation:
+    def separation(self, separation: Separation | UUID | str) -> Separation:
         """The separation as it is now."""
         return self._do(calls.separation(calls.id_of(separation)))
 
@@ -143,7 +150,7 @@ class Client:
 
     def wait(
         self,
-        separation: Separation | str,
+        separation: Separation | UUID | str,
         *,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -161,38 +168,43 @@ class Client:
             SeparationFailedError: it failed, or was cancelled.
             WaitTimeoutError: the time was over; the separation goes on.
         """
-        for current in self._updates(calls.id_of(separation), Deadline(timeout_s), poll_s):
+        arguments.function(on_progress, "on_progress")
+        pause_s = None if poll_s is None else calls.seconds(poll_s, "poll_s")
+        for current in self._updates(calls.id_of(separation), Deadline(timeout_s), pause_s):
             if on_progress is not None:
                 on_progress(current)
             if current.has_ended:
                 break
         return calls.finished(current)
 
-    def cancel(self, separation: Separation | str) -> Separation:
+    def cancel(self, separation: Separation | UUID | str) -> Separation:
         """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
         return self._do(calls.cancel(calls.id_of(separation)))
 
-    def delete(self, separation: Separation | str) -> None:
+    def delete(self, separation: Separation | UUID | str) -> None:
         """Makes the server forget an ended separation and its stems."""
         self._do(calls.delete(calls.id_of(separation)))
 
-    def download(self, separation: Separation, folder: Path | str) -> list[Path]:
+    def download(self, separation: Separation | UUID | str, folder: AnyPath) -> list[Path]:
         """Downloads all stems as ``folder/<name>.<format>`` and gives the files, in order.
 
         Raises:
             StorageError: no room, or no permission.
         """
-        return [self._fetch(stem.url, path, {}) for stem, path in stem_paths(separation, Path(folder))]
+        target = arguments.path(folder, "folder")
+        found = separation if isinstance(separation, Separation) else self.separation(separation)
+        return [self._fetch(stem.url, path, {}) for stem, path in stem_paths(found, target)]
 
-    def download_zip(self, separation: Separation | str, path: Path | str) -> Path:
+    def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
         """Downloads all stems in one file; raises StorageError too."""
-        return self._fetch(f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip", Path(path), self._key)
+        url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
+        return self._fetch(url, arguments.path(path, "path"), self._key)
 
-    def deliveries(self, separation: Separation | str) -> list[Delivery]:
+    def deliveries(self, separation: Separation | UUID | str) -> list[Delivery]:
         """All attempts to deliver the callback."""
         return self._do(calls.deliveries(calls.id_of(separation)))
 
-    def replay(self, separation: Separation | str) -> Delivery:
+    def replay(self, separation: Separation | UUID | str) -> Delivery:
         """Sends the callback once more."""
         return self._do(calls.replay(calls.id_of(separation)))
 
@@ -211,7 +223,7 @@ class Client:
             return self._http.build_request(call.method, url, params=call.query, json=call.body, headers=headers)
 
         reply = self._send(request, repeatable=call.repeatable)
-        return call.read(reply.json() if reply.content else None)
+        return calls.read_reply(call, reply)
 
     def _send(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:
         tries = 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemwright import arguments
+from stemwright.arguments import AnyPath
 from stemwright.errors import storage_error
-from stemwright.evaluation.layouts import LAYOUTS
-from stemwright.evaluation.options import LayoutName
+from stemwright.evaluation.layouts import LAYOUTS, Layout
+from stemwright.evaluation.options import LayoutName, read_metrics
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import SongScores, score_song
 from stemwright.evaluation.songs import Song
@@ -26,11 +28,11 @@ OnSong = Callable[[int, int, str], None]
 
 
 def evaluate_estimates(
-    references: Path,
-    estimates: Path,
+    references: AnyPath,
+    estimates: AnyPath,
     *,
     layout: LayoutName = "songs",
-    metrics: Collection[str] = (),
+    metrics: str | Iterable[str] = (),
     confusion: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
@@ -40,32 +42,36 @@ def evaluate_estimates(
         references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
         estimates: ``<song>/<stem>.<ext>`` of the same songs.
         layout: how the references lie.
-        metrics: which metrics to take beside the SDR, names of ``METRICS``.
+        metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
         confusion: whether to find where the energy of each true stem went.
         on_song: told which song comes next.
 
     Raises:
+        UsageError: an argument makes no sense.
         UnreadableInputError: a folder is not laid out so, or files of a song differ in rate, channels or length.
     """
-    songs = LAYOUTS[layout].find_songs(references)
+    chosen, asked = _layout(layout), _metrics(metrics)
+    arguments.function(on_song, "on_song")
+    folder = arguments.path(estimates, "estimates")
+    songs = chosen.find_songs(arguments.path(references, "references"))
     # a song without estimates is found before the first is scored
-    found = [(song, LAYOUTS[layout].find_estimates(estimates, song, alone=len(songs) == 1)) for song in songs]
+    found = [(song, chosen.find_estimates(folder, song, alone=len(songs) == 1)) for song in songs]
     scores = []
     for index, (song, files) in enumerate(found):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(score_song(song, files, confusion=confusion, metrics=metrics))
-    return summarise(scores, None, metrics)
+        scores.append(score_song(song, files, confusion=confusion, metrics=asked))
+    return summarise(scores, None, asked)
 
 
 def evaluate_plan(
-    references: Path,
+    references: AnyPath,
     plan: str | Separator = "fast",
     *,
     layout: LayoutName = "songs",
     device: Device = "auto",
     threads: int | None = None,
-    metrics: Collection[str] = (),
+    metrics: str | Iterable[str] = (),
     confusion: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
@@ -79,28 +85,41 @@ def evaluate_plan(
         layout: how the references lie.
         device: as of ``Separator``.
         threads: as of ``Separator``.
-        metrics: which metrics to take beside the SDR, names of ``METRICS``.
+        metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
         confusion: whether to find where the energy of each true stem went.
         on_song: told which song comes next.
 
     Raises:
+        UsageError: an argument makes no sense.
         UnreadableInputError: the folder is not laid out so, or files of a song differ in rate, channels or length.
         ModelUnavailableError: the plan cannot be had.
         StorageError: no room for the temporary files.
     """
     from stemwright.separation.separator import Separator
 
-    songs = LAYOUTS[layout].find_songs(references)
+    asked = _metrics(metrics)
+    arguments.function(on_song, "on_song")
+    songs = _layout(layout).find_songs(arguments.path(references, "references"))
     separator = plan if isinstance(plan, Separator) else Separator(plan, device=device, threads=threads)
     scores = []
     for index, song in enumerate(songs):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(_score_separation(song, separator, metrics, confusion=confusion))
-    return summarise(scores, separator.plan, metrics)
+        scores.append(_score_separation(song, separator, asked, confusion=confusion))
+    return summarise(scores, separator.plan, asked)
 
 
-def _score_separation(song: Song, separator: Separator, metrics: Collection[str], *, confusion: bool) -> SongScores:
+def _layout(layout: object) -> Layout:
+    named = arguments.choice(layout, "layout", LAYOUTS)
+    return next(found for name, found in LAYOUTS.items() if name == named)
+
+
+def _metrics(metrics: object) -> tuple[str, ...]:
+    named = arguments.words(metrics, "metrics")
+    return read_metrics(",".join(named)) if named else ()
+
+
+def _score_separation(song: Song, separator: Separator, metrics: tuple[str, ...], *, confusion: bool) -> SongScores:
     with tempfile.TemporaryDirectory(prefix="stemwright-evaluate-") as folder:
         mix = song.mix
         if mix is None:

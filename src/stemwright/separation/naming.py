@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+
+from stemwright.errors import UsageError
 
 MAX_BYTES = 200
 """Most file systems take 255 bytes a name; the rest is left for what is put around it."""
+
+LONGEST_BYTES = 240
+"""Of a name with a number behind it: the hidden folder of its working files has 13 bytes more."""
 
 
 def song_folder_name(title: str) -> str:
@@ -18,3 +24,16 @@ def song_folder_name(title: str) -> str:
         cleaned = cleaned[:-1]
     cleaned = cleaned.strip(" ").rstrip(". ")
     return cleaned or "song"
+
+
+def checked_folder_name(name: object) -> str:
+    """A folder name that a caller chose, as it is.
+
+    Raises:
+        UsageError: it is not the name of one folder.
+    """
+    if not isinstance(name, str) or name.strip() in ("", ".", "..") or any(char in "/\\\0" for char in name):
+        raise UsageError("name is the name of one folder under out: give text without / and \\, other than . and ..")
+    if len(os.fsencode(name)) > LONGEST_BYTES:
+        raise UsageError(f"name is longer than {LONGEST_BYTES} bytes: give a shorter one.")
+    return str(name)

@@ -1,22 +1,37 @@
-"""What a user may choose for one separation."""
+"""What a user may choose for one separation, and the checks of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from stemwright import arguments
+from stemwright.arguments import AnyPath
+from stemwright.errors import UsageError
+from stemwright.stems import select
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 FormatName = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
+
+
+LONGEST_S = 1e9
+"""30 years; beyond it, counts of samples leave 64 bits."""
+
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
 class Options:
     """Choices for one song; the defaults are those of the command line.
 
+    What converts without loss is taken and converted: numbers of any type or as text, a list of stems, a path as text or
+    bytes. All else is refused at once.
+
     Attributes:
-        stems: ``two``, ``twelve``, or names separated by commas (those, and ``residual``).
-        out: folder in which the song gets a folder of its own.
+        stems: ``two``, ``twelve``, or names (those, and ``residual``): separated by commas, or a list.
+        out: folder in which the song gets a folder of its own; None takes ``stems``.
         format: ``wav flac mp3 m4a ogg opus aiff``.
         bit_depth: 16, 24 or 32 (float, wav only); None takes the input's, 24 for lossy input.
         bitrate_kbps: constant bit rate of a lossy format; None takes a good variable one.
@@ -24,10 +39,13 @@ class Options:
         duration_s: how much of it to take; None takes the rest.
         resume: take up the working files of a broken run of the same song with the same options.
         overwrite: make the stems anew where whole output is already there.
+
+    Raises:
+        UsageError: one of them makes no sense.
     """
 
-    stems: str = "two"
-    out: Path = Path("stems")
+    stems: str | Iterable[str] = "two"
+    out: AnyPath | None = Path("stems")
     format: FormatName = "wav"
     bit_depth: int | None = None
     bitrate_kbps: int | None = None
@@ -35,3 +53,63 @@ class Options:
     duration_s: float | None = None
     resume: bool = False
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Converts and checks every choice; what formats have is checked once the song is known."""
+        checked: dict[str, object] = {
+            "stems": select(self.stems).mode,
+            "out": self.folder,
+            "format": arguments.choice(self.format, "format", get_args(FormatName)),
+            "bit_depth": _optional(self.bit_depth, "bit_depth", "bits", 64),
+            "bitrate_kbps": _optional(self.bitrate_kbps, "bitrate_kbps", "kbit/s", 1_000_000),
+            "start_s": arguments.number(self.start_s, "start_s", "seconds"),
+            "duration_s": None
+            if self.duration_s is None
+            else arguments.number(self.duration_s, "duration_s", "seconds"),
+            "resume": arguments.flag(self.resume, "resume"),
+            "overwrite": arguments.flag(self.overwrite, "overwrite"),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen for all others
+        if not 0 <= self.start_s <= LONGEST_S:
+            raise UsageError(f"start_s is {self.start_s:g}: give 0 or more seconds.")
+        if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
+            raise UsageError(f"duration_s is {self.duration_s:g}: give more than 0 seconds.")
+
+    @property
+    def folder(self) -> Path:
+        """``out`` as a path."""
+        return Path("stems") if self.out is None else arguments.path(self.out, "out")
+
+
+def read_device(device: object) -> Device:
+    """The name of a device; also of a ``torch.device``.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    names: tuple[Device, ...] = get_args(Device)
+    named = arguments.choice(device, "device", names)
+    return next(name for name in names if name == named)
+
+
+def read_threads(threads: object) -> int | None:
+    """How many threads; None where nobody said.
+
+    Raises:
+        UsageError: it is no number of threads.
+    """
+    return _optional(threads, "threads", "threads", MOST_THREADS)
+
+
+def read_licence(licence: object) -> str | None:
+    """``any`` or ``permissive``; None where nobody said.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return None if licence is None else arguments.choice(licence, "licence", ("any", "permissive"))
+
+
+def _optional(value: object, name: str, unit: str, highest: int) -> int | None:
+    return None if value is None else arguments.whole(value, name, unit, lowest=1, highest=highest)

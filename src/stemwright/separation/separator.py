@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stemwright import arguments
+from stemwright.arguments import AnyPath
 from stemwright.audio.formats import OutputFormat, output_format
-from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError
+from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError, storage_error
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
@@ -18,19 +20,18 @@ from stemwright.separation.ensemble import EngineRoom, Ensemble, PlannedEnsemble
 from stemwright.separation.exactness import Rounding, Values
 from stemwright.separation.finishing import Sink
 from stemwright.separation.job import Encoded, Job
-from stemwright.separation.naming import song_folder_name
-from stemwright.separation.options import Device, Options
+from stemwright.separation.naming import checked_folder_name, song_folder_name
+from stemwright.separation.options import Device, Options, read_device, read_licence, read_threads
 from stemwright.separation.plan import plan_of
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
 from stemwright.separation.resources import cores, peak_rss_mb
 from stemwright.separation.result import Result, StemResult
+from stemwright.separation.samples import Samples, as_rate, as_samples
 from stemwright.separation.song_folder import Order, SongFolder
 from stemwright.separation.source import ArraySource, FileSource
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection, select
-
-Samples = NDArray[np.float32]
 
 WORKING_FORMAT = 3
 """Raised when the working files change their meaning, so that no run takes up those of an older version."""
@@ -48,6 +49,7 @@ class Separator:
 
     Raises:
         ModelUnavailableError: the plan, its weights or the device cannot be had.
+        UsageError: an argument makes no sense.
     """
 
     def __init__(
@@ -58,28 +60,36 @@ class Separator:
         threads: int | None = None,
         licence: str | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise UsageError(f"{threads} threads cannot work; give 1 or more.")
-        self.plan = plan
-        self._threads = threads or cores()
-        self._ensemble: Ensemble = PlannedEnsemble(plan_of(plan), EngineRoom(device, self._threads), licence)
+        self.plan = arguments.text(plan, "plan")
+        self._threads = read_threads(threads) or cores()
+        room = EngineRoom(read_device(device), self._threads)
+        self._ensemble: Ensemble = PlannedEnsemble(plan_of(self.plan), room, read_licence(licence))
 
     @classmethod
     def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
-        """A separator around an engine of one's own; its plan is called ``custom``."""
+        """A separator around an engine of one's own; its plan is called ``custom``.
+
+        Raises:
+            UsageError: it has not got what an engine has (``stemwright.models.engine``).
+        """
+        if isinstance(engine, type) or not isinstance(engine, MaskEngine | WaveformEngine):
+            raise UsageError(
+                f"engine is of type {type(engine).__name__}: give an object with the methods of a MaskEngine or a "
+                "WaveformEngine of stemwright.models.engine."
+            )
         separator = cls.__new__(cls)
         separator.plan = "custom"
-        separator._threads = threads or cores()
+        separator._threads = read_threads(threads) or cores()
         separator._ensemble = SingleEnsemble(engine)
         return separator
 
-    def missing(self, stems: str = "twelve") -> tuple[Model, ...]:
+    def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
         """The models that these stems take and that are not installed: the first song would wait for them."""
         return self._ensemble.missing(select(stems))
 
     def prepare(
         self,
-        stems: str = "twelve",
+        stems: str | Iterable[str] = "twelve",
         *,
         on_download: OnDownload | None = None,
         is_cancelled: IsCancelled | None = None,
@@ -95,31 +105,36 @@ class Separator:
             ModelUnavailableError: a file cannot be had, or is not what the registry says.
             StorageError: there is no room for it.
             CancelledError: ``is_cancelled`` said so.
+            UsageError: an argument makes no sense.
         """
+        arguments.function(on_download, "on_download")
+        arguments.function(is_cancelled, "is_cancelled")
         for model in self.missing(stems):
             fetched(model, on_download, is_cancelled)
 
-    def separate(self, samples: Samples, sample_rate: int, stems: str = "twelve") -> dict[str, Samples]:
+    def separate(
+        self, samples: object, sample_rate: object, stems: str | Iterable[str] = "twelve"
+    ) -> dict[str, Samples]:
         """Separates a song in memory.
 
         Args:
-            samples: ``(channels, samples)`` floats, one or two channels; full scale is 1.
-            sample_rate: Hz.
-            stems: ``two``, ``twelve``, or names separated by commas.
+            samples: ``(channels, samples)``, one or two channels: an array, a tensor, or nested lists. Floats have a full
+                scale of 1, integers that of their type (``stemwright.separation.samples``).
+            sample_rate: Hz, a whole number of any type, or text.
+            stems: ``two``, ``twelve``, or names: separated by commas, or a list.
 
         Returns:
-            Name to ``(channels, samples)`` at the same rate and of the same length. They add up to the input.
+            Name to ``(channels, samples)`` float32 at the same rate and of the same length. They add up to the input.
 
         Raises:
             UnreadableInputError: the array is empty, of another shape, or holds NaN or infinity.
-            UsageError: a stem name is unknown, or the array does not hold floats.
+            UsageError: a stem name is unknown, the rate is none, or the array holds no numbers of a known full scale.
+            StorageError: no room for the working files in the folder of temporary files.
         """
         selection = select(stems)
-        if not np.issubdtype(samples.dtype, np.floating):
-            raise UsageError(f"An array of {samples.dtype} has no known full scale; give floats between -1 and 1.")
-        source = ArraySource(np.asarray(samples, np.float32), sample_rate)
+        source = ArraySource(as_samples(samples), as_rate(sample_rate))
         sinks = [_ArraySink() for _ in selection.parts]
-        with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
+        with _temporary_folder() as folder:
             job = Job(self._ensemble.first_pass(selection), source, selection, self._threads, None, None)
             with WorkingFiles(Path(folder), {}, resume=False) as work:
                 heard, presence = job.listen(work)
@@ -128,7 +143,7 @@ class Separator:
 
     def separate_file(
         self,
-        song: Path | str,
+        song: AnyPath,
         options: Options | None = None,
         *,
         name: str | None = None,
@@ -151,14 +166,17 @@ class Separator:
             ModelUnavailableError: a model cannot be had or run. What steps before it made stays for ``Options.resume``.
             CancelledError: ``is_cancelled`` said so. The working files stay for ``Options.resume``.
         """
-        options = options or Options()
+        options = _checked(options)
+        arguments.function(on_progress, "on_progress")
+        arguments.function(is_cancelled, "is_cancelled")
+        title = None if name is None else checked_folder_name(name)
         started = time.monotonic()
         selection = select(options.stems)
-        source = FileSource(Path(song), start_s=options.start_s, duration_s=options.duration_s)
+        source = FileSource(arguments.path(song, "song"), start_s=options.start_s, duration_s=options.duration_s)
         fmt = output_format(
             options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
         )
-        folder = SongFolder(Path(options.out), name or song_folder_name(source.path.stem))
+        folder = SongFolder(options.folder, title or song_folder_name(source.path.stem))
         first_pass = self._ensemble.first_pass(selection)
         recipe = self._recipe(source, selection, options, first_pass.models)
         order = {**recipe, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
@@ -241,6 +259,19 @@ class Separator:
             peak_rss_mb=round(peak_rss_mb(), 1),
             notes=(*source.notes, *job.first_pass.notes, *encoded.notes),
         )
+
+
+def _checked(options: Options | None) -> Options:
+    if options is not None and not isinstance(options, Options):
+        raise UsageError(f"options is of type {type(options).__name__}: give stemwright.Options(...), or None.")
+    return options or Options()
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="stemwright-")
+    except OSError as error:
+        raise storage_error(error, Path(tempfile.gettempdir())) from error
 
 
 class _ArraySink(Sink):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.errors import UnreadableInputError
+from stemwright.separation.samples import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 if TYPE_CHECKING:
     from stemwright.audio.encode import Tags
@@ -43,25 +44,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ArraySource:
-    """A song in memory: ``samples`` are ``(channels, samples)`` with one or two channels.
-
-    Raises:
-        UnreadableInputError: the array is not of that shape, is empty, or holds NaN or infinity.
-    """
+    """A song in memory: ``(channels, samples)`` with one or two channels, as ``samples.as_samples`` gives it."""
 
     samples: Samples
     sample_rate: int
-
-    def __post_init__(self) -> None:
-        """Checks the array."""
-        if self.samples.ndim != 2 or self.samples.shape[0] not in (1, 2) or not self.samples.shape[1]:
-            raise UnreadableInputError(
-                f"An array of shape {self.samples.shape} is not a song; give (channels, samples) with 1 or 2 channels."
-            )
-        if self.sample_rate <= 0:
-            raise UnreadableInputError(f"A sample rate of {self.sample_rate} Hz is none; give the rate of the array.")
-        if not np.isfinite(self.samples).all():
-            raise UnreadableInputError("The array holds NaN or infinity; replace those samples first.")
 
     @property
     def channels(self) -> int:
@@ -91,6 +77,11 @@ class FileSource:
 
         self.path = path
         self.format = probe(path)
+        if not LOWEST_RATE_HZ <= self.format.sample_rate <= HIGHEST_RATE_HZ:  # a second of it would be hours of frames
+            raise UnreadableInputError(
+                f"{path} says that its sample rate is {self.format.sample_rate} Hz, which no sound has: save it again at "
+                "its true rate."
+            )
         self.notes: tuple[str, ...] = ()
         self._start_s = start_s
         self._duration_s = duration_s

@@ -1,0 +1,113 @@
+"""Songs in memory: what programs have in hand, as ``(channels, samples)`` float32.
+
+Taken are NumPy arrays, nested lists of floats, and whatever NumPy can read: tensors (also of a GPU, or with a gradient),
+``__array__``, the buffer protocol, DLPack.
+
+Full scale is 1 for floats. Integers are scaled by their type: ``int16`` by 2^15, ``int32`` by 2^31; unsigned ones lie
+around their middle, as in 8-bit WAV. NumPy makes 64-bit integers of any whole numbers, so they are scaled by 2^63 only
+where they need more than 32 bits; small ones would be silence, and are refused, unless all are -1, 0 or 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemwright import arguments
+from stemwright.errors import UnreadableInputError, UsageError
+
+Samples = NDArray[np.float32]
+
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_536_000
+"""No sound is recorded at a rate outside of these."""
+
+WANTED = "give an array (channels, samples) of floats between -1 and 1, or of integers such as int16"
+
+
+def as_samples(song: object) -> Samples:
+    """``(channels, samples)`` float32, one or two channels, all finite.
+
+    Raises:
+        UsageError: it is no array of numbers, or integers without a known full scale.
+        UnreadableInputError: it is empty, of another shape, or holds NaN or infinity.
+    """
+    array = _as_array(song)
+    _check_shape(array.shape)
+    scaled = _scaled(array)
+    if not np.isfinite(scaled).all():
+        raise UnreadableInputError("The array holds NaN or infinity; replace those samples first.")
+    return scaled
+
+
+def as_rate(rate: object) -> int:
+    """A sample rate in Hz, of any numeric type or of text.
+
+    Raises:
+        UsageError: it is no whole number of Hz, or no sound has it.
+    """
+    return arguments.whole(rate, "sample_rate", "Hz", lowest=LOWEST_RATE_HZ, highest=HIGHEST_RATE_HZ)
+
+
+def _as_array(song: object) -> NDArray[Any]:
+    if song is None or isinstance(song, str | bytes | dict | set | frozenset):
+        raise UsageError(f"samples is of type {type(song).__name__}: {WANTED}; separate_file takes files.")
+    try:
+        array = _read(song)
+    except Exception as error:  # whatever a foreign type's own conversion raises
+        raise UsageError(
+            f"samples, of type {type(song).__name__}, is no array of numbers ({error}): {WANTED}."
+        ) from error
+    if np.ma.is_masked(song):
+        raise UsageError("samples has masked values: fill them first, with samples.filled(0).")
+    if array.dtype.kind not in "fiu":
+        raise UsageError(f"samples is an array of {array.dtype}: {WANTED}.")
+    return array
+
+
+def _read(song: Any) -> NDArray[Any]:
+    if isinstance(song, np.ndarray):
+        return np.asarray(song)
+    if hasattr(song, "detach") and hasattr(
+        song, "cpu"
+    ):  # torch: of a GPU, with a gradient, of a type NumPy has not got
+        song = song.detach().cpu()
+        if song.is_floating_point():
+            song = song.float()
+        return np.asarray(song.resolve_conj().resolve_neg() if hasattr(song, "resolve_neg") else song)
+    if not hasattr(song, "__array__") and hasattr(song, "__dlpack__"):
+        return np.from_dlpack(song)
+    if not hasattr(song, "__array__") and not hasattr(song, "__len__") and hasattr(song, "__iter__"):
+        song = list(song)
+    return np.asarray(song)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) == 2 and shape[0] in (1, 2) and shape[1]:
+        return
+    help = "give (channels, samples) with 1 or 2 channels"
+    if len(shape) == 2 and shape[1] in (1, 2) and shape[0]:
+        help = "this looks like (samples, channels), so give its transpose, samples.T"
+    elif len(shape) == 1 and shape[0]:
+        help = "for one channel give samples[np.newaxis]"
+    raise UnreadableInputError(f"An array of shape {shape} is not a song; {help}.")
+
+
+def _scaled(array: NDArray[Any]) -> Samples:
+    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
+    if kind == "f":
+        with np.errstate(over="ignore"):  # what float32 does not hold becomes infinity, which is refused
+            return np.ascontiguousarray(array, np.float32)
+    half = 2.0 ** (bits - 1)
+    lowest, highest = int(array.min()), int(array.max())
+    if bits == 64 and lowest >= -(2**32) and highest <= 2**32:
+        if lowest < -1 or highest > 1:
+            raise UsageError(
+                f"Whole numbers as {array.dtype} have no known full scale: give floats between -1 and 1, "
+                "or the type that the samples had, as samples.astype(np.int16)."
+            )
+        return np.ascontiguousarray(array, np.float32)
+    middle = half if kind == "u" else 0.0
+    # the ratio is a power of two: integers of up to 24 bits are held exactly
+    return np.ascontiguousarray((array.astype(np.float64) - middle) / half, np.float32)
