@@ -54,8 +54,8 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
 def read_callback_url(body: dict[str, Any], *, lenient: bool) -> str | None:
     """Where the end of a task is told; None where the client polls only.
 
-    The vendor's own playground sends ``"playground"``, and clients copy that (contracts 18): while lenient, what has no
-    scheme means that nothing is to be posted.
+    The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). While
+    lenient, a value without a scheme means that nothing is posted.
 
     Raises:
         InvalidRequest: it is no URL, or it is missing and must not be.

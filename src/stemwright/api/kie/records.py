@@ -47,7 +47,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     }
     if not service.settings.lenient:
         return record
-    # Clients read these two in record-info, where no page of the vendor's has them (contracts 16 and 18).
+    # Clients read these two in record-info, where no page of the vendor's has them (docs/contracts.md, section 16).
     info = _info(service, task, track) if task.state == "succeeded" else None
     return record | {"status": flag, "vocal_removal_info": info}
 
