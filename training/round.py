@@ -27,6 +27,7 @@ from statistics import median
 import torch
 
 from stemwright.evaluation.comparisons import ROWS
+from stemwright.quota import cores
 from training import score
 from training.checkpoints import from_onnx, shards
 from training.checkpoints.checkpoint import Checkpoint, State
@@ -116,9 +117,7 @@ def memory_bytes(device: torch.device) -> int:
 
 def device_name(device: torch.device) -> str:
     """What the row in the log calls the device."""
-    return (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} cores {platform.machine()}"
-    )
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores()} cores {platform.machine()}"
 
 
 def wait_for_songs(pool: Pool, corpus: Corpus, songs: Rendering | None) -> None:
@@ -252,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--songs", type=int, default=0, help="songs to render")
     parser.add_argument("--first", type=int, help="seed of the first; other ones each round unless named")
-    parser.add_argument("--render-workers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="processes")
+    parser.add_argument("--render-workers", type=int, default=max(1, cores() - 2), help="processes")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     parser.add_argument("--shape", choices=tuple(SHAPES), help="of the network; that of the checkpoint if not named")
     parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +21,7 @@ from typing import Protocol
 import torch
 from torch import distributed
 
+from stemwright.quota import cores
 from training.checkpoints.checkpoint import Average, Checkpoint
 from training.data import features
 from training.data.augmentation import PLAIN, Mixing
@@ -294,7 +294,7 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
         compile=not options.no_compile,
     )
     keep_memory()
-    torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // options.workers))
+    torch.set_num_threads(options.threads or max(1, cores() // options.workers))
     # Each worker holds a part of the songs of its own.
     bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
     bank.refresh()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from stemwright.quota import cores
 from training.data.songs import Extent, Library, Recording, SongFiles
 
 BYTES = 4  # of a stereo sample
@@ -56,7 +56,7 @@ class Pool:
 
     def refresh(self) -> None:
         """Looks for new songs and stems and takes them up one by one. Another thread may draw meanwhile."""
-        with self._looking, ThreadPoolExecutor(os.cpu_count()) as readers:
+        with self._looking, ThreadPoolExecutor(cores()) as readers:
             new: list[tuple[SongFiles, str, Path]] = []
             for library in self.libraries:
                 for song in library.songs():

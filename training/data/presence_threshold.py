@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from stemwright.models import registry
 from stemwright.models.engine import MaskEngine
 from stemwright.models.engines import load_engine
+from stemwright.quota import cores
 from stemwright.separation.ensemble import SURVEYOR
-from stemwright.separation.resources import cores
 from stemwright.separation.source import ArraySource
 from stemwright.separation.survey import survey
 from training.data.songs import Corpus

@@ -26,7 +26,9 @@ DeviceOption = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Processor threads. Default: all cores.", rich_help_panel=WORK),
+    typer.Option(
+        metavar="N", min=1, help="Processor threads. Default: all cores that it may use.", rich_help_panel=WORK
+    ),
 ]
 License = Annotated[
     Literal["any", "permissive"] | None,

@@ -52,13 +52,11 @@ def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads 
 def _facts() -> dict[str, Any]:
     import av
     import onnxruntime
-    import psutil
 
     import stemwright
     from stemwright.cache import cache_folder, writable_cache_folder
-    from stemwright.separation.resources import cores
+    from stemwright.quota import cores, free_memory_bytes, memory_bytes
 
-    memory = psutil.virtual_memory()
     try:
         writable = bool(writable_cache_folder())
     except StemwrightError:
@@ -74,8 +72,8 @@ def _facts() -> dict[str, Any]:
         "pyav": av.__version__,
         "ffmpeg": {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()},
         "cores": cores(),
-        "memory_bytes": memory.total,
-        "memory_available_bytes": memory.available,
+        "memory_bytes": memory_bytes(),
+        "memory_available_bytes": free_memory_bytes(),
         "disk_free_bytes": shutil.disk_usage(Path()).free,
         "cache_dir": str(cache_folder()),
         "cache_writable": writable,

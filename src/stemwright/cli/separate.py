@@ -104,6 +104,10 @@ def separate(
     from stemwright.cli.meter import meter
     from stemwright.cli.preparation import prepare
     from stemwright.cli.songs import Song, find_songs
+    from stemwright.quota import cores, limit_blas
+
+    limit_blas(threads or cores())  # NumPy reads it when it is imported, with the separator
+
     from stemwright.separation.separator import Separator
     from stemwright.stems import select
 

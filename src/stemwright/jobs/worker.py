@@ -26,6 +26,7 @@ from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
 from stemwright.jobs.queue import Lease, Queue
+from stemwright.quota import cores, limit_blas, memory_limit
 from stemwright.settings import Settings
 
 POLL_S = 0.25
@@ -44,6 +45,9 @@ FAREWELL_S = 2.0
 """How long a worker whose server is gone may take to give its task back."""
 
 NICENESS = 5
+
+QUOTA_SHARE = 0.85
+"""Of a control group's memory that all workers may take together: the server has the rest."""
 
 LIVES = b"."
 READY = b"!"
@@ -107,6 +111,7 @@ class Worker:
         self._stopped_at: float | None = None
         self._owes = False  # a lease that is over, and that could not be given back
         self._process = psutil.Process()
+        self._most_bytes = most_bytes(order.settings, memory_limit())
 
     @property
     def stops(self) -> bool:
@@ -177,7 +182,7 @@ class Worker:
 
     def _check(self, hold: Hold) -> None:
         now = time.monotonic()
-        if self._process.memory_info().rss > self._order.settings.worker_memory_mb * 1e6:
+        if self._process.memory_info().rss > self._most_bytes:
             self._end_with(hold, "memory")
         if now - hold.advanced_at > self._order.stall_s:
             self._end_with(hold, "stall")
@@ -217,6 +222,16 @@ class Worker:
             os.write(self._pulse_file, word)
 
 
+def most_bytes(settings: Settings, limit_bytes: int | None) -> float:
+    """Memory above which a worker's task is ended.
+
+    Where a control group limits the memory it is less than the setting: at the limit the system would kill the worker, or
+    the server, and the task would be begun again for nothing.
+    """
+    most = settings.worker_memory_mb * 1e6
+    return most if limit_bytes is None else min(most, QUOTA_SHARE * limit_bytes / max(1, settings.workers))
+
+
 def main() -> None:
     """Runs a worker on the order that comes on standard input."""
     pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
@@ -225,6 +240,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
     order = Order.from_line(_line(0))
+    limit_blas(order.settings.worker_threads or cores())
     worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse_file)
 
     def on_term(number: int, frame: FrameType | None) -> None:

@@ -1,21 +1,12 @@
-"""The machine's resources: disk needed and free, memory used, cores."""
+"""The machine's resources: disk needed and free, memory used."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from stemwright.errors import StorageError
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity
-        return os.cpu_count() or 1
 
 
 def peak_rss_mb() -> float:

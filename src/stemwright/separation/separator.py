@@ -16,6 +16,7 @@ from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightE
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
+from stemwright.quota import cores
 from stemwright.separation.ensemble import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
 from stemwright.separation.exactness import Rounding, Values
 from stemwright.separation.finishing import Sink
@@ -25,7 +26,7 @@ from stemwright.separation.options import Device, Options, read_device, read_lic
 from stemwright.separation.plan import plan_of
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
-from stemwright.separation.resources import cores, peak_rss_mb
+from stemwright.separation.resources import peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.samples import Samples, as_rate, as_samples
 from stemwright.separation.song_folder import Order, SongFolder
@@ -43,7 +44,7 @@ class Separator:
     Args:
         plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        threads: processor threads to use; None takes all cores.
+        threads: processor threads to use; None takes all that it may use (``stemwright.quota``).
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
 

@@ -29,10 +29,10 @@ from stemwright.errors import (
 from stemwright.jobs.handler import Control, Interrupted, Reason
 from stemwright.jobs.queue import Lease
 from stemwright.models import licences, registry, weights
+from stemwright.quota import cores
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
-from stemwright.separation.resources import cores
 from stemwright.service.errors import ServiceError, SourceUnavailable
 from stemwright.service.ids import new_id
 from stemwright.service.service import Service

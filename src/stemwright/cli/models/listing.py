@@ -74,10 +74,9 @@ def show(name: Name, as_json: Json = False) -> None:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    import psutil
-
     from stemwright.cli.models.speed import minutes_for_a_song
     from stemwright.models import licences, weights
+    from stemwright.quota import memory_bytes
     from stemwright.separation.plan import plans
 
     ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
@@ -99,7 +98,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "files": [asdict(file) for file in model.files],
         "size_bytes": model.size_bytes,
         "ram_mb": None if ram_mb is None else round(ram_mb),
-        "ram_is_short": ram_mb is not None and ram_mb * 1e6 > psutil.virtual_memory().total,
+        "ram_is_short": ram_mb is not None and ram_mb * 1e6 > memory_bytes(),
         "gflop_per_s": model.gflop_per_s,
         "minutes_for_3_minutes": None if minutes is None else round(minutes, 1),
         "scores": [asdict(score) for score in model.scores],

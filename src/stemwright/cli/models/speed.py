@@ -10,7 +10,7 @@ from functools import cache
 
 from stemwright.cache import cache_folder
 from stemwright.models.registry import Model
-from stemwright.separation.resources import cores
+from stemwright.quota import cores
 
 SONG_S = 180.0
 

@@ -1,0 +1,185 @@
+"""What this process may take of the machine: processors and memory, as affinity and control groups of Linux limit them.
+
+A container on a machine of 64 cores may have two. Threads beyond that are stopped for most of every tenth of a second, and
+memory beyond its limit ends the process, so threads and batches are counted from here, never from the machine.
+
+Control groups are nested, and the tightest limit of all counts. Both versions may be mounted beside each other; what is
+mounted where stands in ``/proc/self/mountinfo`` (proc(5)), and the group of this process in ``/proc/self/cgroup``
+(cgroups(7)).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+SELF = Path("/proc/self")
+
+UNLIMITED = 1 << 60
+"""Version 1 says 2^63 less a page where memory has no limit."""
+
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def cores(proc: Path = SELF) -> int:
+    """Processors that this process may use at once, at least 1; a part of one counts as one."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        allowed = os.cpu_count() or 1
+    limit = cpu_limit(proc)
+    return allowed if limit is None else max(1, min(allowed, math.ceil(limit)))
+
+
+def memory_bytes(proc: Path = SELF) -> int:
+    """Memory that this process may have: the machine's, or less where a control group limits it."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    limit = memory_limit(proc)
+    return total if limit is None else min(total, limit)
+
+
+def free_memory_bytes(proc: Path = SELF) -> int:
+    """Memory that this process may still take without pushing out what others hold."""
+    import psutil
+
+    free = [int(psutil.virtual_memory().available)]
+    for group in groups(proc):
+        limit, held = group.memory_limit, group.memory_held
+        if limit is not None and held is not None:
+            free.append(max(0, limit - held))
+    return min(free)
+
+
+def cpu_limit(proc: Path = SELF) -> float | None:
+    """Processors that control groups allow, maybe 0.5 or 1.5; None where they set no limit."""
+    limits = [limit for group in groups(proc) if (limit := group.cpu_limit) is not None]
+    return min(limits, default=None)
+
+
+def memory_limit(proc: Path = SELF) -> int | None:
+    """Bytes that control groups allow; None where they set no limit."""
+    limits = [limit for group in groups(proc) if (limit := group.memory_limit) is not None]
+    return min(limits, default=None)
+
+
+def limit_blas(threads: int) -> None:
+    """Has NumPy's products of matrices take that many threads: before NumPy is first imported, in programs of our own.
+
+    The libraries below NumPy count the machine's cores themselves. What the user has set stays.
+    """
+    for name in BLAS_THREADS:
+        os.environ.setdefault(name, str(threads))
+
+
+@dataclass(frozen=True)
+class Group:
+    """The folder of one control group: that of this process, or one around it."""
+
+    folder: Path
+
+    @property
+    def cpu_limit(self) -> float | None:
+        """Processors; None for no limit."""
+        words = _read(self.folder / "cpu.max").split()  # version 2: "max 100000", or "150000 100000"
+        if not words:
+            words = [_read(self.folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]  # version 1: -1
+        with suppress(ValueError, IndexError):
+            quota, period = int(words[0]), int(words[1])
+            if quota > 0 and period > 0:
+                return quota / period
+        return None
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes; None for no limit. Beyond ``memory.high`` a process is slowed down until it stands nearly still."""
+        names = ("memory.max", "memory.high", "memory.limit_in_bytes")
+        limits = [limit for name in names if (limit := _number(self.folder / name)) is not None]
+        return min((limit for limit in limits if 0 < limit < UNLIMITED), default=None)
+
+    @property
+    def memory_held(self) -> int | None:
+        """Bytes that the group holds, without files in memory that would make room; None where it does not say."""
+        held = _number(self.folder / "memory.current")
+        if held is None:
+            held = _number(self.folder / "memory.usage_in_bytes")
+        if held is None:
+            return None
+        stat = _read(self.folder / "memory.stat")
+        match = re.search(r"^total_inactive_file (\d+)$", stat, re.MULTILINE) or re.search(
+            r"^inactive_file (\d+)$", stat, re.MULTILINE
+        )
+        return max(0, held - (int(match[1]) if match else 0))
+
+
+def groups(proc: Path = SELF) -> Iterator[Group]:
+    """The control groups of this process and those around them, as far as they can be seen; none but on Linux."""
+    mounts = list(_mounts(proc))
+    for line in _read(proc / "cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        wanted = set(controllers.split(",")) & {"cpu", "memory"}
+        for mount in mounts:
+            if (number == "0" and mount.is_version_2) or wanted & mount.controllers:
+                yield from _upwards(mount, PurePosixPath(path))
+
+
+@dataclass(frozen=True)
+class _Mount:
+    """Where a hierarchy of groups is mounted: the group ``root`` is at ``folder``."""
+
+    folder: Path
+    root: PurePosixPath
+    controllers: frozenset[str]
+    is_version_2: bool
+
+
+def _mounts(proc: Path) -> Iterator[_Mount]:
+    for line in _read(proc / "mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
+            continue
+        yield _Mount(
+            folder=Path(_unescaped(fields[4])),
+            root=PurePosixPath(_unescaped(fields[3])),
+            controllers=frozenset(kind[2].split(",")) if kind[0] == "cgroup" else frozenset(),
+            is_version_2=kind[0] == "cgroup2",
+        )
+
+
+def _upwards(mount: _Mount, path: PurePosixPath) -> Iterator[Group]:
+    """The group at ``path`` and all around it, up to what is mounted.
+
+    In a container the path may be that of the host while only the container's own group is mounted, as root.
+    """
+    inside = path.relative_to(mount.root) if path.is_relative_to(mount.root) else PurePosixPath()
+    if ".." in inside.parts:  # outside of a namespace: all that can be seen is what is mounted
+        inside = PurePosixPath()
+    for group in (inside, *inside.parents):
+        yield Group(mount.folder / group)
+
+
+def _unescaped(text: str) -> str:
+    """A path of mountinfo, which writes a space as ``\\040``."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except (OSError, ValueError):  # not Linux, not mounted, or no permission
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(_read(path))
+    except ValueError:  # "max", or no such file
+        return None
