@@ -24,7 +24,7 @@ from stemwright.errors import StorageError
 from stemwright.service.blobs import GRACE_S, Blobs
 from stemwright.service.clock import Clock
 from stemwright.service.ids import new_id
-from stemwright.service.retention import BATCH, Retention, RetentionLoop, Swept
+from stemwright.service.retention import BATCH, NOTHING, Retention, RetentionLoop, Swept
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.service.uploads import Uploads
 from stemwright.settings import Settings, read_settings
@@ -32,7 +32,6 @@ from stemwright.storage.store import Store, StoredBlob
 from tests.service.conftest import Domain, MovableClock
 
 DAY_S = 86_400.0
-NOTHING = Swept(tasks=0, tracks=0, uploads=0, idempotency_keys=0, blobs=0, abandoned_files=0)
 
 
 def open_store(settings: Settings, database: Database, clock: Clock) -> Store:
@@ -52,7 +51,7 @@ def store(domain: Domain) -> Store:
 
 @pytest.fixture
 def retention(domain: Domain, store: Store) -> Retention:
-    return Retention(domain.database, domain.settings, store, domain.clock)
+    return Retention(domain.database, domain.settings, store, domain.clock, domain.clock)
 
 
 def add_track(domain: Domain, blob: StoredBlob, account_id: str) -> Track:
@@ -262,7 +261,7 @@ class Lives(RuleBasedStateMachine):
         with self.database.write() as session:
             session.add(tables.Account(id="ac" * 16, name="alice", created_at=0.0))
         self.store = open_store(settings, self.database, self.clock)
-        self.retention = Retention(self.database, settings, self.store, self.clock)
+        self.retention = Retention(self.database, settings, self.store, self.clock, self.clock)
         self.tracks = Tracks(self.database, settings, self.clock)
         self.uploads = Uploads(self.database, settings, self.clock)
         self.promised: dict[str, float] = {}
@@ -342,7 +341,7 @@ settings = read_settings(data=Path(sys.argv[1]))
 database = Database.in_folder(settings.data)
 now = float(sys.argv[2])
 store = Store.open(settings, Blobs(database, lambda: now).note)
-Retention(database, settings, store, lambda: now).sweep()
+Retention(database, settings, store, lambda: now, lambda: now).sweep()
 """
 
 

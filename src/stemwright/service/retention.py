@@ -15,7 +15,8 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.service.blobs import Blobs, release, unneeded
-from stemwright.service.clock import Clock
+from stemwright.service.clock import Clock, steady_time
+from stemwright.service.clock_check import ClockCheck
 from stemwright.service.task import UNDER_WAY
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoredBlob
@@ -44,25 +45,39 @@ class Swept:
     abandoned_files: int
 
 
+NOTHING = Swept(tasks=0, tracks=0, uploads=0, idempotency_keys=0, blobs=0, abandoned_files=0)
+
+
 class Retention:
     """Deletes what is past its time. One process of a server sweeps; all others may go on meanwhile."""
 
-    def __init__(self, database: Database, settings: Settings, store: Store, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        store: Store,
+        clock: Clock = time.time,
+        steady: Clock = steady_time,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._store = store
         self._clock = clock
         self._blobs = Blobs(database, clock)
+        self._clock_check = ClockCheck(database, clock, steady)
         self._looked_for_strays = False
 
     def sweep(self) -> Swept:
         """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unneeded and abandoned files.
 
         A task that is under way or whose callback is still due does not expire, nor does its track. A file goes when no
-        row has referred to it for an hour.
+        row has referred to it for an hour. After a jump of the clock nothing is deleted until it has gone on evenly for
+        an hour.
         """
         self._look_for_strays()
-        return Swept(
+        if not self._clock_check.may_delete():
+            return NOTHING
+        swept = Swept(
             tasks=self._in_batches(self._delete_tasks),
             tracks=self._in_batches(self._delete_tracks),
             uploads=self._in_batches(self._delete_uploads),
@@ -70,6 +85,8 @@ class Retention:
             blobs=self._delete_blobs(),
             abandoned_files=self._store.sweep(ABANDONED_S),
         )
+        self._clock_check.note_sweep()
+        return swept
 
     def _in_batches(self, delete_some: Callable[[Session, float], int]) -> int:
         total = 0

@@ -12,7 +12,7 @@ from stemwright.service import facts
 from stemwright.service.accounts import Accounts
 from stemwright.service.blobs import Blobs
 from stemwright.service.callbacks import Callbacks
-from stemwright.service.clock import Clock
+from stemwright.service.clock import Clock, steady_time
 from stemwright.service.ending import Ending
 from stemwright.service.fetching import Fetcher
 from stemwright.service.keys import Keys
@@ -54,8 +54,13 @@ class Service:
     retention: Retention
 
     @classmethod
-    def open(cls, settings: Settings, clock: Clock = time.time) -> Service:
+    def open(cls, settings: Settings, clock: Clock = time.time, steady: Clock = steady_time) -> Service:
         """Opens the data folder, made if it is missing, with its tables up to date.
+
+        Args:
+            settings: say where it is.
+            clock: seconds since 1970.
+            steady: seconds of a clock that nobody can set.
 
         Raises:
             StorageError: the folder cannot be made or written.
@@ -90,7 +95,7 @@ class Service:
             fetcher=fetcher,
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),
-            retention=Retention(database, settings, store, clock),
+            retention=Retention(database, settings, store, clock, steady),
         )
 
     def close(self) -> None:

@@ -1,0 +1,105 @@
+"""Whether the clock can be believed, before anything is deleted by it.
+
+A clock that jumps by weeks (a wrong time server, a restored virtual machine) must not delete weeks of files at once.
+It is compared with a clock that nobody can set, and at the start with the newest time in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service import facts
+from stemwright.service.blobs import GRACE_S
+from stemwright.service.clock import Clock, steady_time
+
+JUMP_S = 60.0
+"""A clock that is further ahead than that has been set, and not merely corrected."""
+
+PAUSE_S = 86_400.0
+"""A server that did nothing for so long was off, or its clock has jumped: from the database alone nobody can tell."""
+
+SECOND_LOOK_S = GRACE_S
+"""How long a clock that jumped must go on without another jump. Who is storing a file meanwhile is done with it then."""
+
+SWEPT_AT = "swept_at"
+"""The fact that holds the time of the last sweep."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    since: float  # by the steady clock
+    offset: float  # of the clock from the steady one
+
+
+class ClockCheck:
+    """Judges one clock. Its looks are as far apart as the sweeps."""
+
+    def __init__(self, database: Database, clock: Clock = time.time, steady: Clock = steady_time) -> None:
+        self._database = database
+        self._clock = clock
+        self._steady = steady
+        self._offset = clock() - steady()
+        self._started_at = clock()
+        self._compared = False
+        self._doubt: _Doubt | None = None
+        self._lock = threading.Lock()
+
+    def may_delete(self) -> bool:
+        """Whether what has expired by this clock may be deleted now. Each call is a look at the clocks."""
+        with self._lock:
+            self._compare_with_database()
+            steady = self._steady()
+            offset = self._clock() - steady
+            ahead = offset - self._offset
+            if ahead > JUMP_S:
+                if self._doubt is None or abs(offset - self._doubt.offset) > JUMP_S:
+                    self._doubt = _Doubt(steady, offset)
+                    _log.warning(
+                        "the clock is %.1f hours ahead of what the server expects; nothing is deleted for %.0f minutes: "
+                        "set the clock right, if it is wrong",
+                        ahead / 3600,
+                        SECOND_LOOK_S / 60,
+                    )
+                if steady - self._doubt.since < SECOND_LOOK_S:
+                    return False
+            self._offset, self._doubt = offset, None
+            return True
+
+    def note_sweep(self) -> None:
+        """Writes down the time of a sweep, so that the next start can compare with it."""
+        with self._database.write() as session:
+            facts.put(session, SWEPT_AT, repr(self._clock()))
+
+    def _compare_with_database(self) -> None:
+        """Once: the time of the start must be near the newest one in the database."""
+        if self._compared:
+            return
+        newest = self._newest()
+        if newest is not None and self._started_at - newest > PAUSE_S:
+            self._offset -= self._started_at - newest
+        self._compared = True
+
+    def _newest(self) -> float | None:
+        columns = (
+            tables.Task.created_at,
+            tables.Task.ended_at,
+            tables.Track.created_at,
+            tables.Upload.created_at,
+            tables.ApiKey.created_at,
+            tables.CreditEntry.created_at,
+        )
+        with self._database.read() as session:
+            times = [session.scalar(select(func.max(column))) for column in columns]
+            swept = session.get(tables.Fact, SWEPT_AT)
+        if swept is not None:
+            times.append(float(swept.value))
+        return max((moment for moment in times if moment is not None), default=None)
