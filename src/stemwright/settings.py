@@ -34,6 +34,7 @@ DEFAULT_PRICES = {
     "separate_vocal": 10.0,
     "split_stem": 50.0,
     "split_stem_advanced": 20.0,
+    "wav": 0.4,
     "vocal": 10.0,
     "instrumental": 50.0,
     "v1": 0.0,

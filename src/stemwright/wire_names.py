@@ -54,6 +54,12 @@ WIRE_NAMES = {
 """Every part that a separation can make, by its name in Stemwright."""
 
 
+SONG = "song"
+"""The name of a whole song, where it is what a task gives."""
+
+_SONG = WireName(SONG, "Song", None, None)
+
+
 def wire_name(stem: str) -> WireName:
-    """The names of a part; raises KeyError for what no separation makes."""
-    return WIRE_NAMES[stem]
+    """The names of a part, or of the whole song; raises KeyError for what no task gives."""
+    return _SONG if stem == SONG else WIRE_NAMES[stem]

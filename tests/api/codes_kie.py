@@ -28,15 +28,20 @@ from tests.api.conftest import Server
 
 GENERATE = "/api/v1/vocal-removal/generate"
 RECORD = "/api/v1/vocal-removal/record-info"
+WAV, WAV_RECORD = "/api/v1/wav/generate", "/api/v1/wav/record-info"
+JOB, JOB_RECORD = "/api/v1/jobs/createTask", "/api/v1/jobs/recordInfo"
+SEPARATE, TO_WAV = "ai-music-api/separate-vocals", "ai-music-api/convert-to-wav-format"
 SONGS = "/api/v1/generate/record-info"
 DOWNLOAD = "/api/v1/common/download-url"
 READING = (
     ("GET", f"{RECORD}?taskId={uuid.uuid4().hex}"),
+    ("GET", f"{WAV_RECORD}?taskId={uuid.uuid4().hex}"),
+    ("GET", f"{JOB_RECORD}?taskId={uuid.uuid4().hex}"),
     ("GET", f"{SONGS}?taskId={uuid.uuid4().hex}"),
     ("GET", "/api/v1/chat/credit"),
     ("GET", "/api/v1/generate/credit"),
 )
-WRITING = (("POST", GENERATE), ("POST", DOWNLOAD))
+WRITING = (("POST", GENERATE), ("POST", WAV), ("POST", JOB), ("POST", DOWNLOAD))
 HOOK = "https://client.example/hook"
 
 
@@ -54,9 +59,10 @@ def post(server: Server, path: str, body: object, client: httpx.Client | None = 
 of_every_endpoint("kie", *READING, *WRITING, ("POST", "/api/v1/anything"))
 
 
-@provokes("kie", "POST generate, and what is passed to kie by POST", "key without write")
+@provokes("kie", "POST of a task, and what is passed to kie by POST", "key without write")
 def cannot_write(stage: Stage) -> list[Outcome]:
-    return scoped(stage, "read", ("POST", GENERATE), ("POST", "/api/v1/generate"), ("DELETE", "/api/v1/x"))
+    ours = (("POST", path) for path in (GENERATE, WAV, JOB))
+    return scoped(stage, "read", *ours, ("POST", "/api/v1/generate"), ("DELETE", "/api/v1/x"))
 
 
 @provokes("kie", "every other endpoint", "key without read")
@@ -67,7 +73,7 @@ def cannot_read(stage: Stage) -> list[Outcome]:
 @provokes("kie", "any other path under /api/", "no vendor key")
 def unknown_path(stage: Stage) -> list[Outcome]:
     server = stage.server()
-    return asking(server, server.client, ("POST", "/api/v1/jobs/createTask"), ("GET", "/api/v2"))
+    return asking(server, server.client, ("POST", "/api/v1/mp4/generate"), ("GET", "/api/v2"))
 
 
 @provokes("kie", "every endpoint", "wrong method")
@@ -78,8 +84,8 @@ def wrong_method(stage: Stage) -> list[Outcome]:
 
 
 for cause, content in BODIES.items():
-    provokes("kie", "POST with JSON", cause)(sending(content, GENERATE, DOWNLOAD))
-encoded("kie", GENERATE, DOWNLOAD)
+    provokes("kie", "POST with JSON", cause)(sending(content, GENERATE, WAV, JOB, DOWNLOAD))
+encoded("kie", GENERATE, WAV, JOB, DOWNLOAD)
 provokes("kie", "POST with JSON", "the body does not come within a minute")(dripping(GENERATE, b"{"))
 
 
@@ -213,6 +219,146 @@ for cause, url in (
     @provokes("kie", "POST download-url", f"url is {cause}")
     def no_download(stage: Stage, url: object = url) -> Outcome:
         return post(stage.server(), DOWNLOAD, {"url": url})
+
+
+# --- WAV, and the market's routes
+
+
+WAV_FIELDS: dict[str, dict[str, Any]] = {
+    "taskId or audioId is missing or blank": {"taskId": None},
+    "taskId or audioId is no string": {"taskId": 7},
+    "the ids lead to no song": {"taskId": "bogus", "audioId": "bogus"},
+    "callBackUrl is no string": {"callBackUrl": 7},
+    "callBackUrl is malformed": {"callBackUrl": "ftp://client.example/hook"},
+}
+for cause, changes in WAV_FIELDS.items():
+
+    @provokes("kie", "POST wav/generate", cause)
+    def wrong_wav(stage: Stage, changes: dict[str, Any] = changes) -> Outcome:
+        server = stage.server()
+        return post(server, WAV, order(server, **changes))
+
+
+@provokes("kie", "POST wav/generate", "callBackUrl is missing, STEMWRIGHT_LENIENT=false")
+def wav_without_callback(stage: Stage) -> Outcome:
+    server = stage.server(lenient=False)
+    return post(server, WAV, order(server, callBackUrl=None))
+
+
+@provokes("kie", "POST wav/generate, POST createTask", "there is a WAV of this audio, or one is on its way")
+def second_wav(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    body = order(server)
+    assert server.client.post(WAV, json=body).json()["code"] == 200
+    job = {"model": TO_WAV, "input": {"task_id": body["taskId"], "audio_id": body["audioId"]}}
+    return [post(server, WAV, body), post(server, JOB, job)]
+
+
+@provokes("kie", "POST wav/generate, POST createTask", "credits gone")
+def wav_too_dear(stage: Stage) -> list[Outcome]:
+    server = stage.server(prices={"wav": 20_000.0})
+    body = order(server)
+    job = {"model": TO_WAV, "input": {"task_id": body["taskId"], "audio_id": body["audioId"]}}
+    return [post(server, WAV, body), post(server, JOB, job)]
+
+
+@provokes("kie", "POST wav/generate, POST createTask", "maintenance")
+def wav_in_maintenance(stage: Stage) -> list[Outcome]:
+    server = stage.closed()
+    job = {"model": SEPARATE, "input": {"audio_url": "https://files.example/mix.wav"}}
+    return [post(server, WAV, order(server)), post(server, JOB, job)]
+
+
+@provokes("kie", "POST wav/generate, POST createTask", "too fast")
+def wav_too_fast(stage: Stage) -> list[Outcome]:
+    server = stage.server(rate_limit="1/600", native_rate_limit="1/600")
+    server.client.post(GENERATE, json=order(server))
+    job = {"model": SEPARATE, "input": {"audio_url": "https://files.example/mix.wav"}}
+    return [post(server, WAV, order(server)), post(server, JOB, job)]
+
+
+JOBS: dict[str, dict[str, Any]] = {
+    "model is missing or blank": {"model": " "},
+    "model is no string": {"model": 7},
+    "the model is none of ours, no vendor key": {"model": "ai-music-api/generate", "input": {}},
+    "input is missing": {"model": SEPARATE},
+    "input is no object": {"model": SEPARATE, "input": "mix.wav"},
+    "a field of input is missing or blank": {"model": SEPARATE, "input": {"task_id": ""}},
+    "a field of input is no string": {"model": TO_WAV, "input": {"task_id": 7}},
+    "the ids lead to no song": {"model": SEPARATE, "input": {"task_id": "bogus", "audio_id": "bogus"}},
+}
+for cause, job in JOBS.items():
+
+    @provokes("kie", "POST createTask", cause)
+    def wrong_job(stage: Stage, job: dict[str, Any] = job) -> Outcome:
+        return post(stage.server(), JOB, job)
+
+
+@provokes("kie", "GET wav/record-info, GET recordInfo", "taskId is missing or blank")
+def no_id(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    return asking(server, server.client, ("GET", WAV_RECORD), ("GET", f"{JOB_RECORD}?taskId=%20"))
+
+
+@provokes("kie", "GET wav/record-info", "nobody here knows the id")
+def no_wav(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    asked = (f"{WAV_RECORD}?taskId={one}" for one in (uuid.uuid4().hex, "bogus"))
+    return asking(server, server.client, *(("GET", one) for one in asked))
+
+
+@provokes("kie", "GET recordInfo", "nobody here knows the id")
+def no_job(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    asked = (f"{JOB_RECORD}?taskId={one}" for one in (uuid.uuid4().hex, "bogus"))
+    return asking(server, server.client, *(("GET", one) for one in asked))
+
+
+def bad_wav(stage: Stage, path: str, body: dict[str, Any]) -> tuple[Server, str]:
+    """A conversion of what is no song, which has ended."""
+    server = stage.server(max_upload_mb=1)
+    task_id = str(server.client.post(path, json=body).json()["data"]["taskId"])
+    stage.work(server, task_id)
+    return server, task_id
+
+
+@provokes("kie", "GET wav/record-info", "the conversion failed")
+def wav_failed(stage: Stage) -> Outcome:
+    song = bad_song(stage.server(max_upload_mb=1))
+    body = dict(zip(("taskId", "audioId"), ids(song), strict=True))
+    server, task_id = bad_wav(stage, WAV, body)
+    told = server.client.get(WAV_RECORD, params={"taskId": task_id}).json()["data"]
+    return end(server, task_id, "200", f"errorCode {told['errorCode']}", told["errorMessage"])
+
+
+@provokes("kie", "GET recordInfo", "the task failed")
+def job_failed(stage: Stage) -> Outcome:
+    song = bad_song(stage.server(max_upload_mb=1))
+    asked = dict(zip(("task_id", "audio_id"), ids(song), strict=True))
+    server, task_id = bad_wav(stage, JOB, {"model": SEPARATE, "input": asked})
+    told = server.client.get(JOB_RECORD, params={"taskId": task_id}).json()["data"]
+    return end(server, task_id, "200", f"failCode {told['failCode']}", told["failMsg"])
+
+
+@provokes("kie", "callback of a WAV", "the conversion failed")
+def wav_failed_callback(stage: Stage) -> Outcome:
+    song = bad_song(stage.server(max_upload_mb=1))
+    body = dict(zip(("taskId", "audioId"), ids(song), strict=True))
+    server, task_id = bad_wav(stage, WAV, body | {"callBackUrl": f"{stage.world.url}/hook/wav"})
+    server.deliver()
+    told = next(one.json for one in stage.world.of("/hook/wav") if one.json["data"]["task_id"] == task_id)
+    return end(server, task_id, "–", told["code"], told["msg"])
+
+
+@provokes("kie", "callback of createTask", "the task failed")
+def job_failed_callback(stage: Stage) -> Outcome:
+    song = bad_song(stage.server(max_upload_mb=1))
+    asked = dict(zip(("task_id", "audio_id"), ids(song), strict=True))
+    job = {"model": SEPARATE, "callBackUrl": f"{stage.world.url}/hook/job", "input": asked}
+    server, task_id = bad_wav(stage, JOB, job)
+    server.deliver()
+    told = next(one.json for one in stage.world.of("/hook/job") if one.json["data"]["taskId"] == task_id)
+    return end(server, task_id, "–", told["code"], told["msg"])
 
 
 # --- ends of tasks

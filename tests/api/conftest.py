@@ -32,6 +32,7 @@ from stemwright.service.tracks import Track
 from stemwright.settings import read_settings
 from stemwright.stems import select
 from stemwright.storage.store import StoredBlob
+from stemwright.wire_names import SONG
 
 SECONDS = 0.3
 
@@ -95,7 +96,7 @@ class Server:
         blob = self.store(self.mp3)
         stems = [
             Stem(new_id(), name, position, blob.digest, task.format, blob.size_bytes, seconds, True, 0.9, -3.0, -20.0)
-            for position, name in enumerate(select(task.stems_asked).names)
+            for position, name in enumerate([task.stem_name or SONG] if task.is_wav else select(task.stems_asked).names)
         ]
         assert self.service.work.succeed(task_id, lease.token, stems, seconds=seconds, recipe=None, facts={})
         return self.task(task_id)

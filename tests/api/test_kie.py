@@ -314,7 +314,7 @@ def test_maintenance_and_types_that_are_switched_off(open_server: OpenServer) ->
 
 
 def test_paths_that_are_not_there_and_wrong_methods(shared: Server) -> None:
-    for path in ("/api/v1/generate", "/api/v1/vocal-removal", "/api/v1/jobs/createTask", "/api/v1", "/api/other"):
+    for path in ("/api/v1/generate", "/api/v1/vocal-removal", "/api/v1/mp4/generate", "/api/v1", "/api/other"):
         assert shared.client.post(path).json() == {
             "code": 404,
             "msg": f"{path} is not offered by this server.",

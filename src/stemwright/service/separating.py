@@ -1,4 +1,4 @@
-"""What a worker does with a task: fetch its song, separate it, store the stems.
+"""What a worker does with a task: fetch its song, separate it or write it as WAV, store what came of that.
 
 All that it has in hand lies in ``work/<task id>/``: the working files, from which the next worker goes on after a kill, and
 whole stems that are not stored yet. The folder goes when the task ends.
@@ -40,6 +40,7 @@ from stemwright.service.task import Stem, Task
 from stemwright.service.watch import Watch, WatchedWriter
 from stemwright.settings import Settings
 from stemwright.storage.store import StoredBlob
+from stemwright.wire_names import SONG
 
 if TYPE_CHECKING:
     from stemwright.separation.result import Result, StemResult
@@ -82,7 +83,11 @@ class Separating:
 
     def gave_up(self, lease: Lease, reason: Reason) -> None:
         """Ends a task as failed."""
-        self._work.fail(lease.task_id, lease.token, FAILED, GAVE_UP[reason])
+        task = self._service.tasks.any(lease.task_id)
+        message = GAVE_UP[reason]
+        if task is not None and task.is_wav:
+            message = message.replace("The separation", "The conversion")
+        self._work.fail(lease.task_id, lease.token, FAILED, message)
         self._clear(self._settings.work_folder / lease.task_id)
 
     def _attempt(self, task: Task, lease: Lease, control: Control, folder: Path) -> None:
@@ -101,6 +106,9 @@ class Separating:
     def _separate(self, task: Task, lease: Lease, folder: Path, watch: Watch) -> None:
         watch.note("fetching", None)
         song = self._song(task, watch)
+        if task.is_wav:
+            self._convert(task, lease, song, folder, watch)
+            return
         recipe = _recipe(task, song)
         if (twin := self._twin(task, recipe)) is not None:
             stems = [replace(stem, id=new_id()) for stem in twin.stems]
@@ -112,7 +120,44 @@ class Separating:
         stems = [self._stored(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
         self._succeed(lease, stems, result.seconds, recipe, _facts(result))
 
-    def _succeed(self, lease: Lease, stems: list[Stem], seconds: float, recipe: str, facts: dict[str, object]) -> None:
+    def _convert(self, task: Task, lease: Lease, song: str, folder: Path, watch: Watch) -> None:
+        from stemwright.service.converting import convert
+
+        name = task.stem_name or SONG
+
+        def on_progress(done_s: float, in_all_s: float | None) -> None:
+            self._check_length(done_s)
+            watch.note("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
+
+        with self._service.store.as_file(song) as path:
+            converted = convert(self._named(folder, path), folder / "song.wav", name, on_progress)
+        watch.note("storing", None)
+        blob = self._put(folder / "song.wav")
+        stem = Stem(
+            id=new_id(),
+            name=name,
+            position=0,
+            blob=blob.digest,
+            format="wav",
+            size_bytes=blob.size_bytes,
+            seconds=converted.seconds,
+            present=converted.peak_dbfs is not None,
+            presence=0.0 if converted.peak_dbfs is None else 1.0,
+            peak_dbfs=converted.peak_dbfs,
+            rms_dbfs=converted.rms_dbfs,
+        )
+        facts: dict[str, object] = {
+            "sample_rate": converted.sample_rate,
+            "channels": converted.channels,
+            "samples": converted.samples,
+            "gain_db": converted.gain_db,
+            "notes": list(converted.notes),
+        }
+        self._succeed(lease, [stem], converted.seconds, None, facts)
+
+    def _succeed(
+        self, lease: Lease, stems: list[Stem], seconds: float, recipe: str | None, facts: dict[str, object]
+    ) -> None:
         if not self._work.succeed(lease.task_id, lease.token, stems, seconds=seconds, recipe=recipe, facts=facts):
             logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
 
@@ -146,9 +191,7 @@ class Separating:
     def _result(self, task: Task, path: Path, folder: Path, watch: Watch) -> Result:
         from stemwright.separation.source import FileSource
 
-        song = folder / "song"  # tags may name the file: then not by its digest, nor by what another account calls it
-        song.unlink(missing_ok=True)
-        song.symlink_to(path.resolve())
+        song = self._named(folder, path)
         self._check_length(FileSource(song).expected_s)
         if self._separator.plan != task.plan:
             self._separator = self._load(task.plan)
@@ -175,6 +218,14 @@ class Separating:
             on_progress=on_progress,
             is_cancelled=watch.is_over,
         )
+
+    @staticmethod
+    def _named(folder: Path, path: Path) -> Path:
+        """The song under a name of its own; tags may hold it: not its digest, nor what another account calls it."""
+        song = folder / "song"
+        song.unlink(missing_ok=True)
+        song.symlink_to(path.resolve())
+        return song
 
     def _check_length(self, seconds: float | None) -> None:
         """A file may claim what it likes: both its claim and what it decodes to are measured."""
@@ -216,7 +267,7 @@ class Separating:
             return "The server has not got what this plan takes at the moment; choose another plan, or try again later."
         text = str(error).replace(str(folder / "song"), "the song")
         if str(self._settings.data) in text or str(self._settings.data.resolve()) in text:
-            return "The separation failed on the server; try another file of the song."
+            return "The work on this song failed on the server; try another file of it."
         return text[:1].upper() + text[1:]
 
     def _load(self, plan: str) -> Separator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stemwright.service.errors import RecordMissing
 from stemwright.service.fetching import Fetcher
@@ -20,11 +20,15 @@ MISSING = "Record does not exist"
 
 @dataclass(frozen=True)
 class Source:
-    """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task."""
+    """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task.
+
+    ``stem_name`` is what the file is called where it is a stem.
+    """
 
     track_id: str | None = None
     url: str | None = None
     song: StoredSong | None = None
+    stem_name: str | None = None
 
 
 class Sources:
@@ -93,7 +97,7 @@ class Sources:
         for stem in task.stems:
             if stem.id == stem_id:
                 blob = StoredBlob(stem.blob, stem.size_bytes)
-                return self._stored(blob, f"{stem.name}.{stem.format}", None)
+                return replace(self._stored(blob, f"{stem.name}.{stem.format}", None), stem_name=stem.name)
         raise RecordMissing(MISSING)
 
     def _stored(self, blob: StoredBlob, name: str, media_type: str | None) -> Source:

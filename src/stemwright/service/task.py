@@ -16,6 +16,9 @@ State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
 UNDER_WAY = ("pending", "running")
 
+WAV = "wav"
+"""The kind of a task that gives a song, or a stem, as WAV. All other kinds are separations."""
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -25,7 +28,9 @@ class Submission:
         face: where it asks; kind: the type or mode by which it is priced, ``v1`` on our own face.
         stems: ``two``, ``twelve`` or names, as the command line has them.
         track_id, source_url, song: the song; one of the three.
-        request: the request's body, for faces that give it back; stem_name: the vendor's name of a single stem.
+        request: the request's body, for faces that give it back; stem_name: the vendor's name of a single stem; of a WAV
+            the name of the stem that it is made of, None for a song.
+        audio_id: of a WAV, the song or stem that it is made of; the account has one WAV of each.
         priority: higher ones of the account go first.
         idempotency_key, body_digest: the same key with the same body gives the same task.
     """
@@ -43,6 +48,7 @@ class Submission:
     callback_url: str | None = None
     request: dict[str, Any] | None = None
     stem_name: str | None = None
+    audio_id: str | None = None
     priority: int = 0
     idempotency_key: str | None = None
     body_digest: str = ""
@@ -98,6 +104,11 @@ class Task:
     ended_at: float | None
     expires_at: float
     stems: tuple[Stem, ...] = ()
+
+    @property
+    def is_wav(self) -> bool:
+        """Whether it gives a WAV, and separates nothing."""
+        return self.kind == WAV
 
     @property
     def has_ended(self) -> bool:

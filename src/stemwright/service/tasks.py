@@ -1,4 +1,4 @@
-"""Tasks: one separation each. Money and state change together, and every change of state is guarded in SQL."""
+"""Tasks: one separation each, or one WAV. Money and state change together, and every change of state is guarded in SQL."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.ledger import Ledger
 from stemwright.service.limits import RateLimits
-from stemwright.service.task import UNDER_WAY, State, Submission, Task, as_task, load_task
+from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
+
+WAV_EXISTS = "WAV record already exists"
+"""The vendor's own words (docs/contracts.md, section 5)."""
 
 MAINTENANCE = "maintenance"
 """The fact that says so, as `on`."""
@@ -64,12 +67,12 @@ class Tasks:
             SwitchedOff, UnderMaintenance, TooFast, TooManyRunning, CreditsInsufficient: it is not taken, and nothing
                 is charged.
             InvalidRequest: the stems make no sense.
-            Conflict: the idempotency key was used with another body.
+            Conflict: the idempotency key was used with another body, or the account has a WAV of this audio.
             NotFound: the account has no such track.
         """
         if order.kind in self._settings.disabled:
             raise SwitchedOff(f"{order.kind} is switched off on this server.")
-        selection = select_stems(order.stems)
+        mode = WAV if order.kind == WAV else select_stems(order.stems).mode
         if order.idempotency_key and (before := self._repeated(caller.account_id, order)) is not None:
             return before
         rate = self._settings.native_rate_limit if order.face == "native" else self._settings.rate_limit
@@ -80,6 +83,9 @@ class Tasks:
                 raise UnderMaintenance("The service is under maintenance. Please try again later.")
             if order.idempotency_key and (before := self._repeated(caller.account_id, order, session)) is not None:
                 return before
+            recipe = _wav_recipe(order)
+            if recipe is not None and self._has_result(session, caller.account_id, recipe):
+                raise Conflict(WAV_EXISTS)
             self._check_running(session, caller)
             task = tables.Task(
                 id=new_id(),
@@ -87,7 +93,7 @@ class Tasks:
                 face=order.face,
                 kind=order.kind,
                 state="pending",
-                stems=selection.mode,
+                stems=mode,
                 plan=order.plan,
                 format=order.format,
                 bit_depth=order.bit_depth,
@@ -98,6 +104,7 @@ class Tasks:
                 callback_url=order.callback_url,
                 request=order.request or {},
                 price=self._settings.price(order.kind),
+                recipe=recipe,
                 progress=0.0,
                 cancel_requested=False,
                 facts={},
@@ -198,6 +205,16 @@ class Tasks:
             rows = session.execute(select(tables.Task.state, func.count()).group_by(tables.Task.state)).all()
             return {state: count for state, count in rows}  # noqa: C416  # rows are Row, not tuples, to mypy
 
+    @staticmethod
+    def _has_result(session: Session, account_id: str, recipe: str) -> bool:
+        """Whether the account has a task of that recipe that has succeeded, or may still succeed."""
+        query = select(tables.Task.id).where(
+            tables.Task.recipe == recipe,
+            tables.Task.account_id == account_id,
+            tables.Task.state.in_((*UNDER_WAY, "succeeded")),
+        )
+        return session.scalar(query.limit(1)) is not None
+
     def _check_running(self, session: Session, caller: Caller) -> None:
         allowed = self._settings.max_running if caller.max_running is None else caller.max_running
         if not allowed:
@@ -237,3 +254,8 @@ class Tasks:
 def _own(session: Session, account_id: str, task_id: str) -> tables.Task | None:
     """The account's task of that id. The account is part of the query, so that other accounts' ids take no longer."""
     return session.scalar(select(tables.Task).where(tables.Task.id == task_id, tables.Task.account_id == account_id))
+
+
+def _wav_recipe(order: Submission) -> str | None:
+    """Is known before the work, so that a second order for the same audio can be refused."""
+    return f"wav of {order.audio_id}" if order.kind == WAV else None

@@ -69,7 +69,8 @@ class Work:
             row = self._held(session, task_id, token)
             if row is None:
                 return False
-            row.seconds, row.recipe, row.facts, row.progress = seconds, recipe, facts, 1.0
+            row.seconds, row.facts, row.progress = seconds, facts, 1.0
+            row.recipe = row.recipe if recipe is None else recipe
             track = session.get(tables.Track, (row.track_id, row.account_id))
             if track is not None and track.seconds is None:
                 track.seconds = seconds

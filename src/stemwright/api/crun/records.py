@@ -14,6 +14,9 @@ from stemwright.wire_names import wire_name
 PROVIDER = "Suno"
 MODEL_VERSION = "suno-vocal-separation"
 SONG_MODEL = "suno/music-generate"
+WAV_MODEL = "ai-music-api/convert-to-wav-format"
+WAV_VERSION = "wav-conversion"
+"""Of tasks that only kie's face takes."""
 
 STATUSES = {
     "pending": "pending",
@@ -39,7 +42,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     return {
         "task_id": dashed(task.id),
         "provider": PROVIDER,
-        "model_version": MODEL_VERSION,
+        "model_version": WAV_VERSION if task.is_wav else MODEL_VERSION,
         "status": STATUSES[task.state],
         "param": task.request if task.face == "crun" else _param(service, task),
         "create_at": int(task.created_at),
@@ -96,6 +99,8 @@ def _param(service: Service, task: Task) -> dict[str, Any]:
     if task.source_url is None:
         track = service.tracks.get(task.account_id, task.track_id)
         song = {"task_id": dashed(track.task_id) if track else None, "suno_id": dashed(task.track_id)}
+    if task.is_wav:
+        return {"model": WAV_MODEL, "callback_url": task.callback_url, "input": song}
     wanted: dict[str, Any] = {"mode": "vocal" if task.stems_asked == "two" else "instrumental"}
     if task.stems_asked not in MODES.values():
         wanted["stems"] = task.stems_asked.split(",")
@@ -110,6 +115,8 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
         # The keys are a guess, kie's own names, until a live page is seen (docs/contracts.md, section 12).
         keyed = {wire_name(name).snake: url for name, url in urls}
         media_info = {key: url for key, url in keyed.items() if key is not None}
+        if task.is_wav:
+            media_info = {"audio_wav_url": urls[0][1]}
         result: dict[str, Any] = {"code": 200, "message": "success", "media_info": media_info}
         if service.settings.lenient:
             # Against the page's words; crun's own command line saves nothing else.
@@ -118,4 +125,8 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
     if task.state == "cancelled":
         return {"code": FAILED, "message": "The task was cancelled.", "media_info": None}
     code = UNFETCHED if task.error_code == UNFETCHED else FAILED
-    return {"code": code, "message": task.error_message or "Vocal separation failed", "media_info": None}
+    return {
+        "code": code,
+        "message": task.error_message or ("WAV conversion failed" if task.is_wav else "Vocal separation failed"),
+        "media_info": None,
+    }

@@ -118,8 +118,8 @@ _WHOLE = {name: whole for whole, names in WITHIN.items() for name in names}
 _SPELLING = {name.lower(): name for name in INSTRUMENTS}
 
 
-def stem_of(name: str) -> str:
-    """The stem that answers an instrument's name; capitals do not matter.
+def stem_of(name: str, field: str = "stemName") -> str:
+    """The stem that answers an instrument's name; capitals do not matter. ``field`` is what the client calls it.
 
     Raises:
         InvalidRequest: none does; says what to ask for instead.
@@ -130,10 +130,10 @@ def stem_of(name: str) -> str:
     if known in _WHOLE:
         whole = _WHOLE[known]
         raise InvalidRequest(
-            "stemName",
-            f"stemName '{known}' cannot be told from its like here: send '{whole}' for all of them together.",
+            field,
+            f"{field} '{known}' cannot be told from its like here: send '{whole}' for all of them together.",
         )
     offered = ", ".join(ANSWERED)
     if known is not None:
-        raise InvalidRequest("stemName", f"stemName '{known}' is no stem of this server: send one of {offered}.")
-    raise InvalidRequest("stemName", f"stemName is not a name of an instrument: send one of {offered}.")
+        raise InvalidRequest(field, f"{field} '{known}' is no stem of this server: send one of {offered}.")
+    raise InvalidRequest(field, f"{field} is not a name of an instrument: send one of {offered}.")

@@ -1,26 +1,31 @@
-"""Bodies of ``vocal-removal/generate``, read into what the service takes (docs/contracts.md, section 2)."""
+"""Bodies of orders, read into what the service takes (docs/contracts.md, sections 2, 5 and 10)."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, needed, read_callback_url, text
 from stemwright.api.kie.instruments import stem_of
 from stemwright.service.errors import InvalidRequest, RecordMissing
-from stemwright.service.guard import MAX_URL_LENGTH, check_syntax
+from stemwright.service.guard import check_syntax
 from stemwright.service.ids import parse_id
 from stemwright.service.service import Service
 from stemwright.service.sources import MISSING, Source
-from stemwright.service.task import Submission
+from stemwright.service.task import WAV, Submission
 
 ADVANCED = "split_stem_advanced"
-_SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-
 TYPES = {"separate_vocal": "two", "split_stem": "twelve", ADVANCED: "one"}
 
 
-def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submission:
-    """What a body asks for. Looks for its song in the store, and at the vendor where the operator has a key.
+def read_order(
+    service: Service,
+    account_id: str,
+    body: dict[str, Any],
+    names: FieldNames = OLD_ROUTES,
+    *,
+    needs_callback: bool = True,
+) -> Submission:
+    """What a body asks to separate. Looks for its song in the store, and at the vendor where the operator has a key.
 
     Raises:
         InvalidRequest: a field is missing or wrong.
@@ -32,10 +37,10 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
         raise InvalidRequest("type", f"type must be one of: {', '.join(TYPES)}")
     stems, stem_name = TYPES[kind], None
     if kind == ADVANCED:
-        stem_name = _needed(body, "stemName")
-        stems = stem_of(stem_name)
-    callback_url = read_callback_url(body, lenient=service.settings.lenient)
-    source, named = _source(service, account_id, body)
+        stem_name = needed(body, names.stem_name)
+        stems = stem_of(stem_name, names.stem_name)
+    callback_url = read_callback_url(body, lenient=service.settings.lenient, is_needed=needs_callback)
+    source, named = _source(service, account_id, body, names)
     return Submission(
         face="kie",
         kind=kind,
@@ -51,57 +56,59 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
     )
 
 
-def read_callback_url(body: dict[str, Any], *, lenient: bool) -> str | None:
-    """Where the end of a task is told; None where the client polls only.
-
-    The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). While
-    lenient, a value without a scheme means that nothing is posted.
-
-    Raises:
-        InvalidRequest: it is no URL, or it is missing and must not be.
-    """
-    url = text(body, "callBackUrl")
-    if url is None:
-        if not lenient:
-            raise InvalidRequest("callBackUrl", "Please enter callBackUrl.")
-        return None
-    if lenient and not _SCHEME.match(url) and len(url) <= MAX_URL_LENGTH:
-        return None
-    check_syntax(url, "callBackUrl")
-    return url
-
-
-def text(body: dict[str, Any], name: str) -> str | None:
-    """A field's text without spaces around it; None where it is missing, null or blank.
+def read_wav_order(
+    service: Service,
+    account_id: str,
+    body: dict[str, Any],
+    names: FieldNames = OLD_ROUTES,
+    *,
+    needs_callback: bool = True,
+) -> Submission:
+    """What a body asks to have as WAV: a song or a stem, by its ids.
 
     Raises:
-        InvalidRequest: it is something else than text.
+        InvalidRequest: a field is missing or wrong.
+        RecordMissing: the ids lead to no song.
+        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
     """
-    value = body.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidRequest(name, f"{name} must be a string")
-    return value.strip() or None
+    callback_url = read_callback_url(body, lenient=service.settings.lenient, is_needed=needs_callback)
+    source, named = _by_ids(service, account_id, body, names)
+    return Submission(
+        face="kie",
+        kind=WAV,
+        stems=WAV,
+        plan="",
+        format="wav",
+        track_id=source.track_id,
+        song=source.song,
+        callback_url=callback_url,
+        request=named | {"callBackUrl": text(body, "callBackUrl")},
+        stem_name=source.stem_name,
+        audio_id=parse_id(named["audioId"]),
+    )
 
 
-def _source(service: Service, account_id: str, body: dict[str, Any]) -> tuple[Source, dict[str, str]]:
+def _source(
+    service: Service, account_id: str, body: dict[str, Any], names: FieldNames
+) -> tuple[Source, dict[str, str]]:
     """The song, and how the body named it."""
-    audio_url = text(body, "audioUrl")
-    if audio_url is not None:
-        if text(body, "taskId") is not None or text(body, "audioId") is not None:
-            raise InvalidRequest("audioUrl", "audioUrl stands in place of taskId and audioId: send either")
-        check_syntax(audio_url, "audioUrl")
-        return service.sources.by_url(account_id, audio_url), {"audioUrl": audio_url}
-    named = {"taskId": _needed(body, "taskId"), "audioId": _needed(body, "audioId")}
+    audio_url = text(body, names.audio_url)
+    if audio_url is None:
+        return _by_ids(service, account_id, body, names)
+    if text(body, names.task_id) is not None or text(body, names.audio_id) is not None:
+        raise InvalidRequest(
+            names.audio_url,
+            f"{names.audio_url} stands in place of {names.task_id} and {names.audio_id}: send either",
+        )
+    check_syntax(audio_url, names.audio_url)
+    return service.sources.by_url(account_id, audio_url), {"audioUrl": audio_url}
+
+
+def _by_ids(
+    service: Service, account_id: str, body: dict[str, Any], names: FieldNames
+) -> tuple[Source, dict[str, str]]:
+    named = {"taskId": needed(body, names.task_id), "audioId": needed(body, names.audio_id)}
     task_id, audio_id = parse_id(named["taskId"]), parse_id(named["audioId"])
     if task_id is None or audio_id is None:
         raise RecordMissing(MISSING)
     return service.sources.by_ids(account_id, task_id, audio_id), named
-
-
-def _needed(body: dict[str, Any], name: str) -> str:
-    value = text(body, name)
-    if value is None:
-        raise InvalidRequest(name, f"{name} cannot be blank")
-    return value

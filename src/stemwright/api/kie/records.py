@@ -36,19 +36,19 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     track = service.tracks.get(task.account_id, task.track_id)
     record = {
         "taskId": task.id,
-        **_song(task, track),
-        "callbackUrl": _callback_url(task),
+        **song_of(task, track),
+        "callbackUrl": callback_url_of(task),
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
-        "response": _response(service, task, track),
+        "response": separation_response(service, task, track),
         "successFlag": flag,
         "createTime": milliseconds(task.created_at),
         "errorCode": 500 if failed else None,
-        "errorMessage": _reason(service, task) if failed else None,
+        "errorMessage": reason(service, task) if failed else None,
     }
     if not service.settings.lenient:
         return record
     # Clients read these two in record-info, where no page of the vendor's has them (docs/contracts.md, section 16).
-    info = _info(service, task, track) if task.state == "succeeded" else None
+    info = separation_info(service, task, track) if task.state == "succeeded" else None
     return record | {"status": flag, "vocal_removal_info": info}
 
 
@@ -57,15 +57,15 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
     sister = service.settings.dialect == "sunoapi"
     succeeded = task.state == "succeeded"
     track = service.tracks.get(task.account_id, task.track_id)
-    info = _info(service, task, track) if succeeded else None
+    info = separation_info(service, task, track) if succeeded else None
     data: dict[str, Any] = {"task_id": task.id, "taskId": task.id}
     if not sister:
         data["vocal_separation_info"] = info
     data |= {
         "vocal_removal_info": info,
-        "response": _response(service, task, track),
+        "response": separation_response(service, task, track),
         "successFlag": FLAGS[task.state],
-        **_song(task, track),
+        **song_of(task, track),
     }
     if succeeded:
         separated = "vocal Removal" if sister or task.kind == ADVANCED else "vocal separation"
@@ -106,19 +106,20 @@ def milliseconds(moment: float) -> int:
     return round(moment * 1000)
 
 
-def _callback_url(task: Task) -> str:
+def callback_url_of(task: Task) -> str:
     """As the client sent it, even where nothing is posted there."""
     sent = task.request.get("callBackUrl") if task.face == "kie" else None
     return task.callback_url or (sent if isinstance(sent, str) else "")
 
 
-def _song(task: Task, track: Track | None) -> dict[str, Any]:
+def song_of(task: Task, track: Track | None) -> dict[str, Any]:
     """Which song it was: the id that the client named it by, and its place among those of its task."""
     named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
     return {"musicId": dashed(named or task.track_id), "musicIndex": track.position if track else 0}
 
 
-def _response(service: Service, task: Task, track: Track | None) -> dict[str, Any] | None:
+def separation_response(service: Service, task: Task, track: Track | None) -> dict[str, Any] | None:
+    """The stems by kie's keys in camelCase, unused ones null; None until they are there."""
     if task.state != "succeeded":
         return None
     data = [_origin_data(service, task, stem) for stem in task.stems]
@@ -140,7 +141,8 @@ def _response(service: Service, task: Task, track: Track | None) -> dict[str, An
     return response
 
 
-def _info(service: Service, task: Task, track: Track | None) -> dict[str, Any]:
+def separation_info(service: Service, task: Task, track: Track | None) -> dict[str, Any]:
+    """The stems by kie's keys in snake_case, of a task that has succeeded."""
     info: dict[str, Any] = {"origin_url": _origin_url(service, track) or ""}
     if task.kind == ADVANCED:
         return info | {"origin_data": [_told_apart([_origin_data(service, task, stem) for stem in task.stems])]}
@@ -170,9 +172,10 @@ def _origin_url(service: Service, track: Track | None) -> str | None:
     return service.links.track_url(track)
 
 
-def _reason(service: Service, task: Task) -> str:
+def reason(service: Service, task: Task, failed: str = FAILED) -> str:
+    """Why a task failed; where the server is not lenient, only that it did."""
     told = "the task was cancelled." if task.state == "cancelled" else task.error_message
-    return f"{FAILED}: {told}" if service.settings.lenient and told else FAILED
+    return f"{failed}: {told}" if service.settings.lenient and told else failed
 
 
 def _suno_data(service: Service, track: Track) -> dict[str, Any]:

@@ -13,8 +13,14 @@ from stemwright.api.authentication import caller
 from stemwright.api.body import parse_object, read_bytes, read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import Envelope, WrongMethod
-from stemwright.api.kie.orders import read_order, text
-from stemwright.api.kie.records import callback_body, credits, is_kies, song_record, task_record
+from stemwright.api.kie.fields import asked, text
+from stemwright.api.kie.job_routes import JobFace
+from stemwright.api.kie.jobs import is_job, job_callback_body
+from stemwright.api.kie.orders import read_order
+from stemwright.api.kie.records import callback_body as separation_callback_body
+from stemwright.api.kie.records import credits, is_kies, song_record, task_record
+from stemwright.api.kie.wav_records import wav_callback_body
+from stemwright.api.kie.wav_routes import WavFace
 from stemwright.api.outside import Outside
 from stemwright.api.own_files import own_file
 from stemwright.api.passthrough import Passthrough
@@ -24,8 +30,6 @@ from stemwright.service.ledger import UNMETERED_CREDITS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 
-__all__ = ["callback_body", "router"]
-
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
 DOWNLOAD_S = 20 * 60.0
@@ -34,6 +38,10 @@ DOWNLOAD_S = 20 * 60.0
 METHODS = {
     "/api/v1/vocal-removal/generate": "POST",
     "/api/v1/vocal-removal/record-info": "GET",
+    "/api/v1/wav/generate": "POST",
+    "/api/v1/wav/record-info": "GET",
+    "/api/v1/jobs/createTask": "POST",
+    "/api/v1/jobs/recordInfo": "GET",
     "/api/v1/generate/record-info": "GET",
     "/api/v1/chat/credit": "GET",
     "/api/v1/generate/credit": "GET",
@@ -45,13 +53,20 @@ METHODS = {
 """The paths that this server answers itself; all others are the vendor's."""
 
 
+def callback_body(service: Service, task: Task) -> dict[str, Any]:
+    """What is posted when a task of this face ends, in the words of the route that it was ordered on."""
+    if is_job(task):
+        return job_callback_body(service, task)
+    return wav_callback_body(service, task) if task.is_wav else separation_callback_body(service, task)
+
+
 class KieFace:
     """The handlers. Whatever is not served here goes to the vendor where the operator has a key, and is a 404 elsewhere."""
 
-    def __init__(self, service: Service, envelope: Envelope) -> None:
+    def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None) -> None:
         self._service = service
         self._envelope = envelope
-        self._vendor = Passthrough.open(service.settings, "kie")
+        self._vendor = vendor
         self._outside = Outside()
 
     async def generate(self, request: Request) -> Response:
@@ -75,9 +90,9 @@ class KieFace:
 
         def look() -> dict[str, Any] | None:
             account_id = caller(request, self._service.keys, "read").account_id
-            task_id = parse_id(_asked(request, "taskId"))
+            task_id = parse_id(asked(request, "taskId"))
             task = self._service.tasks.get(account_id, task_id) if task_id is not None else None
-            return task_record(self._service, task) if task is not None else None
+            return task_record(self._service, task) if task is not None and not task.is_wav else None
 
         return self._envelope.success(await run_in_threadpool(look))
 
@@ -86,7 +101,7 @@ class KieFace:
 
         def look() -> tuple[dict[str, Any] | None, bool]:
             account_id = caller(request, self._service.keys, "read").account_id
-            task_id = parse_id(_asked(request, "taskId"))
+            task_id = parse_id(asked(request, "taskId"))
             return self._songs(account_id, task_id) if task_id is not None else (None, False)
 
         songs, is_ours = await run_in_threadpool(look)
@@ -146,13 +161,20 @@ class KieFace:
 def router(service: Service) -> APIRouter:
     """All routes of the face; the last one takes what no other does."""
     envelope = Envelope(service.settings)
-    face = KieFace(service, envelope)
+    vendor = Passthrough.open(service.settings, "kie")
+    face = KieFace(service, envelope, vendor)
+    wav, jobs = WavFace(service, envelope, vendor), JobFace(service, envelope, vendor)
     mirrors = service.settings.mirror_status
     routes = APIRouter(tags=["kie.ai"], route_class=envelope.route())
     generate, download = schemas.body(schemas.GENERATE_BODY), schemas.body(schemas.DOWNLOAD_BODY)
+    to_wav, job = schemas.body(schemas.WAV_BODY), schemas.body(schemas.JOB_BODY)
     for path, handler, summary, data, extra in (
         ("vocal-removal/generate", face.generate, "Separate a song", schemas.TASK_ID, schemas.takes(generate)),
         ("vocal-removal/record-info", face.record_info, "A separation", schemas.RECORD, schemas.asks("taskId")),
+        ("wav/generate", wav.generate, "Convert a song or a stem to WAV", schemas.TASK_ID, schemas.takes(to_wav)),
+        ("wav/record-info", wav.record_info, "A conversion to WAV", schemas.WAV_RECORD, schemas.asks("taskId")),
+        ("jobs/createTask", jobs.create, "Start a task by its model", schemas.TASK_ID, schemas.takes(job)),
+        ("jobs/recordInfo", jobs.record_info, "A task", schemas.JOB_RECORD, schemas.asks("taskId")),
         ("generate/record-info", face.generated, "Songs of a task", schemas.SONGS, schemas.asks("taskId")),
         ("chat/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
         ("generate/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
@@ -169,15 +191,3 @@ def router(service: Service) -> APIRouter:
     routes.add_api_route("/api", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
     routes.add_api_route("/api/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
     return routes
-
-
-def _asked(request: Request, name: str) -> str:
-    """A parameter of the query.
-
-    Raises:
-        InvalidRequest: it is missing.
-    """
-    value = request.query_params.get(name, "").strip()
-    if not value:
-        raise InvalidRequest(name, f"{name} cannot be blank")
-    return value

@@ -15,8 +15,8 @@ MILLISECONDS: Schema = {"type": "integer", "description": "Milliseconds since 19
 CREDITS: Schema = {"type": "number", "description": "1000000 where the account pays for nothing."}
 
 REFUSALS = (
-    "A refusal too: HTTP says 200, `code` says what happened (400, 401, 402, 404, 405, 408, 413, 422, 429, 451, 455, 500, "
-    "505), `msg` why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status is the code."
+    "A refusal too: HTTP says 200, `code` says what happened (400, 401, 402, 404, 405, 408, 409, 413, 415, 422, 429, 451, "
+    "455, 500, 505), `msg` why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status is the code."
 )
 
 
@@ -45,6 +45,28 @@ GENERATE_BODY: Schema = object_of(
     type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
     stemName={"type": "string", "enum": list(ANSWERED), "description": "For split_stem_advanced."},
     callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
+)
+
+WAV_BODY: Schema = object_of(
+    "taskId",
+    "audioId",
+    taskId={"type": "string", "description": "Task of the song, or of the stem."},
+    audioId={"type": "string", "description": "The song or the stem."},
+    callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
+)
+
+JOB_BODY: Schema = object_of(
+    "model",
+    "input",
+    model={"type": "string", "enum": ["ai-music-api/separate-vocals", "ai-music-api/convert-to-wav-format"]},
+    callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
+    input=object_of(
+        task_id={"type": "string", "description": "Task of the song; with audio_id, or else audio_url."},
+        audio_id={"type": "string", "description": "The song or the stem."},
+        audio_url={**URL, "description": "A file of one's own, in place of both ids; for a separation."},
+        type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
+        stem_name={"type": "string", "enum": list(ANSWERED), "description": "For split_stem_advanced."},
+    ),
 )
 
 TASK_ID = object_of("taskId", taskId=TEXT)
@@ -84,6 +106,38 @@ RECORD = object_of(
     createTime=MILLISECONDS,
     errorCode=nullable({"type": "integer"}),
     errorMessage=nullable(TEXT),
+)
+
+WAV_RECORD = object_of(
+    "taskId",
+    "successFlag",
+    taskId=TEXT,
+    musicId=TEXT,
+    callbackUrl=TEXT,
+    musicIndex={"type": "integer"},
+    completeTime=nullable(MILLISECONDS),
+    response=nullable(object_of("audioWavUrl", audioWavUrl=URL)),
+    successFlag={"type": "string", "enum": ["PENDING", "SUCCESS", "GENERATE_WAV_FAILED"]},
+    createTime=MILLISECONDS,
+    errorCode=nullable({"type": "integer"}),
+    errorMessage=nullable(TEXT),
+)
+
+JOB_RECORD = object_of(
+    "taskId",
+    "state",
+    taskId=TEXT,
+    model=TEXT,
+    state={"type": "string", "enum": ["waiting", "generating", "success", "fail"]},
+    param={"type": "string", "description": "The order as JSON."},
+    resultJson={"type": "string", "description": "The result as JSON; empty until it is there."},
+    failCode=nullable(TEXT),
+    failMsg=nullable(TEXT),
+    costTime=nullable({"type": "integer", "description": "Milliseconds of work."}),
+    completeTime=nullable(MILLISECONDS),
+    createTime=MILLISECONDS,
+    updateTime=MILLISECONDS,
+    creditsConsumed={"type": "number"},
 )
 
 SONGS = object_of("taskId", "response", "status", taskId=TEXT, response={"type": "object"}, status=TEXT)

@@ -18,7 +18,7 @@ from stemwright.api.base64_body import read_base64
 from stemwright.api.body import read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import UploadEnvelope
-from stemwright.api.kie.orders import text
+from stemwright.api.kie.fields import text
 from stemwright.api.kie.records import milliseconds
 from stemwright.api.multipart import is_form, read_form
 from stemwright.api.outside import Outside

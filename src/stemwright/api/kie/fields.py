@@ -1,0 +1,86 @@
+"""Fields of the bodies that kie's face takes, on the old routes and on the market's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from stemwright.service.errors import InvalidRequest
+from stemwright.service.guard import MAX_URL_LENGTH, check_syntax
+
+_SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """How a route names the fields of an order."""
+
+    task_id: str
+    audio_id: str
+    audio_url: str
+    stem_name: str
+
+
+OLD_ROUTES = FieldNames("taskId", "audioId", "audioUrl", "stemName")
+MARKET = FieldNames("task_id", "audio_id", "audio_url", "stem_name")
+
+
+def text(body: dict[str, Any], name: str) -> str | None:
+    """A field's text without spaces around it; None where it is missing, null or blank.
+
+    Raises:
+        InvalidRequest: it is something else than text.
+    """
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(name, f"{name} must be a string")
+    return value.strip() or None
+
+
+def needed(body: dict[str, Any], name: str) -> str:
+    """A field's text.
+
+    Raises:
+        InvalidRequest: it is missing, blank, or something else than text.
+    """
+    value = text(body, name)
+    if value is None:
+        raise InvalidRequest(name, f"{name} cannot be blank")
+    return value
+
+
+def asked(request: Request, name: str) -> str:
+    """A parameter of the query.
+
+    Raises:
+        InvalidRequest: it is missing or blank.
+    """
+    value = request.query_params.get(name, "").strip()
+    if not value:
+        raise InvalidRequest(name, f"{name} cannot be blank")
+    return value
+
+
+def read_callback_url(body: dict[str, Any], *, lenient: bool, is_needed: bool = True) -> str | None:
+    """Where the end of a task is told; None where the client polls only.
+
+    The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). While
+    lenient, a value without a scheme means that nothing is posted.
+
+    Raises:
+        InvalidRequest: it is no URL, or it is missing and must not be.
+    """
+    url = text(body, "callBackUrl")
+    if url is None:
+        if is_needed and not lenient:
+            raise InvalidRequest("callBackUrl", "Please enter callBackUrl.")
+        return None
+    if lenient and not _SCHEME.match(url) and len(url) <= MAX_URL_LENGTH:
+        return None
+    check_syntax(url, "callBackUrl")
+    return url

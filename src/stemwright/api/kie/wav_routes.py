@@ -1,0 +1,79 @@
+"""``wav/generate`` and ``wav/record-info``: a song or a stem as WAV (docs/contracts.md, section 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api.authentication import caller
+from stemwright.api.body import parse_object, read_bytes
+from stemwright.api.kie.envelope import Envelope
+from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, asked
+from stemwright.api.kie.orders import read_wav_order
+from stemwright.api.kie.records import is_kies
+from stemwright.api.kie.wav_records import wav_record
+from stemwright.api.outside import Outside
+from stemwright.api.passthrough import Passthrough
+from stemwright.service.ids import parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+
+class WavFace:
+    """The handlers."""
+
+    def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None) -> None:
+        self._service = service
+        self._envelope = envelope
+        self._vendor = vendor
+        self._outside = Outside()
+
+    async def generate(self, request: Request) -> Response:
+        """Starts the conversion of a song, or of a stem, to WAV. There is one WAV of each: a second order is a 409.
+
+        Songs that kie made are kie's to convert, where the operator has a key: it has them without loss.
+        """
+        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
+        content = await read_bytes(request)
+        body = parse_object(content)
+        if self._vendor is not None and await run_in_threadpool(
+            is_vendors, self._service, asking.account_id, body, OLD_ROUTES
+        ):
+            return await self._vendor.forward(request, content)
+
+        def submit() -> Task:
+            order = read_wav_order(self._service, asking.account_id, body)
+            return self._service.tasks.submit(asking, order)
+
+        task = await self._outside.run(submit)
+        return self._envelope.success({"taskId": task.id})
+
+    async def record_info(self, request: Request) -> Response:
+        """Tells of a conversion; `data` is null where there is none of that id."""
+
+        def look() -> tuple[dict[str, Any] | None, bool]:
+            account_id = caller(request, self._service.keys, "read").account_id
+            task_id = parse_id(asked(request, "taskId"))
+            if task_id is None:
+                return None, False
+            task = self._service.tasks.get(account_id, task_id)
+            if task is not None and task.is_wav:
+                return wav_record(self._service, task), True
+            return None, self._service.tasks.any(task_id) is not None
+
+        record, is_ours = await run_in_threadpool(look)
+        if record is None and not is_ours and self._vendor is not None:
+            return await self._vendor.forward(request)
+        return self._envelope.success(record)
+
+
+def is_vendors(service: Service, account_id: str, body: dict[str, Any], names: FieldNames) -> bool:
+    """Whether the ids of a body name a song that kie made, or one that nobody here knows."""
+    task_id, audio_id = parse_id(body.get(names.task_id)), parse_id(body.get(names.audio_id))
+    if task_id is None or audio_id is None:
+        return False
+    track = service.tracks.find(account_id, task_id, audio_id)
+    return is_kies(track) if track is not None else service.tasks.any(task_id) is None

@@ -1,0 +1,101 @@
+"""A song as WAV: what a worker does with a task of that kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stemwright.separation.exactness import PartAccount, Rounding
+    from stemwright.separation.source import FileSource
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A WAV that was written, at the song's own rate and depth (lossy songs: 24 bits).
+
+    Attributes:
+        gain_db: what kept it below full scale; 0 for all but lossy songs that are louder than that.
+        peak_dbfs, rms_dbfs: None for silence.
+        notes: what there is to say of the song.
+    """
+
+    samples: int
+    sample_rate: int
+    channels: int
+    gain_db: float
+    peak_dbfs: float | None
+    rms_dbfs: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.samples / self.sample_rate
+
+
+def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, float | None], None]) -> Converted:
+    """Writes a song as WAV, sample by sample; memory does not grow with its length.
+
+    Args:
+        song: the file. wav: where to write; a file that is there is replaced.
+        name: what it is, for its tags: ``song``, or the name of a stem.
+        on_progress: is told seconds done and seconds in all, as far as they are known, and may raise to end it.
+
+    Raises:
+        UnreadableInputError: the song is no sound, or breaks off.
+        StorageError: the WAV cannot be written.
+    """
+    from stemwright.audio.formats import output_format
+    from stemwright.separation.exactness import PartAccount, Rounding
+    from stemwright.separation.source import FileSource
+
+    source = FileSource(song)
+    fmt = output_format("wav", bit_depth=None, bitrate_kbps=None, source=source.format)
+    bits = fmt.bit_depth if fmt.bit_depth in (16, 24) else None
+    rounding = Rounding(bits, limited=bits is not None)
+    account = PartAccount(rounding)
+    samples = _write(source, wav, name, rounding, account, on_progress)
+    if account.exceeded:
+        # A decoded MP3 may leave full scale: nothing is clipped, and the one gain is told.
+        rounding = Rounding(bits, limited=True, gain=rounding.ceiling / account.peak)
+        account = PartAccount(rounding)
+        samples = _write(source, wav, name, rounding, account, on_progress)
+    return Converted(
+        samples=samples,
+        sample_rate=source.sample_rate,
+        channels=source.channels,
+        gain_db=20 * float(np.log10(rounding.gain)),
+        peak_dbfs=account.peak_db,
+        rms_dbfs=account.level_db,
+        notes=source.notes,
+    )
+
+
+def _write(
+    source: FileSource,
+    wav: Path,
+    name: str,
+    rounding: Rounding,
+    account: PartAccount,
+    on_progress: Callable[[float, float | None], None],
+) -> int:
+    from stemwright.audio.encode import Encoder
+    from stemwright.audio.formats import output_format
+
+    wav.unlink(missing_ok=True)
+    fmt = output_format("wav", bit_depth=None, bitrate_kbps=None, source=source.format)
+    lowest, highest = -rounding.full_scale, rounding.full_scale - 1
+    samples = 0
+    with Encoder(wav, fmt, sample_rate=source.sample_rate, channels=source.channels, tags=source.tags(name)) as encoder:
+        for block in source.blocks():
+            values = rounding.apply(block)
+            account.add(values)
+            encoder.write(np.clip(values, lowest, highest).astype(values.dtype) if rounding.limited else values)
+            samples += block.shape[1]
+            on_progress(samples / source.sample_rate, source.expected_s)
+    return samples
