@@ -12,13 +12,13 @@ import soundfile
 from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import WaveformEngine
 from stemwright.separation.cascade import Cascade, CascadeStep
-from stemwright.separation.ensemble import SingleEnsemble
-from stemwright.separation.heard import HeardWaveforms
+from stemwright.separation.model_resolver import SingleEnsemble
 from stemwright.separation.options import Options
+from stemwright.separation.pass_output import HeardWaveforms
 from stemwright.separation.plan import MIX
+from stemwright.separation.presence_scan import Survey
 from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource
-from stemwright.separation.survey import Survey
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import select
 from tests.separation.engines import LocalWaveforms, Samples

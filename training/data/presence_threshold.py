@@ -22,9 +22,9 @@ from stemwright.models import registry
 from stemwright.models.engine import MaskEngine
 from stemwright.models.engines import load_engine
 from stemwright.quota import cores
-from stemwright.separation.ensemble import SURVEYOR
+from stemwright.separation.model_resolver import SURVEYOR
+from stemwright.separation.presence_scan import survey
 from stemwright.separation.source import ArraySource
-from stemwright.separation.survey import survey
 from training.data.songs import Corpus
 
 Audio = NDArray[np.float32]

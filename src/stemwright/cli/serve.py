@@ -117,7 +117,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
 
 def _check_plan(name: str) -> None:
     """Makes sure that the vendors' faces have a plan: no client's request downloads one."""
-    from stemwright.separation.ensemble import is_installed
+    from stemwright.separation.model_resolver import is_installed
     from stemwright.separation.plan import plan_of
 
     if not is_installed(plan_of(name)):

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.models.engine import WaveformEngine
-from stemwright.separation.heard import Column, HeardWaveforms, PartRows
-from stemwright.separation.listening import Waveforms, listen
+from stemwright.separation.chunk_runner import Waveforms, listen
+from stemwright.separation.pass_output import Column, HeardWaveforms, PartRows
 from stemwright.separation.plan import MIX
+from stemwright.separation.presence_scan import Survey
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
-from stemwright.separation.survey import Survey
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import STEMS, Selection
 

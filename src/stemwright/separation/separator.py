@@ -17,18 +17,18 @@ from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
 from stemwright.quota import cores
-from stemwright.separation.ensemble import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
-from stemwright.separation.exactness import Rounding, Values
-from stemwright.separation.finishing import Sink
-from stemwright.separation.job import Encoded, Job
+from stemwright.separation.model_resolver import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
 from stemwright.separation.naming import checked_folder_name, song_folder_name
 from stemwright.separation.options import Device, Options, read_device, read_licence, read_threads
 from stemwright.separation.plan import plan_of
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
+from stemwright.separation.quantization import Rounding, Values
+from stemwright.separation.render_pass import Sink
 from stemwright.separation.resources import peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.samples import Samples, as_rate, as_samples
+from stemwright.separation.separation_run import Encoded, Job
 from stemwright.separation.song_folder import Order, SongFolder
 from stemwright.separation.source import ArraySource, FileSource
 from stemwright.separation.working_files import WorkingFiles

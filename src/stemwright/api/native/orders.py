@@ -12,7 +12,7 @@ from stemwright.api.native.schema import SeparationRequest, read
 from stemwright.audio.formats import output_format
 from stemwright.audio.source import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
-from stemwright.separation.ensemble import is_installed
+from stemwright.separation.model_resolver import is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id

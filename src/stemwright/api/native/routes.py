@@ -16,7 +16,7 @@ from stemwright.api.native.orders import KIND
 from stemwright.api.native.views import moment, reply, separation_view
 from stemwright.api.problems import Problem, ProblemRoute, documented
 from stemwright.models import registry
-from stemwright.separation.ensemble import is_installed
+from stemwright.separation.model_resolver import is_installed
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.plan import plans as all_plans
 from stemwright.service.errors import NotFound

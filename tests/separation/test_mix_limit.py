@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stemwright.separation.consistency import Samples, consistent
+from stemwright.separation.mix_limit import Samples, consistent
 
 
 def noise(seed: int, channels: int = 2, length: int = 20_000) -> Samples:

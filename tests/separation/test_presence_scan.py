@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stemwright.errors import CancelledError
+from stemwright.separation.presence_scan import Survey, survey
 from stemwright.separation.source import ArraySource
-from stemwright.separation.survey import Survey, survey
 from stemwright.stems import STEMS
 from tests.separation.engines import LocalMasks
 

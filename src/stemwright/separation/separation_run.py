@@ -14,12 +14,12 @@ from stemwright.audio.encode import Encoder
 from stemwright.audio.formats import OutputFormat
 from stemwright.models.engine import MaskEngine
 from stemwright.separation.cascade import OnHeard
-from stemwright.separation.exactness import Rounding
-from stemwright.separation.finishing import Finish, Sink, finish
-from stemwright.separation.heard import Heard, HeardMasks
-from stemwright.separation.listening import Masks, listen
+from stemwright.separation.chunk_runner import Masks, listen
+from stemwright.separation.pass_output import Heard, HeardMasks
 from stemwright.separation.presence import Presence, judge
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
+from stemwright.separation.quantization import Rounding
+from stemwright.separation.render_pass import Finish, Sink, finish
 from stemwright.separation.resources import check_room
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles

@@ -9,7 +9,7 @@ import numpy as np
 
 from stemwright.errors import CancelledError
 from stemwright.models.engine import MaskEngine
-from stemwright.separation.listening import Masks, chunks_of
+from stemwright.separation.chunk_runner import Masks, chunks_of
 from stemwright.separation.presence import judge
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source

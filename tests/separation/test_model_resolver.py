@@ -9,7 +9,7 @@ import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.separation.cascade import Cascade
-from stemwright.separation.ensemble import EngineRoom, PlannedEnsemble, is_installed
+from stemwright.separation.model_resolver import EngineRoom, PlannedEnsemble, is_installed
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource

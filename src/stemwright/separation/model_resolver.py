@@ -15,13 +15,13 @@ from stemwright.models.engines import check_runtime, load_engine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
 from stemwright.separation.cascade import Cascade, CascadeStep
-from stemwright.separation.job import FirstPass, MaskPass
-from stemwright.separation.masked_waveforms import MaskedWaveforms
+from stemwright.separation.mask_to_waveform_engine import MaskedWaveforms
 from stemwright.separation.options import Device
 from stemwright.separation.plan import MIX, Plan, Step
+from stemwright.separation.presence_scan import Survey, survey
 from stemwright.separation.progress import IsCancelled
+from stemwright.separation.separation_run import FirstPass, MaskPass
 from stemwright.separation.source import Source
-from stemwright.separation.survey import Survey, survey
 from stemwright.stems import Selection
 
 SURVEYOR = "stemwright-12"

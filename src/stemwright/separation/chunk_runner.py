@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import ChunkSize, MaskEngine, WaveformEngine
-from stemwright.separation.consistency import consistent
+from stemwright.separation.mix_limit import consistent
 from stemwright.separation.overlap_add import Chunk, OverlapAdd, chunks
 from stemwright.separation.prefetch import prefetched
 from stemwright.separation.presence import SEGMENT_S, level_rows

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError
-from stemwright.separation.exactness import PartAccount, Rounding, SumAccount, Values, closing_part
-from stemwright.separation.heard import Heard, HeardMasks, HeardWaveforms
 from stemwright.separation.mask_reader import MaskReader
+from stemwright.separation.pass_output import Heard, HeardMasks, HeardWaveforms
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled
+from stemwright.separation.quantization import PartAccount, Rounding, SumAccount, Values, closing_part
 from stemwright.separation.source import Source
 from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
 

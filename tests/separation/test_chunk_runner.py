@@ -8,7 +8,7 @@ import pytest
 
 from stemwright.errors import StorageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.separation.listening import Hearing, Masks, Waveforms, listen
+from stemwright.separation.chunk_runner import Hearing, Masks, Waveforms, listen
 from stemwright.separation.overlap_add import Chunk
 from stemwright.separation.source import ArraySource
 from stemwright.separation.working_files import StepFiles

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemwright.separation.exactness import EXACT_DB, PartAccount, Rounding, SumAccount, closing_part
+from stemwright.separation.quantization import EXACT_DB, PartAccount, Rounding, SumAccount, closing_part
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([16, 24]), st.integers(1, 11))
