@@ -12,11 +12,11 @@ import soundfile
 from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import WaveformEngine
 from stemwright.separation.cascade import Cascade, CascadeStep
-from stemwright.separation.model_resolver import SingleEnsemble
+from stemwright.separation.model_resolver import SingleEngine
 from stemwright.separation.options import Options
-from stemwright.separation.pass_output import HeardWaveforms
+from stemwright.separation.pass_output import WaveformOutput
 from stemwright.separation.plan import MIX
-from stemwright.separation.presence_scan import Survey
+from stemwright.separation.presence_scan import PresenceScan
 from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource
 from stemwright.separation.working_files import WorkingFiles
@@ -40,15 +40,15 @@ class Share(LocalWaveforms):
 
 
 def step(
-    name: str, hears: str, engine: WaveformEngine, leaves: str, outputs: tuple[str, ...] = (), otherwise: str = ""
+    name: str, input: str, engine: WaveformEngine, remainder: str, outputs: tuple[str, ...] = (), if_skipped: str = ""
 ) -> CascadeStep:
     return CascadeStep(
         name=name,
         model=engine.name,
-        hears=hears,
+        input=input,
         outputs={one: (one,) for one in outputs or engine.stems},
-        leaves=leaves,
-        otherwise=otherwise,
+        remainder=remainder,
+        if_skipped=if_skipped,
         sample_rate=RATE,
         cost=1.0,
         load=lambda is_cancelled: engine,
@@ -73,17 +73,17 @@ def run(
         heard = cascade.run(
             ArraySource(song, RATE),
             work,
-            on_heard=lambda seconds, share: None if told is None else told.append(share),
+            on_advance=lambda seconds, share: None if told is None else told.append(share),
             is_cancelled=is_cancelled,
         )
-        assert isinstance(heard, HeardWaveforms)
+        assert isinstance(heard, WaveformOutput)
         return heard.rows.read(0, heard.rows.n_rows)
 
 
-def two_steps(second: WaveformEngine | None = None, otherwise: str = "") -> list[CascadeStep]:
+def two_steps(second: WaveformEngine | None = None, if_skipped: str = "") -> list[CascadeStep]:
     return [
         step("1 vocals", MIX, Share(), "band"),
-        step("2 rhythm", "band", second or Share(stems=("drums", "bass"), share=0.25), "fx", otherwise=otherwise),
+        step("2 rhythm", "band", second or Share(stems=("drums", "bass"), share=0.25), "fx", if_skipped=if_skipped),
     ]
 
 
@@ -140,7 +140,7 @@ def test_a_cancelled_run_leaves_no_thread_behind_while_its_error_is_kept(tmp_pat
 
 @pytest.mark.parametrize("share", [np.nan, np.inf])
 def test_numbers_that_are_none_end_the_run(song: Samples, share: float, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match="local-waveforms gives numbers that are none"):
+    with pytest.raises(ModelUnavailableError, match="local-waveforms gives NaN or infinity"):
         run(Cascade([step("1", MIX, Share(share=share), "fx")], select("two")), song, tmp_path / "w")
 
 
@@ -169,32 +169,32 @@ def test_batches_change_nothing_and_are_the_same_ones_after_a_break(song: Sample
 def test_a_step_is_left_out_where_none_of_its_stems_plays(song: Samples, tmp_path: Path, level_db: float) -> None:
     selection = select("twelve")
     second = Share(stems=("drums", "bass"), share=0.25)
-    surveys = 0
+    n_scans = 0
 
-    def surveyor(source: object, is_cancelled: object) -> Survey:
-        nonlocal surveys
-        surveys += 1
-        return Survey({"vocals": 0.0, "drums": level_db, "bass": -70.0})
+    def scanner(source: object, is_cancelled: object) -> PresenceScan:
+        nonlocal n_scans
+        n_scans += 1
+        return PresenceScan({"vocals": 0.0, "drums": level_db, "bass": -70.0})
 
-    cascade = Cascade(two_steps(second, otherwise="fx"), selection, surveyor)
+    cascade = Cascade(two_steps(second, if_skipped="fx"), selection, scanner)
     parts = run(cascade, song, tmp_path / "w")
     np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
     assert bool(second.heard) == (level_db > -40)
     assert any("rhythm" in note for note in cascade.notes) == (level_db < -40)
-    run(Cascade(two_steps(second, otherwise="fx"), selection, surveyor), song, tmp_path / "w")
-    assert surveys == 1, "a resumed run remembers it"
+    run(Cascade(two_steps(second, if_skipped="fx"), selection, scanner), song, tmp_path / "w")
+    assert n_scans == 1, "a resumed run loads it"
 
 
 def test_what_a_step_left_out_would_have_heard_comes_on_top_of_what_has_its_name(song: Samples, tmp_path: Path) -> None:
     steps = [
         step("1 vocals", MIX, Share(stems=("vocals", "drums"), share=0.25), "fx"),
-        replace(step("2 rhythm", "drums", Share(), "bass", otherwise="fx"), load=None, model="", outputs={}),
+        replace(step("2 rhythm", "drums", Share(), "bass", if_skipped="fx"), load=None, model="", outputs={}),
     ]
     parts = run(Cascade(steps, select("vocals")), song, tmp_path / "w")
     np.testing.assert_allclose(parts[:, 1].T, 0.75 * song, atol=1e-6)
 
 
-def test_who_watches_sees_life_while_a_survey_and_a_download_take_their_time(song: Samples, tmp_path: Path) -> None:
+def test_progress_is_reported_during_a_scan_and_a_download(song: Samples, tmp_path: Path) -> None:
     engine = Share(stems=("drums", "bass"), share=0.25)
     told: list[float] = []
     seen: list[int] = []
@@ -204,22 +204,22 @@ def test_who_watches_sees_life_while_a_survey_and_a_download_take_their_time(son
             assert not is_cancelled()
         seen.append(len(told))
 
-    def surveyor(source: object, is_cancelled: Callable[[], bool]) -> Survey:
+    def scanner(source: object, is_cancelled: Callable[[], bool]) -> PresenceScan:
         slowly(is_cancelled)
-        return Survey({})
+        return PresenceScan({})
 
     def load(is_cancelled: Callable[[], bool]) -> WaveformEngine:
         slowly(is_cancelled)
         return engine
 
-    steps = [replace(step("1", MIX, engine, "fx", otherwise="fx"), load=load)]
-    run(Cascade(steps, select("twelve"), surveyor), song, tmp_path / "w", told=told)
+    steps = [replace(step("1", MIX, engine, "fx", if_skipped="fx"), load=load)]
+    run(Cascade(steps, select("twelve"), scanner), song, tmp_path / "w", told=told)
     assert seen == [5, 10]
     assert told == sorted(told)
 
 
 def test_a_step_without_a_model_passes_on_what_it_would_have_heard(song: Samples, tmp_path: Path) -> None:
-    steps = two_steps(otherwise="fx")
+    steps = two_steps(if_skipped="fx")
     steps[1] = replace(steps[1], load=None, model="", outputs={})
     cascade = Cascade(steps, select("two"))
     parts = run(cascade, song, tmp_path / "w")
@@ -229,7 +229,7 @@ def test_a_step_without_a_model_passes_on_what_it_would_have_heard(song: Samples
 
 def test_engines_of_different_rates_make_no_cascade() -> None:
     steps = two_steps()
-    with pytest.raises(ValueError, match="one rate"):
+    with pytest.raises(ValueError, match="one sample rate"):
         Cascade([steps[0], replace(steps[1], sample_rate=48_000)], select("two"))
 
 
@@ -248,7 +248,7 @@ def test_what_other_steps_made_is_not_lost_to_a_model_that_fails(
     soundfile.write(tmp_path / "song.wav", song.T, RATE, "PCM_16")
     steps = two_steps(Broken(stems=("drums",))) if before else [step("1", MIX, Broken(), "fx")]
     cascade = Cascade(steps, select("twelve"))
-    monkeypatch.setattr(SingleEnsemble, "first_pass", lambda self, selection: cascade)
+    monkeypatch.setattr(SingleEngine, "analysis_pass", lambda self, selection: cascade)
     separator = Separator.of_engine(Share(), threads=1)
     with pytest.raises(ModelUnavailableError, match="did not come"):
         separator.separate_file(tmp_path / "song.wav", Options(stems="twelve", out=tmp_path / "out"))

@@ -8,7 +8,7 @@ import pytest
 
 from stemwright.errors import StorageError
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.separation.chunk_runner import Hearing, Masks, Waveforms, listen
+from stemwright.separation.chunk_runner import ChunkRunner, MaskRunner, WaveformRunner, run_chunks
 from stemwright.separation.overlap_add import Chunk
 from stemwright.separation.source import ArraySource
 from stemwright.separation.working_files import StepFiles
@@ -19,26 +19,26 @@ LOW, HIGH = 20, 100
 """Bands of one bin each."""
 
 
-def heard(channels: int, loud: float = 1.0) -> tuple[Masks, Chunk]:
+def heard(channels: int, loud: float = 1.0) -> tuple[MaskRunner, Chunk]:
     """40 frames with a loud low band and one 20 dB below it."""
     spectrum = np.zeros((40, 2, 2049), np.complex64)
     spectrum[:, :, LOW], spectrum[:, :, HIGH] = loud, 0.1j * loud
-    return Masks(LocalMasks(), [(stem,) for stem in STEMS], channels), Chunk(0, spectrum, 40, is_last=True)
+    return MaskRunner(LocalMasks(), [(stem,) for stem in STEMS], channels), Chunk(0, spectrum, 40, is_last=True)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_in_the_share_of_a_stem_bands_count_by_the_root_of_their_energy(channels: int) -> None:
-    hearing, chunk = heard(channels)
+    runner, chunk = heard(channels)
     masks = np.zeros((40, 2, channels, 384), np.float16)
     masks[:, 0, :, LOW] = masks[:, 1, :, HIGH] = 1
-    (row,) = hearing.levels(masks, chunk)
+    (row,) = runner.levels(masks, chunk)
     energy = 40 * channels * 1.01
     np.testing.assert_allclose(row, [40, energy, energy / 1.1, energy * 0.1 / 1.1], rtol=1e-5)
 
 
 def test_of_silence_nothing_is_passed() -> None:
-    hearing, chunk = heard(2, loud=0.0)
-    levels = hearing.levels(np.full((40, 2, 2, 384), 0.5, np.float16), chunk)
+    runner, chunk = heard(2, loud=0.0)
+    levels = runner.levels(np.full((40, 2, 2, 384), 0.5, np.float16), chunk)
     np.testing.assert_array_equal(levels, [[40, 0, 0, 0]])
 
 
@@ -47,21 +47,21 @@ def test_of_silence_nothing_is_passed() -> None:
 def test_a_disk_that_is_full_ends_the_song_whichever_chunk_it_is(
     engine: MaskEngine | WaveformEngine, failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk works beside the engine: what it cannot take must not go unseen."""
+    """The disk works prefetches the engine: what it cannot take must not go unseen."""
     source = ArraySource(np.random.default_rng(1).normal(0, 0.1, (2, 200_000)).astype(np.float32), 44_100)
     outputs = [(stem,) for stem in STEMS]
-    hearing: Hearing
+    runner: ChunkRunner
     shape: tuple[int, ...]
     if isinstance(engine, LocalMasks):
-        hearing = masks = Masks(engine, outputs, 2)
+        runner = masks = MaskRunner(engine, outputs, 2)
         shape = masks.row_shape
     else:
         assert isinstance(engine, LocalWaveforms)
-        hearing, shape = Waveforms(engine, outputs, 2), (len(STEMS) + 1, 2)
+        runner, shape = WaveformRunner(engine, outputs, 2), (len(STEMS) + 1, 2)
 
     def run(name: str) -> int:
-        with closing(StepFiles(tmp_path / name, shape, hearing.dtype)) as files:
-            listen(source, hearing, files, on_seconds=lambda seconds: None, is_cancelled=lambda: False)
+        with closing(StepFiles(tmp_path / name, shape, runner.dtype)) as files:
+            run_chunks(source, runner, files, on_seconds=lambda seconds: None, is_cancelled=lambda: False)
             return files.state.n_chunks
 
     count = run("whole")

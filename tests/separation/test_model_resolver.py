@@ -9,7 +9,8 @@ import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.separation.cascade import Cascade
-from stemwright.separation.model_resolver import EngineRoom, PlannedEnsemble, is_installed
+from stemwright.separation.engine_cache import EngineCache
+from stemwright.separation.model_resolver import PlanResolver, is_installed
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource
@@ -24,14 +25,14 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STEMWRIGHT_LICENSE", raising=False)
 
 
-def ensemble(plan: Plan, licence: str | None = None) -> PlannedEnsemble:
-    return PlannedEnsemble(plan, EngineRoom("cpu", 1), licence)
+def resolver(plan: Plan, licence: str | None = None) -> PlanResolver:
+    return PlanResolver(plan, EngineCache("cpu", 1), licence)
 
 
 def cascade(licence: str | None = None, stems: str = "twelve") -> Cascade:
-    first_pass = ensemble(plan_of("best"), licence).first_pass(select(stems))
-    assert isinstance(first_pass, Cascade)
-    return first_pass
+    analysis_pass = resolver(plan_of("best"), licence).analysis_pass(select(stems))
+    assert isinstance(analysis_pass, Cascade)
+    return analysis_pass
 
 
 def names(found: Cascade) -> list[str]:
@@ -48,7 +49,7 @@ def test_the_best_plan_takes_the_first_model_of_each_step_and_each_once() -> Non
     ]
     assert [step.name for step in found.steps][2:] == ["3 drums and bass, guitar and keyboard", "5 colours"]
     assert list(found.steps[2].outputs) == ["drums", "bass", "guitar", "keyboard"]
-    assert (found.steps[2].hears, found.steps[2].leaves, found.steps[2].otherwise) == ("band", "colours", "colours")
+    assert (found.steps[2].input, found.steps[2].remainder, found.steps[2].if_skipped) == ("band", "colours", "colours")
     assert found.notes == ()
 
 
@@ -56,8 +57,8 @@ def test_where_only_permissive_weights_may_run_others_stand_in_and_it_is_said() 
     found = cascade("permissive")
     assert names(found) == ["mel-band-roformer-kim", "scnet-large", "stemwright-12"]
     said = " ".join(found.notes)
-    assert "scnet-large stands in for bs-roformer-sw" in said
-    assert "'lead and backing' was left out" in said
+    assert "scnet-large is used in place of bs-roformer-sw" in said
+    assert "'lead and backing' was skipped" in said
 
 
 @pytest.mark.parametrize(
@@ -83,9 +84,11 @@ def test_parts_that_need_few_steps_come_out_whole_and_only_of_those_steps_someth
 
 
 def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
-    first_pass = ensemble(plan_of("scnet-large")).first_pass(select("vocals,guitar"))
-    assert first_pass.notes == ("No model of this plan separates guitar: silent here, and heard in the rest.",)
-    assert ensemble(plan_of("scnet-large")).first_pass(select("two")).notes == ()
+    analysis_pass = resolver(plan_of("scnet-large")).analysis_pass(select("vocals,guitar"))
+    assert analysis_pass.notes == (
+        "No model of this plan separates guitar: silent files, whose sound is in another stem.",
+    )
+    assert resolver(plan_of("scnet-large")).analysis_pass(select("two")).notes == ()
 
 
 @pytest.mark.parametrize("plan", ["best", "mega-53"])
@@ -98,24 +101,24 @@ def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, mon
         Separator(plan, threads=1)
 
 
-def test_the_survey_needs_no_gpu_where_one_was_asked_for() -> None:
+def test_the_presence_scan_needs_no_gpu() -> None:
     """The runtime of the small network seldom has one where PyTorch does."""
     song = ArraySource(np.zeros((2, 44_100), np.float32), 44_100)
-    assert EngineRoom("cuda", 1).surveyor(song, lambda: False).is_absent("drums")
+    assert EngineCache("cuda", 1).scan_presence(song, lambda: False).is_absent("drums")
 
 
 def test_what_is_missing_is_what_the_stems_take() -> None:
-    best = ensemble(plan_of("best"))
+    best = resolver(plan_of("best"))
     assert [model.name for model in best.missing(select("two"))] == ["mel-band-roformer-kim"]
     assert len(best.missing(select("twelve"))) == 4
-    assert ensemble(plan_of("fast")).missing(select("twelve")) == ()
+    assert resolver(plan_of("fast")).missing(select("twelve")) == ()
 
 
 def test_offline_the_wheel_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMWRIGHT_OFFLINE", "1")
     found = cascade()
     assert names(found) == ["stemwright-12"]
-    assert found.models[0] == ensemble(plan_of("fast")).first_pass(select("two")).models[0]
+    assert found.models[0] == resolver(plan_of("fast")).analysis_pass(select("two")).models[0]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,7 @@ def test_a_model_that_is_asked_for_by_name_has_no_stand_in(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ModelUnavailableError, match=said):
-        ensemble(plan_of(plan))
+        resolver(plan_of(plan))
 
 
 def test_a_plan_is_installed_when_nothing_need_be_downloaded() -> None:
@@ -150,19 +153,19 @@ def test_a_plan_that_may_not_be_used_is_not_installed(monkeypatch: pytest.Monkey
 
 
 def test_an_engine_is_loaded_once() -> None:
-    room = EngineRoom("cpu", 1)
-    model: Any = ensemble(plan_of("fast"))._cast[0]
+    room = EngineCache("cpu", 1)
+    model: Any = resolver(plan_of("fast"))._models[0]
     assert room.engine(model) is room.engine(model)
 
 
 def test_of_a_large_network_only_what_a_step_takes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, tuple[str, ...]]] = []
 
-    def remember(self: EngineRoom, model: Any, is_cancelled: object = None) -> Any:
+    def remember(self: EngineCache, model: Any, is_cancelled: object = None) -> Any:
         asked.append((model.name, model.stems))
         return LocalWaveforms(stems=model.stems)
 
-    monkeypatch.setattr(EngineRoom, "engine", remember)
+    monkeypatch.setattr(EngineCache, "engine", remember)
     for step in cascade().steps:
         assert step.load is not None
         step.load(lambda: False)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemwright.separation.presence import Presence, judge, level_rows
+from stemwright.separation.presence import Presence, level_rows, score_presence
 
 
 def judged(part_energy: np.ndarray, mix_energy: np.ndarray) -> Presence:
-    return judge(level_rows(part_energy, mix_energy, 10))
+    return score_presence(level_rows(part_energy, mix_energy, 10))
 
 
 def test_level_rows_sum_segments_and_keep_a_shorter_last_one() -> None:
@@ -50,4 +50,4 @@ def test_what_nobody_claims_is_the_rest(n_parts: int) -> None:
 
 
 def test_of_a_song_without_samples_nothing_is_present() -> None:
-    assert judge(np.zeros((0, 4))).present == (False, False)
+    assert score_presence(np.zeros((0, 4))).present == (False, False)

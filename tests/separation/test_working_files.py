@@ -70,9 +70,9 @@ def test_two_runs_cannot_work_in_one_folder(tmp_path: Path) -> None:
 
 def test_facts_of_a_song_outlast_its_run_but_not_its_recipe(tmp_path: Path) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
-        assert work.recall("survey") is None
-        assert work.remember("survey", {"drums": -3.0}) == {"drums": -3.0}
+        assert work.load_facts("presence_scan") is None
+        assert work.save_facts("presence_scan", {"drums": -3.0}) == {"drums": -3.0}
     with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
-        assert work.recall("survey") == {"drums": -3.0}
+        assert work.load_facts("presence_scan") == {"drums": -3.0}
     with open_work(tmp_path / "w", {"a": 2}, resume=True) as work:
-        assert work.recall("survey") is None
+        assert work.load_facts("presence_scan") is None

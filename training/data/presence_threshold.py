@@ -22,8 +22,8 @@ from stemwright.models import registry
 from stemwright.models.engine import MaskEngine
 from stemwright.models.engines import load_engine
 from stemwright.quota import cores
-from stemwright.separation.model_resolver import SURVEYOR
-from stemwright.separation.presence_scan import survey
+from stemwright.separation.engine_cache import SCAN_MODEL
+from stemwright.separation.presence_scan import scan_presence
 from stemwright.separation.source import ArraySource
 from training.data.songs import Corpus
 
@@ -41,7 +41,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     playing: list[float] = []
     absent: list[float] = []
-    engine = load_engine(registry.find(SURVEYOR), device="cpu", threads=cores())
+    engine = load_engine(registry.find(SCAN_MODEL), device="cpu", threads=cores())
     assert isinstance(engine, MaskEngine)
     for song in (song for song in Corpus(options.corpus).songs() if song.held_out):
         stems = {stem: _read(path) for stem, path in song.stems.items()}
@@ -61,7 +61,7 @@ def main() -> None:
 
 def levels_db(engine: MaskEngine, mix: Audio) -> dict[str, float]:
     """Share in dB that each of the twelve stems has of a mix ``(2, samples)`` at 44.1 kHz, where it is strongest."""
-    return survey(ArraySource(mix, engine.sample_rate), engine, is_cancelled=lambda: False).levels_db
+    return scan_presence(ArraySource(mix, engine.sample_rate), engine, is_cancelled=lambda: False).levels_db
 
 
 def fit(playing: NDArray[np.float64], absent: NDArray[np.float64]) -> tuple[float, float]:

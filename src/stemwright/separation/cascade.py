@@ -1,13 +1,14 @@
-"""A cascade: waveform engines one after another, each hearing what the ones before it left.
+"""A cascade: waveform engines one after another, each run on what the ones before it left of the song.
 
                     +-> drums, bass, ...
     mix --[vocals]--+                         +-> strings, brass, ...
                     +-> rest --[colours]------+
                                               +-> rest = fx
 
-Each step goes over the whole song, from disk to disk, before the next one begins: so one model is in use at a time, memory
-is that of the largest step's chunk, and a broken run goes on in the step where it broke. What a step leaves is what it heard
-less what it gave, sample by sample, so all that is given and the last rest add up to the song whatever the engines did.
+Each step processes the whole song, from disk to disk, before the next one begins. So one model is in use at a time, memory
+is that of the largest step's chunk, and a run that was killed continues in the step where it stopped. The remainder of a
+step is its input less its outputs, sample by sample, so all outputs and the last remainder add up to the song, whatever the
+engines give.
 """
 
 from __future__ import annotations
@@ -20,85 +21,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.models.engine import WaveformEngine
-from stemwright.separation.chunk_runner import Waveforms, listen
-from stemwright.separation.pass_output import Column, HeardWaveforms, PartRows
+from stemwright.separation.chunk_runner import WaveformRunner, run_chunks
+from stemwright.separation.pass_output import Column, PartSamples, WaveformOutput
 from stemwright.separation.plan import MIX
-from stemwright.separation.presence_scan import Survey
-from stemwright.separation.progress import IsCancelled
+from stemwright.separation.presence_scan import PresenceScan
+from stemwright.separation.progress import IsCancelled, OnAdvance
 from stemwright.separation.source import Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import STEMS, Selection
 
 Samples = NDArray[np.float32]
-Surveyor = Callable[[Source, IsCancelled], Survey]
-OnHeard = Callable[[float, float], None]
-"""Told how many seconds of the song are heard, counting all steps as one, and their share of the whole."""
+PresenceScanner = Callable[[Source, IsCancelled], PresenceScan]
 
 
 @dataclass(frozen=True)
 class CascadeStep:
-    """One engine's part.
+    """One engine and its place in the cascade.
 
     Attributes:
         name: of the step, and of its folder among the working files.
-        model: name and digest of the model; empty where there is none, and the step is left out.
-        hears: ``mix``, or a name that an earlier step gives or leaves.
-        outputs: name to the engine's stems that are added up for it.
-        leaves: name of what is left of what it heard.
-        otherwise: name that what it would have heard goes by where none of its stems plays; empty if it always runs.
+        model: name and digest of the model; empty where no model can be had, and the step is skipped.
+        input: ``mix``, or the name of an output or remainder of an earlier step.
+        outputs: name to the engine's stems that are summed for it.
+        remainder: name of its input less its outputs.
+        if_skipped: name that its input gets where none of its stems plays; empty if the step always runs.
         sample_rate: of the engine, Hz.
-        cost: what it takes next to other steps.
-        load: gives the engine, and may take a while for it; None where there is none.
+        cost: operations relative to those of other steps.
+        load: gives the engine, which may take a while; None where no model can be had.
     """
 
     name: str
     model: str
-    hears: str
+    input: str
     outputs: Mapping[str, tuple[str, ...]]
-    leaves: str
-    otherwise: str
+    remainder: str
+    if_skipped: str
     sample_rate: int
     cost: float
     load: Callable[[IsCancelled], WaveformEngine] | None
 
-    def is_absent(self, survey: Survey | None) -> bool:
-        """Whether the step may be left out, since none of what it gives plays in the song."""
-        if survey is None or not self.otherwise:
+    def is_absent(self, scan: PresenceScan | None) -> bool:
+        """Whether the step may be skipped, since none of its stems plays in the song."""
+        if scan is None or not self.if_skipped:
             return False
-        return all(survey.is_absent(stem) for stems in self.outputs.values() for stem in stems)
+        return all(scan.is_absent(stem) for stems in self.outputs.values() for stem in stems)
 
 
 class Cascade:
-    """The steps that a song needs for the parts that are asked for.
-
-    It takes nearly all of the work: large networks are a hundred times slower than writing files.
+    """An analysis pass of waveform engines: the steps that the requested parts need.
 
     Args:
-        steps: in order; all engines work at one rate.
+        steps: in order; all engines have the same sample rate.
         selection: the parts.
-        surveyor: finds out which stems play; None runs every step.
+        scanner: measures which stems play; None runs every step.
         notes: what the user should know of the models.
-        ends: for a name that no step hears, since the parts need not be told apart further, a stem that it counts as.
+        stem_of_name: for a name that is no step's input here, since the parts do not need it split, the stem it counts as.
     """
 
-    share = 0.97
+    work_share = 0.97
+    """Nearly all of the work: large networks are a hundred times slower than writing files."""
 
     def __init__(
         self,
         steps: Sequence[CascadeStep],
         selection: Selection,
-        surveyor: Surveyor | None = None,
+        scanner: PresenceScanner | None = None,
         notes: tuple[str, ...] = (),
-        ends: Mapping[str, str] | None = None,
+        stem_of_name: Mapping[str, str] | None = None,
     ) -> None:
         self.steps = tuple(steps)
         self.selection = selection
         self.sample_rate = steps[0].sample_rate
-        self._surveyor = surveyor
-        self._ends = ends or {}
-        self.notes = (*notes, *self._silent())
+        self._scanner = scanner
+        self._stem_of_name = stem_of_name or {}
+        self.notes = (*notes, *self._silent_parts())
         if any(step.load and step.sample_rate != self.sample_rate for step in steps):
-            raise ValueError("the engines of a cascade work at one rate")
+            raise ValueError("the engines of a cascade have one sample rate")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -106,82 +104,83 @@ class Cascade:
         return tuple(dict.fromkeys(step.model for step in self.steps if step.model))
 
     def bytes_per_s(self, channels: int) -> float:
-        """Disk that the working files of a second of song take."""
+        """Disk space that a second of song takes in the working files."""
         return sum(4.0 * channels * (len(step.outputs) + 1) * step.sample_rate for step in self.steps if step.load)
 
     def run(
-        self, source: Source, work: WorkingFiles, *, on_heard: OnHeard, is_cancelled: IsCancelled
-    ) -> HeardWaveforms:
-        """Runs the steps, from where an earlier run left them.
+        self, source: Source, work: WorkingFiles, *, on_advance: OnAdvance, is_cancelled: IsCancelled
+    ) -> WaveformOutput:
+        """Runs the steps, from where an earlier run stopped.
 
         Raises:
             CancelledError: ``is_cancelled`` said so; the working files hold what was done.
         """
         columns: dict[str, list[Column]] = {}
-        survey: Survey | None = None
+        scan: PresenceScan | None = None
         total = sum(step.cost for step in self.steps)
         done = 0.0
 
-        def tell(step: CascadeStep, seconds: float) -> None:
+        def advance(step: CascadeStep, seconds: float) -> None:
             length = source.expected_s
             if length:
                 share = done + step.cost / total * min(1.0, seconds / length)
-                on_heard(share * length, share)
+                on_advance(share * length, share)
             else:
-                on_heard(seconds, 0.0)
+                on_advance(seconds, 0.0)
 
-        def is_over(step: CascadeStep) -> bool:
-            tell(step, 0.0)  # a survey and a download take a while, in which whoever watches should see some life
+        def is_cancelled_in(step: CascadeStep) -> bool:
+            advance(step, 0.0)  # a scan or a download takes a while: show that the run is alive
             return is_cancelled()
 
         for step in self.steps:
-            if step.load and step.otherwise and survey is None and self._surveyor is not None:
-                survey = _surveyed(self._surveyor, source, work, partial(is_over, step))
-            if step.load is None or step.is_absent(survey):
+            if step.load and step.if_skipped and scan is None and self._scanner is not None:
+                scan = _scanned(self._scanner, source, work, partial(is_cancelled_in, step))
+            if step.load is None or step.is_absent(scan):
                 if step.load is not None:
-                    self.notes += (f"The step '{step.name}' was left out: none of its stems plays in this song.",)
-                columns.setdefault(step.otherwise, []).extend(columns.pop(step.hears))
+                    self.notes += (f"The step '{step.name}' was skipped: none of its stems plays in this song.",)
+                columns.setdefault(step.if_skipped, []).extend(columns.pop(step.input))
             else:
-                heard = source if step.hears == MIX else _Heard(columns.pop(step.hears), source, self.sample_rate)
-                files = work.step(step.name, (len(step.outputs) + 1, source.channels), Waveforms.dtype)
+                step_input = (
+                    source if step.input == MIX else _ColumnSource(columns.pop(step.input), source, self.sample_rate)
+                )
+                files = work.step(step.name, (len(step.outputs) + 1, source.channels), WaveformRunner.dtype)
                 if not files.state.complete:
-                    hearing = Waveforms(step.load(partial(is_over, step)), list(step.outputs.values()), source.channels)
-                    listen(heard, hearing, files, on_seconds=partial(tell, step), is_cancelled=is_cancelled)
-                for place, name in enumerate((*step.outputs, step.leaves)):
-                    columns.setdefault(name, []).append(Column(files.outputs, place))
+                    engine = step.load(partial(is_cancelled_in, step))
+                    runner = WaveformRunner(engine, list(step.outputs.values()), source.channels)
+                    run_chunks(step_input, runner, files, on_seconds=partial(advance, step), is_cancelled=is_cancelled)
+                for index, name in enumerate((*step.outputs, step.remainder)):
+                    columns.setdefault(name, []).append(Column(files.outputs, index))
             done += step.cost / total
-            tell(step, 0.0)
-        for name, stem in self._ends.items():
+            advance(step, 0.0)
+        for name, stem in self._stem_of_name.items():
             columns.setdefault(stem, []).extend(columns.pop(name, ()))
         parts = [[column for stem in part.sources for column in columns.get(stem, ())] for part in self.selection.parts]
         unknown = set(columns) - set(STEMS)
         if unknown:
-            raise ValueError(f"no part takes what the plan calls {', '.join(sorted(unknown))}")
-        return HeardWaveforms(PartRows(parts, source.channels), self.sample_rate)
+            raise ValueError(f"no part takes the outputs {', '.join(sorted(unknown))}")
+        return WaveformOutput(PartSamples(parts, source.channels), self.sample_rate)
 
-    def _silent(self) -> tuple[str, ...]:
-        """Says which parts none of the steps gives, whatever plays."""
-        names = {name for step in self.steps for name in (*step.outputs, step.leaves, step.otherwise)}
-        given = names | {self._ends[name] for name in names if name in self._ends}
+    def _silent_parts(self) -> tuple[str, ...]:
+        """A note on the parts that no step gives, whatever plays."""
+        names = {name for step in self.steps for name in (*step.outputs, step.remainder, step.if_skipped)}
+        given = names | {self._stem_of_name[name] for name in names if name in self._stem_of_name}
         silent = [part.name for part in self.selection.parts if given.isdisjoint(part.sources)]
-        return (
-            (f"No model of this plan separates {', '.join(silent)}: silent here, and heard in the rest.",)
-            if silent
-            else ()
-        )
+        if not silent:
+            return ()
+        return (f"No model of this plan separates {', '.join(silent)}: silent files, whose sound is in another stem.",)
 
 
-def _surveyed(surveyor: Surveyor, source: Source, work: WorkingFiles, is_cancelled: IsCancelled) -> Survey:
-    """The survey of this song, from an earlier run if there was one."""
-    facts = work.recall("survey") or work.remember("survey", asdict(surveyor(source, is_cancelled)))
-    return Survey(**facts)
+def _scanned(scanner: PresenceScanner, source: Source, work: WorkingFiles, is_cancelled: IsCancelled) -> PresenceScan:
+    """The presence scan of this song, from an earlier run if there was one."""
+    facts = work.load_facts("presence_scan") or work.save_facts("presence_scan", asdict(scanner(source, is_cancelled)))
+    return PresenceScan(**facts)
 
 
-class _Heard:
-    """What earlier steps left, as a source for the next one."""
+class _ColumnSource:
+    """Outputs of earlier steps as the input of the next one."""
 
     def __init__(self, columns: Sequence[Column], song: Source, sample_rate: int) -> None:
-        self._rows = PartRows([columns], song.channels)
+        self._rows = PartSamples([columns], song.channels)
         self.sample_rate = sample_rate
         self.channels = song.channels
         self.expected_s: float | None = self._rows.n_rows / sample_rate

@@ -1,8 +1,8 @@
-"""The first pass: an engine hears a song chunk by chunk, and what it makes goes to the working files.
+"""Runs an engine over a song chunk by chunk and writes its outputs to the working files.
 
     source -> resample -> [STFT ->] chunks -> engine -> outputs -> overlap-add -> working files
 
-Everything is a stream, so memory is set by the chunk and not by the song. The disk works beside the engine, and for large
+Everything is a stream, so the chunk sets the memory, not the song. Writing runs in parallel with the engine, and for large
 networks decoding does too. Time is the first axis throughout.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError, ModelUnavailableError
 from stemwright.models.engine import ChunkSize, MaskEngine, WaveformEngine
-from stemwright.separation.mix_limit import consistent
+from stemwright.separation.mix_limit import limit_to_mix
 from stemwright.separation.overlap_add import Chunk, OverlapAdd, chunks
 from stemwright.separation.prefetch import prefetched
 from stemwright.separation.presence import SEGMENT_S, level_rows
@@ -32,38 +32,38 @@ Samples = NDArray[np.float32]
 Levels = NDArray[np.float64]
 OnSeconds = Callable[[float], None]
 Outputs = Sequence[Sequence[str]]
-"""For each output the stems of the engine that it adds up."""
+"""For each output the stems of the engine that are summed for it."""
 
-BLOCKS_AHEAD = 16
+PREFETCH_BLOCKS = 16
 """Decoded blocks that may wait for the engine."""
 
 
-class Hearing(Protocol):
-    """How a kind of engine hears: what its units are, and what becomes of a chunk of them."""
+class ChunkRunner(Protocol):
+    """How one kind of engine is run: what its units are, and what it makes of a chunk of them."""
 
     size: ChunkSize
     sample_rate: int
     units_per_s: float
     batch: int
     dtype: type[np.floating[Any]]
-    """Of what is final, as it goes to the disk."""
-    beside: bool
-    """Whether decoding goes on beside the engine: it pays for large networks, and costs memory."""
+    """Type of the rows on the disk."""
+    prefetches: bool
+    """Whether decoding runs in parallel with the engine: this pays for large networks, and costs memory."""
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Rows]:
         """Blocks ``(2, samples)`` at the engine's rate -> blocks of units, ``(units, ...)``."""
 
-    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
-        """The outputs in each chunk, ``(units, outputs, channels[, bands])``."""
+    def run(self, batch: Sequence[Chunk]) -> list[Rows]:
+        """The outputs of each chunk, ``(units, outputs, channels[, bands])``."""
 
     def levels(self, final: Rows, chunk: Chunk) -> Levels | None:
-        """Energies of what is final with a chunk (``presence.level_rows``), where they are of use."""
+        """Energies of the rows that a chunk completes (``presence.level_rows``), where presence needs them."""
 
 
-def listen(
-    source: Source, hearing: Hearing, files: StepFiles, *, on_seconds: OnSeconds, is_cancelled: IsCancelled
+def run_chunks(
+    source: Source, runner: ChunkRunner, files: StepFiles, *, on_seconds: OnSeconds, is_cancelled: IsCancelled
 ) -> None:
-    """Fills the files of a step, from where an earlier run left them.
+    """Fills the files of a step, from where an earlier run stopped.
 
     Raises:
         CancelledError: ``is_cancelled`` said so; the working files hold what was done.
@@ -71,48 +71,48 @@ def listen(
     if files.state.complete:
         return
     first_new = files.state.n_chunks
-    overlap_add = OverlapAdd(hearing.size)
-    # closed here: whoever keeps an error would else keep the song open, and a thread that decodes it
-    with ThreadPoolExecutor(1) as writer, closing(chunks_of(source, hearing)) as stream:
+    overlap_add = OverlapAdd(runner.size)
+    # closed here: an error that somebody keeps would otherwise keep the song open, and a thread that decodes it
+    with ThreadPoolExecutor(1) as writer, closing(chunks_of(source, runner)) as stream:
         writing: Future[None] | None = None
-        for batch in _batches(stream, hearing.batch):
-            on_seconds(batch[0].index * hearing.size.stride / hearing.units_per_s)
-            # The chunk before the first new one is heard again: the tail that it lays over its neighbour is not on disk.
+        for batch in _batches(stream, runner.batch):
+            on_seconds(batch[0].index * runner.size.stride / runner.units_per_s)
+            # The chunk before the first new one is run again: the tail that it adds to its neighbour is not on the disk.
             if batch[-1].index < first_new - 1:
                 continue
             if is_cancelled():
-                raise CancelledError("Cancelled; --resume takes it up where it stopped.")
-            for chunk, rows in zip(batch, hearing.hear(batch), strict=True):
-                final = overlap_add.add(chunk, rows).astype(hearing.dtype, copy=False)
+                raise CancelledError("Cancelled; --resume continues where it stopped.")
+            for chunk, rows in zip(batch, runner.run(batch), strict=True):
+                final = overlap_add.add(chunk, rows).astype(runner.dtype, copy=False)
                 if chunk.index < first_new:
                     continue
                 if writing is not None:
                     writing.result()
-                levels = hearing.levels(final, chunk)
+                levels = runner.levels(final, chunk)
                 writing = writer.submit(files.add, final, levels, is_last=chunk.is_last)
         if writing is not None:
             writing.result()
 
 
-def chunks_of(source: Source, hearing: Hearing) -> Generator[Chunk, None, None]:
-    """The chunks of a song that a kind of engine hears."""
-    blocks = _at_rate(source, hearing.sample_rate)
-    if hearing.beside:
-        blocks = prefetched(blocks, BLOCKS_AHEAD)
-    return chunks(hearing.units(blocks), hearing.size)
+def chunks_of(source: Source, runner: ChunkRunner) -> Generator[Chunk, None, None]:
+    """The chunks of a song as this kind of engine takes them."""
+    blocks = _at_rate(source, runner.sample_rate)
+    if runner.prefetches:
+        blocks = prefetched(blocks, PREFETCH_BLOCKS)
+    return chunks(runner.units(blocks), runner.size)
 
 
-class Masks:
-    """A mask engine: the units are frames, and the outputs are masks in bands."""
+class MaskRunner:
+    """Runs a mask engine: the units are STFT frames, and the outputs are masks in bands."""
 
     batch = 1
-    beside = False
+    prefetches = False
     dtype = np.float16
-    """Half floats hold a mask to one part in 2,048, 66 dB under the stem itself."""
+    """Half floats hold a mask to one part in 2,048, 66 dB below the stem itself."""
 
     def __init__(self, engine: MaskEngine, outputs: Outputs, channels: int) -> None:
         self._engine = engine
-        self._places = _places(engine.stems, outputs)
+        self._indices = _stem_indices(engine.stems, outputs)
         self._stft = Stft(engine.bands.n_fft, engine.hop)
         self._widths = engine.bands.widths.astype(np.float32)
         self._channels = channels
@@ -128,20 +128,20 @@ class Masks:
             yield analysis.push(block)
         yield analysis.finish()
 
-    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
+    def run(self, batch: Sequence[Chunk]) -> list[Rows]:
         """``(frames, outputs, channels, bands)`` of each chunk."""
-        return [self._hear(chunk) for chunk in batch]
+        return [self._run(chunk) for chunk in batch]
 
-    def _hear(self, chunk: Chunk) -> Samples:
+    def _run(self, chunk: Chunk) -> Samples:
         masks = self._engine.masks(chunk.mirrored)  # (frames, stems, 2, bands)
-        outputs = np.stack([masks[:, places].sum(axis=1) for places in self._places], axis=1)
+        outputs = np.stack([masks[:, indices].sum(axis=1) for indices in self._indices], axis=1)
         return _folded(outputs, self._channels)
 
     def levels(self, final: Rows, chunk: Chunk) -> Levels:
-        """Level rows ``(segments, outputs + 2)``: the song's energy, and of it the share that each mask passes.
+        """Level rows ``(segments, outputs + 2)``: the energy of the song, and the share of it that each mask passes.
 
-        In the share of a frame each band counts by the root of its energy: what is loud in a few low bands would drown what
-        plays above them. On recordings that told stems that play from others with 0.868 under the curve, energy with 0.859.
+        Within a frame each band counts by the root of its energy; by its energy a few loud low bands would hide what
+        plays above them. On recordings the roots give an area under the ROC curve of 0.868, the energies 0.859.
         """
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
@@ -157,15 +157,15 @@ class Masks:
         return level_rows(shares * energy[:, np.newaxis], energy, per_segment)
 
 
-class Waveforms:
-    """A waveform engine: the units are samples, and the last output is what the others leave of the song."""
+class WaveformRunner:
+    """Runs a waveform engine: the units are samples, and the last output is the song less all others."""
 
-    beside = True
+    prefetches = True
     dtype = np.float32
 
     def __init__(self, engine: WaveformEngine, outputs: Outputs, channels: int) -> None:
         self._engine = engine
-        self._places = _places(engine.stems, outputs)
+        self._indices = _stem_indices(engine.stems, outputs)
         self._channels = channels
         self.batch = engine.batch
         self.size = engine.chunk
@@ -177,42 +177,42 @@ class Waveforms:
         for block in blocks:
             yield block.T  # (samples, 2)
 
-    def hear(self, batch: Sequence[Chunk]) -> list[Rows]:
+    def run(self, batch: Sequence[Chunk]) -> list[Rows]:
         """``(samples, outputs + 1, channels)`` of each chunk."""
-        heard = np.stack([chunk.rows.T for chunk in batch])  # (batch, 2, samples)
-        return [self._outputs(song, stems) for song, stems in zip(heard, self._engine.separate(heard), strict=True)]
+        songs = np.stack([chunk.rows.T for chunk in batch])  # (batch, 2, samples)
+        return [self._outputs(song, stems) for song, stems in zip(songs, self._engine.separate(songs), strict=True)]
 
     def _outputs(self, song: Samples, stems: Samples) -> Samples:
         """``(2, samples)`` and ``(stems, 2, samples)`` -> ``(samples, outputs + 1, channels)``."""
-        outputs = np.stack([stems[places].sum(axis=0) for places in self._places])
+        outputs = np.stack([stems[indices].sum(axis=0) for indices in self._indices])
         if self._engine.overlapping:
-            outputs = consistent(outputs, song)
-        rest = song - outputs.sum(axis=0)
-        if not np.isfinite(rest).all():
+            outputs = limit_to_mix(outputs, song)
+        remainder = song - outputs.sum(axis=0)
+        if not np.isfinite(remainder).all():
             raise ModelUnavailableError(
-                f"{self._engine.name} gives numbers that are none (NaN or infinity): its weights are damaged, or it wants "
+                f"{self._engine.name} gives NaN or infinity: its weights are damaged, or it needs "
                 "STEMWRIGHT_PRECISION=float32."
             )
-        every = np.concatenate([outputs, rest[np.newaxis]])
-        return _folded(every.transpose(2, 0, 1), self._channels)  # (samples, outputs + 1, 2)
+        rows = np.concatenate([outputs, remainder[np.newaxis]])
+        return _folded(rows.transpose(2, 0, 1), self._channels)  # (samples, outputs + 1, 2)
 
     def levels(self, final: Rows, chunk: Chunk) -> None:
-        """None: presence is judged once all steps of a plan are done."""
+        """None: presence is scored once all steps of a plan are done."""
         return
 
 
-def _places(stems: Sequence[str], outputs: Outputs) -> list[list[int]]:
-    """For each output the places of the stems that it takes."""
+def _stem_indices(stems: Sequence[str], outputs: Outputs) -> list[list[int]]:
+    """For each output the indices of the stems that it sums."""
     return [[stems.index(stem) for stem in sources if stem in stems] for sources in outputs]
 
 
 def _folded(rows: Samples, channels: int) -> Samples:
-    """``(units, outputs, 2, ...)`` -> ``(units, outputs, channels, ...)``: of a mono song both channels are the same."""
+    """``(units, outputs, 2, ...)`` -> ``(units, outputs, channels, ...)``: both channels of a mono song are the same."""
     return rows.mean(axis=2, keepdims=True) if channels == 1 else rows
 
 
 def _batches(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Runs of ``size`` chunks, always the same ones of a song: a resumed run makes the same bytes."""
+    """Runs of ``size`` chunks. They never depend on where a run began, so a resumed run gives the same bytes."""
     batch: list[Chunk] = []
     for chunk in stream:
         batch.append(chunk)

@@ -1,4 +1,4 @@
-"""A mask engine as a waveform engine, so that it can take a step in a cascade."""
+"""Makes a waveform engine of a mask engine, so that it can be a step of a cascade."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
 Samples = NDArray[np.float32]
 
 
-class MaskedWaveforms:
-    """Applies the masks to the spectrum of each chunk at the engine's own rate."""
+class MaskToWaveformEngine:
+    """Applies the masks to the spectrum of each chunk at the rate of the engine."""
 
     batch = 1
     overlapping = False
@@ -24,7 +24,7 @@ class MaskedWaveforms:
         self.name = engine.name
         self.stems = engine.stems
         self.sample_rate = engine.sample_rate
-        # So many samples have just the frames that the engine wants.
+        # This many samples have exactly the frames that the engine takes.
         overhang = engine.bands.n_fft // engine.hop - 1
         self.chunk = ChunkSize((engine.chunk.length - overhang) * engine.hop, engine.chunk.overlap * engine.hop)
 
@@ -37,7 +37,7 @@ class MaskedWaveforms:
         spectrum = np.concatenate([analysis.push(chunk), analysis.finish()])  # (frames, 2, bins)
         masks = self._engine.masks(spectrum)  # (frames, stems, 2, bands)
         stems = []
-        for place in range(len(self.stems)):
-            frames: Spectrum = spectrum * np.take(masks[:, place], self._band, axis=-1)  # (frames, 2, bins)
+        for stem in range(len(self.stems)):
+            frames: Spectrum = spectrum * np.take(masks[:, stem], self._band, axis=-1)  # (frames, 2, bins)
             stems.append(Synthesis(self._stft, channels=2).push(frames)[:, : chunk.shape[1]])
         return np.stack(stems)

@@ -1,8 +1,8 @@
-"""Consistency: outputs that claim the same sound share it, so that together they claim no more than there is.
+"""Limits overlapping stems to the mix.
 
-Networks with a head of its own for each of many instruments are trained head by head: a violin may come out of ``strings``
-and of ``woodwinds`` too. Where the magnitudes of the outputs add up to more than that of the song at a point of time and
-frequency, all are scaled down there by one factor; elsewhere they are left alone, with the phases that the network gave.
+A network with a separate head for each of many instruments is trained head by head, so a violin may come out of ``strings``
+and of ``woodwinds`` too. Where the magnitudes of the outputs add up to more than the magnitude of the mix in a bin of a
+frame, all are scaled down there by one factor. Elsewhere they stay as they are, with the phases of the network.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ Samples = NDArray[np.float32]
 STFT = Stft(n_fft=2048, hop=512)
 
 BLOCK = 16_384
-"""Samples that are worked on at once: the spectra of a whole chunk take more than the network."""
+"""Samples per block: the spectra of a whole chunk would take more memory than the network."""
 
 _TINY = 1e-9
 
 
-def consistent(outputs: Samples, song: Samples) -> Samples:
-    """The outputs, none of whose sums of magnitudes is above the song's.
+def limit_to_mix(outputs: Samples, mix: Samples) -> Samples:
+    """Scales the outputs down where their magnitudes add up to more than the mix.
 
     Args:
         outputs: ``(outputs, channels, samples)``.
-        song: ``(channels, samples)``.
+        mix: ``(channels, samples)``.
 
     Returns:
         ``(outputs, channels, samples)``.
     """
     count, channels, length = outputs.shape
     analysis, synthesis = Analysis(STFT, (1 + count) * channels), Synthesis(STFT, count * channels)
-    shared = np.empty_like(outputs)
+    limited = np.empty_like(outputs)
     done = 0
 
-    def share(spectra: Spectrum) -> None:
-        """``(frames, (song and outputs) * channels, bins)`` -> the next samples of the outputs."""
+    def limit(spectra: Spectrum) -> None:
+        """``(frames, (mix and outputs) * channels, bins)`` -> the next samples of the outputs."""
         nonlocal done
         spectra = spectra.reshape(len(spectra), 1 + count, channels, STFT.n_bins)
-        there, claims = np.abs(spectra[:, 0]), spectra[:, 1:]
-        claimed = np.abs(claims).sum(axis=1)  # (frames, channels, bins)
-        claims *= np.minimum(1, there / np.maximum(claimed, _TINY))[:, np.newaxis]
-        samples = synthesis.push(claims.reshape(len(spectra), count * channels, STFT.n_bins))
+        mix_magnitude, stems = np.abs(spectra[:, 0]), spectra[:, 1:]
+        magnitude_sum = np.abs(stems).sum(axis=1)  # (frames, channels, bins)
+        stems *= np.minimum(1, mix_magnitude / np.maximum(magnitude_sum, _TINY))[:, np.newaxis]
+        samples = synthesis.push(stems.reshape(len(spectra), count * channels, STFT.n_bins))
         samples = samples[:, : length - done].reshape(count, channels, -1)
-        shared[..., done : done + samples.shape[2]] = samples
+        limited[..., done : done + samples.shape[2]] = samples
         done += samples.shape[2]
 
     for start in range(0, length, BLOCK):
-        stretch = slice(start, start + BLOCK)
-        block = np.concatenate([song[np.newaxis, :, stretch], outputs[..., stretch]])
-        share(analysis.push(block.reshape((1 + count) * channels, -1)))
-    share(analysis.finish())
-    return shared
+        block_slice = slice(start, start + BLOCK)
+        block = np.concatenate([mix[np.newaxis, :, block_slice], outputs[..., block_slice]])
+        limit(analysis.push(block.reshape((1 + count) * channels, -1)))
+    limit(analysis.finish())
+    return limited

@@ -1,4 +1,4 @@
-"""The ensemble: which models play a plan on this machine, loaded when they are first needed and kept for the next song."""
+"""Chooses the models that run a plan on this machine and builds the analysis pass from them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,37 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import licences, registry, weights
 from stemwright.models.downloads import is_offline
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import check_runtime, load_engine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
+from stemwright.separation.analysis_pass import AnalysisPass, MaskPass
 from stemwright.separation.cascade import Cascade, CascadeStep
-from stemwright.separation.mask_to_waveform_engine import MaskedWaveforms
-from stemwright.separation.options import Device
+from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.plan import MIX, Plan, Step
-from stemwright.separation.presence_scan import Survey, survey
-from stemwright.separation.progress import IsCancelled
-from stemwright.separation.separation_run import FirstPass, MaskPass
-from stemwright.separation.source import Source
 from stemwright.stems import Selection
 
-SURVEYOR = "stemwright-12"
-"""The model that listens first, to tell which steps may be left out."""
 
+class ModelResolver(Protocol):
+    """Gives the analysis pass for the parts that a user asks for."""
 
-class Ensemble(Protocol):
-    """What gives the first pass of a song."""
-
-    def first_pass(self, selection: Selection) -> FirstPass:
-        """The pass that tells the parts of a selection apart."""
+    def analysis_pass(self, selection: Selection) -> AnalysisPass:
+        """The pass that separates the parts of a selection."""
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """The models that it takes for that and that are not installed."""
+        """The models that this pass needs and that are not installed."""
 
 
 @dataclass(frozen=True)
-class SingleEnsemble:
-    """One engine, whatever it is."""
+class SingleEngine:
+    """A resolver for one given engine of either kind."""
 
     engine: MaskEngine | WaveformEngine
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """None: it is here."""
+        """Empty: the engine is here."""
         return ()
 
-    def first_pass(self, selection: Selection) -> FirstPass:
-        """One mask engine, or a cascade of one step."""
+    def analysis_pass(self, selection: Selection) -> AnalysisPass:
+        """A mask pass, or a cascade of one step."""
         engine = self.engine
         if isinstance(engine, MaskEngine):
             return MaskPass(engine, selection)
@@ -59,10 +51,10 @@ class SingleEnsemble:
                 CascadeStep(
                     name="1",
                     model=engine.name,
-                    hears=step.hears,
+                    input=step.input,
                     outputs=step.outputs(engine.stems),
-                    leaves=step.leaves,
-                    otherwise="",
+                    remainder=step.remainder,
+                    if_skipped="",
                     sample_rate=engine.sample_rate,
                     cost=1.0,
                     load=lambda is_cancelled: engine,
@@ -72,102 +64,66 @@ class SingleEnsemble:
         )
 
 
-class EngineRoom:
-    """Loads engines, and keeps them: one load serves many songs."""
-
-    def __init__(self, device: Device, threads: int) -> None:
-        self._device = device
-        self._threads = threads
-        self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
-
-    def check(self, model: Model) -> None:
-        """Raises ModelUnavailableError where a model could not run, also once its weights were here."""
-        check_runtime(model, self._device)
-
-    def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
-        """The engine of a model; its weights are downloaded if they are missing."""
-        return self._engine(model, self._device, is_cancelled)
-
-    def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
-        """The same for a step of a cascade."""
-        engine = self.engine(model, is_cancelled) if model.kind == "waveform" else self._beside(model, is_cancelled)
-        return MaskedWaveforms(engine) if isinstance(engine, MaskEngine) else engine
-
-    def surveyor(self, source: Source, is_cancelled: IsCancelled) -> Survey:
-        """Finds out which stems play in a song."""
-        engine = self._beside(registry.find(SURVEYOR), is_cancelled)
-        assert isinstance(engine, MaskEngine)
-        return survey(source, engine, is_cancelled)
-
-    def _beside(self, model: Model, is_cancelled: IsCancelled) -> MaskEngine | WaveformEngine:
-        """The small one beside large ones: a GPU that was asked for is for those, and its runtime may know of none."""
-        return self._engine(model, "auto", is_cancelled)
-
-    def _engine(self, model: Model, device: Device, is_cancelled: IsCancelled | None) -> MaskEngine | WaveformEngine:
-        key = model.name, model.stems
-        if key not in self._engines:
-            self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
-        return self._engines[key]
-
-
-class PlannedEnsemble:
-    """The models that play a plan: for each step the first that may and can be used.
+class PlanResolver:
+    """Takes for each step of a plan the first of its models that may be used and can be had.
 
     Raises:
-        ModelUnavailableError: a step that cannot be left out has no model that can be had, or one that takes part has no
-            runtime or device here.
+        ModelUnavailableError: a step that cannot be skipped has no such model, or a chosen model has no runtime or
+            device here.
     """
 
-    def __init__(self, plan: Plan, room: EngineRoom, licence: str | None) -> None:
+    def __init__(self, plan: Plan, engines: EngineCache, licence: str | None) -> None:
         policy = licences.policy(licence)
         self._plan = plan
-        self._room = room
+        self._engines = engines
         self._notes: dict[int, str] = {}
-        self._cast = [self._choose(place, policy) for place in range(len(plan.steps))]
-        for model in self._cast:
+        self._models = [self._choose(index, policy) for index in range(len(plan.steps))]
+        for model in self._models:
             if model is not None:
-                room.check(model)
-        alone = self._cast[0] if len(plan.steps) == 1 else None
-        if alone is not None and weights.is_available(alone):
-            # what is wrong with it is told now, not with the first song
-            room.engine(_for_step(plan.steps[0], alone))
+                engines.check(model)
+        single = self._models[0] if len(plan.steps) == 1 else None
+        if single is not None and weights.is_available(single):
+            # loaded now, so that damaged weights are reported before the first song
+            engines.engine(_for_step(plan.steps[0], single))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """The models of the steps that a selection needs, as far as they are not installed."""
-        cast = [self._cast[place] for place in self._plan.needed(selection.parts)]
-        needed = {model.name: model for model in cast if model is not None}
+        """The models of the steps that a selection needs and that are not installed."""
+        models = [self._models[index] for index in self._plan.needed(selection.parts)]
+        needed = {model.name: model for model in models if model is not None}
         return tuple(model for model in needed.values() if not weights.is_available(model))
 
-    def first_pass(self, selection: Selection) -> FirstPass:
-        """A mask engine that is alone gives masks; all else is a cascade."""
-        (first, *others) = self._cast
+    def analysis_pass(self, selection: Selection) -> AnalysisPass:
+        """A mask pass for a plan of one mask engine, otherwise a cascade."""
+        (first, *others) = self._models
         if first is not None and not others and first.kind == "mask":
-            engine = self._room.engine(first)
+            engine = self._engines.engine(first)
             assert isinstance(engine, MaskEngine)
             return MaskPass(engine, selection)
         needed = self._plan.needed(selection.parts)
-        tasks = _joined([_Task(place, self._plan.steps[place], self._cast[place]) for place in needed])
-        notes = tuple(self._notes[place] for place in needed if place in self._notes)
-        ends = {name: self._plan.end_of(name) for name in self._plan.interim}
-        return Cascade([self._step(task) for task in tasks], selection, self._room.surveyor, notes, ends)
-
-    def _step(self, task: _Task) -> CascadeStep:
-        step, model = task.step, task.model
-        outputs = {} if model is None else step.outputs(model.stems)
-        return CascadeStep(
-            name=f"{task.place + 1} {step.name}".strip(),
-            model="" if model is None else model.identity,
-            hears=step.hears,
-            outputs=outputs,
-            leaves=step.leaves,
-            otherwise=step.otherwise,
-            sample_rate=0 if model is None else model.sample_rate_hz,
-            cost=0.0 if model is None else max(1.0, model.gflop_per_s),
-            load=None if model is None else partial(self._room.waveform_engine, _for_step(step, model)),
+        steps = _merged([_ResolvedStep(index, self._plan.steps[index], self._models[index]) for index in needed])
+        notes = tuple(self._notes[index] for index in needed if index in self._notes)
+        stem_of_name = {name: self._plan.stem_of(name) for name in self._plan.intermediate_names}
+        return Cascade(
+            [self._cascade_step(step) for step in steps], selection, self._engines.scan_presence, notes, stem_of_name
         )
 
-    def _choose(self, place: int, policy: Policy) -> Model | None:
-        step = self._plan.steps[place]
+    def _cascade_step(self, resolved: _ResolvedStep) -> CascadeStep:
+        step, model = resolved.step, resolved.model
+        outputs = {} if model is None else step.outputs(model.stems)
+        return CascadeStep(
+            name=f"{resolved.index + 1} {step.name}".strip(),
+            model="" if model is None else model.identity,
+            input=step.input,
+            outputs=outputs,
+            remainder=step.remainder,
+            if_skipped=step.if_skipped,
+            sample_rate=0 if model is None else model.sample_rate_hz,
+            cost=0.0 if model is None else max(1.0, model.gflop_per_s),
+            load=None if model is None else partial(self._engines.waveform_engine, _for_step(step, model)),
+        )
+
+    def _choose(self, index: int, policy: Policy) -> Model | None:
+        step = self._plan.steps[index]
         reasons = []
         for name in step.models:
             model = registry.find(name)
@@ -177,44 +133,44 @@ class PlannedEnsemble:
                 reasons.append(str(error))
                 continue
             if reasons:
-                self._notes[place] = f"{model.name} stands in for {step.models[0]}: {' '.join(reasons)}"
+                self._notes[index] = f"{model.name} is used in place of {step.models[0]}: {' '.join(reasons)}"
             return model
-        if not step.otherwise:
+        if not step.if_skipped:
             raise ModelUnavailableError(" ".join(reasons))
-        self._notes[place] = f"The step '{step.name}' was left out: {' '.join(reasons)}"
+        self._notes[index] = f"The step '{step.name}' was skipped: {' '.join(reasons)}"
         return None
 
 
 @dataclass(frozen=True)
-class _Task:
-    """A step of a plan, by its number, and who does it."""
+class _ResolvedStep:
+    """A step of a plan with its index and its model."""
 
-    place: int
+    index: int
     step: Step
     model: Model | None
 
 
-def _joined(tasks: Sequence[_Task]) -> list[_Task]:
-    """The same with one task for those that follow each other with the same model, which then hears the song once."""
-    found: list[_Task] = []
-    for task in tasks:
-        last = found[-1] if found else None
-        if last and _same(last.model, task.model) and task.step.hears == last.step.leaves:
+def _merged(steps: Sequence[_ResolvedStep]) -> list[_ResolvedStep]:
+    """Joins steps that follow each other with the same model, which then runs over the song once."""
+    merged: list[_ResolvedStep] = []
+    for resolved in steps:
+        last = merged[-1] if merged else None
+        if last and _same(last.model, resolved.model) and resolved.step.input == last.step.remainder:
             step = replace(
                 last.step,
-                name=f"{last.step.name}, {task.step.name}",
-                gives={**last.step.gives, **task.step.gives},
-                leaves=task.step.leaves,
-                otherwise=task.step.otherwise if last.step.otherwise else "",
+                name=f"{last.step.name}, {resolved.step.name}",
+                gives={**last.step.gives, **resolved.step.gives},
+                remainder=resolved.step.remainder,
+                if_skipped=resolved.step.if_skipped if last.step.if_skipped else "",
             )
-            found[-1] = replace(last, step=step)
+            merged[-1] = replace(last, step=step)
         else:
-            found.append(task)
-    return found
+            merged.append(resolved)
+    return merged
 
 
 def _for_step(step: Step, model: Model) -> Model:
-    """The model with those of its stems that a step takes; those of a mask engine share what there is, so it has all."""
+    """The model with only the stems that a step takes. A mask engine keeps all: its masks sum to one over all stems."""
     if model.kind == "mask":
         return model
     return model.restricted([stem for sources in step.outputs(model.stems).values() for stem in sources])
@@ -225,7 +181,7 @@ def _same(one: Model | None, other: Model | None) -> bool:
 
 
 def is_installed(plan: Plan) -> bool:
-    """Whether the best model for each step is there and may be used: nothing is downloaded, and nothing stands in for it."""
+    """Whether the first model of every step is installed and may be used, so that nothing is downloaded or replaced."""
     best = [registry.find(step.models[0]) for step in plan.steps]
     allowed = licences.policy() == "any" or all(map(licences.is_permissive, best))
     return allowed and all(map(weights.is_available, best))
@@ -238,5 +194,5 @@ def _require(model: Model, policy: Policy) -> None:
     if missing and is_offline():
         raise ModelUnavailableError(
             f"{model.name} is not installed and STEMWRIGHT_OFFLINE is set; put {', '.join(missing)} into "
-            f"{weights.weights_folder()}, or let it be downloaded once."
+            f"{weights.weights_folder()}, or allow one download."
         )

@@ -1,4 +1,4 @@
-"""What the first pass leaves for the second: masks of the song, or samples of its parts."""
+"""What the analysis pass leaves for the render pass: masks of the song, or samples of its parts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Samples = NDArray[np.float32]
 Levels = NDArray[np.float64]
 
 BLOCK = 65_536
-"""Samples that are read at once: 1.5 s at 44.1 kHz."""
+"""Samples that are read in one call: 1.5 s at 44.1 kHz."""
 
 
 @dataclass(frozen=True)
-class HeardMasks:
+class MaskOutput:
     """Masks in bands, ``(frames, parts, channels, bands)``, of the song at the engine's rate.
 
     Attributes:
         rows: the masks.
-        levels: energies from which presence is judged, ``(segments, parts + 2)``.
-        bands, hop, sample_rate: the STFT that they belong to.
+        levels: energies from which presence is scored, ``(segments, parts + 2)``.
+        bands, hop, sample_rate: of the STFT that the masks apply to.
     """
 
     rows: RowFile
@@ -41,10 +41,10 @@ class Column:
     """One output in a file of samples, ``(samples, outputs, channels)``."""
 
     rows: RowFile
-    place: int
+    index: int
 
 
-class PartRows:
+class PartSamples:
     """Samples of parts, each the sum of columns; a part without columns is silent."""
 
     def __init__(self, parts: Sequence[Sequence[Column]], channels: int) -> None:
@@ -58,9 +58,9 @@ class PartRows:
         samples = np.zeros((max(0, stop - start), len(self.parts), self.channels), np.float32)
         files = {id(column.rows): column.rows for columns in self.parts for column in columns}
         read = {key: rows.read(start, stop) for key, rows in files.items()}
-        for place, columns in enumerate(self.parts):
+        for part, columns in enumerate(self.parts):
             for column in columns:
-                samples[:, place] += read[id(column.rows)][:, column.place]
+                samples[:, part] += read[id(column.rows)][:, column.index]
         return samples
 
     def blocks(self) -> Iterator[Samples]:
@@ -70,15 +70,15 @@ class PartRows:
 
 
 @dataclass(frozen=True)
-class HeardWaveforms:
+class WaveformOutput:
     """Samples of the parts at the engines' rate. Together they are the song."""
 
-    rows: PartRows
+    rows: PartSamples
     sample_rate: int
 
     @property
     def levels(self) -> Levels:
-        """Energies from which presence is judged, ``(segments, parts + 2)``: one reading of all that was written."""
+        """Energies from which presence is scored, ``(segments, parts + 2)``; reads all that was written."""
         per_segment = round(SEGMENT_S * self.sample_rate)
         tables = [np.zeros((0, len(self.rows.parts) + 2))]
         for start in range(0, self.rows.n_rows, per_segment):
@@ -88,4 +88,4 @@ class HeardWaveforms:
         return np.concatenate(tables)
 
 
-Heard = HeardMasks | HeardWaveforms
+PassOutput = MaskOutput | WaveformOutput

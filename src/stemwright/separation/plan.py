@@ -1,7 +1,7 @@
 """Plans: which models separate a song, and in which order.
 
-A plan is data (``plans.toml``): steps, each of which takes its part from what it hears and leaves the exact rest to the
-others, so that whatever the models do the stems add up to the song. Any model of the registry is also a plan of one step.
+A plan is data (``plans.toml``): steps, each of which takes its stems from its input and leaves the exact remainder to the
+others, so the stems add up to the song whatever the models give. Any model of the registry is also a plan of one step.
 """
 
 from __future__ import annotations
@@ -18,68 +18,68 @@ from stemwright.models import registry
 from stemwright.stems import STEMS, Part
 
 MIX = "mix"
-"""What the first step hears: the song."""
+"""Name of the input of the first step: the song."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One model's part of a plan.
+    """One step of a plan, done by one model.
 
     Attributes:
-        hears: ``mix``, or a name that an earlier step gives or leaves.
+        input: ``mix``, or the name of an output or remainder of an earlier step.
         models: names of the models that can do it, the best one first.
-        gives: name to those of the model's stems that it adds up; empty gives each of them its own name.
-        leaves: name of what is left of what it heard.
-        otherwise: name that what it would have heard goes by where the step is left out; empty if it may not be.
-        name: for people; empty in a plan of one step.
+        gives: name of an output to the model's stems that are summed for it; empty gives each stem its own name.
+        remainder: name of its input less its outputs.
+        if_skipped: name that its input gets where the step is skipped; empty if it cannot be skipped.
+        name: shown to users; empty in a plan of one step.
     """
 
-    hears: str
+    input: str
     models: tuple[str, ...]
     gives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    leaves: str = "fx"
-    otherwise: str = ""
+    remainder: str = "fx"
+    if_skipped: str = ""
     name: str = ""
 
     def outputs(self, stems: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Name to stems, of those that a model gives with these ``stems``. Its own ``fx`` is part of what it leaves."""
-        gives = self.gives or {stem: (stem,) for stem in STEMS if stem != self.leaves}
+        """Name of an output to its stems, for a model that gives ``stems``. Its own ``fx`` is part of the remainder."""
+        gives = self.gives or {stem: (stem,) for stem in STEMS if stem != self.remainder}
         found = {name: tuple(stem for stem in sources if stem in stems) for name, sources in gives.items()}
         return {name: sources for name, sources in found.items() if sources}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in their order. Whatever no later step hears is a stem."""
+    """Steps in their order. A name that is no later step's input is a stem."""
 
     name: str
     title: str
     steps: tuple[Step, ...]
 
     def stems_of(self, name: str, after: int = -1) -> frozenset[str]:
-        """The stems that what goes by ``name`` may end in, once the step of number ``after`` is done."""
-        for place, step in enumerate(self.steps[after + 1 :], after + 1):
-            if step.hears == name:
-                given = [*(step.gives or STEMS), step.leaves]
-                return frozenset().union(*(self.stems_of(one, place) for one in given))
+        """The stems that ``name`` is split into by the steps behind the one of index ``after``."""
+        for index, step in enumerate(self.steps[after + 1 :], after + 1):
+            if step.input == name:
+                given = [*(step.gives or STEMS), step.remainder]
+                return frozenset().union(*(self.stems_of(one, index) for one in given))
         return frozenset({name})
 
     @property
-    def interim(self) -> tuple[str, ...]:
-        """Names that steps give to each other."""
-        return tuple(step.hears for step in self.steps if step.hears not in (MIX, *STEMS))
+    def intermediate_names(self) -> tuple[str, ...]:
+        """Names that are neither the mix nor a stem: a step gives them to a later one."""
+        return tuple(step.input for step in self.steps if step.input not in (MIX, *STEMS))
 
-    def end_of(self, name: str) -> str:
-        """A stem that what goes by ``name`` counts as, where no step tells apart what it holds."""
+    def stem_of(self, name: str) -> str:
+        """The stem that ``name`` counts as where no step splits it."""
         return min(self.stems_of(name), key=STEMS.index)
 
     def needed(self, parts: Sequence[Part]) -> tuple[int, ...]:
-        """Numbers of the steps without which some of the parts could not be told apart."""
-        homes = {stem: part.name for part in parts for stem in part.sources}
+        """Indices of the steps that these parts need to be separated from each other."""
+        part_of = {stem: part.name for part in parts for stem in part.sources}
         return tuple(
-            place
-            for place, step in enumerate(self.steps)
-            if len({homes[stem] for stem in self.stems_of(step.hears, place - 1)}) > 1
+            index
+            for index, step in enumerate(self.steps)
+            if len({part_of[stem] for stem in self.stems_of(step.input, index - 1)}) > 1
         )
 
 

@@ -1,10 +1,10 @@
-"""Presence: does a stem play in this song at all?
+"""Presence: does a stem play in this song?
 
-A mask is never quite zero, so every stem of every song holds something. What tells a stem that plays from what leaks into
-it is its share of the mix where it is strongest. The song is cut into segments of about a second; a stem's share is what its
-masks pass over what the mix has (``listening.Masks.levels``; of engines that make waveforms, its energy over the mix's), and
-what counts is the level of that share that the stem reaches in a twentieth of the song, since an instrument may come in for
-one bridge only. A logistic curve turns the level into a score.
+A mask is never exactly zero, so every stem of every song has some energy. A stem that plays differs from leakage by its
+share of the mix where it is strongest. The song is cut into segments of one second. The share of a stem in a segment is the
+part of the mix that its masks pass (``chunk_runner.MaskRunner.levels``; for waveform engines its energy over that of the
+mix). An instrument may play in one bridge only, so the level that counts is the one that the share reaches in a twentieth of
+the song. A logistic curve maps that level to a score.
 """
 
 from __future__ import annotations
@@ -17,31 +17,36 @@ from numpy.typing import NDArray
 SEGMENT_S = 1.0
 """Length in seconds of the segments in which energy is summed."""
 
-BORDER_DB = -36.0
+THRESHOLD_DB = -36.0
 """Share of the mix, in dB, above which a stem counts as playing.
 
 98 % of the stems that play in composed songs kept out of training lie above it in one corpus, above -48 dB in another
+<<<<<<< HEAD
 (`python -m training.data.presence_threshold CORPUS`). What does not play lies at -32 dB in the median of recordings,
 so the higher stays.
 To silence a stem that plays loses it, to leave one that does not costs a faint leak: so the border lies low.
+=======
+(`python -m training.presence CORPUS`). Stems that do not play have -32 dB in the median of recordings, so the higher one
+is used. A stem silenced by mistake is lost, an absent stem that stays costs a faint leak, so the threshold is low.
+>>>>>>> 41cc3bc (Rename what separation is made of to the field's standard terms)
 """
 
 SLOPE_DB = 7.0
 """dB over which the odds change by a factor e: the slope of the logistic curve that fits those songs best."""
 
 QUIET_DB = -60.0
-"""Segments this far under the loudest one say nothing: their shares are those of noise."""
+"""Segments this far below the loudest one are skipped: their shares are those of noise."""
 
 TOP_SHARE = 0.05
-"""Share of the song that a stem must play in to be judged by it."""
+"""Share of the song that decides: a stem that plays in this much of it is present."""
 
 SILENT_DB = -120.0
-"""Level of a part that holds nothing."""
+"""Level of a part without energy."""
 
 
 @dataclass(frozen=True)
 class Presence:
-    """What the song says of each part, in order.
+    """Presence of each part, in order.
 
     Attributes:
         levels_db: share of the mix in its best twentieth of the song.
@@ -72,8 +77,8 @@ def level_rows(
     return np.column_stack([counts, np.add.reduceat(mix_energy, starts), np.add.reduceat(part_energy, starts, axis=0)])
 
 
-def judge(levels: NDArray[np.float64]) -> Presence:
-    """Judges the whole song from its level rows, ``(segments, parts + 2)``. Where nothing sounds, nothing is present."""
+def score_presence(levels: NDArray[np.float64]) -> Presence:
+    """Scores the parts of a song from its level rows, ``(segments, parts + 2)``. In a silent song nothing is present."""
     level_db = np.full(levels.shape[1] - 2, SILENT_DB)
     power = levels[:, 1] / np.maximum(levels[:, 0], 1)
     loud = power > power.max(initial=0) * 10 ** (QUIET_DB / 10)
@@ -81,10 +86,10 @@ def judge(levels: NDArray[np.float64]) -> Presence:
         shares = levels[loud, 2:] / levels[loud, 1:2]
         top = np.quantile(shares, 1 - TOP_SHARE, axis=0)
         level_db = 10 * np.log10(np.maximum(top, 10 ** (SILENT_DB / 10)))
-    scores = 1 / (1 + np.exp(-(level_db - BORDER_DB) / SLOPE_DB))
+    scores = 1 / (1 + np.exp(-(level_db - THRESHOLD_DB) / SLOPE_DB))
     present = scores >= 0.5
     if not present.any() and (level_db > SILENT_DB).any():
-        present[-1] = True  # something sounds: whatever it is belongs to the rest
+        present[-1] = True  # the song is not silent, so the last part holds what plays
     return Presence(
         levels_db=tuple(float(level) for level in level_db),
         scores=tuple(float(score) for score in scores),

@@ -14,8 +14,8 @@ class Progress:
     """Where a separation stands.
 
     Attributes:
-        stage: ``separating`` (the network listens) comes first, ``writing`` (the stems are made and encoded) second.
-        done_s: seconds of the song that this stage is through with.
+        stage: ``separating`` (the engines run) comes first, ``writing`` (the stems are rendered and encoded) second.
+        done_s: seconds of the song that this stage has done.
         total_s: seconds of the song; None while a stream without a stated length is read for the first time.
         fraction: share of the whole work that is done, 0 to 1; None while ``total_s`` is.
     """
@@ -25,6 +25,9 @@ class Progress:
     total_s: float | None
     fraction: float | None
 
+
+OnAdvance = Callable[[float, float], None]
+"""Told the seconds of the song that a pass has done, counting all its steps as one, and their share of the pass."""
 
 OnProgress = Callable[[Progress], None]
 """Called often, from the thread that separates. It must be quick; what it raises ends the separation."""

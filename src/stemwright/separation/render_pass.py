@@ -1,8 +1,8 @@
-"""The second pass: the whole song is known, so the parts are made from the working files and written.
+"""The render pass: the second of two passes over a song. It makes the parts from the working files and writes them.
 
-The parts of a song add up to it by construction. Every part but one is made: by its masks, applied to the song's own
-spectrum at the song's own rate, or from the samples that engines made. The one left, the closing part, is the song less
-the others. Where the parts are integers the subtraction is done in integers, after rounding, so they add up bit for bit.
+The parts add up to the song by construction. All parts but one are rendered: by their masks, applied to the song's own
+spectrum at the song's own rate, or from the samples of waveform engines. The remaining one, the remainder, is the song less
+the others. Where the parts are integers it is subtracted in integers, after rounding, so they add up bit for bit.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from numpy.typing import NDArray
 from stemwright.audio.resample import Resampler
 from stemwright.errors import CancelledError
 from stemwright.separation.mask_reader import MaskReader
-from stemwright.separation.pass_output import Heard, HeardMasks, HeardWaveforms
+from stemwright.separation.pass_output import MaskOutput, PassOutput, WaveformOutput
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled
-from stemwright.separation.quantization import PartAccount, Rounding, SumAccount, Values, closing_part
+from stemwright.separation.quantization import PartMeter, Quantization, ResidualMeter, Values, remainder
 from stemwright.separation.source import Source
 from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
 
 Samples = NDArray[np.float32]
 OnSeconds = Callable[[float], None]
 Block = tuple[Samples, list[Samples]]
-"""The song and its made parts over the same time, each ``(channels, samples)``."""
+"""The song and its rendered parts over the same time, each ``(channels, samples)``."""
 
 FRAMES = 64
-"""Frames of the song that are worked on at once: 1.5 s at 44.1 kHz."""
+"""Frames of the song per block: 1.5 s at 44.1 kHz."""
 
 
-class Sink(Protocol):
-    """Where the samples of one part go: an encoder, or an array."""
+class PartSink(Protocol):
+    """Takes the samples of one part: an encoder, or an array."""
 
     def write(self, block: Values) -> None:
-        """Takes the next ``(channels, samples)``, integers or floats as the rounding says."""
+        """Takes the next ``(channels, samples)``, integers or floats as the quantization says."""
 
 
 @dataclass(frozen=True)
-class Finish:
-    """What a finishing pass found out.
+class RenderReport:
+    """What a render pass measured.
 
     Attributes:
-        parts: account of each part.
-        residual_db: how far the sum of the parts is from the song.
+        parts: meter of each part.
+        residual_db: level of the difference between the sum of the parts and the song.
         n_samples: length of the song at its own rate.
     """
 
-    parts: tuple[PartAccount, ...]
+    parts: tuple[PartMeter, ...]
     residual_db: float
     n_samples: int
 
     @property
     def exceeded(self) -> bool:
-        """Whether a part left full scale. Then what was written is not to be kept, and a gain is needed."""
+        """Whether a part exceeded full scale: then the files are incomplete, and the pass is repeated with a gain."""
         return any(part.exceeded for part in self.parts)
 
     @property
@@ -66,88 +66,87 @@ class Finish:
         return max(part.peak for part in self.parts)
 
 
-def finish(
+def render(
     source: Source,
-    heard: Heard,
+    output: PassOutput,
     presence: Presence,
-    sinks: Sequence[Sink],
-    rounding: Rounding,
+    sinks: Sequence[PartSink],
+    quantization: Quantization,
     *,
     threads: int,
     on_seconds: OnSeconds,
     is_cancelled: IsCancelled,
-) -> Finish:
-    """Makes the parts and writes each to its sink, a silent one too.
+) -> RenderReport:
+    """Renders the parts and writes each to its sink, a silent one too.
 
     Raises:
         CancelledError: ``is_cancelled`` said so.
     """
-    closing = _closing_place(presence)
-    made = [place for place, present in enumerate(presence.present) if present and place != closing]
-    accounts = tuple(PartAccount(rounding) for _ in sinks)
-    total = SumAccount(rounding)
+    last = _remainder_index(presence)
+    rendered = [index for index, present in enumerate(presence.present) if present and index != last]
+    others = [index for index in range(len(sinks)) if index not in rendered]
+    meters = tuple(PartMeter(quantization) for _ in sinks)
+    residual = ResidualMeter(quantization)
     n_samples = 0
 
-    def settle(place: int, samples: Samples) -> Values:
-        values = rounding.apply(samples)
-        keep(place, values)
+    def quantize(index: int, samples: Samples) -> Values:
+        values = quantization.apply(samples)
+        write(index, values)
         return values
 
-    def keep(place: int, values: Values) -> None:
-        accounts[place].add(values)
-        if not accounts[place].exceeded:  # else the pass is run again, and only measures from here on
-            sinks[place].write(values)
+    def write(index: int, values: Values) -> None:
+        meters[index].add(values)
+        if not meters[index].exceeded:  # otherwise the pass is repeated, and this one only measures from here on
+            sinks[index].write(values)
 
     with ThreadPoolExecutor(threads) as pool:
-        if isinstance(heard, HeardMasks):
-            stream = _masked(source, heard, presence, made, pool)
+        if isinstance(output, MaskOutput):
+            stream = _masked(source, output, presence, rendered, pool)
         else:
-            stream = _resampled(source, heard, made)
+            stream = _resampled(source, output, rendered)
         for mix, parts in stream:
             if is_cancelled():
-                raise CancelledError("Cancelled; --resume takes it up where it stopped.")
-            whole = rounding.apply(mix)
-            values = list(pool.map(settle, made, parts))
-            values.append(closing_part(whole, values))
-            rest = [place for place in range(len(sinks)) if place not in made]
+                raise CancelledError("Cancelled; --resume continues where it stopped.")
+            whole = quantization.apply(mix)
+            values = list(pool.map(quantize, rendered, parts))
+            values.append(remainder(whole, values))
             silence = np.zeros_like(whole)
-            list(pool.map(keep, rest, [values[-1] if place == closing else silence for place in rest]))
-            total.add(mix, values)
+            list(pool.map(write, others, [values[-1] if index == last else silence for index in others]))
+            residual.add(mix, values)
             n_samples += mix.shape[1]
             on_seconds(n_samples / source.sample_rate)
-    return Finish(accounts, total.residual_db, n_samples)
+    return RenderReport(meters, residual.residual_db, n_samples)
 
 
-def _closing_place(presence: Presence) -> int:
-    """The part that takes what the others leave: the last that plays, or the last of all in a silent song."""
-    playing = [place for place, present in enumerate(presence.present) if present]
+def _remainder_index(presence: Presence) -> int:
+    """The part that is the song less the others: the last one that plays, or the last one in a silent song."""
+    playing = [index for index, present in enumerate(presence.present) if present]
     return playing[-1] if playing else len(presence.present) - 1
 
 
 def _masked(
-    source: Source, heard: HeardMasks, presence: Presence, made: list[int], pool: ThreadPoolExecutor
+    source: Source, output: MaskOutput, presence: Presence, rendered: list[int], pool: ThreadPoolExecutor
 ) -> Iterator[Block]:
-    """The song block by block, its parts cut out of its spectrum by their masks."""
-    own = Stft(heard.bands.n_fft, heard.hop)
-    stft = own.at_rate(heard.sample_rate, source.sample_rate)
-    masks = MaskReader(heard.rows, presence, own, heard.sample_rate, stft, source.sample_rate)
-    band = heard.bands.band_of_bins(stft.n_fft, source.sample_rate)  # (bins,)
+    """The song block by block, its parts made by applying their masks to its spectrum."""
+    own = Stft(output.bands.n_fft, output.hop)
+    stft = own.at_rate(output.sample_rate, source.sample_rate)
+    mask_reader = MaskReader(output.rows, presence, own, output.sample_rate, stft, source.sample_rate)
+    band = output.bands.band_of_bins(stft.n_fft, source.sample_rate)  # (bins,)
     analysis = Analysis(stft, source.channels)
-    syntheses = {place: Synthesis(stft, source.channels) for place in made}
+    syntheses = {index: Synthesis(stft, source.channels) for index in rendered}
     mix = np.zeros((source.channels, 0), np.float32)
 
     def parts_of(spectrum: Spectrum) -> Iterator[Block]:
         nonlocal mix
         for start in range(0, len(spectrum), FRAMES):
             frames = spectrum[start : start + FRAMES]
-            shares = masks.next(len(frames))  # (frames, parts, channels, bands)
+            masks = mask_reader.next(len(frames))  # (frames, parts, channels, bands)
 
-            def make(place: int, frames: Spectrum = frames, shares: Samples = shares) -> Samples:
-                return syntheses[place].push(
-                    frames * np.take(shares[:, place], band, axis=-1)
-                )  # (frames, channels, bins)
+            def synthesise(index: int, frames: Spectrum = frames, masks: Samples = masks) -> Samples:
+                part = frames * np.take(masks[:, index], band, axis=-1)  # (frames, channels, bins)
+                return syntheses[index].push(part)
 
-            parts = list(pool.map(make, made))
+            parts = list(pool.map(synthesise, rendered))
             ready = min(mix.shape[1], parts[0].shape[1] if parts else len(frames) * stft.hop)
             yield mix[:, :ready], [part[:, :ready] for part in parts]
             mix = mix[:, ready:]
@@ -158,27 +157,27 @@ def _masked(
     yield from parts_of(analysis.finish())
 
 
-def _resampled(source: Source, heard: HeardWaveforms, made: list[int]) -> Iterator[Block]:
-    """The song block by block, its parts brought from the engines' rate to the song's."""
-    stream = _at_song_rate(source, heard, made)
-    ready = np.zeros((len(made), source.channels, 0), np.float32)
+def _resampled(source: Source, output: WaveformOutput, rendered: list[int]) -> Iterator[Block]:
+    """The song block by block, its parts resampled from the engines' rate to the song's."""
+    stream = _at_song_rate(source, output, rendered)
+    ready = np.zeros((len(rendered), source.channels, 0), np.float32)
     for block in source.blocks():
         while ready.shape[2] < block.shape[1] and (more := next(stream, None)) is not None:
             ready = np.concatenate([ready, more], axis=2)
-        short = max(0, block.shape[1] - ready.shape[2])  # both lengths were rounded: the end may lack a sample or two
-        ready = np.pad(ready, ((0, 0), (0, 0), (0, short)))
+        missing = max(0, block.shape[1] - ready.shape[2])  # both lengths were rounded: the end may lack a sample or two
+        ready = np.pad(ready, ((0, 0), (0, 0), (0, missing)))
         yield block, list(ready[:, :, : block.shape[1]])
         ready = ready[:, :, block.shape[1] :]
 
 
-def _at_song_rate(source: Source, heard: HeardWaveforms, made: list[int]) -> Iterator[Samples]:
-    """Blocks ``(made parts, channels, samples)`` at the song's rate."""
-    if not made:
+def _at_song_rate(source: Source, output: WaveformOutput, rendered: list[int]) -> Iterator[Samples]:
+    """Blocks ``(rendered parts, channels, samples)`` at the song's rate."""
+    if not rendered:
         return
     channels = source.channels
-    resampler = Resampler(heard.sample_rate, source.sample_rate, len(made) * channels)
-    for samples in heard.rows.blocks():  # (samples, parts, channels)
-        stacked = samples[:, made].reshape(len(samples), -1).T  # (made * channels, samples)
-        yield resampler.process(np.ascontiguousarray(stacked)).reshape(len(made), channels, -1)
-    last = np.zeros((len(made) * channels, 0), np.float32)
-    yield resampler.process(last, last=True).reshape(len(made), channels, -1)
+    resampler = Resampler(output.sample_rate, source.sample_rate, len(rendered) * channels)
+    for samples in output.rows.blocks():  # (samples, parts, channels)
+        stacked = samples[:, rendered].reshape(len(samples), -1).T  # (rendered * channels, samples)
+        yield resampler.process(np.ascontiguousarray(stacked)).reshape(len(rendered), channels, -1)
+    end = np.zeros((len(rendered) * channels, 0), np.float32)
+    yield resampler.process(end, last=True).reshape(len(rendered), channels, -1)

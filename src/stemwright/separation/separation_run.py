@@ -6,154 +6,106 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from stemwright.audio.encode import Encoder
 from stemwright.audio.formats import OutputFormat
-from stemwright.models.engine import MaskEngine
-from stemwright.separation.cascade import OnHeard
-from stemwright.separation.chunk_runner import Masks, listen
-from stemwright.separation.pass_output import Heard, HeardMasks
-from stemwright.separation.presence import Presence, judge
+from stemwright.separation.analysis_pass import AnalysisPass
+from stemwright.separation.pass_output import PassOutput
+from stemwright.separation.presence import Presence, score_presence
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
-from stemwright.separation.quantization import Rounding
-from stemwright.separation.render_pass import Finish, Sink, finish
+from stemwright.separation.quantization import Quantization
+from stemwright.separation.render_pass import PartSink, RenderReport, render
 from stemwright.separation.resources import check_room
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection
 
 LOSSY_KBPS = 256
-"""What a lossy stem is reckoned with when room on the disk is checked and no bit rate was given."""
+"""Bit rate that the check of free disk space assumes for a lossy stem, where none was given."""
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedParts:
     """Whole files that wait for their final names.
 
     Attributes:
-        finish: account of what was written.
-        rounding: how, and with which gain.
+        report: what was written.
+        quantization: how, and with which gain.
         files: one for each part.
         notes: what the format changed.
     """
 
-    finish: Finish
-    rounding: Rounding
+    report: RenderReport
+    quantization: Quantization
     files: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
-class FirstPass(Protocol):
-    """What hears a song: a mask engine, or a cascade of waveform engines."""
-
-    share: float
-    """Of the whole work, the second pass with it."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that take part, with the digest of their weights."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know of this song, once it was heard."""
-
-    def bytes_per_s(self, channels: int) -> float:
-        """Disk that the working files of a second of song take."""
-
-    def run(self, source: Source, work: WorkingFiles, *, on_heard: OnHeard, is_cancelled: IsCancelled) -> Heard:
-        """Hears the song, from where an earlier run left it."""
-
-
-class MaskPass:
-    """One mask engine."""
-
-    share = 0.5
-    notes = ()
-
-    def __init__(self, engine: MaskEngine, selection: Selection) -> None:
-        self._engine = engine
-        self._outputs = [part.sources for part in selection.parts]
-        self.models = (engine.name,)
-
-    def bytes_per_s(self, channels: int) -> float:
-        """Half floats in bands, frame by frame."""
-        n_bytes = np.dtype(Masks.dtype).itemsize * len(self._outputs) * channels * self._engine.bands.n_bands
-        return n_bytes * self._engine.sample_rate / self._engine.hop
-
-    def run(self, source: Source, work: WorkingFiles, *, on_heard: OnHeard, is_cancelled: IsCancelled) -> HeardMasks:
-        """Hears the song, from where an earlier run left it."""
-        engine = self._engine
-        hearing = Masks(engine, self._outputs, source.channels)
-        files = work.step("masks", hearing.row_shape, hearing.dtype)
-
-        def tell(seconds: float) -> None:
-            on_heard(seconds, seconds / source.expected_s if source.expected_s else 0.0)
-
-        listen(source, hearing, files, on_seconds=tell, is_cancelled=is_cancelled)
-        levels = files.levels.read(0, files.levels.n_rows)
-        return HeardMasks(files.outputs, levels, engine.bands, engine.hop, engine.sample_rate)
-
-
 @dataclass
-class Job:
+class SeparationRun:
     """One song on its way through both passes."""
 
-    first_pass: FirstPass
+    analysis_pass: AnalysisPass
     source: Source
     selection: Selection
     threads: int
     on_progress: OnProgress | None
     is_cancelled: IsCancelled | None
     _fraction: float = 0.0
-    _done: dict[Stage, float] = field(default_factory=dict)
+    _done_s: dict[Stage, float] = field(default_factory=dict)
 
     def check_room(self, folder: Path, fmt: OutputFormat) -> None:
-        """Both passes' files lie on the disk together at the end."""
+        """Checks that the disk has room for the files of both passes, which exist together at the end.
+
+        Raises:
+            StorageError: it has not.
+        """
         seconds = self.source.expected_s
         if seconds is None:
             return
-        working = self.first_pass.bytes_per_s(self.source.channels)
+        working = self.analysis_pass.bytes_per_s(self.source.channels)
         if fmt.bit_depth:
             written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
         else:
             written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
         check_room(folder, int(seconds * (working + written * len(self.selection.parts))))
 
-    def listen(self, work: WorkingFiles) -> tuple[Heard, Presence]:
-        """The first pass, and what the whole song says about presence."""
-        heard = self.first_pass.run(
+    def analyse(self, work: WorkingFiles) -> tuple[PassOutput, Presence]:
+        """The analysis pass, and the presence of each part in the whole song."""
+        output = self.analysis_pass.run(
             self.source,
             work,
-            on_heard=lambda seconds, share: self._tell("separating", seconds, share),
+            on_advance=lambda seconds, share: self._report("separating", seconds, share),
             is_cancelled=self._cancelled,
         )
-        return heard, judge(heard.levels)
+        return output, score_presence(output.levels)
 
-    def finish(self, heard: Heard, presence: Presence, sinks: Sequence[Sink], rounding: Rounding) -> Finish:
-        """The second pass into the given sinks."""
+    def render(
+        self, output: PassOutput, presence: Presence, sinks: Sequence[PartSink], quantization: Quantization
+    ) -> RenderReport:
+        """The render pass into the given sinks."""
 
-        def tell(seconds: float) -> None:
+        def on_seconds(seconds: float) -> None:
             length = self.source.expected_s
-            self._tell("writing", seconds, min(1.0, seconds / length) if length else 0.0)
+            self._report("writing", seconds, min(1.0, seconds / length) if length else 0.0)
 
-        return finish(
+        return render(
             self.source,
-            heard,
+            output,
             presence,
             sinks,
-            rounding,
+            quantization,
             threads=self.threads,
-            on_seconds=tell,
+            on_seconds=on_seconds,
             is_cancelled=self._cancelled,
         )
 
-    def encode(self, song: FileSource, heard: Heard, presence: Presence, folder: Path, fmt: OutputFormat) -> Encoded:
-        """The second pass into files, run again with a common gain where a part left full scale."""
+    def encode(
+        self, song: FileSource, output: PassOutput, presence: Presence, folder: Path, fmt: OutputFormat
+    ) -> EncodedParts:
+        """The render pass into files, repeated with a common gain where a part exceeds full scale."""
         files = tuple(folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
-        rounding = Rounding(fmt.bit_depth if fmt.bit_depth in (16, 24) else None, limited=fmt.bit_depth != 32)
+        quantization = Quantization(fmt.bit_depth if fmt.bit_depth in (16, 24) else None, limited=fmt.bit_depth != 32)
         shape = {"sample_rate": song.sample_rate, "channels": song.channels}
         while True:
             with ExitStack() as stack:
@@ -161,24 +113,24 @@ class Job:
                     stack.enter_context(Encoder(file, fmt, **shape, tags=song.tags(part.name)))
                     for part, file in zip(self.selection.parts, files, strict=True)
                 ]
-                done = self.finish(heard, presence, encoders, rounding)
-            if not done.exceeded:
+                report = self.render(output, presence, encoders, quantization)
+            if not report.exceeded:
                 notes = dict.fromkeys(note for encoder in encoders for note in encoder.notes)
-                return Encoded(done, rounding, files, tuple(notes))
-            rounding = replace(rounding, gain=rounding.gain * rounding.ceiling / done.peak)
+                return EncodedParts(report, quantization, files, tuple(notes))
+            quantization = replace(quantization, gain=quantization.gain * quantization.ceiling / report.peak)
 
     def _cancelled(self) -> bool:
         return self.is_cancelled is not None and self.is_cancelled()
 
-    def _tell(self, stage: Stage, done_s: float, share: float) -> None:
+    def _report(self, stage: Stage, done_s: float, share: float) -> None:
         if self.on_progress is None:
             return
         total_s = self.source.expected_s
         fraction = None
-        # A second writing pass, with a gain, must not make the bar go back, nor a length that is known at last.
-        done_s = self._done[stage] = max(self._done.get(stage, 0.0), done_s)
+        # Neither a repeated render pass nor a length that becomes known late may move the progress bar back.
+        done_s = self._done_s[stage] = max(self._done_s.get(stage, 0.0), done_s)
         if total_s:
-            first = self.first_pass.share
-            done = share * first if stage == "separating" else first + share * (1 - first)
+            analysis = self.analysis_pass.work_share
+            done = share * analysis if stage == "separating" else analysis + share * (1 - analysis)
             fraction = self._fraction = max(self._fraction, min(1.0, done))
         self.on_progress(Progress(stage, done_s, total_s, fraction))

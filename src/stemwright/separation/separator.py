@@ -17,25 +17,26 @@ from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
 from stemwright.quota import cores
-from stemwright.separation.model_resolver import EngineRoom, Ensemble, PlannedEnsemble, SingleEnsemble
+from stemwright.separation.engine_cache import EngineCache
+from stemwright.separation.model_resolver import ModelResolver, PlanResolver, SingleEngine
 from stemwright.separation.naming import checked_folder_name, song_folder_name
 from stemwright.separation.options import Device, Options, read_device, read_licence, read_threads
 from stemwright.separation.plan import plan_of
 from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
-from stemwright.separation.quantization import Rounding, Values
-from stemwright.separation.render_pass import Sink
+from stemwright.separation.quantization import Quantization, Values
+from stemwright.separation.render_pass import PartSink
 from stemwright.separation.resources import peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.samples import Samples, as_rate, as_samples
-from stemwright.separation.separation_run import Encoded, Job
+from stemwright.separation.separation_run import EncodedParts, SeparationRun
 from stemwright.separation.song_folder import Order, SongFolder
 from stemwright.separation.source import ArraySource, FileSource
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection, select
 
 WORKING_FORMAT = 3
-"""Raised when the working files change their meaning, so that no run takes up those of an older version."""
+"""Increased when the format of the working files changes, so that no run resumes from those of an older version."""
 
 
 class Separator:
@@ -47,6 +48,7 @@ class Separator:
         threads: processor threads to use; None takes all that it may use (``stemwright.quota``).
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
+        engine: an engine of your own, used in place of the plan's models; ``plan`` is then only a name.
 
     Raises:
         ModelUnavailableError: the plan, its weights or the device cannot be had.
@@ -60,33 +62,29 @@ class Separator:
         device: Device = "auto",
         threads: int | None = None,
         licence: str | None = None,
+        engine: MaskEngine | WaveformEngine | None = None,
     ) -> None:
         self.plan = arguments.text(plan, "plan")
         self._threads = read_threads(threads) or cores()
-        room = EngineRoom(read_device(device), self._threads)
-        self._ensemble: Ensemble = PlannedEnsemble(plan_of(self.plan), room, read_licence(licence))
+        self._models: ModelResolver
+        if engine is None:
+            engines = EngineCache(read_device(device), self._threads)
+            self._models = PlanResolver(plan_of(self.plan), engines, read_licence(licence))
+        else:
+            self._models = SingleEngine(_checked_engine(engine))
 
     @classmethod
     def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
-        """A separator around an engine of one's own; its plan is called ``custom``.
+        """A separator with an engine of your own; its plan is called ``custom``.
 
         Raises:
-            UsageError: it has not got what an engine has (``stemwright.models.engine``).
+            UsageError: the object is no engine (``stemwright.models.engine``).
         """
-        if isinstance(engine, type) or not isinstance(engine, MaskEngine | WaveformEngine):
-            raise UsageError(
-                f"engine is of type {type(engine).__name__}: give an object with the methods of a MaskEngine or a "
-                "WaveformEngine of stemwright.models.engine."
-            )
-        separator = cls.__new__(cls)
-        separator.plan = "custom"
-        separator._threads = read_threads(threads) or cores()
-        separator._ensemble = SingleEnsemble(engine)
-        return separator
+        return cls("custom", threads=threads, engine=_checked_engine(engine))
 
     def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
         """The models that these stems take and that are not installed: the first song would wait for them."""
-        return self._ensemble.missing(select(stems))
+        return self._models.missing(select(stems))
 
     def prepare(
         self,
@@ -136,10 +134,10 @@ class Separator:
         source = ArraySource(as_samples(samples), as_rate(sample_rate))
         sinks = [_ArraySink() for _ in selection.parts]
         with _temporary_folder() as folder:
-            job = Job(self._ensemble.first_pass(selection), source, selection, self._threads, None, None)
+            run = SeparationRun(self._models.analysis_pass(selection), source, selection, self._threads, None, None)
             with WorkingFiles(Path(folder), {}, resume=False) as work:
-                heard, presence = job.listen(work)
-                job.finish(heard, presence, sinks, Rounding(bits=None, limited=False))
+                output, presence = run.analyse(work)
+                run.render(output, presence, sinks, Quantization(bits=None, limited=False))
         return {part.name: sink.samples for part, sink in zip(selection.parts, sinks, strict=True)}
 
     def separate_file(
@@ -178,25 +176,25 @@ class Separator:
             options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
         )
         folder = SongFolder(options.folder, title or song_folder_name(source.path.stem))
-        first_pass = self._ensemble.first_pass(selection)
-        recipe = self._recipe(source, selection, options, first_pass.models)
-        order = {**recipe, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
+        analysis_pass = self._models.analysis_pass(selection)
+        key = self._run_key(source, selection, options, analysis_pass.models)
+        order = {**key, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
         if not options.overwrite and (kept := folder.kept(order)):
             return kept
         folder.check_writable()
-        job = Job(first_pass, source, selection, self._threads, on_progress, is_cancelled)
-        job.check_room(folder.path.parent, fmt)
-        work = WorkingFiles(folder.working, recipe, resume=options.resume)
+        run = SeparationRun(analysis_pass, source, selection, self._threads, on_progress, is_cancelled)
+        run.check_room(folder.path.parent, fmt)
+        work = WorkingFiles(folder.working, key, resume=options.resume)
         try:
-            heard, presence = job.listen(work)
-            encoded = job.encode(source, heard, presence, work.stems, fmt)
-            result = self._result(job, source, presence, encoded, fmt, folder, started)
+            output, presence = run.analyse(work)
+            encoded = run.encode(source, output, presence, work.stems, fmt)
+            result = self._result(run, source, presence, encoded, fmt, folder, started)
             folder.publish(encoded.files, result, order)
         except CancelledError:
             raise  # the working files stay for a resume
         except ModelUnavailableError:
             # An hour of earlier steps is not lost to a later one's download, or to a GPU that others fill.
-            if not work.has_done_a_step:
+            if not work.has_finished_step:
                 work.remove()
             raise
         except StemwrightError:
@@ -207,7 +205,7 @@ class Separator:
         work.remove()
         return result
 
-    def _recipe(self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]) -> Order:
+    def _run_key(self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]) -> Order:
         return {
             "working_format": WORKING_FORMAT,
             "input": source.digest(),
@@ -219,16 +217,16 @@ class Separator:
 
     def _result(
         self,
-        job: Job,
+        run: SeparationRun,
         source: FileSource,
         presence: Presence,
-        encoded: Encoded,
+        encoded: EncodedParts,
         fmt: OutputFormat,
         folder: SongFolder,
         started: float,
     ) -> Result:
-        done = encoded.finish
-        seconds = done.n_samples / source.sample_rate
+        report = encoded.report
+        seconds = report.n_samples / source.sample_rate
         elapsed_s = time.monotonic() - started
         stems = tuple(
             StemResult(
@@ -236,29 +234,29 @@ class Separator:
                 path=folder.path / f"{part.name}.{fmt.extension}",
                 present=present,
                 presence=round(score, 4),
-                peak_dbfs=_rounded(account.peak_db),
-                rms_dbfs=_rounded(account.level_db),
+                peak_dbfs=_rounded(meter.peak_db),
+                rms_dbfs=_rounded(meter.level_db),
             )
-            for part, present, score, account in zip(
-                job.selection.parts, presence.present, presence.scores, done.parts, strict=True
+            for part, present, score, meter in zip(
+                run.selection.parts, presence.present, presence.scores, report.parts, strict=True
             )
         )
         return Result(
             input=str(source.path),
             output_dir=folder.path,
             plan=self.plan,
-            models=job.first_pass.models,
+            models=run.analysis_pass.models,
             sample_rate=source.sample_rate,
             channels=source.channels,
-            samples=done.n_samples,
+            samples=report.n_samples,
             seconds=seconds,
-            residual_db=_rounded(done.residual_db) if fmt.lossless else None,
-            gain_db=20 * float(np.log10(encoded.rounding.gain)),
+            residual_db=_rounded(report.residual_db) if fmt.lossless else None,
+            gain_db=20 * float(np.log10(encoded.quantization.gain)),
             stems=stems,
             elapsed_s=round(elapsed_s, 3),
             realtime_factor=round(seconds / elapsed_s, 2),
             peak_rss_mb=round(peak_rss_mb(), 1),
-            notes=(*source.notes, *job.first_pass.notes, *encoded.notes),
+            notes=(*source.notes, *run.analysis_pass.notes, *encoded.notes),
         )
 
 
@@ -275,7 +273,21 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         raise storage_error(error, Path(tempfile.gettempdir())) from error
 
 
-class _ArraySink(Sink):
+def _checked_engine(engine: MaskEngine | WaveformEngine) -> MaskEngine | WaveformEngine:
+    """The engine, where it has the attributes and methods of one.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if isinstance(engine, type) or not isinstance(engine, MaskEngine | WaveformEngine):
+        raise UsageError(
+            f"engine is of type {type(engine).__name__}: give an object with the methods of a MaskEngine or a "
+            "WaveformEngine of stemwright.models.engine."
+        )
+    return engine
+
+
+class _ArraySink(PartSink):
     """Collects a part in memory."""
 
     def __init__(self) -> None:

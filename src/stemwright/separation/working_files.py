@@ -1,9 +1,9 @@
 """Working files: what the engines have made so far, on disk. They are the resume state of a song.
 
-The folder of a song holds ``recipe.json``, which says what is being made of what, and a folder for each step of the plan.
-A step's folder has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and ``levels``
-(energies, from which presence is judged), and ``state.json``, which says how much of them counts. The state is replaced
-after the rows are on the disk, so a kill costs the chunk in hand and nothing else.
+The folder of a song has ``recipe.json``, the key of the run (its song, models and options), and a folder for each step of
+the plan. The folder of a step has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and
+``levels`` (energies, from which presence is scored), and ``state.json``, which says how many rows are valid. The state is
+replaced after the rows are on the disk, so a kill loses the current chunk and nothing else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from numpy.typing import DTypeLike, NDArray
 from stemwright.errors import StorageError, storage_error
 
 Rows = NDArray[Any]
-Recipe = dict[str, Any]
+RunKey = dict[str, Any]
+"""Song, models and options of a run. A run is resumed only where the key is equal."""
 
 
 @dataclass(frozen=True)
 class StepState:
-    """How much of a step's files counts.
+    """How many rows of a step's files are valid.
 
     Attributes:
         n_chunks: chunks whose rows are on the disk.
@@ -117,31 +118,31 @@ class StepFiles:
 
 
 class WorkingFiles:
-    """The folder of one song in the making. Only one run at a time may hold it.
+    """The working folder of one song. Only one run at a time may hold it.
 
-    With ``resume`` the steps of an earlier run are kept if its recipe was the same; else the folder is begun anew.
+    With ``resume`` the steps of an earlier run are kept if its key is equal; otherwise the folder is emptied.
 
     Raises:
         StorageError: the folder cannot be written, or another run holds it.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, *, resume: bool) -> None:
+    def __init__(self, folder: Path, key: RunKey, *, resume: bool) -> None:
         self.folder = folder
         self.stems = folder / "stems"  # where whole files wait for their final names
         self._steps: list[StepFiles] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / "lock")
-            if not (resume and _read_json(folder / "recipe.json") == recipe):
+            if not (resume and _read_json(folder / "recipe.json") == key):
                 _empty(folder)
-                _replace_json(folder / "recipe.json", recipe)
+                _replace_json(folder / "recipe.json", key)
             self.stems.mkdir(exist_ok=True)
         except OSError as error:
             raise storage_error(error, folder) from error
 
     @property
-    def has_done_a_step(self) -> bool:
-        """Whether some step is complete, in this run or in an earlier one that it took up."""
+    def has_finished_step(self) -> bool:
+        """Whether a step is complete, in this run or in the one that it resumes."""
         return any(files.state.complete for files in self._steps)
 
     def step(self, name: str, row_shape: tuple[int, ...], dtype: DTypeLike) -> StepFiles:
@@ -150,20 +151,20 @@ class WorkingFiles:
         self._steps.append(files)
         return files
 
-    def remember(self, name: str, facts: Recipe) -> Recipe:
-        """Keeps facts of the song for a resumed run, and gives them back."""
+    def save_facts(self, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+        """Saves facts about the song for a resumed run, and returns them."""
         try:
             _replace_json(self.folder / f"{name}.json", facts)
         except OSError as error:
             raise storage_error(error, self.folder) from error
         return facts
 
-    def recall(self, name: str) -> Recipe | None:
-        """What was kept by that name, if it was."""
+    def load_facts(self, name: str) -> dict[str, Any] | None:
+        """What was saved by that name; None if nothing was."""
         return _read_json(self.folder / f"{name}.json")
 
     def close(self) -> None:
-        """Lets go of the folder, which stays."""
+        """Releases the folder, which stays."""
         for files in self._steps:
             files.close()
         if self._lock is not None:
@@ -209,7 +210,7 @@ def _empty(folder: Path) -> None:
 def _lock(path: Path) -> int | None:
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; there it is the user's care not to separate one song twice at a time
+    except ImportError:  # Windows has no flock; there the user must not separate one song twice at a time
         return None
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -1,0 +1,55 @@
+"""Engines of models, loaded when they are first needed and kept for the next song."""
+
+from __future__ import annotations
+
+from stemwright.models import registry
+from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.engines import check_runtime, load_engine
+from stemwright.models.registry import Model
+from stemwright.separation.mask_to_waveform_engine import MaskToWaveformEngine
+from stemwright.separation.options import Device
+from stemwright.separation.presence_scan import PresenceScan, scan_presence
+from stemwright.separation.progress import IsCancelled
+from stemwright.separation.source import Source
+
+SCAN_MODEL = "stemwright-12"
+"""The model of the presence scan."""
+
+
+class EngineCache:
+    """Loads engines and keeps them: one load serves many songs."""
+
+    def __init__(self, device: Device, threads: int) -> None:
+        self._device = device
+        self._threads = threads
+        self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
+
+    def check(self, model: Model) -> None:
+        """Raises ModelUnavailableError where a model could not run even if its weights were here."""
+        check_runtime(model, self._device)
+
+    def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
+        """The engine of a model; missing weights are downloaded."""
+        return self._engine(model, self._device, is_cancelled)
+
+    def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
+        """The engine of a model as a step of a cascade takes it; missing weights are downloaded."""
+        load = self.engine if model.kind == "waveform" else self._small_engine
+        engine = load(model, is_cancelled)
+        return MaskToWaveformEngine(engine) if isinstance(engine, MaskEngine) else engine
+
+    def scan_presence(self, source: Source, is_cancelled: IsCancelled) -> PresenceScan:
+        """Measures which stems play in a song."""
+        engine = self._small_engine(registry.find(SCAN_MODEL), is_cancelled)
+        assert isinstance(engine, MaskEngine)
+        return scan_presence(source, engine, is_cancelled)
+
+    def _small_engine(self, model: Model, is_cancelled: IsCancelled) -> MaskEngine | WaveformEngine:
+        """A small engine that runs beside large ones. The device asked for is theirs; its runtime may not support it."""
+        return self._engine(model, "auto", is_cancelled)
+
+    def _engine(self, model: Model, device: Device, is_cancelled: IsCancelled | None) -> MaskEngine | WaveformEngine:
+        key = model.name, model.stems
+        if key not in self._engines:
+            self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
+        return self._engines[key]
