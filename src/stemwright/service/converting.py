@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from stemwright.separation.exactness import PartAccount, Rounding
+    from stemwright.separation.quantization import PartMeter, Quantization
     from stemwright.separation.source import FileSource
 
 
@@ -51,27 +51,27 @@ def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, floa
         StorageError: the WAV cannot be written.
     """
     from stemwright.audio.formats import output_format
-    from stemwright.separation.exactness import PartAccount, Rounding
+    from stemwright.separation.quantization import PartMeter, Quantization
     from stemwright.separation.source import FileSource
 
     source = FileSource(song)
     fmt = output_format("wav", bit_depth=None, bitrate_kbps=None, source=source.format)
     bits = fmt.bit_depth if fmt.bit_depth in (16, 24) else None
-    rounding = Rounding(bits, limited=bits is not None)
-    account = PartAccount(rounding)
-    samples = _write(source, wav, name, rounding, account, on_progress)
-    if account.exceeded:
+    quantization = Quantization(bits, limited=bits is not None)
+    meter = PartMeter(quantization)
+    samples = _write(source, wav, name, quantization, meter, on_progress)
+    if meter.exceeded:
         # A decoded MP3 may leave full scale: nothing is clipped, and the one gain is told.
-        rounding = Rounding(bits, limited=True, gain=rounding.ceiling / account.peak)
-        account = PartAccount(rounding)
-        samples = _write(source, wav, name, rounding, account, on_progress)
+        quantization = Quantization(bits, limited=True, gain=quantization.ceiling / meter.peak)
+        meter = PartMeter(quantization)
+        samples = _write(source, wav, name, quantization, meter, on_progress)
     return Converted(
         samples=samples,
         sample_rate=source.sample_rate,
         channels=source.channels,
-        gain_db=20 * float(np.log10(rounding.gain)),
-        peak_dbfs=account.peak_db,
-        rms_dbfs=account.level_db,
+        gain_db=20 * float(np.log10(quantization.gain)),
+        peak_dbfs=meter.peak_db,
+        rms_dbfs=meter.level_db,
         notes=source.notes,
     )
 
@@ -80,8 +80,8 @@ def _write(
     source: FileSource,
     wav: Path,
     name: str,
-    rounding: Rounding,
-    account: PartAccount,
+    quantization: Quantization,
+    meter: PartMeter,
     on_progress: Callable[[float, float | None], None],
 ) -> int:
     from stemwright.audio.encode import Encoder
@@ -89,13 +89,13 @@ def _write(
 
     wav.unlink(missing_ok=True)
     fmt = output_format("wav", bit_depth=None, bitrate_kbps=None, source=source.format)
-    lowest, highest = -rounding.full_scale, rounding.full_scale - 1
+    lowest, highest = -quantization.full_scale, quantization.full_scale - 1
     samples = 0
     with Encoder(wav, fmt, sample_rate=source.sample_rate, channels=source.channels, tags=source.tags(name)) as encoder:
         for block in source.blocks():
-            values = rounding.apply(block)
-            account.add(values)
-            encoder.write(np.clip(values, lowest, highest).astype(values.dtype) if rounding.limited else values)
+            values = quantization.apply(block)
+            meter.add(values)
+            encoder.write(np.clip(values, lowest, highest).astype(values.dtype) if quantization.limited else values)
             samples += block.shape[1]
             on_progress(samples / source.sample_rate, source.expected_s)
     return samples
