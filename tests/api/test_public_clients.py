@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from stemwright.api.app import bodies
 from stemwright.service.ids import new_id, parse_id
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import receiver
@@ -176,3 +177,105 @@ class TestClientsOfKie:
             message = f"{next(filter(None, found))}.{headers['x-webhook-timestamp']}".encode()
             right = base64.b64encode(hmac.digest(b"hook-key", message, hashlib.sha256)).decode()
             assert headers["x-webhook-signature"] == right
+
+
+class TestClientsOfAutumn2026:
+    """Written from reading the clients that docs/clients.md lists under "Read in November 2026"."""
+
+    def order(self, server: Server, path: str = f"{KIE}/generate", **body: object) -> str:
+        track = server.add_track()
+        whole = {"taskId": track.task_id, "audioId": track.id, "callBackUrl": "https://example.com/noop", **body}
+        reply = server.client.post(path, json=whole).json()
+        assert reply["code"] == 200, reply
+        return str(reply["data"]["taskId"])
+
+    def record(self, server: Server, task_id: str, path: str = f"{KIE}/record-info") -> Any:
+        reply = server.client.get(path, params={"taskId": task_id}).json()
+        assert reply["code"] == 200
+        return reply["data"]
+
+    @pytest.mark.parametrize(("kind", "count"), [("separate_vocal", 2), ("split_stem", 12)])
+    def test_every_url_of_the_response_is_a_stem(self, shared: Server, kind: str, count: int) -> None:
+        task = shared.succeed(self.order(shared, type=kind))
+        response = self.record(shared, task.id)["response"]
+        found = [value for key, value in response.items() if key.endswith("Url") and isinstance(value, str) and value]
+        assert sorted(found) == sorted(stem["audio_url"] for stem in response["originData"]) and len(found) == count
+
+    def test_the_word_of_the_vendors_playground_for_a_callback(self, shared: Server) -> None:
+        task = shared.succeed(self.order(shared, callBackUrl="playground"))
+        assert self.record(shared, task.id)["successFlag"] == "SUCCESS"
+
+    def test_a_watchdog_that_finds_lost_results(self, shared: Server) -> None:
+        task_id = self.order(shared)
+        waiting = self.record(shared, task_id)
+        assert not waiting["vocal_removal_info"] and waiting["status"].upper() == "PENDING"
+        shared.succeed(task_id)
+        done = self.record(shared, task_id)
+        for key, url in (("instrumental_url", "instrumentalUrl"), ("vocal_url", "vocalUrl")):
+            assert done["vocal_removal_info"][key] == done["response"][url]
+
+    def test_an_editor_that_stores_the_twelve_stems_it_finds(self, shared: Server) -> None:
+        task = shared.succeed(self.order(shared, type="split_stem"))
+        data = self.record(shared, task.id)
+        assert data["status"] == "SUCCESS"
+        stored = {key: url for key, url in data["vocal_removal_info"].items() if url}
+        assert len(stored) == 12 and all(key.endswith("_url") for key in stored)
+
+    def test_a_typed_reader_of_the_callback_of_a_single_instrument(self, shared: Server) -> None:
+        task = shared.succeed(self.order(shared, type="split_stem_advanced", stemName="Lead Vocal"))
+        body = bodies(shared.service)["kie"](task)
+        assert body["msg"] == "vocal Removal generated successfully."
+        (pair,) = body["data"]["vocal_removal_info"]["origin_data"]
+        for part in (pair["extract"], pair["remove"]):
+            assert part["stem_type_group_name"] == "Lead Vocal" and type(part["duration"]) is float
+            assert part["id"] in part["audio_url"]
+
+    @pytest.mark.parametrize("asked", [{"type": "separate_vocal"}, {"type": "split_stem"}, {"separationType": "both"}])
+    def test_a_studio_on_the_markets_route(self, shared: Server, asked: Json) -> None:
+        link = shared.service.links.track_url(shared.add_track())
+        job = {"model": "ai-music-api/separate-vocals", "input": {"audio_url": link, **asked}}
+        task = shared.succeed(shared.client.post("/api/v1/jobs/createTask", json=job).json()["data"]["taskId"])
+        data = self.record(shared, task.id, "/api/v1/jobs/recordInfo")
+        assert data["state"] == "success" and not data["failMsg"]
+        result = json.loads(data["resultJson"])
+        # A reader that looks for songs first finds none: only then does it look for stems.
+        assert not any(isinstance(result.get(key), list) for key in ("resultUrls", "sunoData", "data"))
+        items = [(item["id"], item["stem_type_group_name"], item["audio_url"]) for item in result["origin_data"]]
+        assert len(items) == len(task.stems) == len({url for _, _, url in items})
+        assert {url for _, _, url in items} == {
+            url for key, url in result["vocal_removal_info"].items() if key.endswith("_url") and url
+        }
+
+    def test_an_application_with_the_names_of_the_old_route_in_input(self, shared: Server) -> None:
+        track = shared.add_track()
+        asked = {"taskId": track.task_id, "audioId": track.id, "separationType": "both"}
+        job = {"model": "ai-music-api/separate-vocals", "input": asked}
+        reply = shared.client.post("/api/v1/jobs/createTask", json=job).json()
+        assert [stem.name for stem in shared.succeed(reply["data"]["taskId"]).stems] == ["vocals", "instrumental"]
+
+    def test_a_provider_that_has_its_wav_by_the_market(self, shared: Server) -> None:
+        track = shared.add_track()
+        asked = {"task_id": track.task_id, "audio_id": track.id}
+        job = {"model": "ai-music-api/convert-to-wav-format", "input": asked}
+        task = shared.succeed(shared.client.post("/api/v1/jobs/createTask", json=job).json()["data"]["taskId"])
+        data = self.record(shared, task.id, "/api/v1/jobs/recordInfo")
+        (url,) = json.loads(data["resultJson"])["resultUrls"]
+        assert httpx.get(url, trust_env=False).content == shared.mp3
+        assert data["creditsConsumed"] == 0.4
+
+    def test_three_readers_of_a_wav(self, shared: Server) -> None:
+        task_id = self.order(shared, "/api/v1/wav/generate")
+        path = "/api/v1/wav/record-info"
+        waiting = self.record(shared, task_id, path)
+        assert waiting["successFlag"] == "PENDING" and not waiting.get("audioWavUrl")
+        shared.succeed(task_id)
+        data = self.record(shared, task_id, path)
+        assert (data["successFlag"], data["status"]) == ("SUCCESS", "SUCCESS")
+        assert data["response"]["audioWavUrl"] == data["audioWavUrl"]
+        again = self.record(shared, task_id, path)
+        assert again == data
+
+    def test_a_base_url_with_its_slash_and_a_bare_key(self, shared: Server) -> None:
+        url = f"{shared.url}/" + "/api/v1/chat/credit"
+        reply = httpx.get(url, headers={"Authorization": shared.key}, trust_env=False)
+        assert (reply.status_code, reply.json()["code"]) == (200, 200)

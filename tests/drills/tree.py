@@ -105,8 +105,7 @@ class Tree:
 
     def workers(self) -> list[psutil.Process]:
         """The processes of its workers."""
-        children: list[psutil.Process] = self.server.children()
-        return children
+        return [process for process in self.server.children() if "stemwright.jobs.worker" in _command(process)]
 
     def kill_worker(self) -> None:
         """kill -9 of every worker."""
@@ -183,3 +182,11 @@ def _answers(client: httpx.Client, url: str) -> bool:
         return client.get(url).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def _command(process: psutil.Process) -> str:
+    """What a process runs; nothing where it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

@@ -15,6 +15,7 @@ from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.ending import Ending
 from stemwright.service.fetching import Fetcher
+from stemwright.service.header_reader import HeaderReader
 from stemwright.service.keys import Keys
 from stemwright.service.ledger import Ledger
 from stemwright.service.limits import RateLimits
@@ -48,6 +49,7 @@ class Service:
     uploads: Uploads
     links: Links
     sources: Sources
+    headers: HeaderReader
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -77,6 +79,7 @@ class Service:
         links = Links(public_url(settings), facts.secret(database, "link_secret"), clock)
         fetcher = Fetcher(settings)
         upstream = Upstream(settings, tracks)
+        headers = HeaderReader()
         return cls(
             settings=settings,
             clock=clock,
@@ -91,7 +94,8 @@ class Service:
             work=Work(database, ending, clock),
             uploads=uploads,
             links=links,
-            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store),
+            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
+            headers=headers,
             fetcher=fetcher,
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),
@@ -99,8 +103,9 @@ class Service:
         )
 
     def close(self) -> None:
-        """Waits for callbacks under way and lets go of connections."""
+        """Waits for callbacks under way, and lets go of connections and of the process that reads headers."""
         self.callbacks.close()
+        self.headers.close()
         self.database.close()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from stemwright.service.errors import RecordMissing
 from stemwright.service.fetching import Fetcher
+from stemwright.service.header_reader import HeaderReader
 from stemwright.service.links import Links
 from stemwright.service.task import Task
 from stemwright.service.tasks import Tasks
@@ -43,6 +44,7 @@ class Sources:
         upstream: Upstream,
         fetcher: Fetcher,
         store: Store,
+        headers: HeaderReader,
     ) -> None:
         self._tracks = tracks
         self._tasks = tasks
@@ -51,6 +53,7 @@ class Sources:
         self._upstream = upstream
         self._fetcher = fetcher
         self._store = store
+        self._headers = headers
 
     def by_ids(self, account_id: str, task_id: str, audio_id: str) -> Source:
         """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
@@ -91,16 +94,20 @@ class Sources:
             return Source(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
-        return self._stored(blob, name, upload.media_type)
+        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its headers
+        seconds = self._headers.seconds(path) if path is not None else None
+        return self._stored(blob, name, upload.media_type, seconds)
 
     def _by_stem(self, task: Task, stem_id: str) -> Source:
         for stem in task.stems:
             if stem.id == stem_id:
                 blob = StoredBlob(stem.blob, stem.size_bytes)
-                return replace(self._stored(blob, f"{stem.name}.{stem.format}", None), stem_name=stem.name)
+                return replace(
+                    self._stored(blob, f"{stem.name}.{stem.format}", None, stem.seconds), stem_name=stem.name
+                )
         raise RecordMissing(MISSING)
 
-    def _stored(self, blob: StoredBlob, name: str, media_type: str | None) -> Source:
+    def _stored(self, blob: StoredBlob, name: str, media_type: str | None, seconds: float | None) -> Source:
         if not self._store.renew(blob.digest):
             raise RecordMissing(MISSING)
-        return Source(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type))
+        return Source(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type, seconds))

@@ -45,12 +45,13 @@ class Track:
 
 @dataclass(frozen=True)
 class StoredSong:
-    """A file in the store that is about to become a track."""
+    """A file in the store that is about to become a track; ``seconds`` as its headers say, None where they do not."""
 
     blob: StoredBlob
     title: str
     file_name: str | None
     media_type: str | None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,13 @@ class Tracks:
     ) -> Track:
         """Adds a song whose audio is in the store."""
         with self._database.write() as session:
-            return self.add_song(session, account_id, StoredSong(blob, title, file_name, media_type), seconds, origin)
+            song = StoredSong(blob, title, file_name, media_type, seconds)
+            return self.add_song(session, account_id, song, origin)
 
-    def add_song(
-        self, session: Session, account_id: str, song: StoredSong, seconds: float | None = None, origin: str = "upload"
-    ) -> Track:
+    def add_song(self, session: Session, account_id: str, song: StoredSong, origin: str = "upload") -> Track:
         """The same, within a transaction."""
         row = self._new(account_id, song.title, origin)
-        row.blob, row.size_bytes, row.seconds = song.blob.digest, song.blob.size_bytes, seconds
+        row.blob, row.size_bytes, row.seconds = song.blob.digest, song.blob.size_bytes, song.seconds
         row.file_name, row.media_type = song.file_name, song.media_type
         session.add(row)
         session.flush()

@@ -72,8 +72,8 @@ class Work:
             row.seconds, row.facts, row.progress = seconds, facts, 1.0
             row.recipe = row.recipe if recipe is None else recipe
             track = session.get(tables.Track, (row.track_id, row.account_id))
-            if track is not None and track.seconds is None:
-                track.seconds = seconds
+            if track is not None:
+                track.seconds = seconds  # measured, which is better than what headers said
             session.add_all(
                 tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
                 for stem in stems

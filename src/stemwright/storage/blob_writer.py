@@ -44,6 +44,11 @@ class BlobWriter:
         self._discard()
 
     @property
+    def path(self) -> Path:
+        """Where the file in the making lies, on this machine; what was written is there at once."""
+        return self._path
+
+    @property
     def size_bytes(self) -> int:
         """How much was written."""
         return self._size_bytes

@@ -101,6 +101,7 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
         if len(title) > TITLE_CHARACTERS:
             raise InvalidRequest("title", f"A title has at most {TITLE_CHARACTERS} characters.")
         name = printable(form.file_name or "")[-200:] or None
+        seconds = await run_in_threadpool(service.headers.seconds, writer.path)
         blob = await run_in_threadpool(writer.commit)
     return await run_in_threadpool(
         service.tracks.add_stored,
@@ -109,6 +110,7 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
         title=printable(title) or (name or "").rpartition(".")[0] or name or "song",
         file_name=name,
         media_type=form.media_type[:100] if form.media_type else None,
+        seconds=seconds,
     )
 
 
