@@ -11,7 +11,7 @@ from tests.api.codes import PAGE, PROVOCATIONS, Outcome, Row, Stage, rows
 from tests.api.conftest import starting
 from tests.stand_in import StandIn
 
-for face in ("kie", "kie_uploads", "crun", "native", "files"):
+for face in ("kie", "kie_uploads", "crun", "native", "files", "quota"):
     importlib.import_module(f"tests.api.codes_{face}")  # notes its provocations
 
 

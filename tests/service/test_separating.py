@@ -440,3 +440,21 @@ def test_no_room_fails_the_task_in_words_for_clients(
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
     assert failed.error_message == "The server has no room for this song at the moment; try again later."
+
+
+def test_stems_that_do_not_fit_into_the_quota_fail_the_task_and_give_the_credits_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    name, content = bench.caller.account_name, song(tmp_path / "song.wav", 20, seed=200)
+    before = bench.balance()
+    task = bench.submit(track_id=bench.track(content))
+    used = bench.service.quota.usage(bench.caller.account_id).used_bytes
+    bench.service.quota.set(name, used // 1_000_000 + 1)  # less than a megabyte is left, and the stems have two
+    try:
+        bench.work()
+    finally:
+        bench.service.quota.set(name, None)
+    done = bench.task(task)
+    assert (done.state, done.error_code, done.stems) == ("failed", 501, ())
+    assert done.error_message is not None and "no room for more" in done.error_message
+    assert bench.balance() == before and not bench.folder(task).exists()

@@ -78,6 +78,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     errors.NotFound: _Kind(404, "not-found", "There is no such thing"),
     errors.Conflict: _Kind(409, "conflict", "It contradicts what is there"),
     errors.TooLarge: _Kind(413, "too-large", "Too many bytes"),
+    errors.QuotaExceeded: _Kind(413, "quota-exceeded", "The account's files take all their room"),
     errors.InvalidRequest: _INVALID,
     InvalidFields: _INVALID,
     errors.RecordMissing: _INVALID,

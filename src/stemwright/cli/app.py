@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemwright.cli import credits, doctor, evaluate, keys, models, operation, plot, separate, serve
+from stemwright.cli import credits, doctor, evaluate, keys, models, operation, plot, quota, separate, serve
 from stemwright.cli.sections import Sectioned, Summarised
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.words import printable
@@ -82,6 +82,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     operation.tracks,
     operation.tasks,
     operation.backup,
+    quota.quota,
 )
 for command in COMMANDS:  # each has the name of its function
     app.command(cls=Sectioned, epilog=EXIT_CODES)(command)

@@ -32,6 +32,7 @@ class Account(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     metered: Mapped[bool] = mapped_column(default=False)
     balance: Mapped[int] = mapped_column(default=0)
+    quota_mb: Mapped[int | None]  # none: the server's; 0: no limit
     created_at: Mapped[float]
 
 

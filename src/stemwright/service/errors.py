@@ -92,6 +92,12 @@ class TooLarge(ServiceError):
     code = 413
 
 
+class QuotaExceeded(ServiceError):
+    """The account keeps as many bytes as it may."""
+
+    code = 413
+
+
 class SourceUnavailable(ServiceError):
     """The song could not be fetched."""
 

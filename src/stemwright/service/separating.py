@@ -33,7 +33,7 @@ from stemwright.quota import cores
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
-from stemwright.service.errors import ServiceError, SourceUnavailable
+from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.ids import new_id
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
@@ -97,6 +97,8 @@ class Separating:
             if control.should_stop():
                 raise Interrupted from None
             self._work.cancelled(task.id, lease.token)
+        except QuotaExceeded as error:
+            self._work.fail(task.id, lease.token, FAILED, str(error))
         except ServiceError as error:
             self._work.fail(task.id, lease.token, error.code, str(error))
         except StemwrightError as error:
@@ -111,12 +113,15 @@ class Separating:
             return
         recipe = _recipe(task, song)
         if (twin := self._twin(task, recipe)) is not None:
+            if twin.account_id != task.account_id:
+                self._service.quota.room(task.account_id, sum(stem.size_bytes for stem in twin.stems))
             stems = [replace(stem, id=new_id()) for stem in twin.stems]
             self._succeed(lease, stems, twin.seconds or 0.0, recipe, twin.facts)
             return
         with self._service.store.as_file(song) as path:
             result = self._result(task, path, folder, watch)
         watch.note("storing", None)
+        self._service.quota.room(task.account_id, sum(stem.path.stat().st_size for stem in result.stems))
         stems = [self._stored(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
         self._succeed(lease, stems, result.seconds, recipe, _facts(result))
 
@@ -132,6 +137,7 @@ class Separating:
         with self._service.store.as_file(song) as path:
             converted = convert(self._named(folder, path), folder / "song.wav", name, on_progress)
         watch.note("storing", None)
+        self._service.quota.room(task.account_id, (folder / "song.wav").stat().st_size)
         blob = self._put(folder / "song.wav")
         stem = Stem(
             id=new_id(),
@@ -173,6 +179,7 @@ class Separating:
             raise SourceUnavailable("The song is not stored any more: send it again.")
         if self._service.links.is_ours(track.url):
             raise SourceUnavailable("This server's own link to the song has expired, or was not made for this account.")
+        self._service.quota.room(track.account_id)
         with store.writer() as writer:
             watched = WatchedWriter(writer, watch)
             fetched = self._service.fetcher.fetch(track.url, watched, self._settings.max_upload_mb * 1_000_000)

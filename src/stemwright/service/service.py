@@ -20,6 +20,7 @@ from stemwright.service.keys import Keys
 from stemwright.service.ledger import Ledger
 from stemwright.service.limits import RateLimits
 from stemwright.service.links import Links
+from stemwright.service.quota import Quota
 from stemwright.service.retention import Retention
 from stemwright.service.sources import Sources
 from stemwright.service.tasks import Tasks
@@ -47,6 +48,7 @@ class Service:
     tasks: Tasks
     work: Work
     uploads: Uploads
+    quota: Quota
     links: Links
     sources: Sources
     headers: HeaderReader
@@ -93,6 +95,7 @@ class Service:
             tasks=tasks,
             work=Work(database, ending, clock),
             uploads=uploads,
+            quota=Quota(database, settings),
             links=links,
             sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,

@@ -25,6 +25,7 @@ from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.ledger import Ledger
 from stemwright.service.limits import RateLimits
+from stemwright.service.quota import check_quota
 from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
@@ -64,8 +65,8 @@ class Tasks:
         """Takes an order: charges it, notes it and queues it, in one transaction.
 
         Raises:
-            SwitchedOff, UnderMaintenance, TooFast, TooManyRunning, CreditsInsufficient: it is not taken, and nothing
-                is charged.
+            SwitchedOff, UnderMaintenance, TooFast, TooManyRunning, QuotaExceeded, CreditsInsufficient: it is not taken, and
+                nothing is charged.
             InvalidRequest: the stems make no sense.
             Conflict: the idempotency key was used with another body, or the account has a WAV of this audio.
             NotFound: the account has no such track.
@@ -87,6 +88,7 @@ class Tasks:
             if recipe is not None and self._has_result(session, caller.account_id, recipe):
                 raise Conflict(WAV_EXISTS)
             self._check_running(session, caller)
+            check_quota(session, self._settings, caller.account_id, more_bytes=1)  # its stems need room
             task = tables.Task(
                 id=new_id(),
                 account_id=caller.account_id,

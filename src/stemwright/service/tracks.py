@@ -16,6 +16,7 @@ from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import new_id
+from stemwright.service.quota import check_quota
 from stemwright.settings import Settings
 from stemwright.storage.store import StoredBlob
 
@@ -102,6 +103,7 @@ class Tracks:
         row.file_name, row.media_type = song.file_name, song.media_type
         session.add(row)
         session.flush()
+        check_quota(session, self._settings, account_id)
         return as_track(row)
 
     def add_url(self, session: Session, account_id: str, url: str, title: str) -> Track:
@@ -172,6 +174,8 @@ class Tracks:
                 raise NotFound("The track was deleted.")
             row.blob, row.size_bytes = blob.digest, blob.size_bytes
             row.media_type, row.file_name = media_type or row.media_type, file_name or row.file_name
+            session.flush()
+            check_quota(session, self._settings, account_id)
 
     def delete(self, account_id: str, track_id: str) -> None:
         """Deletes a track; its tasks keep their stems.

@@ -14,6 +14,7 @@ from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import new_id
+from stemwright.service.quota import check_quota
 from stemwright.service.tracks import DAY_S
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoredBlob
@@ -107,6 +108,7 @@ class Uploads:
             release(session, [row.blob], self._clock())
         row.blob, row.size_bytes = blob.digest, blob.size_bytes
         session.flush()
+        check_quota(session, self._settings, row.account_id)
 
 
 def clean_path(path: str) -> str:

@@ -72,6 +72,7 @@ async def receive(service: Service, request: Request) -> Response:
     """
     upload = await run_in_threadpool(_reserved, service, request)
     declared = _check_length(request, service.settings.max_upload_mb * 1_000_000)
+    await run_in_threadpool(service.quota.room, upload.account_id, declared or 1)
     sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_type != upload.media_type:
         raise NotPermitted(f"This link is for Content-Type: {upload.media_type}; send the bytes with that.")

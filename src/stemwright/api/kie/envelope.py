@@ -127,5 +127,5 @@ class UploadEnvelope(Envelope):
         return {"success": False} | super()._body(code, message)
 
     def _told(self, error: Exception) -> tuple[int, str]:
-        wrong = (errors.InvalidRequest, errors.TooLarge, errors.SourceUnavailable, BadBody)
+        wrong = (errors.InvalidRequest, errors.TooLarge, errors.QuotaExceeded, errors.SourceUnavailable, BadBody)
         return (400, str(error)) if isinstance(error, wrong) else super()._told(error)

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stemwright.api.allowance import allowance
 from stemwright.api.authentication import caller
 from stemwright.api.base64_body import read_base64
 from stemwright.api.body import read_object
@@ -54,13 +55,14 @@ class UploadFace:
     async def base64_upload(self, request: Request) -> Response:
         """Stores a file that comes in JSON: `base64Data` is bare base64, or a data URL."""
         account_id = await self._account(request)
-        with self._service.store.writer() as writer:
-            body = await read_base64(request, "base64Data", writer, self._max_bytes)
-            folder, name = _place(body.fields)
-            text(body.fields, "base64Data")
-            if body.size_bytes == 0:
-                raise InvalidRequest("base64Data", "base64Data cannot be blank")
-            blob = await run_in_threadpool(writer.commit)
+        async with allowance(self._service, account_id) as max_bytes:
+            with self._service.store.writer() as writer:
+                body = await read_base64(request, "base64Data", writer, max_bytes)
+                folder, name = _place(body.fields)
+                text(body.fields, "base64Data")
+                if body.size_bytes == 0:
+                    raise InvalidRequest("base64Data", "base64Data cannot be blank")
+                blob = await run_in_threadpool(writer.commit)
         return await run_in_threadpool(self._add, account_id, blob, folder, name, None, body.media_type)
 
     async def stream_upload(self, request: Request) -> Response:
@@ -68,12 +70,13 @@ class UploadFace:
         account_id = await self._account(request)
         if not is_form(request):
             raise InvalidRequest("file", "The body must be a form (multipart/form-data) with the field file")
-        with self._service.store.writer() as writer:
-            form = await read_form(request, writer, self._max_bytes)
-            folder, name = _place(form.fields)
-            if form.size_bytes == 0:
-                raise InvalidRequest("file", "file cannot be blank")
-            blob = await run_in_threadpool(writer.commit)
+        async with allowance(self._service, account_id) as max_bytes:
+            with self._service.store.writer() as writer:
+                form = await read_form(request, writer, max_bytes)
+                folder, name = _place(form.fields)
+                if form.size_bytes == 0:
+                    raise InvalidRequest("file", "file cannot be blank")
+                blob = await run_in_threadpool(writer.commit)
         return await run_in_threadpool(self._add, account_id, blob, folder, name, form.file_name, form.media_type)
 
     async def url_upload(self, request: Request) -> Response:
@@ -97,6 +100,7 @@ class UploadFace:
             return self._add(account_id, own.blob, folder, name, own.name, own.media_type)
         if link is not None:
             raise InvalidRequest("fileUrl", "fileUrl leads to a file of this server that is not there any more")
+        self._service.quota.room(account_id)
         with self._service.store.writer() as writer:
             fetched = self._fetcher.fetch(url, writer, self._max_bytes)
             blob = writer.commit()

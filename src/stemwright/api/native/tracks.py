@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stemwright.api.allowance import allowance
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
 from stemwright.api.multipart import is_form, read_form
@@ -89,7 +90,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
 async def _upload(service: Service, account_id: str, request: Request) -> tracks.Track:
     # A writer that is left without a commit leaves nothing behind: that is all a cut-off upload needs.
     with service.store.writer() as writer:
-        form = await read_form(request, writer, service.settings.max_upload_mb * 1_000_000)
+        async with allowance(service, account_id) as max_bytes:
+            form = await read_form(request, writer, max_bytes)
         unknown = sorted(form.fields.keys() - {"title"})
         if unknown:
             raise InvalidRequest(unknown[0], "There is no such field; there are: file, title.")
