@@ -13,7 +13,7 @@ import typer
 
 from stemwright.cli.choices import OUTPUT, SOUND, DeviceOption, Json, License, Plan, Threads
 from stemwright.errors import storage_error
-from stemwright.evaluation.options import LayoutName, read_metrics
+from stemwright.evaluation.metric_selection import LayoutName, read_metrics
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,7 +14,7 @@ from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.errors import storage_error
 from stemwright.evaluation.layouts import LAYOUTS, Layout
-from stemwright.evaluation.options import LayoutName, read_metrics
+from stemwright.evaluation.metric_selection import LayoutName, read_metrics
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import SongScores, score_song
 from stemwright.evaluation.songs import Song

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from stemwright.evaluation import moises, msst, musdb, songs
-from stemwright.evaluation.labels import labelled_estimates
-from stemwright.evaluation.options import LayoutName
+from stemwright.evaluation.dataset_labels import labelled_estimates
+from stemwright.evaluation.metric_selection import LayoutName
 from stemwright.evaluation.songs import Files, Song
 
 

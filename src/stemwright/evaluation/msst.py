@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.labels import COARSE, MIXTURE, PLAYED, covers, files_by_stem
+from stemwright.evaluation.dataset_labels import COARSE, MIXTURE, PLAYED, covers, files_by_stem
 from stemwright.evaluation.songs import Song, song_folders, sound_files, sound_format
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation import msst
-from stemwright.evaluation.labels import MIXTURE
+from stemwright.evaluation.dataset_labels import MIXTURE
 from stemwright.evaluation.songs import Song
 
 TARGETS = ("vocals", "drums", "bass", "other")

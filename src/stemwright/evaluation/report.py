@@ -8,7 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from stemwright.evaluation.comparisons import ESTIMATES, ROWS
-from stemwright.evaluation.presence import area_under_roc
+from stemwright.evaluation.roc import area_under_roc
 from stemwright.evaluation.scores import SongScores
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stemwright.evaluation.options import METRICS
+from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report
 from stemwright.evaluation.scores import MIX_ERROR_DB
 from stemwright.words import decibels, printable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError, UsageError, storage_error
-from stemwright.models import labels, licences, registry
+from stemwright.models import licences, registry
 from stemwright.models.registry import Model
 from stemwright.models.weight_file import WeightFile, held
 from stemwright.models.weights import weights_folder

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError
+from stemwright.models.network_options import make_options
 from stemwright.models.networks import ARCHITECTURES, options_type
-from stemwright.models.options import make_options
 
 MASKED = "scnet_masked"
 """An SCNet that gives masks: to MSST an architecture of its own, here an option of ``scnet``."""

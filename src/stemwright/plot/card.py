@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemwright.errors import storage_error
-from stemwright.evaluation.options import METRICS
+from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.table import facts
 from stemwright.plot.picture import COLOURS, FAINT, INK, shown

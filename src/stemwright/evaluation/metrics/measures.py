@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.metrics.bleedless import RunningBleed
 from stemwright.evaluation.metrics.csdr import RunningCsdr, median_db
 from stemwright.evaluation.metrics.l1_freq import RunningL1Freq
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
 from stemwright.evaluation.metrics.si_sdr import RunningSiSdr
-from stemwright.evaluation.options import METRICS
 from stemwright.evaluation.sdr import Samples
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models.labels import LABELS, sources
+from stemwright.models.published_labels import LABELS, sources
 from stemwright.stems import STEMS
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.labels import PARTS, WHOLES, covers, files_by_stem, labelled_estimates, stem_of
+from stemwright.evaluation.dataset_labels import PARTS, WHOLES, covers, files_by_stem, labelled_estimates, stem_of
 from stemwright.evaluation.songs import find_songs
 from stemwright.stems import STEMS
 from tests.evaluation.sounds import noise, write

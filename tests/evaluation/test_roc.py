@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemwright.evaluation.presence import area_under_roc
+from stemwright.evaluation.roc import area_under_roc
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
