@@ -44,7 +44,7 @@ def weighted(signal: NDArray[np.float32], rate_hz: int = RATE_HZ, block: int = 5
 def measured(case: Case, block: int = 1 << 16) -> dict[str, float | None]:
     measures = Measures(BESIDE_SDR, RATE_HZ)
     for reference, estimate in in_blocks(case, block):
-        measures.survey(reference, estimate)
+        measures.read_first(reference, estimate)
     for reference, estimate in in_blocks(case, block):
         measures.add(reference, estimate)
     return dict(measures.close(weighted(case.mix)))
@@ -169,7 +169,7 @@ def test_too_much_lowers_bleedless_alone_and_too_little_fullness_alone() -> None
 def test_bleed_does_not_depend_on_the_rate_of_a_copy() -> None:
     assert mel_bank(RATE_HZ).shape == mel_bank(48_000).shape == (512, 2049)
     running = RunningBleed(48_000)
-    running.survey(CASES["noisy"].reference, CASES["noisy"].reference)
+    running.read_first(CASES["noisy"].reference, CASES["noisy"].reference)
     running.add(CASES["noisy"].reference, CASES["noisy"].reference)
     assert running.close().bleedless == 100.0
 

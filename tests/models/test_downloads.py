@@ -20,7 +20,7 @@ import pytest
 
 from stemwright.cli.download_bar import Lines, download_bar
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError
-from stemwright.models.downloads import DownloadProgress, Patience, download
+from stemwright.models.downloads import DownloadProgress, RetryPolicy, download
 from stemwright.models.weight_file import WeightFile
 from tests.models.weight_server import (
     Act,
@@ -92,14 +92,14 @@ class Client:
         mirror: str | None = None,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> Path:
-        patience = Patience(tries=tries, connect_s=30.0, read_s=read_s, sleep=self._sleep)
+        retry_policy = RetryPolicy(tries=tries, connect_s=30.0, read_s=read_s, sleep=self._sleep)
         return download(
             self.file,
             self.folder,
             mirror=mirror,
             on_progress=self.told.append,
             is_cancelled=is_cancelled,
-            patience=patience,
+            retry_policy=retry_policy,
         )
 
     def leave(self, part: bytes) -> None:
@@ -447,8 +447,8 @@ def test_tries_that_get_on_do_not_count(folder: Path) -> None:
     with WeightServer(content) as server:
         server.acts.extend([breaks_off(1 << 20)] * 4)
         file = WeightFile(NAME, server.url, len(content), hashlib.sha256(content).hexdigest())
-        patience = Patience(tries=2, sleep=lambda seconds: None)
-        assert download(file, folder, patience=patience).read_bytes() == content
+        retry_policy = RetryPolicy(tries=2, sleep=lambda seconds: None)
+        assert download(file, folder, retry_policy=retry_policy).read_bytes() == content
         assert len(server.requests) == 5
 
 
@@ -456,10 +456,10 @@ def test_no_network_is_told_in_one_sentence(folder: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/net.ckpt"
-        patience = Patience(tries=3, sleep=lambda seconds: None)
+        retry_policy = RetryPolicy(tries=3, sleep=lambda seconds: None)
         told = rf"^net v1\.ckpt could not be downloaded from {url}, since .* could not be reached \(.*refused\) after 3"
         with pytest.raises(ModelUnavailableError, match=told) as error:
-            download(weights_at(url), folder, patience=patience)
+            download(weights_at(url), folder, retry_policy=retry_policy)
     assert str(error.value).endswith("under the name net v1.ckpt.")
 
 

@@ -13,7 +13,7 @@ from stemwright.evaluation.comparisons import Comparison, comparisons
 from stemwright.evaluation.confusion import energy_shares
 from stemwright.evaluation.metrics.csdr import joint_silence
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
-from stemwright.evaluation.metrics.measures import Measures, needs_survey
+from stemwright.evaluation.metrics.measures import Measures, needs_two_readings
 from stemwright.evaluation.oracle import oracle_errors
 from stemwright.evaluation.sdr import RunningSdr, energy, ratio_db
 from stemwright.evaluation.songs import Files, Song, aligned_blocks
@@ -112,10 +112,10 @@ def score_song(
     signals = _Signals(song, estimates, gain_db)
     true, given = signals.true, signals.given
     rows = [_Row(row, metrics, song.sample_rate) for row in comparisons(true, given, song.coarse)]
-    if needs_survey(metrics):
+    if needs_two_readings(metrics):
         for references, guesses, _ in signals.blocks():
             for row in rows:
-                row.survey(references, guesses)
+                row.read_first(references, guesses)
     totals = _Totals(true, given)
     weighted = _WeightedSong(song, given) if "log_wmse" in metrics else None
     for references, guesses, mix in signals.blocks():
@@ -187,9 +187,9 @@ class _Row:
         self._mix = RunningSdr()
         self._oracle_error = 0.0
 
-    def survey(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal]) -> None:
+    def read_first(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal]) -> None:
         row = self.comparison
-        self.measures.survey(_sum(references, row.references), _sum(estimates, row.estimates))
+        self.measures.read_first(_sum(references, row.references), _sum(estimates, row.estimates))
 
     def add(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal], mix: Signal) -> None:
         reference = _sum(references, self.comparison.references)

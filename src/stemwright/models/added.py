@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError, UsageError, storage_error
-from stemwright.models import licences, registry
+from stemwright.models import licences, published_labels, registry
 from stemwright.models.registry import Model
 from stemwright.models.weight_file import WeightFile, held
 from stemwright.models.weights import weights_folder
@@ -64,7 +64,7 @@ def add(
     from stemwright.models.networks import build
 
     read = read_config(config, architecture)
-    sources = labels.sources(read.labels, beside=read.beside, chosen=stems, source=str(config))
+    sources = published_labels.sources(read.labels, beside=read.beside, chosen=stems, source=str(config))
     load_into(build(read.architecture, read.options), read_checkpoint(checkpoint), checkpoint)
     empty = build(read.architecture, read.options)
     work = gflop_per_s(empty, read.chunk_samples, read.overlap, read.sample_rate_hz)

@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError, storage_error
-from stemwright.models.transfer import Changed, Interrupted, Refused, ask, shown
+from stemwright.models.transfer import FileChangedError, PermanentError, TransientError, open_download, shown
 from stemwright.models.weight_file import PartFile, WeightFile
 from stemwright.words import megabytes
 
@@ -44,7 +44,7 @@ class DownloadProgress:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a download goes on against bad luck.
 
     Attributes:
@@ -71,7 +71,7 @@ def download(
     mirror: str | None = None,
     on_progress: Callable[[DownloadProgress], None] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> Path:
     """Brings a file of weights into a folder, unless it is there already, and gives where it lies.
 
@@ -93,7 +93,7 @@ def download(
         UsageError: the mirror is no URL.
     """
     url = _source(file, mirror)
-    one = _Download(file, folder, url, on_progress, is_cancelled, patience or Patience())
+    one = _Download(file, folder, url, on_progress, is_cancelled, retry_policy or RetryPolicy())
     try:
         return one.run()
     except OSError as error:
@@ -145,14 +145,14 @@ class _Download:
         url: str,
         on_progress: Callable[[DownloadProgress], None] | None,
         is_cancelled: Callable[[], bool] | None,
-        patience: Patience,
+        retry_policy: RetryPolicy,
     ) -> None:
         self._file = file
         self._folder = folder
         self._url = url
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
-        self._patience = patience
+        self._retry_policy = retry_policy
 
     def run(self) -> Path:
         path = self._file.path_in(self._folder)
@@ -180,14 +180,14 @@ class _Download:
 
     def _fetch(self, part: PartFile) -> None:
         """Brings the whole file into the part, and gives it its name."""
-        part.take_up(lambda done_bytes: self._tell("verifying", done_bytes))
+        part.resume(lambda done_bytes: self._tell("verifying", done_bytes))
         self._check_room(part)
         self._fill(part)
-        if not part.is_right and part.was_taken_up:
+        if not part.matches_digest and part.was_resumed:
             part.begin(None)  # two halves of different files, or one that a crash of the machine left with holes
             self._fill(part)
         self._tell("verifying", part.size_bytes)
-        if not part.is_right:
+        if not part.matches_digest:
             part.remove()
             raise self._failure(
                 "what came has the right size but another SHA-256 than the registry says, and was deleted"
@@ -200,52 +200,54 @@ class _Download:
         while part.size_bytes < self._file.size_bytes:
             try:
                 self._try(part)
-            except Refused as refusal:
+            except PermanentError as refusal:
                 raise self._failure(str(refusal)) from refusal
-            except Interrupted as fault:
-                if isinstance(fault, Changed):
+            except TransientError as fault:
+                if isinstance(fault, FileChangedError):
                     part.begin(None)
                 if part.size_bytes >= furthest_bytes + _ADVANCE_BYTES:
                     failures, furthest_bytes = 0, part.size_bytes
                 failures += 1
-                if failures >= self._patience.tries:
+                if failures >= self._retry_policy.tries:
                     raise self._failure(f"{fault} after {failures} tries") from fault
                 self._pause(fault, failures, part)
 
     def _try(self, part: PartFile) -> None:
         """One request: adds to the part what comes, and never more than the file has."""
-        file, patience = self._file, self._patience
+        file, retry_policy = self._file, self._retry_policy
         self._tell("downloading", part.size_bytes)
-        with ask(
+        with open_download(
             self._url,
             size_bytes=file.size_bytes,
             start_byte=part.size_bytes,
             version=part.version,
-            connect_s=patience.connect_s,
-            read_s=patience.read_s,
+            connect_s=retry_policy.connect_s,
+            read_s=retry_policy.read_s,
         ) as answer:
-            part.go_on(answer.start_byte, answer.version)
+            part.append(answer.start_byte, answer.version)
             for piece in answer.pieces:
                 if part.size_bytes + len(piece) > file.size_bytes:
                     part.begin(None)
-                    raise Refused(f"more came than the {file.size_bytes} bytes of the file, so it is another one")
+                    raise PermanentError(
+                        f"more came than the {file.size_bytes} bytes of the file, so it is another one"
+                    )
                 part.write(piece)
                 self._tell("downloading", part.size_bytes)
         if part.size_bytes < file.size_bytes:
-            raise Interrupted(f"only {part.size_bytes} of {file.size_bytes} bytes came")
+            raise TransientError(f"only {part.size_bytes} of {file.size_bytes} bytes came")
 
-    def _pause(self, fault: Interrupted, failures: int, part: PartFile) -> None:
+    def _pause(self, fault: TransientError, failures: int, part: PartFile) -> None:
         """Leaves the server alone for a while: as long as it says, or longer each time."""
-        longest_s = self._patience.longest_pause_s
+        longest_s = self._retry_policy.longest_pause_s
         if fault.wait_s is not None:
             left_s = fault.wait_s
             if left_s > longest_s:
                 raise self._failure(f"{fault} and wants to be asked again in {left_s:.0f} s") from fault
         else:
-            left_s = min(longest_s, self._patience.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
+            left_s = min(longest_s, self._retry_policy.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
         while left_s > 0:
             self._tell("waiting", part.size_bytes)
-            self._patience.sleep(min(left_s, _SLICE_S))
+            self._retry_policy.sleep(min(left_s, _SLICE_S))
             left_s -= _SLICE_S
 
     def _wait(self) -> None:

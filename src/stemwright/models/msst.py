@@ -89,7 +89,7 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
             setting that Stemwright has not got.
     """
     tables = _read(path)
-    kind = architecture or _told(tables, path)
+    kind = architecture or _architecture_of(tables, path)
     name = "scnet" if kind == MASKED else kind
     if name not in ARCHITECTURES:
         raise ModelUnavailableError(
@@ -157,7 +157,7 @@ def _table(tables: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any
     return table
 
 
-def _told(tables: Mapping[str, Any], path: Path) -> str:
+def _architecture_of(tables: Mapping[str, Any], path: Path) -> str:
     """The architecture that a configuration is of. MSST names it on its command line, so its settings must tell."""
     training = tables.get("training")
     named = training.get("model_type") if isinstance(training, Mapping) else None

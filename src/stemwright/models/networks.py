@@ -60,14 +60,14 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Part:
+class LoadedNetwork:
     """A network that runs for a model, and at which place of its output each label stands that is taken from it."""
 
     network: nn.Module
     places: Mapping[str, int]
 
 
-def load(model: Model, paths: Sequence[Path]) -> list[Part]:
+def load(model: Model, paths: Sequence[Path]) -> list[LoadedNetwork]:
     """The networks of a model, in float32 on the CPU: one, or of a bag those whose label is wanted.
 
     Of a network with a head for each label only those heads are read that some stem is made of; what is left of the song
@@ -82,14 +82,14 @@ def load(model: Model, paths: Sequence[Path]) -> list[Part]:
     labels = [model.labels[place] for place in wanted]
     if len(paths) > 1:  # each network of a bag is good at the label of its own place
         return [
-            Part(_read(model.architecture, options, paths[place], None), {label: place})
+            LoadedNetwork(_read(model.architecture, options, paths[place], None), {label: place})
             for label, place in zip(labels, wanted, strict=True)
         ]
     (path,) = paths
     if model.architecture in WITH_HEADS and len(labels) < len(model.labels):
         network = _read(model.architecture, {**options, "num_stems": len(labels)}, path, wanted)
-        return [Part(network, {label: place for place, label in enumerate(labels)})]
-    return [Part(_read(model.architecture, options, path, None), dict(zip(labels, wanted, strict=True)))]
+        return [LoadedNetwork(network, {label: place for place, label in enumerate(labels)})]
+    return [LoadedNetwork(_read(model.architecture, options, path, None), dict(zip(labels, wanted, strict=True)))]
 
 
 def _read(architecture: str, options: Mapping[str, Any], path: Path, heads: Sequence[int] | None) -> nn.Module:

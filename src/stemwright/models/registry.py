@@ -21,7 +21,7 @@ REST = "rest"
 
 
 @dataclass(frozen=True)
-class Score:
+class PublishedScore:
     """A measured score of a model, as its source gives it.
 
     Attributes:
@@ -82,7 +82,7 @@ class Model:
     overlapping: bool = False
     gflop_per_s: float = 0.0
     memory_mb: int = 0
-    scores: tuple[Score, ...] = ()
+    scores: tuple[PublishedScore, ...] = ()
     page: str = ""
     added: bool = False
 
@@ -119,7 +119,7 @@ class Model:
         facts["files"] = tuple(WeightFile(**file) for file in facts["files"])
         facts["labels"] = tuple(facts["labels"])
         facts["sources"] = {stem: tuple(labels) for stem, labels in facts["sources"].items()}
-        facts["scores"] = tuple(Score(**score) for score in facts.get("scores", ()))
+        facts["scores"] = tuple(PublishedScore(**score) for score in facts.get("scores", ()))
         return cls(**facts, added=added)
 
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_REDIRECTS = 10
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 """Statuses of a server that may answer better in a while."""
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
 _PIECE_BYTES = 1 << 20
 
 
-class Interrupted(Exception):
+class TransientError(Exception):
     """The file did not come whole, and may the next time. ``wait_s``: how long the server wants to be left alone."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
@@ -37,16 +37,16 @@ class Interrupted(Exception):
         self.wait_s = wait_s
 
 
-class Changed(Interrupted):
+class FileChangedError(TransientError):
     """What the server has is not what the part is of: the part is worth nothing."""
 
 
-class Refused(Exception):
+class PermanentError(Exception):
     """The file does not come from there, however often one asks."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class DownloadResponse:
     """A body on its way.
 
     Attributes:
@@ -61,9 +61,9 @@ class Answer:
 
 
 @contextmanager
-def ask(
+def open_download(
     url: str, *, size_bytes: int, start_byte: int, version: Version | None, connect_s: float, read_s: float
-) -> Iterator[Answer]:
+) -> Iterator[DownloadResponse]:
     """Asks for the rest of a file. Errors of the network inside the block are told as errors of this module.
 
     Proxies and certificates are those that the environment names. Redirects are followed, but never from https to http.
@@ -83,7 +83,7 @@ def ask(
     if url.startswith("file:"):
         with _opened(Path(url2pathname(urlsplit(url).path)), size_bytes) as content:
             content.seek(start_byte)
-            yield Answer(start_byte, Version(shown(url), "", ""), _read(content))
+            yield DownloadResponse(start_byte, Version(shown(url), "", ""), _read(content))
         return
     import httpx
 
@@ -92,10 +92,10 @@ def ask(
         headers["Range"] = f"bytes={start_byte}-"
         if version is not None and version.url == shown(url) and version.condition:
             headers["If-Range"] = version.condition
-    with _told(url, read_s), _client(httpx.Timeout(read_s, connect=connect_s)) as client:
+    with _translated_errors(url, read_s), _client(httpx.Timeout(read_s, connect=connect_s)) as client:
         response = _follow(client, client.build_request("GET", url, headers=headers))
         try:
-            yield _judged(response, url, size_bytes, start_byte, version)
+            yield _checked_response(response, url, size_bytes, start_byte, version)
         finally:
             response.close()
 
@@ -117,9 +117,9 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
     try:
         return httpx.Client(timeout=timeout)
     except (ImportError, ValueError) as error:
-        raise Refused(f"the proxy that the environment names cannot be used ({error})") from error
+        raise PermanentError(f"the proxy that the environment names cannot be used ({error})") from error
     except OSError as error:
-        raise Refused(f"the certificates that SSL_CERT_FILE names cannot be read ({error})") from error
+        raise PermanentError(f"the certificates that SSL_CERT_FILE names cannot be read ({error})") from error
 
 
 def _follow(client: httpx.Client, request: httpx.Request) -> httpx.Response:
@@ -131,36 +131,40 @@ def _follow(client: httpx.Client, request: httpx.Request) -> httpx.Response:
         response.close()
         before, request = request.url, response.next_request
         if request.url.scheme not in ("http", "https") or (before.scheme, request.url.scheme) == ("https", "http"):
-            raise Refused(f"{before.host} redirects from {before.scheme} to {request.url.scheme}, which is not safe")
-    raise Refused(f"more than {MAX_REDIRECTS} redirects")
+            raise PermanentError(
+                f"{before.host} redirects from {before.scheme} to {request.url.scheme}, which is not safe"
+            )
+    raise PermanentError(f"more than {MAX_REDIRECTS} redirects")
 
 
-def _judged(response: httpx.Response, url: str, size_bytes: int, start_byte: int, version: Version | None) -> Answer:
+def _checked_response(
+    response: httpx.Response, url: str, size_bytes: int, start_byte: int, version: Version | None
+) -> DownloadResponse:
     host, status, headers = response.url.host, response.status_code, response.headers
     if status == 416 and start_byte:
-        raise Changed(f"{host} has no byte {start_byte}", wait_s=0.0)
+        raise FileChangedError(f"{host} has no byte {start_byte}", wait_s=0.0)
     if status not in (200, 206):
         reason = f"{host} answers {status} {printable(response.reason_phrase)}".rstrip()
-        if status in _PASSING:
-            raise Interrupted(reason, _retry_after_s(headers.get("retry-after", "")))
-        raise Refused(reason)
+        if status in _TRANSIENT_STATUSES:
+            raise TransientError(reason, _retry_after_s(headers.get("retry-after", "")))
+        raise PermanentError(reason)
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(f"{host} sends it compressed, though asked not to")
+        raise PermanentError(f"{host} sends it compressed, though asked not to")
     came = Version(shown(url), headers.get("etag", ""), headers.get("last-modified", ""))
     if status == 206:
         place = _RANGE.fullmatch(headers.get("content-range", "").strip())
         if place is None or int(place[1]) != start_byte or place[2] not in ("*", str(size_bytes)):
-            raise Changed(f"{host} sends another part than was asked for", wait_s=0.0)
+            raise FileChangedError(f"{host} sends another part than was asked for", wait_s=0.0)
         if version is not None and version.contradicts(came):
-            raise Changed(f"{host} has another file than before", wait_s=0.0)
-        return Answer(start_byte, came, response.iter_raw())
+            raise FileChangedError(f"{host} has another file than before", wait_s=0.0)
+        return DownloadResponse(start_byte, came, response.iter_raw())
     length = headers.get("content-length")
     if length is not None and int(length) != size_bytes:  # that it is a number was checked with the head
-        raise Refused(
+        raise PermanentError(
             f"what {host} sends has {megabytes(int(length))} ({length} bytes) in place of {megabytes(size_bytes)} "
             f"({size_bytes} bytes), so it is another file, or a page that something on the way put in its place"
         )
-    return Answer(0, came, response.iter_raw())
+    return DownloadResponse(0, came, response.iter_raw())
 
 
 def _retry_after_s(header: str) -> float | None:
@@ -174,7 +178,7 @@ def _retry_after_s(header: str) -> float | None:
 
 
 @contextmanager
-def _told(url: str, read_s: float) -> Iterator[None]:
+def _translated_errors(url: str, read_s: float) -> Iterator[None]:
     """Tells what httpx raises as what it means for the download."""
     import httpx
 
@@ -182,22 +186,22 @@ def _told(url: str, read_s: float) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as error:
-        raise Interrupted(f"{host} could not be reached in time") from error
+        raise TransientError(f"{host} could not be reached in time") from error
     except httpx.TimeoutException as error:
-        raise Interrupted(f"{host} sent nothing for {read_s:g} s") from error
+        raise TransientError(f"{host} sent nothing for {read_s:g} s") from error
     except httpx.ProxyError as error:
-        raise Interrupted(f"the proxy that the environment names refused ({_reason(error)})") from error
+        raise TransientError(f"the proxy that the environment names refused ({_reason(error)})") from error
     except httpx.ConnectError as error:
         if _is_of_certificate(error):
-            raise Refused(
+            raise PermanentError(
                 f"the certificate of {host} is not trusted here ({_reason(error)}); if your network puts its own in "
                 "its place, name its authority in SSL_CERT_FILE"
             ) from error
-        raise Interrupted(f"{host} could not be reached ({_reason(error)})") from error
+        raise TransientError(f"{host} could not be reached ({_reason(error)})") from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise Interrupted(f"{host} broke off ({_reason(error)})") from error
+        raise TransientError(f"{host} broke off ({_reason(error)})") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Refused(f"it cannot be asked for ({_reason(error)})") from error
+        raise PermanentError(f"it cannot be asked for ({_reason(error)})") from error
 
 
 def _is_of_certificate(error: BaseException | None) -> bool:
@@ -218,10 +222,10 @@ def _opened(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
     try:
         content = path.open("rb")
     except OSError as error:
-        raise Refused(f"{path} cannot be read ({error.strerror or error})") from error
+        raise PermanentError(f"{path} cannot be read ({error.strerror or error})") from error
     with content:
         if (found_bytes := os.fstat(content.fileno()).st_size) != size_bytes:
-            raise Refused(f"{path} has {found_bytes} bytes in place of {size_bytes}, so it is another file")
+            raise PermanentError(f"{path} has {found_bytes} bytes in place of {size_bytes}, so it is another file")
         yield content
 
 
@@ -230,4 +234,4 @@ def _read(content: BinaryIO) -> Iterator[bytes]:
         while piece := content.read(_PIECE_BYTES):
             yield piece
     except OSError as error:  # the disk was pulled out
-        raise Interrupted(f"{content.name} cannot be read ({error.strerror or error})") from error
+        raise TransientError(f"{content.name} cannot be read ({error.strerror or error})") from error

@@ -182,7 +182,7 @@ class PartFile:
         self._digest = hashlib.sha256()
         self.size_bytes = 0
         self.version: Version | None = None
-        self.was_taken_up = False
+        self.was_resumed = False
 
     def __enter__(self) -> Self:
         self._content = self._path.open("a+b")
@@ -194,11 +194,11 @@ class PartFile:
         self._content.close()
 
     @property
-    def is_right(self) -> bool:
+    def matches_digest(self) -> bool:
         """Whether the digest is that of the whole file."""
         return self._digest.hexdigest() == self._file.sha256
 
-    def take_up(self, on_bytes: Callable[[int], None]) -> None:
+    def resume(self, on_bytes: Callable[[int], None]) -> None:
         """Reads what an earlier try left behind; what is too long to be of use is dropped."""
         self._content.seek(0, os.SEEK_END)
         if self._content.tell() > self._file.size_bytes:
@@ -208,7 +208,7 @@ class PartFile:
             self._digest.update(piece)
             self.size_bytes += len(piece)
             on_bytes(self.size_bytes)
-        self.was_taken_up = self.size_bytes > 0
+        self.was_resumed = self.size_bytes > 0
         with suppress(OSError, ValueError, TypeError):  # without it the digest alone tells whether the halves fit
             self.version = Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
 
@@ -217,19 +217,19 @@ class PartFile:
         self._content.truncate(0)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
-        self.was_taken_up = False
+        self.was_resumed = False
         self.version = version
         if version is None:
             self._version_path.unlink(missing_ok=True)
         else:
             self._version_path.write_text(json.dumps(asdict(version)), encoding="utf-8")
 
-    def go_on(self, start_byte: int, version: Version) -> None:
+    def append(self, start_byte: int, version: Version) -> None:
         """Makes ready for bytes from a place on: those that do not go on from here begin anew."""
         if start_byte == 0:
             self.begin(version)
         else:
-            self.was_taken_up = True
+            self.was_resumed = True
 
     def write(self, piece: bytes) -> None:
         """Adds bytes."""

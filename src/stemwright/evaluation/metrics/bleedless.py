@@ -51,19 +51,19 @@ class RunningBleed:
         self._first = _stream(), _stream()
         self._second = _stream(), _stream()
         self._loudest = [-np.inf, -np.inf]
-        self._surveyed = False
+        self._read_once = False
         self._sums = np.zeros(2)  # of what is too much, of what lacks
         self._counts = np.zeros(2)
 
-    def survey(self, reference: Samples, estimate: Samples) -> None:
+    def read_first(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in the first reading."""
         self._find_loudest(self._first[0].add(reference), self._first[1].add(estimate))
 
     def add(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in the second reading."""
-        if not self._surveyed:
+        if not self._read_once:
             self._find_loudest(self._first[0].close(), self._first[1].close())
-            self._surveyed = True
+            self._read_once = True
         self._compare(self._second[0].add(reference), self._second[1].add(estimate))
 
     def close(self) -> Bleed:

@@ -16,7 +16,7 @@ from stemwright.evaluation.metrics.si_sdr import RunningSiSdr
 from stemwright.evaluation.sdr import Samples
 
 
-def needs_survey(metrics: Collection[str]) -> bool:
+def needs_two_readings(metrics: Collection[str]) -> bool:
     """Whether a song must be read once before it is measured."""
     return "bleedless" in metrics or "fullness" in metrics
 
@@ -33,14 +33,14 @@ class Measures:
         self._metrics = metrics
         self._csdr = RunningCsdr(sample_rate) if "csdr" in metrics else None
         self._si_sdr = RunningSiSdr() if "si_sdr" in metrics else None
-        self._bleed = RunningBleed(sample_rate) if needs_survey(metrics) else None
+        self._bleed = RunningBleed(sample_rate) if needs_two_readings(metrics) else None
         self._l1_freq = RunningL1Freq() if "l1_freq" in metrics else None
         self._error = WeightedEnergy(sample_rate) if "log_wmse" in metrics else None
 
-    def survey(self, reference: Samples, estimate: Samples) -> None:
+    def read_first(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in a reading before the one that counts."""
         if self._bleed is not None:
-            self._bleed.survey(reference, estimate)
+            self._bleed.read_first(reference, estimate)
 
     def add(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each."""
