@@ -100,17 +100,6 @@ def test_encrypted(tmp_path: Path) -> None:
     assert "encrypted" in refusal(path)
 
 
-def test_changed_sample_rate(tmp_path: Path) -> None:
-    parts = []
-    for rate in (44100, 22050):
-        part = tmp_path / f"{rate}.aac"
-        write_av(part, noise(2, 3 * rate), "aac", rate=rate, muxer="adts")
-        parts.append(part.read_bytes())
-    path = tmp_path / "both.aac"
-    path.write_bytes(b"".join(parts))
-    assert "changes from 44100 to 22050 Hz at 3." in refusal(path)
-
-
 def test_changed_channels(tmp_path: Path) -> None:
     parts = []
     for layout, channels in (("stereo", 2), ("mono", 1)):

@@ -1,9 +1,10 @@
 """Files in, blocks of samples out.
 
 Length and alignment are those of what went into the encoder, as far as the file tells them. FFmpeg drops the samples
-that a file marks as padding at the start (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder;
-edit lists and iTunSMPB of MP4; the pre-skip of Opus) and, but for MP4, at the end; ``track`` trims the end of MP4. An
-MP3 without a LAME tag and a raw AAC stream do not tell their delay: all that they decode to is kept, as players do.
+that a file marks as padding (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder; the pre-skip
+of Opus). Edit lists and iTunSMPB of MP4, packet tables of CAF, and the LAME tags of joined MP3s are judged by
+``parts_of`` first, for they can be wrong: ``PartTrack`` then trims. An MP3 without a LAME tag and a raw AAC stream do
+not tell their delay: all that they decode to is kept, as players do.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from stemwright.audio.frame import Block
 from stemwright.audio.source import SourceFormat
-from stemwright.audio.track import Block, SoundTrack
+from stemwright.audio.track import SoundTrack
 from stemwright.errors import UsageError
 
 

@@ -6,12 +6,13 @@ PyAV brings FFmpeg's libraries in its wheel, so no FFmpeg has to be installed.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemwright.audio.part import Part
+from stemwright.audio.pieces import PieceFile
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ DEMUXERS = (
 )
 LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
 ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
+LEAST_BYTES_PER_S = 5.0  # lossless codecs of silence go that low, and nothing else
 READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 file"
 
 
@@ -47,7 +49,7 @@ class SourceFormat:
     is_float: bool
     lossless: bool
     duration_s: float | None
-    """As the container claims: it may be absent or wrong."""
+    """What the bytes of the file can hold at most, as far as the headers tell; None where they do not."""
     title: str | None
     artist: str | None
     album: str | None
@@ -58,34 +60,53 @@ class SourceFormat:
         return 1 if self.file_channels == 1 else 2
 
 
-def open_sound(path: Path) -> tuple[InputContainer, AudioStream]:
-    """Open a file and find its first sound track; raises UnreadableInputError."""
+def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, PieceFile | None]:
+    """Open a part of a file and find its first sound track; raises UnreadableInputError.
+
+    Where the part is in pieces, the file that they are read from comes last: close it after the container.
+    """
     import av
     import av.error
 
     check_file(path)
+    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file"}
+    if part.keep is not None:
+        options["ignore_editlist"] = "1"
+    pieces: PieceFile | None = None
     try:
+        if part.pieces is not None:
+            pieces = PieceFile(path.open("rb"), part.pieces)
         # An absolute path keeps FFmpeg from taking a name with a colon for a protocol.
         container = av.open(
-            str(path.absolute()),
-            options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
+            str(path.absolute()) if pieces is None else pieces,
+            "r",
+            format=part.demuxer,
+            options=options,
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if pieces is not None:
+            pieces.close()
         raise UnreadableInputError(
             f"{path} is not a sound file that can be read, or it is cut off or damaged: {READABLE}."
         ) from error
     stream = next(iter(container.streams.audio), None)
     if stream is None:
-        container.close()
+        _close(container, pieces)
         raise UnreadableInputError(f"{path} has no sound track: {READABLE}.")
     codec: CodecContext | None = stream.codec_context  # PyAV's own types leave out that it can be missing
     if codec is None or codec.codec_tag in ENCRYPTED_TAGS:
-        container.close()
+        _close(container, pieces)
         raise UnreadableInputError(
             f"The sound in {path} is encrypted or in a codec that is not known: export it as WAV or FLAC and try again."
         )
-    return container, stream
+    return container, stream, pieces
+
+
+def _close(container: InputContainer, pieces: PieceFile | None) -> None:
+    container.close()
+    if pieces is not None:
+        pieces.close()
 
 
 def check_file(path: Path) -> None:
@@ -109,7 +130,9 @@ def check_file(path: Path) -> None:
         ) from error
 
 
-def source_format(path: Path, container: InputContainer, stream: AudioStream, first: AudioFrame) -> SourceFormat:
+def source_format(
+    container: InputContainer, stream: AudioStream, first: AudioFrame, held_s: float | None
+) -> SourceFormat:
     """Describe an open file by its headers and its first decoded frame: headers are wrong on the rate of HE-AAC."""
     codec = stream.codec_context.name
     pcm = re.fullmatch(r"pcm_([suf])(\d+).*", codec)
@@ -135,42 +158,30 @@ def source_format(path: Path, container: InputContainer, stream: AudioStream, fi
         bits=bits,
         is_float=is_float,
         lossless=lossless,
-        duration_s=claimed_duration_s(path, container, stream),
+        duration_s=held_s,
         title=tags.get("title"),
         artist=tags.get("artist"),
         album=tags.get("album"),
     )
 
 
-def claimed_duration_s(path: Path, container: InputContainer, stream: AudioStream) -> float | None:
-    """How long the container says the sound is, in seconds."""
-    if container.format.name == "wav":
-        claimed = _wave_duration_s(path)
-        if claimed is not None:
-            return claimed
+def held_and_claimed_s(
+    path: Path, container: InputContainer, stream: AudioStream, part: Part
+) -> tuple[float | None, float | None]:
+    """How long the sound is at most by the bytes of the file, and how long it was meant to be, in seconds."""
+    if part.length is not None:
+        return part.length.held_s, part.length.claimed_s
+    claimed: float | None = None
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
+        claimed = float(stream.duration * stream.time_base)
     # The duration of the whole file is that of its longest track, and that may be the picture.
-    if container.duration is not None and not container.streams.video:
-        return container.duration / 1_000_000
-    return None
-
-
-def _wave_duration_s(path: Path) -> float | None:
-    """What a WAVE header claims, for FFmpeg reports no more than is there; None where the header leaves it open."""
-    with path.open("rb") as file:
-        if file.read(12)[:4] != b"RIFF":
-            return None
-        bytes_per_second = 0
-        while len(header := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", header)
-            if name == b"data":
-                return size / bytes_per_second if bytes_per_second and 0 < size < 0xFFFF0000 else None
-            if name == b"fmt " and size >= 16:
-                (bytes_per_second,) = struct.unpack("<8xI", file.read(12))
-                size -= 12
-            file.seek(size + size % 2, 1)
-    return None
+    elif container.duration is not None and not container.streams.video:
+        claimed = container.duration / 1_000_000
+    if claimed is None or claimed <= 0:
+        return None, None
+    most = path.stat().st_size / LEAST_BYTES_PER_S
+    # What no file of this size can hold is a placeholder, or a lie, and no sign of damage.
+    return (claimed, claimed) if claimed <= most else (most, None)
 
 
 def _coded_bits(codec: str, extradata: bytes | None) -> int | None:

@@ -1,0 +1,101 @@
+"""Headers of AIFF, AIFF-C and AU, as they are and as writers into a pipe leave them."""
+
+from __future__ import annotations
+
+from stemwright.audio.part import Keep, Length, Part
+from stemwright.audio.pieces import Span, Window
+from stemwright.audio.wave import SIGNED_END, SIGNED_SLACK, UNSIGNED_END, UNSIGNED_SLACK, chunks_follow
+
+SAMPLE_BYTES = {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
+PLAIN = (b"NONE", b"none", b"twos", b"sowt", b"in24", b"42ni", b"in32", b"23ni", b"raw ")
+SOX_SIZE, SOX_SLACK = 0x7F000000, 1 << 12  # what sox leaves in an AIFF
+AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
+
+
+def aiff_parts(window: Window, start: int) -> list[Part]:
+    """The one stream of an AIFF or AIFF-C that begins at ``start``."""
+    as_it_is = [Part((Span(start, window.size),) if start else None)]
+    is_aifc = window.at(start + 8, 4) == b"AIFC"
+    common_at = data_at = None
+    offset = start + 12
+    size = 0
+    while offset + 8 <= window.size:
+        name, size = window.at(offset, 4), window.big(offset + 4, 4)
+        if name == b"COMM" and size >= 18:
+            common_at = offset + 8
+        elif name == b"SSND":
+            data_at = offset + 16  # behind an offset and a block size
+            if common_at is not None or _is_open(size, window.size - offset - 8):
+                break
+        offset += 8 + size + size % 2
+    if common_at is None or data_at is None:
+        return as_it_is
+    size = window.big(data_at - 12, 4)
+    channels, frames, bits = window.big(common_at, 2), window.big(common_at + 2, 4), window.big(common_at + 6, 2)
+    rate = _extended(window.at(common_at + 8, 10))
+    kind = window.at(common_at + 18, 4) if is_aifc else b"NONE"
+    # A packet is one sample of each channel, but for IMA ADPCM, whose header counts packets too.
+    packet, samples = channels * (SAMPLE_BYTES.get(kind) or (bits + 7 >> 3 if kind in PLAIN else 0)), 1
+    if kind == b"ima4":
+        packet, samples = 34 * channels, 64
+    if not packet or not rate:
+        return as_it_is
+    left = max(0, window.size - data_at)
+    claimed_bytes = max(0, size - 8)
+    is_open = _is_open(size, left + 8)
+    if claimed_bytes == 0 < left:
+        is_open = frames != 0 or not chunks_follow(window, data_at, window.size, "big")
+    held_bytes = left if is_open else min(claimed_bytes, left)
+    held = held_bytes // packet
+    claimed_s = None
+    if not is_open and claimed_bytes > left:
+        claimed = claimed_bytes // packet
+        claimed_s = (min(frames, claimed) if frames else claimed) * samples / rate
+    length = Length(held * samples / rate, claimed_s)
+    if not is_open and (frames or not held) and not start:
+        # FFmpeg takes the byte that fills up an odd chunk for sound.
+        keep = Keep(0, frames if held - frames == 1 else held, rate) if packet == 1 else None
+        return [Part(length=length, keep=keep)]
+    head = bytearray(window.at(start, data_at - start))
+    if common_at > data_at:
+        return as_it_is
+    head[4:8] = min(len(head) + held_bytes - 8, UNSIGNED_END - 1).to_bytes(4, "big")
+    at = common_at + 2 - start
+    head[at : at + 4] = min(held, UNSIGNED_END - 1).to_bytes(4, "big")
+    at = data_at - 12 - start
+    head[at : at + 4] = min(held_bytes + 8, SIGNED_END - 1).to_bytes(4, "big")
+    return [Part((bytes(head), Span(data_at, data_at + held_bytes)), "aiff", length)]
+
+
+def au_parts(window: Window, start: int) -> list[Part]:
+    """The one stream of an AU file, whose header may leave the size open by 0xffffffff."""
+    as_it_is = [Part((Span(start, window.size),) if start else None)]
+    data_at = start + window.big(start + 4, 4)
+    size, coding, rate, channels = (window.big(start + at, 4) for at in (8, 12, 16, 20))
+    frame = AU_BYTES.get(coding, 0) * channels
+    if not frame or not rate or data_at >= window.size:
+        return as_it_is
+    left = window.size - data_at
+    is_open = size == 0 or _is_open(size, left)
+    held = (left if is_open else min(size, left)) // frame
+    length = Length(held / rate, None if is_open or size <= left else size // frame / rate)
+    if not is_open and not start:
+        return [Part(length=length)]
+    head = bytearray(window.at(start, data_at - start))
+    head[8:12] = (UNSIGNED_END - 1).to_bytes(4, "big")
+    return [Part((bytes(head), Span(data_at, window.size)), "au", length)]
+
+
+def _is_open(size: int, left: int) -> bool:
+    """Is this the size that a writer into a pipe leaves? It is more than there is."""
+    if size <= left:
+        return False
+    near = abs(size - SIGNED_END) <= SIGNED_SLACK or abs(size - SOX_SIZE) <= SOX_SLACK
+    return near or size >= UNSIGNED_END - UNSIGNED_SLACK
+
+
+def _extended(number: bytes) -> int:
+    """A rate as an 80-bit float, in whole Hz; 0 for what is no rate."""
+    exponent = (int.from_bytes(number[:2], "big") & 0x7FFF) - 16383 - 63
+    mantissa = int.from_bytes(number[2:], "big")
+    return mantissa >> -exponent if -63 <= exponent <= 0 else 0

@@ -1,0 +1,67 @@
+"""Headers of Apple's Core Audio Format: sizes that are open, and the packet table that tells of padding."""
+
+from __future__ import annotations
+
+import struct
+
+from stemwright.audio.part import Keep, Length, Part
+from stemwright.audio.pieces import Span, Window
+
+OPEN = (1 << 64) - 1  # a size of -1: the sound goes on to the end of the file
+LARGEST_HELD = 1 << 62
+MOST_PADDING = 16384  # samples at the start: Apple's AAC has 2112, HE-AAC twice that
+PADDED_PACKETS = 4  # an end is padded by fewer
+
+
+def caf_parts(window: Window, start: int) -> list[Part]:
+    """The one stream of a CAF file."""
+    as_it_is = [Part((Span(start, window.size),) if start else None)]
+    described: bytes | None = None
+    table_at = data_at = None
+    data_size = table_size = 0
+    offset = start + 8
+    while offset + 12 <= window.size:
+        name, size = window.at(offset, 4), window.big(offset + 4, 8)
+        if name == b"desc":
+            described = window.at(offset + 12, 32)
+        elif name == b"pakt" and size >= 24:
+            table_at, table_size = offset + 12, size
+        elif name == b"data":
+            data_at, data_size = offset + 16, size  # behind a count of edits
+        if size >= LARGEST_HELD:
+            break
+        offset += 12 + size
+    if described is None or len(described) < 32 or data_at is None:
+        return as_it_is
+    (rate,) = struct.unpack(">d", described[:8])
+    packet_bytes, packet_samples = (int.from_bytes(described[at : at + 4], "big") for at in (16, 20))
+    if not 1 <= rate < 1 << 31:
+        return as_it_is
+    pieces = as_it_is[0].pieces
+    left = max(0, window.size - data_at)
+    is_open = data_size >= LARGEST_HELD or data_size == 0
+    if packet_bytes and packet_samples:
+        held = (left if is_open else min(max(0, data_size - 4), left)) // packet_bytes * packet_samples
+        is_cut = not is_open and data_size - 4 > left
+        claimed = (data_size - 4) // packet_bytes * packet_samples if is_cut else 0
+        return [Part(pieces, length=Length(held / rate, claimed / rate if is_cut else None))]
+    if table_at is None or not packet_samples:
+        return as_it_is
+    packets, valid = window.big(table_at, 8), window.big(table_at + 8, 8)
+    priming, remainder = window.big(table_at + 16, 4), window.big(table_at + 20, 4)
+    # Each packet's size is a number of seven bits a byte, so a table cannot tell of more packets than it has bytes.
+    whole = min(packets, table_size - 24) * packet_samples
+    is_cut = not is_open and data_size - 4 > left
+    claimed = valid if 0 < valid <= whole else whole
+    held = claimed * left // max(1, data_size - 4) if is_cut else claimed
+    length = Length(held / rate, claimed / rate if is_cut else None)
+    padding = whole - valid - priming
+    fits = valid > 0 and 0 <= priming <= MOST_PADDING and 0 <= padding < PADDED_PACKETS * packet_samples
+    # FFmpeg refuses some tables that are right, and trims a short last packet of ALAC again: it is shown no padding.
+    none = whole.to_bytes(8, "big") + bytes(8)
+    unpadded = (Span(start, table_at + 8), none, Span(table_at + 24, window.size))
+    if fits:
+        return [Part(unpadded, "caf", length, Keep(priming, priming + valid, round(rate)))]
+    note = "The packet table of the CAF file contradicts its packets: it was ignored, all was kept."
+    is_told = valid > 0 or priming > 0 or remainder > 0
+    return [Part(unpadded, "caf", length, Keep(0, None, round(rate)), notes=(note,) if is_told else ())]

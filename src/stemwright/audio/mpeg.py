@@ -1,0 +1,229 @@
+"""Streams of MPEG audio (MP3 and its elders): joined files, tags between frames, and the frames that hold no sound.
+
+In a joined file each part may have its own info frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from stemwright.audio.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
+from stemwright.audio.part import Keep, Length, Part
+from stemwright.audio.pieces import WINDOW_BYTES, Piece, Span, Window
+from stemwright.audio.tag_frames import front_tag_size
+
+DECODER_DELAY = 529  # samples, of every MP3 decoder
+# Encoders pad start and end by less than two frames each; a tag that tells more is believed if its checksum is right.
+MOST_PADDING = 2880
+SEARCHED_BYTES = 1 << 16  # for the first frame
+
+
+@dataclass
+class _Run:
+    """Frames of one kind that one decoder takes."""
+
+    kind: tuple[int, int, int]
+    frame_samples: int
+    info: Info | None = None
+    info_span: Span | None = None
+    n_frames: int = 0
+    spans: list[Span] = field(default_factory=list)
+    is_damaged: bool = False
+
+    def add(self, start: int, stop: int) -> None:
+        if self.spans and self.spans[-1].stop == start:
+            self.spans[-1] = replace(self.spans[-1], stop=stop)
+        else:
+            self.spans.append(Span(start, stop))
+
+
+def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Part]:
+    """The streams that follow each other from ``start`` up to ``stop``, without info frames and tags.
+
+    None where no frame is found.
+    """
+    stop = window.size if stop is None else stop
+    first = _first_frame(window, start)
+    if first is None:
+        return []
+    runs, is_plain = _walk(window, first, stop)
+    if not runs:
+        return []
+    if len(runs) == 1 and is_plain and _agrees(runs[0]):
+        run = runs[0]
+        held = _samples(run, run.info) / run.kind[0]
+        return [Part(length=Length(held, _claimed_s(run)))]
+    parts = []
+    for number, run in enumerate(runs):
+        pieces: tuple[Piece, ...] = tuple(run.spans)
+        if number == 0 and 0 == start < first:
+            pieces = (Span(0, first), *pieces)  # the title is in a tag before the first frame
+        notes: tuple[str, ...] = ()
+        keep: Keep | None = None
+        if run.info is not None and run.info.delay is not None:
+            keep, notes = _keep(run, run.info)
+        length = Length(_samples(run, run.info) / run.kind[0], _claimed_s(run))
+        parts.append(Part(pieces, "mp3", length, keep, notes=notes))
+    return parts
+
+
+def _first_frame(window: Window, start: int) -> int | None:
+    """The first place where frames of one kind follow each other."""
+    data = window.at(start, SEARCHED_BYTES)
+    at = data.find(b"\xff")
+    while at >= 0:
+        if _is_confirmed(window, start + at):
+            return start + at
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
+    """Do frames of one kind stand here, ``count`` of them or up to the end or a tag?"""
+    kind = None
+    for number in range(count):
+        frame = read_frame(window.at(offset, 4))
+        if frame is None or (kind is not None and frame.kind[:2] != kind):
+            return number > 0 and (offset == window.size or front_tag_size(window, offset) > 0)
+        kind = frame.kind[:2]
+        offset += frame.size
+    return True
+
+
+def _plain_frames(window: Window, offset: int, end: int, run: _Run) -> int:
+    """Pass over frames of the run's kind that hold sound; where something else begins, or the last bytes.
+
+    An hour has 140,000 of them, so this is the only loop that counts.
+    """
+    kind = run.kind
+    n_frames = 0
+    first = offset
+    while end - offset > WINDOW_BYTES // 2:
+        data = window.at(offset, WINDOW_BYTES // 2)
+        at = 0
+        while at + INFO_BYTES < len(data):
+            frame = read_frame(data[at : at + 4])
+            if frame is None or frame.kind != kind:
+                break
+            name_at = at + frame.info_at
+            if data.startswith(INFO_NAMES, name_at, name_at + 6) or data.startswith(b"VBRI", at + 36):
+                break
+            if frame.has_crc and data.startswith(INFO_NAMES, name_at + 2, name_at + 8):
+                break
+            at += frame.size
+            n_frames += 1
+        else:
+            offset += at
+            continue
+        offset += at
+        break
+    if n_frames:
+        run.add(first, offset)
+        run.n_frames += n_frames
+    return offset
+
+
+def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
+    """All frames from the first on; and are there neither tags between them nor two kinds of them?"""
+    runs: list[_Run] = []
+    is_plain = True
+    while offset < end:
+        head = window.at(offset, 4)
+        frame = read_frame(head)
+        run = runs[-1] if runs else None
+        known = run is not None and frame is not None and frame.kind == run.kind
+        if frame is None or not (known or _is_confirmed(window, offset, 2)):
+            size = front_tag_size(window, offset)
+            if size:
+                offset += size
+                is_plain = is_plain and offset >= end
+                continue
+            resumed = min(_resume(window, offset + 1), end)
+            if run is not None and resumed < end:
+                run.add(offset, resumed)  # damage, which the decoder is to see
+                run.is_damaged = True
+            offset = resumed
+            continue
+        stop = min(offset + frame.size, end)
+        info = None
+        if frame.layer == 3:
+            info = read_info(frame, window.at(offset, min(frame.size, INFO_BYTES)))
+        if info is not None or not known:
+            is_plain = is_plain and run is None
+            runs.append(_Run(frame.kind, frame.samples, info))
+            run = runs[-1]
+        assert run is not None
+        if info is not None:
+            run.info_span = Span(offset, stop)
+        else:
+            run.add(offset, stop)
+            run.n_frames += stop == offset + frame.size
+        offset = _plain_frames(window, stop, end, run)
+    return [run for run in runs if run.spans], is_plain
+
+
+def _resume(window: Window, offset: int) -> int:
+    """The next place behind damage where frames or a tag begin."""
+    while offset < window.size:
+        data = window.at(offset, 1 << 14)
+        for at, byte in enumerate(data):
+            if byte == 0xFF and _is_confirmed(window, offset + at, 2):
+                return offset + at
+            if byte in b"IAT" and front_tag_size(window, offset + at):
+                return offset + at
+        offset += len(data)
+    return window.size
+
+
+def _samples(run: _Run, info: Info | None) -> int:
+    total = run.n_frames * run.frame_samples
+    if info is None or info.delay is None or info.padding is None or not _is_plausible(info, total):
+        return total
+    return total - info.delay - max(DECODER_DELAY, info.padding)
+
+
+def _is_plausible(info: Info, total: int) -> bool:
+    if info.delay is None or info.padding is None or info.delay + max(info.padding, DECODER_DELAY) >= total:
+        return False
+    return info.checksum_holds or max(info.delay, info.padding) <= MOST_PADDING
+
+
+def _agrees(run: _Run) -> bool:
+    """Does FFmpeg read this stream right by itself?"""
+    info = run.info
+    if info is None:
+        return True
+    total = run.n_frames * run.frame_samples
+    n_frames = run.n_frames
+    counts = info.frames in (None, n_frames) or (run.is_damaged and n_frames < (info.frames or 0) < 2 * n_frames)
+    return counts and (info.delay is None or _is_plausible(info, total))
+
+
+def _claimed_s(run: _Run) -> float | None:
+    """What an info frame promises, where the bytes that it promises are missing too."""
+    info = run.info
+    if info is None or not info.frames or info.frames <= run.n_frames:
+        return None
+    held = sum(span.stop - span.start for span in run.spans)
+    if not run.is_damaged and info.n_bytes is not None and info.n_bytes <= held + 4096:
+        return None  # all bytes are there: the count of frames is wrong
+    claimed = info.frames * run.frame_samples
+    if info.n_bytes and not 4000 < info.n_bytes * 8 * run.kind[0] / claimed < 700_000:
+        return None  # no bit rate of MP3
+    return claimed / run.kind[0]
+
+
+def _keep(run: _Run, info: Info) -> tuple[Keep | None, tuple[str, ...]]:
+    """Which samples of a stream, decoded without its info frame, are sound."""
+    total = run.n_frames * run.frame_samples
+    assert info.delay is not None and info.padding is not None
+    if not _is_plausible(info, total):
+        return None, (
+            "A tag of the MP3 tells of more padding at its start or end than is likely: it was ignored, all was kept.",
+        )
+    stop = None
+    # Lost frames are replaced by silence, so that the end is where it was.
+    if info.frames == run.n_frames or (run.is_damaged and run.n_frames < (info.frames or 0) < 2 * run.n_frames):
+        total = (info.frames or 0) * run.frame_samples
+        stop = total - max(0, info.padding - DECODER_DELAY)
+    return Keep(info.delay + DECODER_DELAY, stop, run.kind[0]), ()

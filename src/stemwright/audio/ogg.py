@@ -1,0 +1,120 @@
+"""The pages of an Ogg file, and the streams that are chained in it (RFC 3533)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stemwright.audio.part import Length, Part
+from stemwright.audio.pieces import Span, Window
+
+HEADER_BYTES = 27
+CONTINUED, FIRST, LAST = 1, 2, 4
+NO_GRANULE = 2**64 - 1
+# The most samples that a packet can hold, to judge positions that a file claims.
+LARGEST_PACKET = {"vorbis": 8192, "opus": 5760, "flac": 65535}
+
+
+@dataclass
+class _Stream:
+    codec: str
+    rate: int
+    pre_skip: int = 0
+    packets: int = 0
+    first_granule: int | None = None
+    last_granule: int = 0
+
+    @property
+    def length_s(self) -> float | None:
+        if self.codec not in LARGEST_PACKET or not self.rate:
+            return None
+        most = self.packets * LARGEST_PACKET[self.codec]
+        first = self.first_granule or 0
+        granule = self.last_granule
+        # A recording that begins in the middle of a broadcast counts from there.
+        if first > most:
+            granule -= first
+        return max(0, min(granule - self.pre_skip, most)) / self.rate
+
+
+@dataclass
+class _Link:
+    start: int
+    streams: dict[int, _Stream] = field(default_factory=dict)
+    in_headers: bool = True
+
+
+def chained_parts(window: Window, start: int) -> list[Part]:
+    """The links of a chain, each with the length that its pages tell.
+
+    A link begins where a first page follows one that is none. Bytes that are no page are passed over; a file without
+    any page has no links.
+    """
+    links: list[_Link] = []
+    offset = start
+    while offset < window.size:
+        head = window.at(offset, HEADER_BYTES)
+        if head[:4] != b"OggS" or len(head) < HEADER_BYTES or head[4] != 0:
+            offset = _next_page(window, offset + 1)
+            continue
+        table = window.at(offset + HEADER_BYTES, head[26])
+        body = offset + HEADER_BYTES + head[26]
+        serial = int.from_bytes(head[14:18], "little")
+        if head[5] & FIRST:
+            if not links or not links[-1].in_headers:
+                links.append(_Link(offset))
+            links[-1].streams[serial] = _first_packet(window.at(body, sum(table)))
+        elif links:
+            links[-1].in_headers = False
+            if stream := links[-1].streams.get(serial):
+                _count(stream, table, int.from_bytes(head[6:14], "little"))
+        offset = body + sum(table)
+        if offset < window.size and window.at(offset, 4) != b"OggS":
+            offset = _next_page(window, body)  # a page that was cut off: the next begins within what it claims
+    if not links:
+        return []
+    ends = [link.start for link in links[1:]] + [window.size]
+    several = len(links) > 1 or start > 0
+    parts = []
+    for link, stop in zip(links, ends, strict=True):
+        sounds = [stream for stream in link.streams.values() if stream.codec]
+        length = sounds[0].length_s if sounds else None
+        parts.append(
+            Part(
+                pieces=(Span(link.start, stop),) if several else None,
+                demuxer="ogg" if several else None,
+                length=None if length is None else Length(length),
+            )
+        )
+    return parts
+
+
+def _next_page(window: Window, offset: int) -> int:
+    while offset < window.size:
+        data = window.at(offset, 1 << 16)
+        found = data.find(b"OggS")
+        if found >= 0:
+            return offset + found
+        offset += max(1, len(data) - 3)
+        if len(data) < 4:
+            break
+    return window.size
+
+
+def _first_packet(packet: bytes) -> _Stream:
+    if packet[:7] == b"\x01vorbis":
+        return _Stream("vorbis", int.from_bytes(packet[12:16], "little"))
+    if packet[:8] == b"OpusHead":
+        return _Stream("opus", 48000, pre_skip=int.from_bytes(packet[10:12], "little"))
+    if packet[:5] == b"\x7fFLAC":  # the stream's own header begins behind 13 bytes, and its rate at 10 of STREAMINFO
+        return _Stream("flac", int.from_bytes(packet[27:30], "big") >> 4)
+    if packet[:8] == b"Speex   ":
+        return _Stream("speex", int.from_bytes(packet[36:40], "little"))
+    return _Stream("", 0)
+
+
+def _count(stream: _Stream, table: bytes, granule: int) -> None:
+    stream.packets += len(table) - table.count(255)
+    if granule not in (0, NO_GRANULE):
+        if stream.first_granule is None:
+            stream.first_granule = granule
+        stream.last_granule = granule

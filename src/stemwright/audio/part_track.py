@@ -1,0 +1,290 @@
+"""One stream of a file, packet by packet: decoded, folded, mended where it is damaged, trimmed at start and end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemwright.audio.frame import Block, folded
+from stemwright.audio.part import Part
+from stemwright.audio.source import SourceFormat, held_and_claimed_s, open_sound, source_format
+from stemwright.errors import UnreadableInputError
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+# Kept back until the end of the file is seen: encoders pad the end by less than four frames of 2048 samples.
+TAIL_SAMPLES = 8192
+# A jump of the timestamps behind a damaged packet is believed up to here.
+LONGEST_GAP_S = 30.0
+# No recorder goes beyond it; what a header claims more would only take memory.
+HIGHEST_RATE = 768_000
+SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: samples marked as padding are left in
+# The first block of AAC is as good as silent where it is padding: what leaks into it is below this share of the next.
+SILENT_SHARE = 0.25
+
+
+class PartTrack:
+    """Decodes a part of a file from its start to its end; raises UnreadableInputError.
+
+    ``notes`` tells, once all blocks were read, what had to be changed or could not be read; ``format`` describes the
+    part, and ``claimed_s`` how long it was meant to be, None where that is not known.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self.path = path
+        self.notes: list[str] = list(part.notes)
+        self.read_s = 0.0
+        self._samples = 0
+        self._part = part
+        self._lost_packets = 0
+        self._lost_samples = 0
+        self._first_packet_sounds = False
+        self._packets_end: int | None = None
+        self._last_duration = 0
+        self._container, self._stream, self._file = open_sound(path, part)
+        try:
+            codec = self._stream.codec_context
+            if codec.name == "flac":
+                codec.options = {"err_detect": "crccheck+explode"}  # else a damaged packet decodes to noise
+            if self._is_ogg_vorbis() or part.keep is not None:
+                codec.flags2 |= SKIP_MANUAL  # FFmpeg drops up to a packet too much at the end of some streams
+            self._frames = self._decode()
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise self.silent()
+            held_s, self.claimed_s = held_and_claimed_s(path, self._container, self._stream, part)
+            self.format: SourceFormat = source_format(self._container, self._stream, self._first, held_s)
+            if self.format.sample_rate > HIGHEST_RATE:
+                raise UnreadableInputError(
+                    f"{path} has {self.format.sample_rate} samples a second, more than {HIGHEST_RATE}: convert it to 48000."
+                )
+        except BaseException:
+            self._close_file()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames.close()
+        self._close_file()
+
+    def _close_file(self) -> None:
+        self._container.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _is_ogg_vorbis(self) -> bool:
+        return self._container.format.name == "ogg" and self._stream.codec_context.name == "vorbis"
+
+    def blocks(self) -> Iterator[tuple[int, Block]]:
+        """The whole part, once: the sample rate and ``(1 or 2, samples)`` float32.
+
+        Where rate or channels change within the part, they change from one block to the next.
+        """
+        waiting: deque[tuple[int, Block]] = deque()
+        held = 0
+        for rate, block in self._kept():
+            waiting.append((rate, block))
+            held += block.shape[1]
+            self._samples += block.shape[1]
+            self.read_s += block.shape[1] / rate
+            while held - waiting[0][1].shape[1] >= TAIL_SAMPLES:
+                held -= waiting[0][1].shape[1]
+                yield waiting.popleft()
+        length = self._true_length()
+        padding = 0 if length is None else self._samples - length
+        if not 0 < padding <= min(held, TAIL_SAMPLES):
+            padding = 0
+        self.read_s -= padding / self.format.sample_rate
+        held -= padding
+        for rate, block in waiting:
+            kept = block[:, : max(0, held)]
+            held -= block.shape[1]
+            if kept.shape[1]:
+                yield rate, kept
+
+    def _kept(self) -> Iterator[tuple[int, Block]]:
+        """What is not padding, as the part's ``keep`` says."""
+        keep = self._part.keep
+        if keep is None:
+            return self._mended()
+        rate = self.format.sample_rate
+        first = round(keep.start * rate / keep.timescale)
+        stop = None if keep.stop is None else round(keep.stop * rate / keep.timescale)
+        blocks = _cut(self._mended(), rate, first, stop)
+        silent = round(self._part.drop_silent_start * rate / keep.timescale)
+        return _without_silent_start(blocks, silent) if silent else blocks
+
+    def _decode(self) -> Generator[AudioFrame, None, None]:
+        """Frames as they are; the length of packets that do not decode goes to ``_lost_samples``."""
+        import av.error
+
+        time_base = self._stream.time_base
+        assert time_base is not None  # every stream that was demuxed has one
+        packets = self._container.demux(self._stream)
+        for number in count():
+            try:
+                packet = next(packets, None)
+            except (av.error.FFmpegError, OSError):
+                return  # a demuxer that gives up: what is missing shows in the length
+            if packet is None:
+                return
+            rate = self._stream.codec_context.sample_rate
+            if packet.pts is not None and packet.duration:
+                self._packets_end = packet.pts + packet.duration
+                self._last_duration = packet.duration
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, OSError):
+                if packet.size:
+                    self._lost_packets += 1
+                    self._lost_samples += round((packet.duration or 0) * time_base * rate)
+                continue
+            except ValueError as error:
+                raise self._unknown_codec() from error
+            frames = [frame for frame in frames if frame.samples]
+            if frames and number == 0:
+                self._first_packet_sounds = True
+            yield from frames
+
+    def _mended(self) -> Iterator[tuple[int, Block]]:
+        """Frames as blocks, with silence in the place of what was lost between two of them."""
+        first = self._first
+        assert first is not None
+        frame: AudioFrame | None = first
+        rate = first.sample_rate
+        position = 0
+        silence_s = 0.0
+        # FFmpeg lets the first packet of Vorbis out, which only prepares the second, where it was told to drop nothing.
+        early = to_drop = first.samples if self._is_ogg_vorbis() and self._first_packet_sounds else 0
+        while frame is not None:
+            if frame.sample_rate != rate:
+                first, rate, position, early = frame, frame.sample_rate, 0, 0
+            gap = self._gap(frame, first, early + position)
+            block = self._finite(self._fold(frame)[:, to_drop:], position)
+            to_drop = 0
+            if gap:
+                silence_s += gap / rate
+                position += gap
+                yield rate, np.zeros((block.shape[0], gap), np.float32)
+            position += block.shape[1]
+            yield rate, block
+            frame = next(self._frames, None)
+        if silence_s:
+            self.notes.append(f"Damaged parts of the file, {silence_s:.2f} s in all, were replaced by silence.")
+
+    def _gap(self, frame: AudioFrame, first: AudioFrame, position: int) -> int:
+        """Samples of silence to put before ``frame``: as its timestamp says if that is fine, else what was lost.
+
+        Timestamps are looked at behind damage only, since in whole files they can be wrong; but in FLAC every frame tells
+        its own place, and FFmpeg leaves damaged ones out without a word.
+        """
+        lost, self._lost_samples = self._lost_samples, 0
+        if frame.pts is None:  # it comes from the flush at the end: what is missing there is told as an early end
+            return 0
+        rate = frame.sample_rate
+        base = self._stream.time_base
+        fine = frame is not first and base is not None and base * rate <= 1
+        if base and first.pts is not None and fine and (lost or self.format.container == "flac"):
+            gap = round((frame.pts - first.pts) * base * rate) - position
+            if 0 <= gap <= LONGEST_GAP_S * rate:
+                return gap
+        return lost
+
+    def _fold(self, frame: AudioFrame) -> Block:
+        """``(1 or 2, samples)``."""
+        layout = frame.layout
+        if layout.nb_channels > 2:
+            self._note_once(
+                f"{layout.nb_channels} channels ({layout.name}) folded to stereo by ITU-R BS.775: "
+                "centre and surrounds at -3 dB, LFE left out, not normalised."
+            )
+        return folded(frame)
+
+    def _finite(self, block: Block, position: int) -> Block:
+        finite = np.isfinite(block).all(axis=0)
+        if finite.all():
+            return block
+        if self.format.is_float:
+            at_s = (position + int(np.argmin(finite))) / self.format.sample_rate
+            raise UnreadableInputError(
+                f"{self.path} holds a value that is not a number, or infinite, at {at_s:.3f} s: repair it, or "
+                "export it again as 24-bit integers."
+            )
+        self._note_once("Values that were not finite were replaced by silence.")  # a lossy decoder on damaged data
+        return np.where(finite, block, np.float32(0))
+
+    def _true_length(self) -> int | None:
+        """Samples without the encoder's padding at the end; None for what was trimmed already.
+
+        In MP4 a last packet that is marked as shorter than a frame ends where the sound ends. In Ogg Vorbis the
+        position of the last page does.
+        """
+        if self._part.keep is not None:
+            return None
+        rate = self.format.sample_rate
+        base, duration = self._stream.time_base, self._stream.duration
+        if self._is_ogg_vorbis():
+            return round(duration * base * rate) if base is not None and duration else None
+        first = self._first
+        if not self.format.container.startswith("mov") or base is None or first is None:
+            return None
+        frame_length = self._stream.codec_context.frame_size or 0
+        if self._packets_end is not None and round(self._last_duration * base * rate) < frame_length:
+            return round((self._packets_end - (first.pts or 0)) * base * rate)
+        return None if duration is None else round(duration * base * rate)
+
+    def _note_once(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def silent(self) -> UnreadableInputError:
+        """What to say where nothing could be decoded."""
+        if self._lost_packets:
+            return UnreadableInputError(
+                f"The sound in {self.path} cannot be decoded, it is damaged or encrypted: export or download it again."
+            )
+        return UnreadableInputError(
+            f"{self.path} holds no sound, its track has zero samples: export or download it again."
+        )
+
+    def _unknown_codec(self) -> UnreadableInputError:
+        return UnreadableInputError(
+            f"The sound in {self.path} is encrypted or in a codec that is not known: export it as WAV or FLAC."
+        )
+
+
+def _cut(blocks: Iterator[tuple[int, Block]], rate: int, first: int, stop: int | None) -> Iterator[tuple[int, Block]]:
+    """Samples ``first`` to ``stop``; blocks of another rate as they are, for the header told nothing of them."""
+    position = 0
+    for own, block in blocks:
+        start, position = position, position + block.shape[1]
+        if own == rate:
+            block = block[:, max(0, first - start) : None if stop is None else max(0, stop - start)]
+        if block.shape[1]:
+            yield own, block
+
+
+def _without_silent_start(blocks: Iterator[tuple[int, Block]], count: int) -> Iterator[tuple[int, Block]]:
+    """Leave out the first ``count`` samples if they are as good as silent beside those that follow."""
+    waiting: list[tuple[int, Block]] = []
+    held = 0
+    for rate, block in blocks:
+        waiting.append((rate, block))
+        held += block.shape[1]
+        if held >= 2 * count:
+            break
+    if waiting and len({(rate, block.shape[0]) for rate, block in waiting}) == 1 and held > count:
+        rate = waiting[0][0]
+        joined = np.concatenate([block for _, block in waiting], axis=1)
+        before, after = joined[:, :count], joined[:, count : 2 * count]
+        is_silent = float(np.mean(before**2)) <= SILENT_SHARE**2 * float(np.mean(after**2))
+        yield rate, joined[:, count:] if is_silent else joined
+    else:
+        yield from waiting
+    yield from blocks

@@ -1,0 +1,59 @@
+"""Which streams a file holds one after another, and how long they are: a look at its bytes before FFmpeg sees it.
+
+Headers are not trusted here: no length is more than the bytes of the file can hold, and a size that a writer into a
+pipe left open is no damage.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stemwright.audio import adts, flac, mpeg
+from stemwright.audio.aiff import aiff_parts, au_parts
+from stemwright.audio.caf import caf_parts
+from stemwright.audio.mp4 import movie_parts
+from stemwright.audio.ogg import chained_parts
+from stemwright.audio.part import Part
+from stemwright.audio.pieces import Span, Window
+from stemwright.audio.tag_frames import end_of_front_tags
+from stemwright.audio.wave import wave_parts
+
+
+def parts_of(path: Path) -> list[Part]:
+    """The parts of a file, at least one."""
+    with path.open("rb") as file:
+        window = Window(file)
+        start = end_of_front_tags(window, 0)
+        head = window.at(start, 16)
+        name = head[:4]
+        parts: list[Part] = []
+        if (name in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE") or head[
+            :8
+        ] == b"riff\x2e\x91\xcf\x11":
+            parts = wave_parts(window, start)
+        elif name == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+            parts = aiff_parts(window, start)
+        elif name == b".snd":
+            parts = au_parts(window, start)
+        elif name == b"caff":
+            parts = caf_parts(window, start)
+        elif name == b"OggS":
+            parts = chained_parts(window, start)
+        elif name == b"fLaC":
+            parts = flac.joined_parts(window, start)
+        elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+            parts = movie_parts(window, start)
+        elif head[:1] == b"\xff" and adts.read_frame(head) is not None:
+            parts = adts.joined_parts(window, start)
+        if not parts and not is_other(head):
+            parts = mpeg.joined_parts(window, start)
+        return parts or [Part((Span(start, window.size),) if start and is_other(head) else None)]
+
+
+def is_other(head: bytes) -> bool:
+    """Is this the start of a file that holds no bare MPEG frames?"""
+    return (
+        head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+        or head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")
+        or head[:4] in (b"wvpk", b"MAC ", b"TTA1", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV\x01")
+    )

@@ -1,0 +1,97 @@
+"""A file as stretches of its bytes: what stands between them is left out, and a header may be put in their place."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import BinaryIO
+
+WINDOW_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes ``start`` to ``stop`` of a file."""
+
+    start: int
+    stop: int
+
+
+Piece = bytes | Span
+
+
+class Window:
+    """Reads a file at any place and holds one stretch of it, so that a scan from start to end is cheap."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._start = 0
+        self._data = b""
+        self.size = os.fstat(file.fileno()).st_size
+
+    def at(self, offset: int, count: int) -> bytes:
+        """``count`` bytes from ``offset``; fewer at the end of the file."""
+        place = offset - self._start
+        if place < 0 or place + count > len(self._data):
+            self._file.seek(offset)
+            self._data = self._file.read(max(count, WINDOW_BYTES))
+            self._start = offset
+            place = 0
+        return self._data[place : place + count]
+
+    def little(self, offset: int, count: int) -> int:
+        """An unsigned little-endian number of ``count`` bytes."""
+        return int.from_bytes(self.at(offset, count), "little")
+
+    def big(self, offset: int, count: int) -> int:
+        """An unsigned big-endian number of ``count`` bytes."""
+        return int.from_bytes(self.at(offset, count), "big")
+
+
+class PieceFile:
+    """The pieces one after another, read and sought as one file."""
+
+    def __init__(self, file: BinaryIO, pieces: tuple[Piece, ...]) -> None:
+        self._file = file
+        self._pieces = pieces
+        lengths = [len(piece) if isinstance(piece, bytes) else piece.stop - piece.start for piece in pieces]
+        self._starts = [0, *accumulate(lengths)]
+        self._position = 0
+
+    def read(self, count: int = -1) -> bytes:
+        """Up to ``count`` bytes; none at the end."""
+        left = self._starts[-1] - self._position
+        left = left if count < 0 else min(count, left)
+        got: list[bytes] = []
+        while left > 0:
+            number = bisect_right(self._starts, self._position) - 1
+            inside = self._position - self._starts[number]
+            here = min(left, self._starts[number + 1] - self._position)
+            piece = self._pieces[number]
+            if isinstance(piece, bytes):
+                data = piece[inside : inside + here]
+            else:
+                self._file.seek(piece.start + inside)
+                data = self._file.read(here)
+            if not data:
+                break
+            got.append(data)
+            self._position += len(data)
+            left -= len(data)
+        return b"".join(got)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; the new position."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._starts[-1]}[whence]
+        self._position = min(max(0, base + offset), self._starts[-1])
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def close(self) -> None:
+        """Close the file beneath."""
+        self._file.close()

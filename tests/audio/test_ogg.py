@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.audio.byte_files import V1_TAG, id3_tag, join
+from tests.audio.signals import noise, offset, read, snr_db, write_av
+
+SAMPLES = 30001
+
+
+def vorbis(path: Path, rate: int = 44100, channels: int = 2, samples: int = SAMPLES) -> Path:
+    soundfile.write(path, noise(channels, samples).T, rate, format="OGG", subtype="VORBIS")
+    return path
+
+
+def opus(path: Path, channels: int = 2, samples: int = SAMPLES) -> Path:
+    layout = "mono" if channels == 1 else "stereo"
+    write_av(path, noise(channels, samples), "libopus", rate=48000, sample_format="flt", layout=layout, muxer="opus")
+    return path
+
+
+def flac(path: Path, rate: int = 44100, samples: int = SAMPLES) -> Path:
+    values = (noise(2, samples) * 32767).astype(np.int16)
+    write_av(path, values, "flac", rate=rate, sample_format="s16", muxer="ogg")
+    return path
+
+
+@pytest.mark.parametrize("make", [vorbis, opus, flac])
+def test_no_gap_and_no_click_at_the_joints_of_a_chain(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    path = make(tmp_path / "one.ogg")
+    alone = read(path)[0]
+    given, source, notes = read(join(tmp_path / "chain.ogg", path, path, path))
+    assert np.array_equal(given, np.tile(alone, 3)) and notes == []
+    assert source.duration_s == pytest.approx(3 * SAMPLES / source.sample_rate, abs=0.001)
+    assert alone.shape == (2, SAMPLES) and offset(alone, noise(2, SAMPLES)) == 0
+
+
+def test_links_of_other_rates_and_codecs_are_brought_to_the_first_ones(tmp_path: Path) -> None:
+    links = [
+        vorbis(tmp_path / "a.ogg"),
+        vorbis(tmp_path / "b.ogg", 48000),
+        opus(tmp_path / "c.opus"),
+        flac(tmp_path / "d.oga"),
+    ]
+    given, source, notes = read(join(tmp_path / "chain.ogg", *links))
+    assert given.shape[1] == 2 * SAMPLES + round(2 * SAMPLES * 44100 / 48000)
+    assert source.duration_s == pytest.approx(given.shape[1] / 44100, abs=0.001)
+    assert len(notes) == 1 and notes[0].startswith(
+        "The sample rate of the file changes from 44100 to 48000 Hz at 0.7 s"
+    )
+    last = given[:, -SAMPLES:]
+    assert offset(last, noise(2, SAMPLES)) == 0 and snr_db(last, noise(2, SAMPLES)) > 40
+
+
+@pytest.mark.parametrize("make", [vorbis, opus])
+def test_links_of_other_channels(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    stereo, mono = make(tmp_path / "a.ogg"), make(tmp_path / "b.ogg", channels=1)
+    for links, channels in (((stereo, mono), 2), ((mono, stereo), 1)):
+        given, _, notes = read(join(tmp_path / "chain.ogg", *links))
+        assert given.shape == (channels, 2 * SAMPLES)
+        assert len(notes) == 1 and "number of channels changes" in notes[0]
+
+
+def test_links_of_one_sample(tmp_path: Path) -> None:
+    one, song = vorbis(tmp_path / "one.ogg", samples=1), vorbis(tmp_path / "song.ogg")
+    assert read(join(tmp_path / "chain.ogg", one, one, song, one))[0].shape == (2, SAMPLES + 3)
+
+
+def test_tags_around_links_are_no_damage(tmp_path: Path) -> None:
+    song = vorbis(tmp_path / "song.ogg")
+    given, _, notes = read(join(tmp_path / "chain.ogg", id3_tag(100), song, id3_tag(500), song, V1_TAG))
+    assert given.shape == (2, 2 * SAMPLES) and notes == []
+
+
+def test_a_link_that_is_cut_off_costs_the_next_nothing(tmp_path: Path) -> None:
+    song = vorbis(tmp_path / "song.ogg", samples=10 * SAMPLES)
+    half = song.read_bytes()[: song.stat().st_size // 2]
+    whole = read(song)[0]
+    given = read(join(tmp_path / "chain.ogg", half, song))[0]
+    assert np.array_equal(given[:, -10 * SAMPLES :], whole) and given.shape[1] > 11 * SAMPLES
+
+
+def test_a_link_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    song = vorbis(tmp_path / "song.ogg")
+    broken = bytearray(song.read_bytes())
+    at = broken.index(b"\x05vorbis")
+    broken[at : at + 3000] = bytes(3000)
+    given, _, notes = read(join(tmp_path / "chain.ogg", song, bytes(broken), song))
+    assert given.shape == (2, 2 * SAMPLES)
+    assert notes == ["A part of the file, at 0.7 s, cannot be read: it was left out."]
