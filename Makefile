@@ -66,7 +66,7 @@ bench-models: .venv/tested .venv-peers/bs_roformer_infer/made .venv-peers/demucs
 
 train: .venv/tested
 	@scripts/debian-packages "training" $(TRAIN_PACKAGES)
-	scripts/samples training/samples
+	PYTHON=$(BIN)/python scripts/samples training/samples
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS) --only vocals
 	$(if $(RECORDINGS),PYTHON=$(BIN)/python scripts/recordings $(RECORDINGS) $(if $(PERMISSIVE),--permissive))

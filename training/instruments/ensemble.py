@@ -8,71 +8,88 @@ import numpy as np
 
 from training.compose.note import Note
 from training.compose.song import Part
-from training.instruments import sampler
+from training.instruments import library, sampler
+from training.instruments.library import SAMPLES, TRAINING, Cast, Instrument
 from training.rendering import effects
 from training.rendering.effects import Audio
 
-_SHARE = 0.35
-"""How many of the parts that a recorded instrument can play, one does."""
-
-_PIANOS = ("piano", "salamander")
-_INSTRUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "bass": {"": ("bass-electric",), "upright": ()},
+_PLUCKED = ("acoustic-guitar", "electric-guitar", "plucked")
+FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "bass": {"": ("electric-bass",), "upright": ("upright-bass",)},
     "guitar": {
-        "": ("guitar-acoustic", "guitar-nylon", "guitar-electric"),
-        **dict.fromkeys(("power", "riff", "lead", "funk", "offbeat"), ("guitar-electric",)),
-        "fingerpick": ("guitar-acoustic", "guitar-nylon"),
+        "": _PLUCKED,
+        **dict.fromkeys(("power", "riff", "lead", "funk", "offbeat"), ("electric-guitar",)),
+        "fingerpick": ("acoustic-guitar", "plucked"),
     },
-    "keyboard": {"": _PIANOS, "organ": ("organ",), "organ_bubble": (), "accordion": ("harmonium",)},
-    "strings": {
-        "": ("violin", "cello", "contrabass"),
-        "pizzicato": (),
-        "harp": ("harp",),
-        "plucked": ("harp",),
+    "keyboard": {
+        "": ("piano", "electric-piano"),
+        **dict.fromkeys(("ballad", "stride", "montuno"), ("piano",)),
+        "organ": ("organ",),
+        "organ_bubble": (),
+        "accordion": ("accordion",),
     },
-    "brass": {"": ("trumpet", "trombone", "french-horn", "tuba")},
-    "woodwinds": {"": ("flute", "clarinet", "bassoon", "saxophone")},
-    "percussion": {"": (), "mallets": ("xylophone",)},
+    "strings": {"": ("bowed",), "pizzicato": ("pizzicato",), "harp": ("harp",), "plucked": ("harp",)},
+    "brass": {"": ("brass",)},
+    "woodwinds": {"": ("woodwind",)},
+    "percussion": {"": (), "mallets": ("mallets",)},
+    "synth": {"": (), "lead": ("synth-lead",), "pad": ("synth-pad",)},
 }
-"""By stem and role; the empty role is for all that are not named."""
+"""Families of instruments by stem and role; the empty role is for all that are not named."""
+
+_RARELY = ("synth-lead", "synth-pad")
+"""Families of one or two sounds: they play a fifth of what they could."""
 
 _SECTIONS = ("strings", "brass", "woodwinds")
 _REACH = 4  # semitones beyond an instrument's highest and lowest recording
 
 
-def fitting(part: Part, samples: Path = sampler.SAMPLES) -> tuple[str, ...]:
+def fitting(part: Part, cast: Cast = TRAINING, samples: Path = SAMPLES) -> tuple[Instrument, ...]:
     """The installed instruments that suit a part and reach nearly all of its notes."""
-    roles = _INSTRUMENTS.get(part.stem, {})
-    names = sampler.installed(roles.get(part.role, roles.get("", ())), samples)
-    return tuple(name for name in names if _reaches(sampler.keys(name, samples), part.notes))
+    roles = FAMILIES.get(part.stem, {})
+    families = roles.get(part.role, roles.get("", ()))
+    return tuple(
+        instrument
+        for instrument in library.instruments(cast.held_out)
+        if instrument.family in families and _reaches(_pitches(instrument, samples), part.notes)
+    )
 
 
-def _reaches(pitches: Collection[int], notes: Sequence[Note]) -> bool:
-    within = [min(pitches) - _REACH <= note.pitch <= max(pitches) + _REACH for note in notes]
+def _pitches(instrument: Instrument, samples: Path) -> list[float]:
+    return [one.pitch for one in library.recordings(instrument, samples) if one.pitch is not None]
+
+
+def _reaches(pitches: Collection[float], notes: Sequence[Note]) -> bool:
+    if not pitches:
+        return False
+    low, high = min(pitches) - _REACH, max(pitches) + _REACH
+    within = [low <= note.pitch <= high for note in notes]
     return bool(within) and float(np.mean(within)) > 0.9
 
 
-def invited(part: Part, rng: np.random.Generator) -> tuple[str, ...]:
+def invited(part: Part, rng: np.random.Generator, cast: Cast = TRAINING) -> tuple[Instrument, ...]:
     """Who fits a part, as often as one of them is to play it; else nobody. Draws nothing where nobody fits."""
-    names = fitting(part)
-    return names if names and rng.random() < _SHARE else ()
+    found = fitting(part, cast)
+    if not found:
+        return ()
+    share = cast.share * (0.2 if all(one.family in _RARELY for one in found) and not cast.held_out else 1.0)
+    return found if rng.random() < share else ()
 
 
 def play(
     part: Part,
-    names: Sequence[str],
+    instruments: Sequence[Instrument],
     duration_s: float,
     rng: np.random.Generator,
-    samples: Path = sampler.SAMPLES,
+    samples: Path = SAMPLES,
 ) -> Audio:
-    """Plays a part on one of ``names``, or with several players where a section may; ``(2, samples)``."""
-    take = sampler.choose(names, rng)
+    """Plays a part on one of ``instruments``, or with several players where a section may; ``(2, samples)``."""
+    take = sampler.choose(instruments, rng)
     audio = sampler.play(part.notes, take, duration_s, rng, samples)
     if part.stem not in _SECTIONS or rng.random() < 0.6:
         return audio
     same = rng.random() < 0.7
     for _ in range(int(rng.integers(1, 4))):
-        other = sampler.choose((take.instrument,) if same else names, rng)
+        other = sampler.choose((take.instrument,) if same else instruments, rng)
         late = [replace(note, start_s=max(0.0, note.start_s + float(rng.normal(0.005, 0.012)))) for note in part.notes]
         second = sampler.play(late, other, duration_s, rng, samples)
         audio = audio + effects.pan(second, float(rng.uniform(-0.9, 0.9))) * np.float32(rng.uniform(0.4, 1))

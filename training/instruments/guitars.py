@@ -16,16 +16,17 @@ from training.instruments import (
     synthesis,
     zynaddsubfx,
 )
+from training.instruments.library import TRAINING, Cast, Instrument
 from training.rendering import effects
 from training.rendering.effects import Audio
 
 _PALM_MUTED = 28
 
 
-def guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+def guitar(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
     """Plays a part on a guitar of wood or through an amplifier; ``(2, samples)``."""
-    if recorded := ensemble.invited(part, rng):
-        return _recorded(part, str(rng.choice(recorded)), duration_s, rng)
+    if recorded := ensemble.invited(part, rng, cast):
+        return _recorded(part, recorded[int(rng.integers(len(recorded)))], duration_s, rng)
     if rng.random() < 0.3:
         if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
             return _close(plucked.play(part.notes, plucked.acoustic_guitar(rng), duration_s, rng), rng)
@@ -49,23 +50,23 @@ def guitar(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     return _amplify(part.role, audio, rng, 10.0 if programme in (29, 30) else 0.0)
 
 
-def _recorded(part: Part, name: str, duration_s: float, rng: np.random.Generator) -> Audio:
+def _recorded(part: Part, instrument: Instrument, duration_s: float, rng: np.random.Generator) -> Audio:
     notes = part.notes
     if part.role in ("power", "funk"):  # a hand on the strings makes the softer strokes short
         short_s = float(rng.uniform(0.05, 0.14))
         notes = tuple(
             replace(note, duration_s=min(note.duration_s, short_s)) if note.velocity < 88 else note for note in notes
         )
-    audio = ensemble.play(replace(part, notes=notes), (name,), duration_s, rng)
-    if name == "guitar-electric":
+    audio = ensemble.play(replace(part, notes=notes), (instrument,), duration_s, rng)
+    if instrument.family == "electric-guitar":
         return _amplify(part.role, audio, rng, 0.0)
     return _close(audio, rng) if rng.random() < 0.5 else audio
 
 
-def bass(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+def bass(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
     """Plays a part on an electric, an upright or a synthesiser's bass; ``(2, samples)``."""
     upright = part.role == "upright"
-    if recorded := ensemble.invited(part, rng):
+    if recorded := ensemble.invited(part, rng, cast):
         audio = ensemble.play(part, recorded, duration_s, rng)
         return _rounded(_driven(audio, rng) if rng.random() < 0.35 else audio, rng)
     if made := zynaddsubfx.invited(part, rng):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.compose import grooves
 from training.compose.note import Note
-from training.instruments import drumsynth, hits
+from training.instruments import drumsynth, hits, library
 
 SAMPLE_RATE_HZ = 44100
 DRUMKITS = Path("/usr/share/hydrogen/data/drumkits")
@@ -96,6 +96,9 @@ _LEVELS = {
 
 _LOOPS = ("compus", "industrial", "mehackit1", "mehackit2")  # not the breaks that were cut from records
 
+MOST_LAYERS, MOST_TAKES = 6, 4
+"""Of a recorded drum's dynamics and round robins, as many as a kit takes."""
+
 Recorded = tuple[Path, ...]
 """Files of one drum, the softest stroke first."""
 
@@ -126,7 +129,37 @@ def recorded() -> dict[str, dict[str, tuple[Recorded, ...]]]:
         kind = next((kind for kind, words in _PRESETS if re.search(words, preset.stem.lower())), None)
         if kind and drumsynth.sounds(preset):
             kits.setdefault(f"drumsynth {preset.parent.name}", {}).setdefault(kind, []).append((preset,))
+    kits.update(_of_library(held_out=False))
+    return _filled(kits)
+
+
+@functools.lru_cache(maxsize=1)
+def never_trained() -> dict[str, dict[str, tuple[Recorded, ...]]]:
+    """The same of recordings that never train, for songs to measure with."""
+    return _filled(_of_library(held_out=True))
+
+
+def _filled(kits: dict[str, dict[str, list[Recorded]]]) -> dict[str, dict[str, tuple[Recorded, ...]]]:
     return {name: {kind: tuple(drums) for kind, drums in kit.items() if drums} for name, kit in kits.items()}
+
+
+def _of_library(held_out: bool) -> dict[str, dict[str, list[Recorded]]]:
+    """Kits and sets of percussion of the library: each piece is a drum, with some of its dynamics."""
+    kits: dict[str, dict[str, list[Recorded]]] = {}
+    for instrument in library.instruments(held_out):
+        if instrument.family not in ("kit", "hands"):
+            continue
+        pieces: dict[str, dict[float, list[Path]]] = {}
+        for recording in library.recordings(instrument):
+            pieces.setdefault(recording.piece, {}).setdefault(recording.dynamic, []).append(recording.path)
+        kit = kits.setdefault(instrument.name, {})
+        for piece, layers in pieces.items():
+            kind = instrument.pieces.get(piece, "hand") if instrument.family == "kit" else "hand"
+            for take in range(min(MOST_TAKES, max(map(len, layers.values())))):
+                files = [paths[take % len(paths)] for _, paths in sorted(layers.items())]
+                every = max(1, -(-len(files) // MOST_LAYERS))
+                kit.setdefault(kind, []).append(tuple(files[every - 1 :: every]))
+    return kits
 
 
 def _instruments(description: Path) -> list[ElementTree.Element]:
@@ -186,9 +219,12 @@ def _drum(source: Sequence[NDArray[np.float32]], gain: float, position: float, s
     return Drum(tuple(repitch(stroke, speed) for stroke in source), gain, position)
 
 
-def assemble(rng: np.random.Generator, synthetic: float) -> dict[str, Drum]:
-    """Puts a kit together: mostly one recorded kit, some drums from others, some (share ``synthetic``) synthesised."""
-    kits = recorded()
+def assemble(rng: np.random.Generator, synthetic: float, *, held_out: bool = False) -> dict[str, Drum]:
+    """Puts a kit together: mostly one recorded kit, some drums from others, some (share ``synthetic``) synthesised.
+
+    One that is ``held_out`` has recordings that never train, and nothing else.
+    """
+    kits = never_trained() if held_out else recorded()
     names = [name for name, kit in kits.items() if "kick" in kit and "snare" in kit]
     base = kits[str(rng.choice(names))] if names else {}
     kit: dict[str, Drum] = {}
@@ -198,12 +234,16 @@ def assemble(rng: np.random.Generator, synthetic: float) -> dict[str, Drum]:
         pool = base.get(kind) if rng.random() < 0.75 else None
         if pool is None and others:
             pool = others[rng.integers(len(others))]
-        made = max(synthetic, 0.25) if kind in ("kick", "tom") else synthetic
+        if held_out and pool is None:
+            pool = base.get(kind)
+            if pool is None:
+                continue
+        made = 0.0 if held_out else max(synthetic, 0.25) if kind in ("kick", "tom") else synthetic
         if pool is None or (rng.random() < made and kind in hits.KINDS):
             source: Sequence[NDArray[np.float32]] = (hits.strike(kind, rng),)
         else:
             source = [load(file) for file in pool[rng.integers(len(pool))]]
-            if kind == "kick" and rng.random() < 0.25:  # the studio's layered kick
+            if kind == "kick" and not held_out and rng.random() < 0.25:  # the studio's layered kick
                 body = hits.strike("kick", rng) * np.float32(rng.uniform(0.3, 0.9))
                 source = [_layer(stroke, body) for stroke in source]
         if kind in ("kick", "snare", "tom") and rng.random() < 0.25:
@@ -268,11 +308,14 @@ def play_loop(duration_s: float, rng: np.random.Generator) -> NDArray[np.float32
     return np.ascontiguousarray(repeated[:, start : start + samples])
 
 
-def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def hands(
+    notes: Sequence[Note], duration_s: float, rng: np.random.Generator, *, held_out: bool = False
+) -> NDArray[np.float32]:
     """Plays percussion: every key of the notes gets a recorded hand drum, bell or shaker; ``(2, samples)``."""
     audio = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
-    pool = [drum for kit in recorded().values() for drum in kit.get("hand", ())]
-    family = [kit["hand"] for kit in recorded().values() if len(kit.get("hand", ())) > 5]
+    sets = never_trained() if held_out else recorded()
+    pool = [drum for kit in sets.values() for drum in kit.get("hand", ())]
+    family = [kit["hand"] for kit in sets.values() if len(kit.get("hand", ())) > 5]
     if family and rng.random() < 0.6:
         pool = list(family[rng.integers(len(family))])
     players: dict[int, Drum] = {}
@@ -280,7 +323,7 @@ def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) ->
         if note.pitch not in players:
             source = (
                 [load(file) for file in pool[rng.integers(len(pool))]]
-                if pool and note.pitch not in (70, 82, 69)
+                if pool and (held_out or note.pitch not in (70, 82, 69))
                 else (hits.strike("shaker", rng),)
             )
             players[note.pitch] = _drum(

@@ -24,6 +24,7 @@ from training.instruments import (
     tonewheel,
     zynaddsubfx,
 )
+from training.instruments.library import TRAINING, Cast
 from training.instruments.soundfont import Patch
 from training.rendering import effects, studio
 from training.rendering.effects import Audio
@@ -32,8 +33,11 @@ _PLUCKED = ("pizzicato", "harp", "plucked")
 _BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), moved for larger ones
 
 
-def render(stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator) -> Audio:
-    """Plays, mixes and levels the parts of one stem; ``(2, samples)`` at 44.1 kHz."""
+def render(
+    stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING
+) -> Audio:
+    """Plays, mixes and levels the parts of one stem; ``(2, samples)`` at 44.1 kHz. Where only held-out instruments play,
+    parts that none of them can play are silent, but those of synthesisers and effects."""
     mixed = np.zeros((2, round(duration_s * soundfont.SAMPLE_RATE_HZ)), np.float32)
     room = float(rng.choice((0.0, 0.05, 0.15, 0.3)))
     side = float(rng.choice((-1, 1)))
@@ -43,7 +47,7 @@ def render(stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, r
         seed = int(rng.integers(2**31))
         for number, take in enumerate(takes):
             # Takes of one part are played on the same instrument through the same chain.
-            played = play(take, duration_s, np.random.default_rng(seed))
+            played = play(take, duration_s, np.random.default_rng(seed), cast)
             played = studio.produce(stem, played, beat_s, room, np.random.default_rng(seed + 1))
             if float(np.abs(played).max()) < 1e-5:
                 continue
@@ -73,17 +77,21 @@ def _second_take(part: Part, rng: np.random.Generator) -> Part:
     return Part(part.stem, part.role, notes)
 
 
-def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
+def play(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
     """Plays one part on an instrument that fits its stem and role; ``(2, samples)``, at whatever level it comes."""
     stem, role, notes, chance = part.stem, part.role, part.notes, rng.random()
+    if cast.held_out and not _may_be_held_out(part, cast):
+        return np.zeros((2, round(duration_s * soundfont.SAMPLE_RATE_HZ)), np.float32)
     if stem == "drums":
-        return _drums(notes, duration_s, rng)
+        return _drums(notes, duration_s, rng, cast)
     if stem == "guitar":
-        return guitars.guitar(part, duration_s, rng)
+        return guitars.guitar(part, duration_s, rng, cast)
     if stem == "bass":
-        return guitars.bass(part, duration_s, rng)
-    if recorded := ensemble.invited(part, rng):
+        return guitars.bass(part, duration_s, rng, cast)
+    if recorded := ensemble.invited(part, rng, cast):
         return ensemble.play(part, recorded, duration_s, rng)
+    if cast.held_out and stem == "percussion":
+        return kits.hands(notes, duration_s, rng, held_out=True)
     if made := zynaddsubfx.invited(part, rng):
         audio = zynaddsubfx.play(notes, made, duration_s, rng)
         return _rotated(audio, rng) if role in ("organ", "organ_bubble") else audio
@@ -110,6 +118,14 @@ def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     return programmes.play(part, duration_s, rng)
 
 
+def _may_be_held_out(part: Part, cast: Cast) -> bool:
+    if part.stem in ("synth", "fx", "drums"):
+        return True
+    if part.stem == "percussion" and part.role not in ("mallets", "timpani"):
+        return True
+    return bool(ensemble.fitting(part, cast))
+
+
 def _modelled(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     if part.stem != "strings":
         return synthesis.play(part.notes, sounds.blown(rng, part.stem), duration_s, rng)
@@ -125,7 +141,9 @@ def _bodied(audio: Audio, rng: np.random.Generator) -> Audio:
     return audio
 
 
-def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> Audio:
+def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, cast: Cast) -> Audio:
+    if cast.held_out:
+        return microphones.record(kits.play(notes, kits.assemble(rng, 0.0, held_out=True), duration_s), rng)
     source = rng.random()
     if source < 0.06 and kits.loops():
         return kits.play_loop(duration_s, rng)

@@ -1,12 +1,11 @@
 """Instruments recorded note by note: a key is the nearest recording, played faster or slower.
 
-General MIDI fonts are cut short and looped to be small. These are whole notes of players in rooms, and few: so a line may be
-made of the recordings of other keys, which moves the formants, and one recorded instrument is many.
-`scripts/samples` fetches them; what is not there is not played.
+General MIDI fonts are cut short and looped to be small. These are whole notes of players in rooms, with the dynamics and the
+round robins that each instrument has. A line may be made of the recordings of other keys, which moves the formants, so that
+one recorded instrument is many.
 """
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +16,22 @@ import soxr
 from numpy.typing import NDArray
 
 from training.compose.note import Note
+from training.instruments.library import SAMPLES, Instrument, Recording, recordings
 from training.rendering import effects
 
 SAMPLE_RATE_HZ = 44100
-SAMPLES = Path(__file__).parents[1] / "samples"
 LONGEST_S = 12.0
 SOFT_HZ = 1800
-"""A note that is played softly has less above this frequency: there is one recording of a key."""
+"""A note that is played softly has less above this frequency, where there is one recording of a key."""
 
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_NAME = re.compile(r"([A-G])(s|#)?(\d)")
-_AUDIO = (".wav", ".ogg", ".mp3")
+SHORT_S = 0.22
+"""Notes shorter than this are played staccato, where that was recorded."""
 
-STRUCK = (
-    "bass-electric",
-    "guitar-acoustic",
-    "guitar-electric",
-    "guitar-nylon",
-    "harp",
-    "piano",
-    "salamander",
-    "xylophone",
+RINGING = (
+    *("electric-bass", "upright-bass", "acoustic-guitar", "electric-guitar", "plucked", "harp", "pizzicato"),
+    *("piano", "electric-piano", "mallets"),
 )
-"""What rings by itself; all others are bowed or blown, and sound as long as their notes."""
+"""Families that ring by themselves; all others are bowed or blown, and sound as long as their notes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Take:
     """How a line is played on a recorded instrument.
 
     Attributes:
-        instrument: name of its folder.
+        instrument: what plays.
         detune_cents: tuning of the whole line.
         character: the notes are made from the recordings of keys so many semitones higher, slowed down.
         skip_s: how much of each recording's start is left out, as when a note is tied to the one before.
@@ -55,7 +47,7 @@ class Take:
         softness: 0 to 1: how much duller a soft note is than a loud one.
     """
 
-    instrument: str
+    instrument: Instrument
     detune_cents: float = 0.0
     character: int = 0
     skip_s: float = 0.0
@@ -63,31 +55,15 @@ class Take:
     softness: float = 0.5
 
 
-def installed(instruments: Sequence[str], samples: Path = SAMPLES) -> tuple[str, ...]:
-    """Those of ``instruments`` whose recordings are on this machine."""
-    return tuple(name for name in instruments if keys(name, samples))
-
-
-@functools.cache
-def keys(instrument: str, samples: Path = SAMPLES) -> dict[int, Path]:
-    """The recordings of an instrument by their MIDI pitch; empty where there are none."""
-    found: dict[int, Path] = {}
-    for path in sorted((samples / instrument).glob("*")):
-        name = _NAME.match(path.name)
-        if name and path.suffix in _AUDIO:
-            found.setdefault(_STEPS[name[1]] + bool(name[2]) + 12 * (int(name[3]) + 1), path)
-    return found
-
-
-def choose(instruments: Sequence[str], rng: np.random.Generator) -> Take:
+def choose(instruments: Sequence[Instrument], rng: np.random.Generator) -> Take:
     """One of ``instruments``, played in a way of its own."""
-    name = str(rng.choice(instruments))
-    struck = name in STRUCK
+    instrument = instruments[int(rng.integers(len(instruments)))]
+    ringing = instrument.family in RINGING
     return Take(
-        name,
+        instrument,
         detune_cents=float(rng.normal(0, 6)),
         character=int(np.clip(round(rng.normal(0, 2.5)), -6, 6)),
-        skip_s=0.0 if struck or rng.random() < 0.5 else float(rng.uniform(0.02, 0.15)),
+        skip_s=0.0 if ringing or rng.random() < 0.5 else float(rng.uniform(0.02, 0.15)),
         release_s=float(np.exp(rng.uniform(np.log(0.04), np.log(0.4)))),
         softness=float(rng.uniform(0, 1)),
     )
@@ -101,22 +77,44 @@ def play(
     Raises:
         FileNotFoundError: there are no recordings of this instrument.
     """
-    recorded = keys(take.instrument, samples)
+    recorded = [recording for recording in recordings(take.instrument, samples) if recording.pitch is not None]
     if not recorded:
-        raise FileNotFoundError(f"{samples / take.instrument} holds no recordings. Run: scripts/samples {samples}")
+        raise FileNotFoundError(
+            f"{samples / take.instrument.folder} holds no recordings of {take.instrument.name}. "
+            f"Run: scripts/samples {samples}"
+        )
+    layered = len({recording.dynamic for recording in recorded}) > 1
     line = np.zeros(round(duration_s * SAMPLE_RATE_HZ), np.float32)
     for note in notes:
-        nearest = min(recorded, key=lambda pitch: abs(pitch - note.pitch - take.character))
-        semitones = note.pitch - nearest + (take.detune_cents + float(rng.normal(0, 4))) / 100
+        recording = _nearest(recorded, note, take.character, rng)
+        assert recording.pitch is not None
+        semitones = note.pitch - recording.pitch + (take.detune_cents + float(rng.normal(0, 4))) / 100
         if abs(semitones) > 14:
             continue
         start = round(note.start_s * SAMPLE_RATE_HZ)
-        sound = _strike(_load(recorded[nearest]), note, semitones, take)[: max(0, len(line) - start)]
+        softness = take.softness * (0.3 if layered else 1.0)
+        sound = _strike(_load(recording.path), note, semitones, take, softness)[: max(0, len(line) - start)]
         line[start : start + len(sound)] += sound
     return np.stack((line, line))
 
 
-def _strike(recording: NDArray[np.float32], note: Note, semitones: float, take: Take) -> NDArray[np.float32]:
+def _nearest(recorded: Sequence[Recording], note: Note, character: int, rng: np.random.Generator) -> Recording:
+    """The recording for a note: of its length where there is one, then of the nearest key, then of the nearest dynamic; one
+    of those that are equal."""
+    fitting = [recording for recording in recorded if recording.short == (note.duration_s < SHORT_S)] or recorded
+    loudness = note.velocity / 127
+
+    def away(recording: Recording) -> tuple[float, float]:
+        return abs((recording.pitch or 0.0) - note.pitch - character), abs(recording.dynamic - loudness)
+
+    best = min(map(away, fitting))
+    equal = [recording for recording in fitting if away(recording) == best]
+    return equal[int(rng.integers(len(equal)))]
+
+
+def _strike(
+    recording: NDArray[np.float32], note: Note, semitones: float, take: Take, softness: float
+) -> NDArray[np.float32]:
     """One note, ``(samples,)``; ``recording`` is ``(2, samples)``: as it is, and dull."""
     ratio = 2 ** (semitones / 12)
     held = note.duration_s * SAMPLE_RATE_HZ
@@ -127,7 +125,7 @@ def _strike(recording: NDArray[np.float32], note: Note, semitones: float, take: 
     positions = first + np.arange(count) * ratio
     whole = positions.astype(np.int64)
     between = (positions - whole).astype(np.float32)
-    dullness = np.float32(take.softness * (1 - note.velocity / 127))
+    dullness = np.float32(softness * (1 - note.velocity / 127))
     bright, dull = recording[:, whole] * (1 - between) + recording[:, whole + 1] * between
     sound = (1 - dullness) * bright + dullness * dull
     if held < count:
@@ -138,7 +136,7 @@ def _strike(recording: NDArray[np.float32], note: Note, semitones: float, take: 
     return np.asarray(sound * np.float32((note.velocity / 127) ** 1.3), np.float32)
 
 
-@functools.lru_cache(maxsize=400)
+@functools.lru_cache(maxsize=150)
 def _load(path: Path) -> NDArray[np.float32]:
     """A recording in mono from where it begins, peak 1, and the same without its brightness; ``(2, samples)``."""
     audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)

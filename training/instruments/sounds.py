@@ -1,8 +1,19 @@
 """Programmes of the synthesiser, drawn at random: leads, pads, basses, keyboards, and imitations of bow and breath."""
 
-import numpy as np
+import functools
+from pathlib import Path
 
+import numpy as np
+import soundfile
+
+from training.instruments import library
 from training.instruments.synthesis import WAVES, Sound
+
+CYCLE, PARTIALS = 256, 48
+"""Samples of one cycle in a file of single-cycle waves, and the partials that are taken of it."""
+
+_WAVETABLES = 0.3
+"""How many oscillators are single-cycle waves of the library, where it has some."""
 
 
 def _spread(rng: np.random.Generator, low: float, high: float) -> float:
@@ -10,10 +21,28 @@ def _spread(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _oscillator(rng: np.random.Generator) -> tuple[str, tuple[float, ...]]:
+    if (files := _wavetables()) and rng.random() < _WAVETABLES:
+        return "table", _partials(files[int(rng.integers(len(files)))], rng)
     wave = str(rng.choice(WAVES, p=(0.34, 0.2, 0.1, 0.06, 0.15, 0.15)))
     count = int(rng.integers(3, 24))
     table = tuple((rng.random(count) / np.arange(1, count + 1) ** rng.uniform(0.3, 1.5)).tolist())
     return wave, table
+
+
+@functools.lru_cache(maxsize=1)
+def _wavetables() -> tuple[Path, ...]:
+    found = [instrument for instrument in library.instruments() if instrument.family == "wavetable"]
+    return tuple(recording.path for instrument in found for recording in library.recordings(instrument))
+
+
+def _partials(path: Path, rng: np.random.Generator) -> tuple[float, ...]:
+    """Amplitudes of the partials of one cycle of a file."""
+    audio, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    cycles = audio[: len(audio) // CYCLE * CYCLE, 0].reshape(-1, CYCLE)
+    levels = np.abs(np.fft.rfft(cycles[int(rng.integers(len(cycles)))]))[1 : PARTIALS + 1]
+    if not levels.max() > 1e-3:
+        return (1.0,)  # a silent one
+    return tuple((levels / levels.max()).tolist())
 
 
 def lead(rng: np.random.Generator) -> Sound:

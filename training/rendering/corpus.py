@@ -28,6 +28,7 @@ from training.compose.note import Note
 from training.compose.song import DURATION_S, Song, compose
 from training.data import songs
 from training.instruments import players, soundfont
+from training.instruments.library import TRAINING, Cast
 from training.rendering import effects, studio
 
 SAMPLE_RATE_HZ = 44100
@@ -42,13 +43,20 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150, help="how many songs")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--only", choices=("vocals",), help="add the singing to songs that are there")
+    parser.add_argument(
+        "--recorded", type=float, default=Cast.share, help="share of parts that recorded instruments play"
+    )
+    parser.add_argument(
+        "--held-out", action="store_true", help="only recorded instruments that never train: to measure with"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.only == "vocals":
         job = partial(sing_song, options.out)
     else:
         soundfont.preload()
-        job = partial(render_song, options.out)
+        cast = Cast(held_out=True, share=1.0) if options.held_out else Cast(share=options.recorded)
+        job = partial(render_song, options.out, cast=cast)
     for line in _run(job, range(options.first, options.first + options.count), options.workers):
         print(line, flush=True)
 
@@ -66,7 +74,7 @@ def find(out: Path, seed: int) -> Path | None:
     return next(iter(out.glob(f"*-{seed:06d}")), None)
 
 
-def render_song(out: Path, seed: int) -> str:
+def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
     """Composes and renders one song without its singing; gives a line about it. Does nothing where it is there."""
     there = find(out, seed)
     if there is not None:
@@ -77,13 +85,13 @@ def render_song(out: Path, seed: int) -> str:
     unfinished = out / f".{name}-{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    written = [stem for stem, audio in render(song) if _write(unfinished / f"{stem}.flac", audio)]
+    written = [stem for stem, audio in render(song, cast) if _write(unfinished / f"{stem}.flac", audio)]
     (unfinished / "song.json").write_text(json.dumps(_describe(song)))
     unfinished.rename(out / name)
     return f"{name}: {' '.join(written)} in {time.monotonic() - begun:.1f} s"
 
 
-def render(song: Song) -> Iterable[tuple[str, NDArray[np.float32]]]:
+def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.float32]]]:
     """Renders the stems of a song that nobody sings; yields each with its audio ``(2, samples)``."""
     beat_s = song.plan.clock.beat_s
     for index, stem in enumerate(STEMS):
@@ -91,7 +99,9 @@ def render(song: Song) -> Iterable[tuple[str, NDArray[np.float32]]]:
         if parts and stem not in SINGING:
             yield (
                 stem,
-                players.render(stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index))),
+                players.render(
+                    stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index)), cast
+                ),
             )
 
 
