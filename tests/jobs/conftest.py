@@ -1,7 +1,9 @@
 """A queue in a folder of its own, and workers on it."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,23 @@ from stemwright.settings import Settings, read_settings
 from tests.jobs.handlers import Journal
 
 REPOSITORY = Path(__file__).parents[2]
+MODULES = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
+"""Where workers find the tests' handlers, and the sources that are tested."""
 
 Start = Callable[..., Supervisor]
+
+PATIENCE_S = 240.0
+"""Machines are slow at times; a test that goes well waits for nothing."""
+
+
+@dataclass
+class Clock:
+    """A clock that stands still unless the test moves it."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
@@ -37,18 +54,24 @@ def journal(tmp_path: Path) -> Journal:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return read_settings(data=tmp_path, lease_s=3.0, attempts=3, workers=1)
+    return read_settings(data=tmp_path, attempts=3, workers=1)
 
 
 @pytest.fixture
 def start(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts a supervisor; the options are settings, the name of the handler, and ``stall_s``."""
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # where workers find the tests' handlers
+    """Starts a supervisor; the options are settings, the name of the handler, ``stall_s`` and ``clock``."""
+    monkeypatch.setenv("PYTHONPATH", MODULES)
     started: list[Supervisor] = []
 
-    def start(handler: str = "trivial", *, stall_s: float = 30.0, **changes: object) -> Supervisor:
+    def start(
+        handler: str = "trivial",
+        *,
+        stall_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+        **changes: object,
+    ) -> Supervisor:
         changed = settings.model_copy(update=changes)
-        supervisor = Supervisor(changed, queue, f"tests.jobs.handlers:{handler}", stall_s=stall_s)
+        supervisor = Supervisor(changed, queue, f"tests.jobs.handlers:{handler}", stall_s=stall_s, clock=clock)
         started.append(supervisor)
         supervisor.start()
         return supervisor
@@ -64,7 +87,7 @@ def enqueue(database: Database, queue: EmbeddedQueue, *tasks: str, account: str 
             queue.enqueue(session, task, account, priority)
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not come to pass in time"

@@ -55,6 +55,9 @@ class Trivial:
                 for _ in range(600):
                     control.advance()
                     time.sleep(0.1)
+            case "long":
+                while True:
+                    self._step(control)
             case "slow":
                 for _ in range(STEPS * 4):
                     self._step(control)
@@ -70,6 +73,14 @@ class Trivial:
             raise Interrupted
         control.advance()
         time.sleep(STEP_S)
+
+
+def heavy(settings: Settings) -> Trivial:
+    """Loads for as long as the test wants."""
+    Journal(settings.data).write("load")
+    while not (settings.data / "loaded").exists():
+        time.sleep(0.02)
+    return Trivial(settings)
 
 
 def trivial(settings: Settings) -> Trivial:

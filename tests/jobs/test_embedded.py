@@ -1,7 +1,6 @@
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,7 @@ from stemwright.database.engine import Database
 from stemwright.database.tables import Job
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Lease
-from tests.jobs.conftest import enqueue
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.jobs.conftest import Clock, enqueue
 
 
 @pytest.fixture
@@ -131,6 +122,14 @@ def test_the_leases_of_a_dead_worker_end_at_once_and_count(database: Database, q
     assert claimed(queue).attempt == 2
     queue.release_worker("local")
     assert [queue.extend(lease, 30) for lease in held] == [False, False, True]
+
+
+def test_a_worker_that_was_ended_may_leave_its_task_uncounted(database: Database, queue: EmbeddedQueue) -> None:
+    enqueue(database, queue, "task")
+    lease = claimed(queue)
+    queue.release_worker("local/0", counts=False)
+    assert not queue.extend(lease, 30)
+    assert claimed(queue).attempt == 1
 
 
 def test_a_clock_that_jumps_back_loses_nothing(database: Database, queue: EmbeddedQueue, clock: Clock) -> None:

@@ -83,14 +83,19 @@ class EmbeddedQueue(Queue):
         with self._database.write() as session:
             session.execute(delete(Job).where(*_held(lease)))
 
-    def release_worker(self, worker: str) -> None:
+    def release_worker(self, worker: str, *, counts: bool = True) -> None:
         """See ``Queue``."""
         below = Job.leased_by.startswith(f"{worker}/", autoescape=True)
         with self._database.write() as session:
             session.execute(
                 update(Job)
                 .where(or_(Job.leased_by == worker, below))
-                .values(leased_by=None, leased_until=None, token=None)
+                .values(
+                    leased_by=None,
+                    leased_until=None,
+                    token=None,
+                    attempts=Job.attempts if counts else Job.attempts - 1,
+                )
                 .execution_options(synchronize_session=False)
             )
 

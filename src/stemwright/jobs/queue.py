@@ -44,8 +44,12 @@ class Queue(Protocol):
     def complete(self, lease: Lease) -> None:
         """The worker has done what there was to do: nobody gets the task again."""
 
-    def release_worker(self, worker: str) -> None:
-        """Ends the leases of a worker that died; ``local`` stands for ``local/0`` and all others below it."""
+    def release_worker(self, worker: str, *, counts: bool = True) -> None:
+        """Ends the leases of a worker that died; ``local`` stands for ``local/0`` and all others below it.
+
+        Args:
+            counts: whether the attempts count; not where the worker was ended and its task had no part in that.
+        """
 
     def depth(self) -> int:
         """How many tasks wait."""

@@ -1,7 +1,8 @@
 """The process that works off the queue: one task at a time, and fit to be killed at any moment.
 
-Three threads: the main one runs the handler; the pulse extends the lease, tells the supervisor that all is well, and ends
-what takes too much memory or stands still; the last reads standard input, whose end means that the server is gone.
+Four threads: the main one runs the handler; the pulse tells the supervisor that all is well, and ends what takes too much
+memory or stands still; one extends the lease, for a database may keep it waiting; the last reads standard input, whose end
+means that the server is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
+from stemwright.jobs.pulse import ENDED, READY, TICK_S, Pulse
 from stemwright.jobs.queue import Lease, Queue
 from stemwright.quota import cores, limit_blas, memory_limit
 from stemwright.settings import Settings
@@ -35,22 +36,19 @@ POLL_S = 0.25
 PAUSE_S = 2.0
 """How long a worker waits when the queue cannot be written."""
 
-TICK_S = 0.25
-"""How often the pulse looks at memory and progress."""
+LONGEST_TICK_S = 1.0
+"""The most that one beat of the pulse counts as time without progress: where it is rarer, the handler waits too."""
 
 PATIENCE_S = 10.0
 """How long a handler may take to stop, when the worker is to end."""
 
-FAREWELL_S = 2.0
+FAREWELL_S = 10.0
 """How long a worker whose server is gone may take to give its task back."""
 
 NICENESS = 5
 
 QUOTA_SHARE = 0.85
 """Of a control group's memory that all workers may take together: the server has the rest."""
-
-LIVES = b"."
-READY = b"!"
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +86,8 @@ class Hold:
         self._worker = worker
         self.lease = lease
         self.lost = False
-        self.extended_at = self.advanced_at = time.monotonic()
+        self.extended_at = time.monotonic()
+        self.still_s = 0.0
 
     def should_stop(self) -> bool:
         """See ``Control``."""
@@ -96,16 +95,16 @@ class Hold:
 
     def advance(self) -> None:
         """See ``Control``."""
-        self.advanced_at = time.monotonic()
+        self.still_s = 0.0
 
 
 class Worker:
     """Takes tasks from a queue and has a handler work on them, until it is told to stop."""
 
-    def __init__(self, order: Order, queue: Queue, pulse_file: int) -> None:
+    def __init__(self, order: Order, queue: Queue, pulse: Pulse) -> None:
         self._order = order
         self._queue = queue
-        self._pulse_file = pulse_file
+        self._pulse = pulse
         self._handler: Handler | None = None
         self._hold: Hold | None = None
         self._stopped_at: float | None = None
@@ -125,9 +124,11 @@ class Worker:
     def run(self) -> None:
         """Works until ``stop``; needs a main thread of its own."""
         threading.Thread(target=self._watch_server, name="server", daemon=True).start()
-        threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
+        threading.Thread(target=self._keep_lease, name="lease", daemon=True).start()
+        self._pulse.on_tick = self._tick
         self._handler = load_factory(self._order.handler)(self._order.settings)
-        self._tell(READY)
+        self._pulse.state = READY
+        self._pulse.tell(READY)
         while not self.stops:
             try:
                 self._next(self._handler)
@@ -146,6 +147,7 @@ class Worker:
         self._owes = True
         self._work(handler, lease)
         self._owes = False
+        self._pulse.tell(ENDED)
 
     def _work(self, handler: Handler, lease: Lease) -> None:
         if lease.attempt > self._order.settings.attempts:
@@ -171,21 +173,27 @@ class Worker:
         handler.gave_up(lease, reason)
         self._queue.complete(lease)
 
-    def _pulse(self) -> None:
-        while True:
-            self._tell(LIVES)
-            if self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE_S:
-                self._leave()
-            if (hold := self._hold) is not None:
-                self._check(hold)
-            time.sleep(TICK_S)
+    def _tick(self, passed_s: float) -> None:
+        if self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE_S:
+            self._leave()
+        if (hold := self._hold) is not None:
+            self._check(hold, passed_s)
 
-    def _check(self, hold: Hold) -> None:
-        now = time.monotonic()
+    def _check(self, hold: Hold, passed_s: float) -> None:
         if self._process.memory_info().rss > self._most_bytes:
             self._end_with(hold, "memory")
-        if now - hold.advanced_at > self._order.stall_s:
+        hold.still_s += min(passed_s, LONGEST_TICK_S)
+        if hold.still_s > self._order.stall_s:
             self._end_with(hold, "stall")
+
+    def _keep_lease(self) -> None:
+        while True:
+            if (hold := self._hold) is not None:
+                self._extend(hold)
+            time.sleep(TICK_S)
+
+    def _extend(self, hold: Hold) -> None:
+        now = time.monotonic()
         if now - hold.extended_at > self._order.settings.lease_s / 3:
             hold.extended_at = now
             try:
@@ -210,16 +218,12 @@ class Worker:
 
     def _leave(self) -> None:
         """Ends this process at once; the task goes back to the queue, for it has done nothing wrong."""
+        self.stop()  # the handler too, at its next step: the next server may begin the task before this process is gone
         if (hold := self._hold) is not None:
             farewell = threading.Thread(target=self._queue.release, args=(hold.lease,), daemon=True)
             farewell.start()
             farewell.join(FAREWELL_S)
         os._exit(1)
-
-    def _tell(self, word: bytes) -> None:
-        # else the supervisor is gone, which standard input tells too, or does not listen for a while
-        with suppress(BrokenPipeError, BlockingIOError):
-            os.write(self._pulse_file, word)
 
 
 def most_bytes(settings: Settings, limit_bytes: int | None) -> float:
@@ -232,16 +236,12 @@ def most_bytes(settings: Settings, limit_bytes: int | None) -> float:
     return most if limit_bytes is None else min(most, QUOTA_SHARE * limit_bytes / max(1, settings.workers))
 
 
-def main() -> None:
+def work(pulse: Pulse) -> None:
     """Runs a worker on the order that comes on standard input."""
-    pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
-    os.set_blocking(pulse_file, False)
-    os.dup2(2, 1)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
     order = Order.from_line(_line(0))
     limit_blas(order.settings.worker_threads or cores())
-    worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse_file)
+    worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse)
 
     def on_term(number: int, frame: FrameType | None) -> None:
         worker.stop()
