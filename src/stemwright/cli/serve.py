@@ -19,6 +19,7 @@ from stemwright.errors import ModelUnavailableError, StorageError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from stemwright.service.service import Service
     from stemwright.settings import Settings
@@ -80,7 +81,6 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
 
     from stemwright.api.app import create_app
     from stemwright.api.logs import configure_logs
-    from stemwright.api.patience import PatientProtocol
     from stemwright.jobs.supervisor import Supervisor
     from stemwright.service.service import Service, public_url
 
@@ -92,19 +92,11 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
     try:
         first = _first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
-        config = uvicorn.Config(
-            create_app(service, (lambda: supervisor.n_ready) if settings.workers else None),
-            http=PatientProtocol,
-            log_config=None,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            timeout_graceful_shutdown=30,
-            server_header=False,
-        )
+        app = create_app(service, (lambda: supervisor.n_ready) if settings.workers else None)
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(uvicorn_config(settings, app))
         _outlive_signals(server)
         supervisor.start()
         try:
@@ -113,6 +105,24 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
             supervisor.drain()
     finally:
         service.close()
+
+
+def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the application: with our own reader of requests, and no other protocol."""
+    import uvicorn
+
+    from stemwright.api.patience import PatientProtocol
+
+    return uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        log_config=None,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=30,
+        server_header=False,
+    )
 
 
 def _check_plan(name: str) -> None:
