@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     worker_memory_mb: int = Field(6000, ge=1000, description="Memory above which a worker's task is ended.")
     max_song_minutes: float = Field(180.0, gt=0, description="Longest song taken.")
     attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
-    lease_s: float = Field(30.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
+    lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
 
     allowed_hosts: Names = Field((), description="Hosts that the guard lets through whatever their address.")
     upstream_kie_key: SecretStr | None = Field(None, description="Your kie.ai key: turns look-up and pass-through on.")
@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     )
     native_rate_limit: str = Field("0", description="The same on /v1.")
     max_running: int = Field(0, ge=0, description="Tasks of an account that run or wait at once; 0: no limit.")
+    event_streams: int = Field(1000, ge=0, description="Streams of events that are open at once; 0: no limit.")
+    account_event_streams: int = Field(100, ge=0, description="The same of one account.")
     prices: dict[str, float] = Field(DEFAULT_PRICES, description="Credits a task, by type or mode, as JSON.")
     disabled: Names = Field((), description="Types and modes that are switched off (505).")
     stem_format: Literal["mp3", "wav", "flac", "m4a", "ogg", "opus"] = Field(

@@ -92,6 +92,24 @@ for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
 provokes("own", "POST with JSON", "the body does not come within a minute")(dripping(ORDERS, b"{"))
 
+# --- streams of events
+
+
+def streaming(cause: str, **settings: int) -> None:
+    """Provokes with one stream more than there may be."""
+
+    @provokes("own", f"GET {ORDERS}/{{id}}/events", cause)
+    def stream(stage: Stage) -> Outcome:
+        server = stage.server(**settings)
+        path = f"{ORDERS}/{server.client.post(ORDERS, json={'url': 'https://files.example/a.mp3'}).json()['id']}/events"
+        with server.client.stream("GET", path) as held:
+            assert held.status_code == 200
+            return outcome(server, lambda: server.client.get(path))
+
+
+streaming("the account has too many streams open", account_event_streams=1)
+streaming("the server has too many streams open", event_streams=1)
+
 # --- POST /v1/tracks
 
 

@@ -44,7 +44,7 @@ def problem(reply: httpx.Response, status: int, name: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from stemwright.api.kie import envelope as kie_envelope
 from stemwright.api.kie import routes as kie
 from stemwright.api.kie import uploads
 from stemwright.api.native import routes as native
+from stemwright.api.native.streams import Streams
 from stemwright.api.paths import PlainPaths
 from stemwright.api.problems import problem_response
 from stemwright.api.traffic import Traffic
@@ -85,10 +86,14 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     registry = CollectorRegistry()
     app.add_middleware(Traffic, registry=registry)
     app.add_middleware(PlainPaths)
+    streams = Streams(service)
+    Gauge("stemwright_event_streams", "Streams of events that are open.", registry=registry).set_function(
+        lambda: streams.n_open
+    )
     app.include_router(operations.router(service, registry, n_workers_ready))
     app.include_router(pages.router(service))
     app.include_router(files.router(service))
-    app.include_router(native.router(service))
+    app.include_router(native.router(service, streams))
     # crun's paths begin as kie's do; the catch-all of each face comes after its own routes.
     app.include_router(crun.router(service))
     app.include_router(uploads.router(service))

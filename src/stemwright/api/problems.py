@@ -87,6 +87,8 @@ _KINDS: dict[type[Exception], _Kind] = {
     ModelUnavailableError: _INVALID,
     errors.TooFast: _Kind(429, "too-fast", "Too many requests"),
     errors.TooManyRunning: _Kind(429, "too-many-running", "Too many separations under way"),
+    errors.TooManyStreams: _Kind(429, "too-many-streams", "Too many streams of events"),
+    errors.StreamsFull: _Kind(503, "streams-full", "Too many streams of events"),
     errors.UnderMaintenance: _Kind(503, "under-maintenance", "Under maintenance"),
     errors.UpstreamSilent: _Kind(504, "upstream-silent", "The vendor does not answer"),
     StorageError: _Kind(507, "storage", "Nothing can be stored"),

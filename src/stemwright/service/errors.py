@@ -68,6 +68,18 @@ class TooManyRunning(ServiceError):
     code = 429
 
 
+class TooManyStreams(ServiceError):
+    """The account has as many streams of events open as it may."""
+
+    code = 429
+
+
+class StreamsFull(ServiceError):
+    """The server has as many streams of events open as it may."""
+
+    code = 503
+
+
 class UnderMaintenance(ServiceError):
     """No new work is taken for now."""
 

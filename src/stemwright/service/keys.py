@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,9 @@ Form = Literal["stemwright", "crun"]
 
 FORMS: dict[Form, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
 """How a key begins, and how many characters follow. crun's own command line sends no key of another form than crun's."""
+
+IN_A_QUERY = 500
+"""Ids that one query names; SQLite takes 32,766."""
 
 HINT = 4
 SCOPES = ("read", "write")
@@ -159,6 +162,15 @@ class Keys:
                         account.id, account.name, row.id, scopes, row.rate_limit, row.max_running, account.metered
                     )
         raise NotAuthenticated("You do not have access permissions")
+
+    def in_use(self, key_ids: Collection[str]) -> set[str]:
+        """Those of the keys that are not revoked, by ``Caller.key_id``."""
+        ids, found = list(key_ids), set[str]()
+        with self._database.read() as session:
+            for start in range(0, len(ids), IN_A_QUERY):
+                query = select(tables.ApiKey.id).where(tables.ApiKey.revoked_at.is_(None))
+                found.update(session.scalars(query.where(tables.ApiKey.id.in_(ids[start : start + IN_A_QUERY]))))
+        return found
 
     def revoke(self, name: str) -> None:
         """Closes the door for good.

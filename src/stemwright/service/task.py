@@ -115,6 +115,16 @@ class Task:
         """Whether nothing more will change."""
         return self.state not in UNDER_WAY
 
+    @property
+    def mark(self) -> str:
+        """Names what a client sees move: two looks at the task with the same mark are the same to it."""
+        return mark_of(self.state, self.stage, self.progress, self.cancel_requested)
+
+
+def mark_of(state: str, stage: str | None, progress: float, cancel_requested: bool) -> str:
+    """See ``Task.mark``."""
+    return f"{state}-{stage or ''}-{progress:.4f}-{int(cancel_requested)}"
+
 
 def load_task(session: Session, task_id: str) -> Task | None:
     """The task of that id with its stems, of whichever account, within a transaction."""

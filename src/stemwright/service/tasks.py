@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -26,13 +27,16 @@ from stemwright.service.keys import Caller
 from stemwright.service.ledger import Ledger
 from stemwright.service.limits import RateLimits
 from stemwright.service.quota import check_quota
-from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task
+from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task, mark_of
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
 
 WAV_EXISTS = "WAV record already exists"
 """The vendor's own words (docs/contracts.md, section 5)."""
+
+IN_A_QUERY = 500
+"""Ids that one query names; SQLite takes 32,766."""
 
 MAINTENANCE = "maintenance"
 """The fact that says so, as `on`."""
@@ -139,6 +143,19 @@ class Tasks:
         """A task of whichever account: for workers and callbacks."""
         with self._database.read() as session:
             return load_task(session, task_id)
+
+    def marks(self, task_ids: Collection[str]) -> dict[str, str]:
+        """The marks of tasks of whichever accounts (``Task.mark``); of those that are there."""
+        ids, found = list(task_ids), dict[str, str]()
+        row = tables.Task
+        with self._database.read() as session:
+            for start in range(0, len(ids), IN_A_QUERY):
+                query = select(row.id, row.state, row.stage, row.progress, row.cancel_requested)
+                for task_id, state, stage, progress, cancel_requested in session.execute(
+                    query.where(row.id.in_(ids[start : start + IN_A_QUERY]))
+                ):
+                    found[task_id] = mark_of(state, stage, progress, cancel_requested)
+        return found
 
     def of_stem(self, account_id: str, stem_id: str) -> Task | None:
         """The task that a stem belongs to."""

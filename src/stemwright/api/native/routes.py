@@ -13,6 +13,7 @@ from starlette.routing import Match
 from stemwright.api.authentication import caller, key_schemes
 from stemwright.api.native import deliveries, events, schema, separations, tracks, zip
 from stemwright.api.native.orders import KIND
+from stemwright.api.native.streams import Streams
 from stemwright.api.native.views import moment, reply, separation_view
 from stemwright.api.problems import Problem, ProblemRoute, documented
 from stemwright.models import registry
@@ -27,7 +28,7 @@ from stemwright.stems import STEMS
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: Service, streams: Streams) -> APIRouter:
     """All endpoints of our own API."""
     native = APIRouter(
         route_class=ProblemRoute,
@@ -35,8 +36,9 @@ def router(service: Service) -> APIRouter:
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (tracks, separations, events, zip, deliveries):
+    for part in (tracks, separations, zip, deliveries):
         part.add_routes(native, service)
+    events.add_routes(native, service, streams)
     _add_facts(native, service)
     _add_rest(native)
     return native
