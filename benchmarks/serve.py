@@ -1,8 +1,9 @@
 """Speed and memory of the server on this machine: ``make bench-server``.
 
 A server with one worker is started as ``stemwright serve`` starts it, limits off. While the worker separates a long song:
-orders at 50 a second, polls at 200 a second, an upload of 200 MB. Then, with a worker that separates nothing: how long a
-thousand orders take, and how soon after a task's end its callback arrives.
+orders at 50 a second, polls at 200 a second, an upload of 200 MB. Before that, with a worker that separates nothing: polls
+with 500 streams of events open and without, how long a thousand orders take, and how soon after a task's end its callback
+arrives.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from benchmarks.separate import write_song
 
 REAL = "stemwright.service.separating:handler"
 TRIVIAL = "benchmarks.trivial:handler"
+CREEPING = "benchmarks.trivial:creeping"
 ORDERS = 1000
-READY_S = 60
+READY_S = 600
+STREAMS = 500
+TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,11 @@ class Server:
 def serving(data: Path, handler: str) -> Iterator[Server]:
     """A server on a free port, ended by SIGTERM."""
     command = [sys.executable, "-m", "benchmarks.server", str(data), handler]
-    root = str(Path(__file__).parent.parent)  # workers import their handler by name, and nothing from where they are
+    root = Path(__file__).parent.parent  # workers import their handler by name, and nothing from where they are
+    modules = os.pathsep.join([str(root), str(root / "src")])
     log = (data.parent / f"{data.name}.log").open("w")
     child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | {"PYTHONPATH": root}
+        command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | {"PYTHONPATH": modules}
     )
     assert child.stdout is not None
     said = [child.stdout.readline() for _ in range(2)]
@@ -165,6 +170,42 @@ def through_the_queue(folder: Path) -> None:
     print(f"callback after the end: p50 {percentile_ms(delays, 50):.0f} ms, slowest {1000 * slow:.0f} ms")
 
 
+def with_streams(folder: Path) -> None:
+    """Polls with 500 streams of events open on a task that moves once a second, and without; in turn."""
+    write_song(folder / "short.wav", 0.1)
+    with serving(folder / "streams", CREEPING) as server, server.client() as client:
+        request = order(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
+        (task,) = tell("submit, once", at_rate("127.0.0.1", server.port, 1, 1, lambda _: request))
+        poll = http("GET", f"/api/v1/vocal-removal/record-info?taskId={task}", server.key)
+        answers: dict[int, list[Answer]] = {0: [], STREAMS: []}
+        for _ in range(TURNS):
+            for n_streams, taken in answers.items():
+                with listening(server, task, n_streams):
+                    taken += at_rate("127.0.0.1", server.port, 200, 1000, lambda _: poll)
+        for n_streams, taken in answers.items():
+            tell(f"record-info, 200 a second, {TURNS} times 1000, {n_streams} streams open", taken)
+        without, beside = (percentile_ms(taken, 99) for taken in answers.values())
+        print(f"p99 with {STREAMS} streams: {beside / without:.2f} times that without", flush=True)
+        print(f"server after all this: {server.memory_mb():.0f} MB")
+
+
+@contextmanager
+def listening(server: Server, task: str, n_streams: int) -> Iterator[None]:
+    """So many streams of a task, in a process of their own."""
+    if not n_streams:
+        yield
+        return
+    command = [sys.executable, "-m", "benchmarks.listeners", str(server.port), server.key, task, str(n_streams)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None and child.stdout is not None
+        if child.stdout.readline() != "open\n":
+            raise SystemExit("The streams of events could not be opened.")
+        yield
+        if child.poll() is not None:
+            raise SystemExit("The streams of events ended early.")
+        child.stdin.close()
+
+
 @contextmanager
 def hooks() -> Iterator[tuple[str, dict[str, float]]]:
     """A receiver of callbacks; notes when each task's arrived."""
@@ -195,6 +236,7 @@ def main() -> None:
     """Measures and prints."""
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
+        with_streams(Path(folder))
         through_the_queue(Path(folder))
         under_load(Path(folder))
 

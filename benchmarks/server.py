@@ -15,7 +15,7 @@ from stemwright.settings import read_settings
 def main() -> None:
     """Serves on a free port until SIGTERM."""
     data, handler = Path(sys.argv[1]), sys.argv[2]
-    settings = read_settings(data=data, port=0, rate_limit="0")
+    settings = read_settings(data=data, port=0, rate_limit="0", account_event_streams=0)
     with listen(settings) as listener:
         run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, handler)
 

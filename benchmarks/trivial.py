@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from stemwright.jobs.handler import Control, Handler, Reason
+import time
+from itertools import count
+
+from stemwright.jobs.handler import Control, Handler, Interrupted, Reason
 from stemwright.jobs.queue import Lease
 from stemwright.service.ids import new_id
 from stemwright.service.service import Service
@@ -36,6 +39,26 @@ class TrivialHandler(Handler):
     def gave_up(self, lease: Lease, reason: Reason) -> None:
         """See ``Handler``."""
         self._service.work.fail(lease.task_id, lease.token, 500, reason)
+
+
+class CreepingHandler(TrivialHandler):
+    """Works on each task until it is told to stop, and notes progress once a second, as a worker with a long song does."""
+
+    def run(self, lease: Lease, control: Control) -> None:
+        """See ``Handler``."""
+        if self._service.work.begin(lease.task_id, lease.token) is None:
+            return
+        for step in count(1):
+            if control.should_stop():
+                raise Interrupted
+            control.advance()
+            self._service.work.progress(lease.task_id, lease.token, "separating", 1 - 1 / step)
+            time.sleep(1)
+
+
+def creeping(settings: Settings) -> Handler:
+    """The factory of the handler that does not come to an end."""
+    return CreepingHandler(Service.open(settings))
 
 
 def handler(settings: Settings) -> Handler:
