@@ -15,7 +15,10 @@ from tests.api.raw_requests import everything
 NEXT = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 """The request that is smuggled in behind the first."""
 
-POST = b"POST /v1/separations HTTP/1.1\r\nHost: x\r\n"
+NO_KEY = b"POST /v1/separations HTTP/1.1\r\nHost: x\r\n"
+POST = NO_KEY + b"Authorization: Bearer KEY\r\n"
+"""With a key the route waits for the whole body, so that what is wrong with it comes before the answer."""
+
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 REFUSED = {
@@ -127,6 +130,10 @@ REFUSED = {
 }
 
 
+def with_key(server: Server, request_: bytes) -> bytes:
+    return request_.replace(b"KEY", server.key.encode())
+
+
 def sent(server: Server, *pieces: bytes) -> bytes:
     """What comes back on one connection until the server ends it; pieces are sent one after the other."""
     with socket.create_connection(("127.0.0.1", server.service.settings.port), timeout=240) as connection:
@@ -143,7 +150,7 @@ def statuses(reply: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED)
 def test_what_can_be_read_in_two_ways_has_one_answer_and_ends(shared: Server, request_: bytes) -> None:
-    reply = sent(shared, request_ + NEXT + NEXT)
+    reply = sent(shared, with_key(shared, request_) + NEXT + NEXT)
     assert statuses(reply) == [b"400"], reply
     head, _, body = reply.partition(b"\r\n\r\n")
     assert b"connection: close" in head.lower()
@@ -152,13 +159,13 @@ def test_what_can_be_read_in_two_ways_has_one_answer_and_ends(shared: Server, re
 
 @pytest.mark.parametrize("request_", [one for one in REFUSED.values() if len(one) < 300])
 def test_it_is_so_whatever_the_pieces_that_arrive(shared: Server, request_: bytes) -> None:
-    whole = request_ + NEXT
+    whole = with_key(shared, request_) + NEXT
     assert statuses(sent(shared, *(whole[place : place + 1] for place in range(len(whole))))) == [b"400"]
 
 
 @pytest.mark.parametrize("name", ["two lengths", "bare LF all over", "a chunk with an extension", "CONNECT"])
 def test_a_request_before_it_is_answered_first(shared: Server, name: str) -> None:
-    assert statuses(sent(shared, NEXT + NEXT + REFUSED[name] + NEXT)) == [b"200", b"200", b"400"]
+    assert statuses(sent(shared, NEXT + NEXT + with_key(shared, REFUSED[name]) + NEXT)) == [b"200", b"200", b"400"]
 
 
 UPGRADES = {
@@ -200,10 +207,21 @@ def test_plain_requests_of_every_form_are_taken(shared: Server) -> None:
 def test_a_body_is_never_taken_for_a_request(shared: Server) -> None:
     """The route answers before it has read the body; what is left of it is no request."""
     body = NEXT * 3
-    refused = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    chunked = CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    refused = NO_KEY + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    chunked = NO_KEY + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert statuses(sent(shared, refused + chunked + last)) == [b"401", b"401", b"200"]
+
+
+def test_a_body_that_is_spoilt_after_the_answer_ends_the_connection(shared: Server) -> None:
+    with socket.create_connection(("127.0.0.1", shared.service.settings.port), timeout=240) as connection:
+        connection.sendall(NO_KEY + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}")
+        reply = b""
+        while not reply.endswith(b"}"):
+            reply += connection.recv(65_536)
+        connection.sendall(b"XX0\r\n\r\n" + NEXT)
+        assert everything(connection) == b""
+    assert statuses(reply) == [b"401"]
 
 
 def test_the_server_takes_this_protocol_and_no_other(shared: Server) -> None:
