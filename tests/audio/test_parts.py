@@ -139,7 +139,7 @@ box = st.tuples(st.integers(0, 2**32 - 1) | st.integers(0, 90), st.sampled_from(
 pieces = st.lists(st.binary(max_size=60) | st.sampled_from(HEADS) | chunk | box, max_size=12).map(b"".join)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(head=st.sampled_from(HEADS), body=pieces)
 def test_any_bytes_behind_any_head(tmp_path: Path, head: bytes, body: bytes) -> None:
     path = tmp_path / f"in.{os.getpid()}"
@@ -156,13 +156,13 @@ def test_any_text_as_the_tag_of_itunes(tmp_path: Path, files: dict[str, bytes], 
     assert read(path)[0].shape == (2, SAMPLES)
 
 
-def test_a_scan_of_an_hour_takes_no_memory(tmp_path: Path) -> None:
+def test_a_scan_takes_no_memory(tmp_path: Path) -> None:
     """A sparse file: the scan of a FLAC looks at all of it, piece by piece."""
     import tracemalloc
 
     path = make("flac", tmp_path / "in.flac")
     with path.open("r+b") as file:
-        file.truncate(300_000_000)
+        file.truncate(60_000_000)
     tracemalloc.start()
     assert parts_of(path)
     peak = tracemalloc.get_traced_memory()[1]

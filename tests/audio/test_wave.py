@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from stemwright.audio.part import Length
+from stemwright.audio.parts import parts_of
 from stemwright.errors import UnreadableInputError
 from tests.audio.byte_files import APE_FOOTER, after, id3_tag, join, put
 from tests.audio.signals import noise, offset, read
@@ -101,6 +103,31 @@ def test_chunks_of_an_odd_size_around_the_sound(tmp_path: Path) -> None:
     head, sound = (data := wave(tmp_path / "in.wav").read_bytes())[:12], data[12:]
     odd = b"junk" + struct.pack("<I", 3) + b"abc\0"
     check(join(tmp_path / "odd.wav", head, odd, sound, odd))
+
+
+@pytest.mark.parametrize("between", [b"", b"LIST" + struct.pack("<I", 4) + b"INFO"])
+def test_joined_files(tmp_path: Path, between: bytes) -> None:
+    path = wave(tmp_path / "in.wav")
+    given, source, notes = read(join(tmp_path / "both.wav", path, between, path, between, path))
+    assert np.array_equal(given, np.tile(read(path)[0], 3)) and notes == []
+    assert source.duration_s == pytest.approx(1.5)
+
+
+def test_what_stands_behind_the_sound_is_told(tmp_path: Path) -> None:
+    """A header that counts less than was recorded, or more than 4 GB counted in 32 bits."""
+    path = wave(tmp_path / "in.wav")
+    put(path, after(path, b"data"), struct.pack("<I", 2000))
+    given, _, notes = read(path)
+    assert given.shape == (2, 500)
+    assert notes == ["Behind the sound that the header counts, 0.5 s worth of bytes were left out."]
+
+
+def test_more_than_4_gb_counted_in_32_bits(tmp_path: Path) -> None:
+    path = wave(tmp_path / "in.wav")
+    with path.open("r+b") as file:
+        file.truncate(2**32 + file.seek(0, 2))  # a sparse file
+    (part,) = parts_of(path)
+    assert part.length == Length((2**32 + SAMPLES * 4) / 4 / 44100) and part.pieces is not None
 
 
 @pytest.mark.parametrize("front", [id3_tag(16), id3_tag(300_000), id3_tag(10) + id3_tag(20) + APE_FOOTER])

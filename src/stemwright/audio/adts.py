@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from stemwright.audio.part import Length, Part
@@ -10,6 +11,9 @@ from stemwright.audio.tag_frames import front_tag_size
 
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 BLOCK_SAMPLES = 1024
+SEARCHED_BYTES = 1 << 16
+POSSIBLE = re.compile(rb"\xff[\xf0-\xff]|ID3|APETAGEX|TAG")  # what a frame or a tag begins with
+MARK_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,12 @@ def _is_confirmed(window: Window, offset: int, count: int) -> bool:
 def _resume(window: Window, offset: int) -> int:
     """The next place behind damage where frames or a tag begin."""
     while offset < window.size:
-        data = window.at(offset, 1 << 14)
-        for at, byte in enumerate(data):
-            if byte == 0xFF and _is_confirmed(window, offset + at, 2):
-                return offset + at
-            if byte in b"IA" and front_tag_size(window, offset + at):
-                return offset + at
-        offset += len(data)
+        data = window.at(offset, SEARCHED_BYTES)
+        for found in POSSIBLE.finditer(data):
+            place = offset + found.start()
+            if _is_confirmed(window, place, 2) or front_tag_size(window, place):
+                return place
+        offset += max(1, len(data) - MARK_BYTES)  # a mark may lie across the end
+        if len(data) <= MARK_BYTES:
+            break
     return window.size

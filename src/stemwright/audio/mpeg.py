@@ -5,6 +5,7 @@ In a joined file each part may have its own info frame.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from stemwright.audio.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
@@ -15,7 +16,9 @@ from stemwright.audio.tag_frames import front_tag_size
 DECODER_DELAY = 529  # samples, of every MP3 decoder
 # Encoders pad start and end by less than two frames each; a tag that tells more is believed if its checksum is right.
 MOST_PADDING = 2880
-SEARCHED_BYTES = 1 << 16  # for the first frame
+SEARCHED_BYTES = 1 << 16
+POSSIBLE = re.compile(rb"\xff[\xe0-\xff]|ID3|APETAGEX|TAG|LYRICSBEGIN")  # what a frame or a tag begins with
+MARK_BYTES = 12
 
 
 @dataclass
@@ -165,13 +168,14 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
 def _resume(window: Window, offset: int) -> int:
     """The next place behind damage where frames or a tag begin."""
     while offset < window.size:
-        data = window.at(offset, 1 << 14)
-        for at, byte in enumerate(data):
-            if byte == 0xFF and _is_confirmed(window, offset + at, 2):
-                return offset + at
-            if byte in b"IAT" and front_tag_size(window, offset + at):
-                return offset + at
-        offset += len(data)
+        data = window.at(offset, SEARCHED_BYTES)
+        for found in POSSIBLE.finditer(data):
+            place = offset + found.start()
+            if _is_confirmed(window, place, 2) or front_tag_size(window, place):
+                return place
+        offset += max(1, len(data) - MARK_BYTES)  # a mark may lie across the end
+        if len(data) <= MARK_BYTES:
+            break
     return window.size
 
 

@@ -45,7 +45,8 @@ def parts_of(path: Path) -> list[Part]:
             parts = movie_parts(window, start)
         elif head[:1] == b"\xff" and adts.read_frame(head) is not None:
             parts = adts.joined_parts(window, start)
-        if not parts and not is_other(head):
+        is_transport = head[:1] == b"\x47" and window.at(start + 188, 1) == b"\x47"
+        if not parts and not is_other(head) and not is_transport:
             parts = mpeg.joined_parts(window, start)
         return parts or [Part((Span(start, window.size),) if start and is_other(head) else None)]
 
@@ -56,4 +57,6 @@ def is_other(head: bytes) -> bool:
         head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
         or head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")
         or head[:4] in (b"wvpk", b"MAC ", b"TTA1", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV\x01")
+        or head[:4] in (b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"\x7f\xfe\x80\x01")
+        or head[:2] == b"\x0b\x77"
     )

@@ -16,6 +16,7 @@ MS_ADPCM, IMA_ADPCM, MPEG, MP3 = 2, 0x11, 0x50, 0x55
 SIGNED_END, SIGNED_SLACK = 1 << 31, 1 << 20
 UNSIGNED_END, UNSIGNED_SLACK = 1 << 32, 1 << 24
 LARGEST_HELD = 1 << 62  # of a size of 64 bits; what is more is a placeholder
+LEFT_OUT_S = 0.1
 W64_HEAD = b"riff\x2e\x91\xcf\x11"  # a GUID's first bytes
 W64_CHUNK = 24  # GUID and size, which counts itself
 
@@ -63,20 +64,30 @@ class _Header:
 
 
 def wave_parts(window: Window, start: int) -> list[Part]:
-    """The one stream of a WAV, RF64 or Wave64 that begins at ``start``."""
+    """The stream of a WAV, RF64 or Wave64 that begins at ``start``, and of each that was joined to it."""
+    parts: list[Part] = []
+    following: int | None = start
+    while following is not None:
+        own, following = _one_file(window, following)
+        parts += own
+    return parts
+
+
+def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
+    """The parts of the file that begins at ``start``, and where a further one begins."""
     header = _walk_w64(window, start) if window.at(start, 8) == W64_HEAD else _walk_riff(window, start)
     fmt, data_at = header.format, header.data_at
     as_it_is = Part((Span(start, window.size),) if start else None)
     if fmt is None or data_at is None or not fmt.channels or not fmt.rate:
-        return [as_it_is]
+        return [as_it_is], None
     left = window.size - data_at
     is_open = _is_open(header, window)
     held_bytes = left if is_open else min(header.size, left)
     if fmt.tag in (MP3, MPEG):
-        return _mpeg_parts(window, data_at, data_at + held_bytes) or [as_it_is]
+        return _mpeg_parts(window, data_at, data_at + held_bytes) or [as_it_is], None
     held = fmt.samples(held_bytes)
     if held is None:
-        return [as_it_is]
+        return [as_it_is], None
     keep = None
     claimed_s = None
     if not is_open and header.size > left:
@@ -86,11 +97,34 @@ def wave_parts(window: Window, start: int) -> list[Part]:
         held, keep = header.fact, Keep(0, header.fact, fmt.rate)
     length = Length(held / fmt.rate, claimed_s)
     if not header.size and not is_open:
-        return [Part((Span(start, data_at),), length=length)]  # FFmpeg would take what follows for sound
+        return [Part((Span(start, data_at),), length=length)], None  # FFmpeg would take what follows for sound
+    following: int | None = None
+    notes: tuple[str, ...] = ()
+    if not header.is_w64 and held_bytes < left:
+        behind = data_at + held_bytes + held_bytes % 2
+        following = _joined_file(window, behind, header.order)
+        if following is None and not chunks_follow(window, behind, window.size, header.order):
+            left_s = (fmt.samples(window.size - behind) or 0) / fmt.rate
+            if left_s > LEFT_OUT_S:
+                notes = (f"Behind the sound that the header counts, {left_s:.1f} s worth of bytes were left out.",)
     if not is_open and not start:
-        return [Part(length=length, keep=keep)]
+        return [Part(length=length, keep=keep, notes=notes)], following
     head = _with_sizes(window.at(start, data_at - start), header, start, held_bytes)
-    return [Part((head, Span(data_at, data_at + held_bytes)), "w64" if header.is_w64 else "wav", length, keep)]
+    pieces = (head, Span(data_at, data_at + held_bytes))
+    return [Part(pieces, "w64" if header.is_w64 else "wav", length, keep, notes=notes)], following
+
+
+def _joined_file(window: Window, offset: int, order: Order) -> int | None:
+    """Where behind the sound of one file, and the chunks that may follow it, another file begins; None without one."""
+    while offset + 12 <= window.size:
+        name = window.at(offset, 12)
+        if name[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and name[8:] == b"WAVE":
+            return offset
+        if not all(0x20 <= byte < 0x7F for byte in name[:4]):
+            return None
+        size = int.from_bytes(name[4:8], order)
+        offset += 8 + size + size % 2
+    return None
 
 
 def _mpeg_parts(window: Window, start: int, stop: int) -> list[Part]:
@@ -170,7 +204,9 @@ def _is_open(header: _Header, window: Window) -> bool:
     if size == 0:
         return left > 0 and not chunks_follow(window, header.data_at, window.size, header.order, header.is_w64)
     if size <= left:
-        return False
+        # More than 4 GB, counted in 32 bits.
+        more = left - size
+        return header.ds64_at is None and not header.is_w64 and more >= UNSIGNED_END and more % UNSIGNED_END < 1 << 16
     if header.is_w64 or header.ds64_at is not None:
         return size >= LARGEST_HELD - W64_CHUNK
     return abs(size - SIGNED_END) <= SIGNED_SLACK or size >= UNSIGNED_END - UNSIGNED_SLACK
