@@ -30,3 +30,23 @@ def join(path: Path, *parts: Path | bytes) -> Path:
 def after(path: Path, mark: bytes) -> int:
     """The place behind the first ``mark``."""
     return path.read_bytes().index(mark) + len(mark)
+
+
+def change_page(path: Path, number: int, at: int, data: bytes) -> None:
+    """Overwrite bytes of a page of an Ogg file, and put its checksum right; ``number`` may count from the end."""
+    content = bytearray(path.read_bytes())
+    pages, start = [], 0
+    while start < len(content):
+        table = content[start + 27 : start + 27 + content[start + 26]]
+        pages.append((start, start + 27 + len(table) + sum(table)))
+        start = pages[-1][1]
+    start, stop = pages[number]
+    content[start + at : start + at + len(data)] = data
+    content[start + 22 : start + 26] = bytes(4)
+    checksum = 0
+    for byte in content[start:stop]:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ 0x04C11DB7) & 0xFFFFFFFF if checksum & 0x80000000 else checksum << 1
+    content[start + 22 : start + 26] = struct.pack("<I", checksum)
+    path.write_bytes(content)

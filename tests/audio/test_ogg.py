@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.byte_files import V1_TAG, id3_tag, join
+from tests.audio.byte_files import V1_TAG, change_page, id3_tag, join
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 
 SAMPLES = 30001
@@ -94,3 +95,30 @@ def test_a_link_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     given, _, notes = read(join(tmp_path / "chain.ogg", song, bytes(broken), song))
     assert given.shape == (2, 2 * SAMPLES)
     assert notes == ["A part of the file, at 0.7 s, cannot be read: it was left out."]
+
+
+@pytest.mark.parametrize("position", [0, 5, 20000])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_end_of_opus_that_contradicts_its_packets_drops_no_sound(tmp_path: Path, position: int, times: int) -> None:
+    path = opus(tmp_path / "in.opus", samples=4 * SAMPLES)
+    whole = read(path)[0]
+    change_page(path, -1, 6, struct.pack("<q", position))
+    given, source, notes = read(join(tmp_path / "all.opus", *[path] * times))
+    assert np.array_equal(given[:, : 4 * SAMPLES], whole)
+    assert given.shape[1] < times * (4 * SAMPLES + 5760)
+    assert source.duration_s == pytest.approx(given.shape[1] / 48000, abs=0.01)
+    assert len(notes) == 1 and "contradicts its packets" in notes[0]
+
+
+def test_an_end_of_opus_without_a_position_is_told(tmp_path: Path) -> None:
+    path = opus(tmp_path / "in.opus", samples=4 * SAMPLES)
+    change_page(path, -1, 6, struct.pack("<q", -1))
+    assert len(read(path)[2]) == 1
+
+
+def test_a_long_pre_skip_of_opus_is_followed_and_told(tmp_path: Path) -> None:
+    path = opus(tmp_path / "in.opus", samples=4 * SAMPLES)
+    change_page(path, 0, 28 + 10, struct.pack("<H", 24000 + 312))
+    given, _, notes = read(path)
+    assert given.shape[1] == 4 * SAMPLES - 24000
+    assert notes == ["The header of the Opus stream leaves out its first 0.5 s: it was followed."]

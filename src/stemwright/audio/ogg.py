@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stemwright.audio.part import Length, Part
+from stemwright.audio.part import Keep, Length, Part
 from stemwright.audio.pieces import Span, Window
 
 HEADER_BYTES = 27
 CONTINUED, FIRST, LAST = 1, 2, 4
 NO_GRANULE = 2**64 - 1
+LONGEST_USUAL_SKIP = 9600  # samples; encoders have 312, cutters 3840
 # The most samples that a packet can hold, to judge positions that a file claims.
 LARGEST_PACKET = {"vorbis": 8192, "opus": 5760, "flac": 65535}
 
@@ -21,7 +22,10 @@ class _Stream:
     pre_skip: int = 0
     packets: int = 0
     first_granule: int | None = None
+    before_last: int = 0
     last_granule: int = 0
+    last_page: tuple[int, bytes, int] = (0, b"", 0)
+    """Where its body begins, its table of sizes, and its granule position."""
 
     @property
     def length_s(self) -> float | None:
@@ -66,7 +70,7 @@ def chained_parts(window: Window, start: int) -> list[Part]:
         elif links:
             links[-1].in_headers = False
             if stream := links[-1].streams.get(serial):
-                _count(stream, table, int.from_bytes(head[6:14], "little"))
+                _count(stream, body, table, int.from_bytes(head[6:14], "little"))
         offset = body + sum(table)
         if offset < window.size and window.at(offset, 4) != b"OggS":
             offset = _next_page(window, body)  # a page that was cut off: the next begins within what it claims
@@ -77,15 +81,66 @@ def chained_parts(window: Window, start: int) -> list[Part]:
     parts = []
     for link, stop in zip(links, ends, strict=True):
         sounds = [stream for stream in link.streams.values() if stream.codec]
+        keep: Keep | None = None
+        notes: tuple[str, ...] = ()
+        if sounds and sounds[0].codec == "opus":
+            keep, notes = _judged_trimming(window, sounds[0])
         length = sounds[0].length_s if sounds else None
         parts.append(
             Part(
                 pieces=(Span(link.start, stop),) if several else None,
                 demuxer="ogg" if several else None,
                 length=None if length is None else Length(length),
+                keep=keep,
+                notes=notes,
             )
         )
     return parts
+
+
+def _judged_trimming(window: Window, stream: _Stream) -> tuple[Keep | None, tuple[str, ...]]:
+    """What Opus leaves out at the start (pre-skip), and at the end where the last page's position is before its packets.
+
+    None where FFmpeg does right by itself.
+    """
+    notes: tuple[str, ...] = ()
+    if stream.pre_skip > LONGEST_USUAL_SKIP:
+        notes = (
+            f"The header of the Opus stream leaves out its first {stream.pre_skip / 48000:.1f} s: it was followed.",
+        )
+    body, table, granule = stream.last_page
+    if not table:
+        return None, notes
+    place, size, samples = body, 0, 0
+    for lacing in table:
+        size += lacing
+        if lacing < 255:
+            samples += _opus_samples(window.at(place, 2)) if size else 0
+            place, size = place + size, 0
+    end = stream.before_last + samples
+    if granule == NO_GRANULE and samples:
+        note = "The last page of the Opus stream has no position: its sound, less than a second, may be missing."
+        return Keep(stream.pre_skip, None, 48000), (*notes, note)
+    if granule >= end - LARGEST_PACKET["opus"]:
+        return None, notes
+    stream.last_granule = end
+    notes = (*notes, "The position of the last page of the Opus stream contradicts its packets: all was kept.")
+    return Keep(stream.pre_skip, None, 48000), notes
+
+
+def _opus_samples(head: bytes) -> int:
+    """The length of a packet at 48 kHz, by its first two bytes (RFC 6716, section 3.1)."""
+    if not head:
+        return 0
+    config = head[0] >> 3
+    if config < 12:
+        frame = (480, 960, 1920, 2880)[config & 3]
+    elif config < 16:
+        frame = (480, 960)[config & 1]
+    else:
+        frame = (120, 240, 480, 960)[config & 3]
+    frames = (1, 2, 2)[head[0] & 3] if head[0] & 3 < 3 else (head[1] & 63 if len(head) > 1 else 0)
+    return min(frame * frames, LARGEST_PACKET["opus"])
 
 
 def _next_page(window: Window, offset: int) -> int:
@@ -112,8 +167,10 @@ def _first_packet(packet: bytes) -> _Stream:
     return _Stream("", 0)
 
 
-def _count(stream: _Stream, table: bytes, granule: int) -> None:
+def _count(stream: _Stream, body: int, table: bytes, granule: int) -> None:
     stream.packets += len(table) - table.count(255)
+    stream.before_last = stream.last_granule
+    stream.last_page = (body, table, granule)
     if granule not in (0, NO_GRANULE):
         if stream.first_granule is None:
             stream.first_granule = granule
