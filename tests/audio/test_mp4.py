@@ -85,6 +85,17 @@ def test_an_edit_list_that_cuts_on_purpose_is_followed_and_told(tmp_path: Path) 
     assert notes == ["The file's edit list leaves out 0.48 s of its sound, and so did this reading."]
 
 
+@pytest.mark.parametrize(("begin", "notes"), [(1024, 0), (20000, 1), (2**31 - 1, 1)])
+def test_the_edit_list_of_fragments(tmp_path: Path, begin: int, notes: int) -> None:
+    path = tmp_path / "in.mp4"
+    options = {"movflags": "frag_keyframe+empty_moov+delay_moov", "frag_duration": "200000"}
+    write_av(path, noise(2, SAMPLES), "aac", muxer="mp4", options=options)
+    whole = read(path)[0]
+    put(path, after(path, b"elst") + 12, struct.pack(">i", begin))
+    given, _, said = read(path)
+    assert np.array_equal(given[:, :SAMPLES], whole[:, :SAMPLES]) and len(said) == notes
+
+
 MALFORMED = ["", " ", "garbage", " 00000000 00000400", " 00000000 00000840 00000XYZ garbage 0", " 0 -1 0 5", "ü " * 40]
 
 

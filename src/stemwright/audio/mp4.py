@@ -81,12 +81,26 @@ def movie_parts(window: Window, origin: int) -> list[Part]:
         elif name == b"mdat" and stop == window.size:
             movie.share_held = _share_held(window, start)
     track = movie.track
-    if track is None or not track.timescale or not track.media or movie.is_fragmented:
+    if track is None or not track.timescale:
+        return [as_it_is]
+    if movie.is_fragmented:
+        return [_fragmented(track)]
+    if not track.media:
         return [as_it_is]
     keep, silent, notes = _keep(movie, track)
     sound = track.media if keep is None else (keep.stop or track.media) - keep.start
     held_s = max(0, sound) / track.timescale
     return [Part(length=Length(held_s * movie.share_held, held_s), keep=keep, drop_silent_start=silent, notes=notes)]
+
+
+def _fragmented(track: _Track) -> Part:
+    """Fragments tell of their samples as they come, so that only the start of an edit list can be judged."""
+    begin = max((edit.begin for edit in track.edits), default=0)
+    if begin <= max(PADDED_PACKETS * AAC_BLOCK * 2, track.timescale // 10):
+        return Part()
+    aac_start = AAC_BLOCK * track.timescale // track.rate_or_unit if track.codec == b"mp4a" else 0
+    note = "The file's edit list leaves out more than padding: it was ignored, all was kept."
+    return Part(keep=Keep(0, None, track.timescale), drop_silent_start=aac_start, notes=(note,))
 
 
 def _keep(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str, ...]]:
