@@ -234,7 +234,7 @@ def encoded(face: str, *paths: str) -> None:
     """Notes how bodies with a Content-Encoding are provoked that cannot be undone."""
     where = "every request with a body"
     for cause, coding in (
-        ("Content-Encoding is none of gzip and deflate", "br"),
+        ("Content-Encoding is neither gzip nor deflate", "br"),
         ("the body is not what Content-Encoding says", "gzip"),
     ):
 

@@ -116,7 +116,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "input.task_id is no string": {"task_id": 7},
     "input.suno_id is missing or blank": {"suno_id": ""},
     "input.suno_id is no string": {"suno_id": 7},
-    "the ids lead to no song": {"task_id": str(uuid.uuid4()), "suno_id": str(uuid.uuid4())},
+    "the ids are unknown": {"task_id": str(uuid.uuid4()), "suno_id": str(uuid.uuid4())},
     "input.suno_id is no id": {"suno_id": "bogus"},
     "input.audio_url is no string": {**NO_IDS, "audio_url": 7},
     "input.audio_url is malformed": {**NO_IDS, "audio_url": "mix.mp3"},
@@ -213,13 +213,13 @@ def getting(endpoint: str, cause: str, *paths: str) -> None:
 
 
 getting("GET TaskInfo", "task_id is missing or blank", INFO, f"{INFO}?task_id=%20")
-getting("GET TaskInfo", "nobody here knows the id", f"{INFO}?task_id={uuid.uuid4()}", f"{INFO}?task_id=bogus")
+getting("GET TaskInfo", "the id is unknown", f"{INFO}?task_id={uuid.uuid4()}", f"{INFO}?task_id=bogus")
 getting("GET Models/{model}", "another model, no vendor key", f"{CLIENT}/job/Models/suno/music-generate")
 getting("GET upload-url", "content_type is missing or blank", LINKS, f"{LINKS}?ext=.mp3")
 getting("GET upload-url", "content_type holds no sound, no vendor key", f"{LINKS}?content_type=image/png&ext=.png")
 getting(
     "GET upload-url",
-    "ext is missing or none",
+    "ext is missing or invalid",
     f"{LINKS}?content_type=audio/mpeg",
     f"{LINKS}?content_type=audio/mpeg&ext=/",
 )

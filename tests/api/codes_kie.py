@@ -103,19 +103,19 @@ ONE = {"type": "split_stem_advanced"}
 BY_ADDRESS: dict[str, Any] = {"taskId": None, "audioId": None}
 FIELDS: dict[str, dict[str, Any]] = {
     "type is no string": {"type": 7},
-    "type is none of the three": {"type": "karaoke"},
+    "type is not one of the three": {"type": "karaoke"},
     "stemName is missing or blank": ONE,
     "stemName is no string": {**ONE, "stemName": ["Bass"]},
     "stemName is one of many in a stem": {**ONE, "stemName": "Kick"},
     "stemName is in no one stem": {**ONE, "stemName": "Banjo"},
-    "stemName is none of kie's": {**ONE, "stemName": "Kazoo"},
+    "stemName is not in kie's list": {**ONE, "stemName": "Kazoo"},
     "callBackUrl is no string": {"callBackUrl": 7},
     "callBackUrl is malformed": {"callBackUrl": "ftp://client.example/hook"},
     "taskId is missing or blank": {"taskId": " "},
     "taskId is no string": {"taskId": 7},
     "audioId is missing or blank": {"audioId": None},
     "audioId is no string": {"audioId": {}},
-    "the ids lead to no song": {"taskId": "bogus", "audioId": "bogus"},
+    "the ids are unknown": {"taskId": "bogus", "audioId": "bogus"},
     "audioUrl is no string": {**BY_ADDRESS, "audioUrl": 7},
     "audioUrl is malformed": {**BY_ADDRESS, "audioUrl": "ftp://files.example/mix.wav"},
     "audioUrl and ids": {"audioUrl": "https://files.example/mix.wav"},
@@ -203,7 +203,7 @@ for path, cause in ((RECORD, "GET record-info"), (SONGS, "GET generate/record-in
         server = stage.server()
         return asking(server, server.client, ("GET", path), ("GET", f"{path}?taskId=%20"))
 
-    @provokes("kie", cause, "nobody here knows the id")
+    @provokes("kie", cause, "the id is unknown")
     def unknown(stage: Stage, path: str = path) -> list[Outcome]:
         server = stage.server()
         asked = ((f"{path}?taskId={one}") for one in (uuid.uuid4().hex, "bogus"))
@@ -227,7 +227,7 @@ for cause, url in (
 WAV_FIELDS: dict[str, dict[str, Any]] = {
     "taskId or audioId is missing or blank": {"taskId": None},
     "taskId or audioId is no string": {"taskId": 7},
-    "the ids lead to no song": {"taskId": "bogus", "audioId": "bogus"},
+    "the ids are unknown": {"taskId": "bogus", "audioId": "bogus"},
     "callBackUrl is no string": {"callBackUrl": 7},
     "callBackUrl is malformed": {"callBackUrl": "ftp://client.example/hook"},
 }
@@ -280,12 +280,12 @@ def wav_too_fast(stage: Stage) -> list[Outcome]:
 JOBS: dict[str, dict[str, Any]] = {
     "model is missing or blank": {"model": " "},
     "model is no string": {"model": 7},
-    "the model is none of ours, no vendor key": {"model": "ai-music-api/generate", "input": {}},
+    "the model is not ours, no vendor key": {"model": "ai-music-api/generate", "input": {}},
     "input is missing": {"model": SEPARATE},
     "input is no object": {"model": SEPARATE, "input": "mix.wav"},
     "a field of input is missing or blank": {"model": SEPARATE, "input": {"task_id": ""}},
     "a field of input is no string": {"model": TO_WAV, "input": {"task_id": 7}},
-    "the ids lead to no song": {"model": SEPARATE, "input": {"task_id": "bogus", "audio_id": "bogus"}},
+    "the ids are unknown": {"model": SEPARATE, "input": {"task_id": "bogus", "audio_id": "bogus"}},
 }
 for cause, job in JOBS.items():
 
@@ -300,14 +300,14 @@ def no_id(stage: Stage) -> list[Outcome]:
     return asking(server, server.client, ("GET", WAV_RECORD), ("GET", f"{JOB_RECORD}?taskId=%20"))
 
 
-@provokes("kie", "GET wav/record-info", "nobody here knows the id")
+@provokes("kie", "GET wav/record-info", "the id is unknown")
 def no_wav(stage: Stage) -> list[Outcome]:
     server = stage.server()
     asked = (f"{WAV_RECORD}?taskId={one}" for one in (uuid.uuid4().hex, "bogus"))
     return asking(server, server.client, *(("GET", one) for one in asked))
 
 
-@provokes("kie", "GET recordInfo", "nobody here knows the id")
+@provokes("kie", "GET recordInfo", "the id is unknown")
 def no_job(stage: Stage) -> list[Outcome]:
     server = stage.server()
     asked = (f"{JOB_RECORD}?taskId={one}" for one in (uuid.uuid4().hex, "bogus"))
@@ -414,7 +414,7 @@ def called_of_one(stage: Stage) -> Outcome:
 
 SISTER: dict[str, Callable[[Server], Outcome]] = {
     "a field is missing or wrong": lambda server: post(server, GENERATE, order(server, type="karaoke")),
-    "the ids lead to no song": lambda server: post(server, GENERATE, order(server, taskId="bogus")),
+    "the ids are unknown": lambda server: post(server, GENERATE, order(server, taskId="bogus")),
     "credits gone": poor,
     "too fast": again,
     "wrong method": lambda server: outcome(server, lambda: server.client.get(GENERATE)),

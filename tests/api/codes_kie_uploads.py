@@ -107,10 +107,10 @@ streaming("file is missing or empty", ("file", b""))
 streaming("the file is in another field", ("song", b"sound"))
 streaming("two files", ("file", b"sound"), ("file", b"sound"))
 streaming("the form is cut off", content=b'--b\r\nContent-Disposition: form-data; name="uploadPath"\r\n\r\naud')
-provokes("kie uploads", "POST stream", "nothing comes for a minute")(
+provokes("kie uploads", "POST stream", "no byte arrives for a minute")(
     dripping(STREAM, b"--b\r\n", {"Content-Type": "multipart/form-data; boundary=b"})
 )
-provokes("kie uploads", "POST base64", "nothing comes for a minute")(dripping(BASE64, b'{"base64Data": "'))
+provokes("kie uploads", "POST base64", "no byte arrives for a minute")(dripping(BASE64, b'{"base64Data": "'))
 
 
 @provokes("kie uploads", "POST base64", "fields of more than 20 kB")

@@ -84,9 +84,9 @@ asked(
 )
 for name in (TRACKS, ORDERS):
     asked(f"GET {name}", "limit is not from 1 to 100", ("GET", f"{name}?limit=0"), ("GET", f"{name}?limit=101"))
-    asked(f"GET {name}", "after is no id", ("GET", f"{name}?after=here"))
+    asked(f"GET {name}", "after is not an id", ("GET", f"{name}?after=here"))
     asked(f"GET {name}", "after is gone", ("GET", f"{name}?after={UNKNOWN}"))
-asked(f"GET {ORDERS}", "state is none", ("GET", f"{ORDERS}?state=done"))
+asked(f"GET {ORDERS}", "state is not one of the five", ("GET", f"{ORDERS}?state=done"))
 encoded("own", TRACKS, ORDERS)
 for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
@@ -146,7 +146,7 @@ uploading("the file is too large", ("file", b"a" * 1_000_001))
 uploading("the form is cut off", content=_part('name="file"; filename="a"'), headers=IN_FORM)
 uploading("fields of more than 10 kB", ("file", b"sound"), title="a" * 10_001)
 uploading("hundreds of parts", content=_part('name="title"') * 1000, headers=IN_FORM)
-provokes("own", "POST /v1/tracks, a form", "nothing comes for a minute")(dripping(TRACKS, b"--b\r\n", IN_FORM))
+provokes("own", "POST /v1/tracks, a form", "no byte arrives for a minute")(dripping(TRACKS, b"--b\r\n", IN_FORM))
 uploading("no boundary", content=b"sound", headers={"Content-Type": "multipart/form-data"})
 
 
@@ -193,7 +193,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "plan is no string": {"plan": 7},
     "plan is unknown": {"plan": "slow"},
     "format is unknown": {"format": "midi"},
-    "bit_depth is none of the three": {"bit_depth": 8},
+    "bit_depth is not one of the three": {"bit_depth": 8},
     "bit_depth with a lossy format": {"format": "mp3", "bit_depth": 16},
     "bitrate_kbps is no integer": {"format": "mp3", "bitrate_kbps": "high"},
     "bitrate_kbps is outside the format's": {"format": "mp3", "bitrate_kbps": 9000},

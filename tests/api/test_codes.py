@@ -39,5 +39,5 @@ def test_what_kie_lists_and_a_separation_never_causes_is_named() -> None:
     asked = [row for row in rows() if row.face.startswith("kie") and not row.endpoint.startswith("callback")]
     assert not {row.code for row in asked} & {"433", "501"}
     assert [row.endpoint for row in asked if row.code == "409"] == ["POST wav/generate, POST createTask"]
-    named = PAGE.read_text().split("**Listed by the vendor, never caused here.**")[1].split("\n\n")[0]
+    named = PAGE.read_text().split("**Codes in the vendor's list that do not occur here.**")[1].split("\n\n")[0]
     assert all(code in named for code in ("409", "433", "501"))
