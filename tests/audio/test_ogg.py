@@ -110,6 +110,16 @@ def test_an_end_of_opus_that_contradicts_its_packets_drops_no_sound(tmp_path: Pa
     assert len(notes) == 1 and "contradicts its packets" in notes[0]
 
 
+@pytest.mark.parametrize("less", [7000, 50000, 4 * SAMPLES - 5])
+def test_an_end_of_vorbis_that_contradicts_its_packets_drops_no_sound(tmp_path: Path, less: int) -> None:
+    path = vorbis(tmp_path / "in.ogg", samples=4 * SAMPLES)
+    whole = read(path)[0]
+    change_page(path, -1, 6, struct.pack("<q", 4 * SAMPLES - less))
+    given, _, notes = read(path)
+    assert np.array_equal(given[:, : 4 * SAMPLES], whole)
+    assert len(notes) == 1 and "contradicts its packets" in notes[0]
+
+
 def test_an_end_of_opus_without_a_position_is_told(tmp_path: Path) -> None:
     path = opus(tmp_path / "in.opus", samples=4 * SAMPLES)
     change_page(path, -1, 6, struct.pack("<q", -1))

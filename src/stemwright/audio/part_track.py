@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Kept back until the end of the file is seen: encoders pad the end by less than four frames of 2048 samples.
 TAIL_SAMPLES = 8192
+VORBIS_PADDING = 4096  # what the last packet is shortened by is less than a long block, 2048 samples in practice
 # A jump of the timestamps behind a damaged packet is believed up to here.
 LONGEST_GAP_S = 30.0
 # No recorder goes beyond it; what a header claims more would only take memory.
@@ -98,6 +99,9 @@ class PartTrack:
                 yield waiting.popleft()
         length = self._true_length()
         padding = 0 if length is None else self._samples - length
+        if self._is_ogg_vorbis() and padding > VORBIS_PADDING and not self._stream.start_time:
+            self._note_once("The position of the last page of the Vorbis stream contradicts its packets: all was kept.")
+            padding = 0
         if not 0 < padding <= min(held, TAIL_SAMPLES):
             padding = 0
         self.read_s -= padding / self.format.sample_rate
