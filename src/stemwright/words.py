@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from datetime import datetime
+
+REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the order of those after them round: a name could show as another one. Arabic needs none of them."""
 
 
 def printable(text: str) -> str:
     """The text on one line, without what a terminal would obey: control characters and broken Unicode become ``_``."""
-    return "".join("_" if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} else char for char in text)
+    return "".join(
+        "_" if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in REORDERING else char for char in text
+    )
+
+
+def json_text(facts: object, *, indent: int | None = None) -> str:
+    """JSON that every reader takes: what is no Unicode in a name becomes U+FFFD; half a pair fails some (RFC 8259, 8.2)."""
+    text = json.dumps(facts, ensure_ascii=False)
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.dumps(json.loads(whole), indent=indent)
 
 
 def speed(realtime_factor: float) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 from stemwright.cli.app import app
+from stemwright.cli.streams import UNWRITABLE, discard, prepare_streams, tell
+from stemwright.errors import StorageError
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """What the ``stemwright`` command runs."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a song's name may hold what the terminal's encoding has not got
-    app(prog_name="stemwright")
+    prepare_streams()
+    try:
+        app(prog_name="stemwright")
+    except OSError as error:
+        # errors of files are StorageErrors by now, with the name of the file
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        discard(1)
+        tell(f"error: Standard output cannot be written ({error.strerror}): send it elsewhere, or make room.")
+        sys.exit(StorageError.exit_code)

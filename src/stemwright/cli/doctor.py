@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import time
@@ -33,6 +32,8 @@ def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads 
     For plans of the network in the wheel 20 s of made-up music are separated to find out; for those of published networks
     their operations are counted and this machine's products of matrices are timed, and nothing is downloaded.
     """
+    from stemwright.words import json_text
+
     facts = _facts()
     unavailable: ModelUnavailableError | None = None
     try:
@@ -42,7 +43,7 @@ def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads 
         facts["problem"] = str(error)
         unavailable = error if isinstance(error, ModelUnavailableError) else None
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(json_text(facts, indent=2))
     else:
         _print_facts(facts)
     if unavailable is not None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stemwright.cli.streams import is_terminal, tell
 from stemwright.words import clock, megabytes, printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def download_bar(*, quiet: bool = False) -> Iterator[Callable[[DownloadProgress]
     """Gives what suits standard error, for the ``on_progress`` of any number of downloads, also at once."""
     if quiet:
         yield lambda progress: None
-    elif sys.stderr.isatty():
+    elif is_terminal(sys.stderr):
         with _bars() as bars:
             yield Bars(bars)
     else:
@@ -104,11 +105,7 @@ class Lines:
         stage.said_s = now_s
         share = progress.done_bytes / progress.total_bytes
         amount = f"{megabytes(progress.done_bytes)} of {megabytes(progress.total_bytes)} ({share:.0%})"
-        print(
-            printable(f"{progress.name}: {progress.stage}, {amount}{_pace(progress, stage, now_s)}"),
-            file=sys.stderr,
-            flush=True,
-        )
+        tell(f"{progress.name}: {progress.stage}, {amount}{_pace(progress, stage, now_s)}")
 
 
 def _pace(progress: DownloadProgress, stage: _Stage, now_s: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from datetime import date
@@ -85,6 +84,7 @@ def evaluate(
       stemwright evaluate MUSDB18-HQ/ --layout musdb --metrics sdr,csdr --card musdb.png
     """
     from stemwright.evaluation.evaluate import evaluate_estimates, evaluate_plan
+    from stemwright.words import json_text
 
     asked = read_metrics(metrics)
     for path in (card, markdown):
@@ -118,15 +118,15 @@ def evaluate(
 
         draw_card(report, title, _command(), card)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        typer.echo(json_text(report.to_dict(), indent=2))
     else:
         _print_report(report, each_song=songs)
 
 
 def _announce(index: int, count: int, name: str) -> None:
-    from stemwright.words import printable
+    from stemwright.cli.streams import tell
 
-    print(f"[{index + 1}/{count}] {printable(name)}", file=sys.stderr, flush=True)
+    tell(f"[{index + 1}/{count}] {name}")
 
 
 def _title(report: Report, ref_dir: Path, estimates: Path | None) -> str:

@@ -7,12 +7,16 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from stemwright.cli.streams import is_terminal, tell
 from stemwright.words import clock, printable, speed
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from stemwright.separation.progress import Progress
+
+NARROW = 76
+"""A terminal of fewer columns gets no bar beside the figures."""
 
 
 class Meter(Protocol):
@@ -38,7 +42,7 @@ def meter(*, quiet: bool) -> Meter:
     """The meter that suits standard error."""
     if quiet:
         return Silence()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if is_terminal(sys.stderr) else Lines()
 
 
 class Pace:
@@ -117,7 +121,7 @@ class Lines(Silence):
 
     def say(self, message: str) -> None:
         """Writes the line."""
-        print(printable(message), file=sys.stderr, flush=True)
+        tell(message)
 
 
 class Bar:
@@ -127,12 +131,14 @@ class Bar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
+        console = Console(stderr=True)
+        self._is_narrow = console.width < NARROW
         self._bar: RichProgress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
+            *([] if self._is_narrow else [BarColumn()]),
             TextColumn("{task.fields[detail]}", markup=False),
-            console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False),
+            console=console,
             transient=True,
         )
         self._task = self._bar.add_task("", total=1.0, detail="", visible=False)
@@ -155,7 +161,9 @@ class Bar:
     def update(self, progress: Progress) -> None:
         """Moves the bar."""
         self._pace.update(progress)
-        detail = f"{progress.stage} {_seconds(progress)}  {self._pace}"
+        detail = f"{progress.stage} {_seconds(progress)}"
+        if not self._is_narrow:
+            detail += f"  {self._pace}"
         total = None if progress.fraction is None else 1.0
         self._bar.update(self._task, completed=progress.fraction or 0.0, total=total, detail=detail)
 

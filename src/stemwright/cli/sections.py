@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from stemwright.errors import UsageError
+
 
 class Sectioned(TyperCommand):
     """A command whose help has its options under the name of their panel."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the arguments; a file whose name begins with a dash gets more than "no such option"."""
+        given = list(args)
+        try:
+            return list(super().parse_args(ctx, args))
+        except Exception as error:
+            if type(error).__name__ == "NoSuchOption":
+                for name in given:
+                    if name.startswith("-") and os.path.lexists(name):
+                        raise UsageError(
+                            f"'{name}' begins with a dash, so it was read as an option: write ./{name}, or put -- before it."
+                        ) from error
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes arguments, each panel in the order of the command, and what is in none; one panel alone has no name."""

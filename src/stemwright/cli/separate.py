@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -173,8 +172,10 @@ class _Teller:
 
     def done(self, result: Result) -> None:
         """One song is separated."""
+        from stemwright.words import json_text
+
         if self._json_lines:
-            typer.echo(json.dumps(result.to_dict()))
+            typer.echo(json_text(result.to_dict()))
         elif not self._quiet:
             from stemwright.cli.tables import print_result
 
@@ -182,10 +183,10 @@ class _Teller:
 
     def failed(self, named: str, error: StemwrightError) -> None:
         """One song is not. An interruption counts more than the failures before it."""
-        from stemwright.words import printable
+        from stemwright.words import json_text, printable
 
         if self._json_lines:
-            typer.echo(json.dumps({"input": named, "error": str(error), "exit_code": error.exit_code}))
+            typer.echo(json_text({"input": named, "error": str(error), "exit_code": error.exit_code}))
         typer.echo(f"error: {printable(str(error))}", err=True)
         if not self.exit_code or isinstance(error, CancelledError):
             self.exit_code = error.exit_code

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,10 +121,15 @@ def _cannot_list(error: OSError) -> None:
 
 
 def _unlike(taken: set[str], title: str) -> str:
-    """The title, with a number where it is taken; file systems that ignore case must not mix two songs."""
+    """The title, with a number where it is taken; file systems that ignore case or normalise must not mix two songs."""
     name, number = title, 1
-    while name.casefold() in taken:
+    while _alike(name) in taken:
         number += 1
         name = f"{title} ({number})"
-    taken.add(name.casefold())
+    taken.add(_alike(name))
     return name
+
+
+def _alike(name: str) -> str:
+    """What is the same of names that some file systems take for one: in case, or in how accents are written."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

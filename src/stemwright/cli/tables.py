@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 BIT_FOR_BIT_DB = -200.0
 
+COLUMNS = ("stem", "file", "present", "presence", "peak dBFS", "level dBFS")
+NARROW = 76
+"""A terminal of fewer columns gets three of these: folded figures cannot be read."""
+
 
 def console() -> Console:
     """Standard output; in a pipe lines are as long as they need to be."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    return Console(file=sys.stdout, width=width, highlight=False)
+    # without a height rich takes 80 columns on a dumb terminal, whatever its width
+    return Console(file=sys.stdout, width=width, height=25, highlight=False)
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -38,17 +43,19 @@ def print_result(result: Result) -> None:
     out = console()
     verb = "kept, as it was there already" if result.skipped else "separated"
     out.print(Text(f"{printable(result.input)}: {verb}, in {printable(str(result.output_dir))}", style="bold"))
-    stems = table("stem", "file", "present", "presence", "peak dBFS", "level dBFS", left=3)
+    is_narrow = out.width < NARROW
+    columns = ("stem", "present", "level dBFS") if is_narrow else COLUMNS
+    stems = table(*columns, left=2 if is_narrow else 3)
     for stem in result.stems:
-        stems.add_row(
-            stem.name,
-            Text(printable(stem.path.name)),
-            "yes" if stem.present else "no",
-            f"{stem.presence:.2f}",
-            decibels(stem.peak_dbfs),
-            decibels(stem.rms_dbfs),
-            style=None if stem.present else "dim",
-        )
+        cells: dict[str, str | Text] = {
+            "stem": stem.name,
+            "file": Text(printable(stem.path.name)),
+            "present": "yes" if stem.present else "no",
+            "presence": f"{stem.presence:.2f}",
+            "peak dBFS": decibels(stem.peak_dbfs),
+            "level dBFS": decibels(stem.rms_dbfs),
+        }
+        stems.add_row(*(cells[column] for column in columns), style=None if stem.present else "dim")
     out.print(stems)
     facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {speed(result.realtime_factor)}"]
     if result.skipped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from stemwright.models import registry
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import check_runtime, load_engine
@@ -22,6 +24,7 @@ class EngineCache:
     def __init__(self, device: Device, threads: int) -> None:
         self._device = device
         self._threads = threads
+        self._lock = threading.Lock()
         self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
 
     def check(self, model: Model) -> None:
@@ -50,6 +53,7 @@ class EngineCache:
 
     def _engine(self, model: Model, device: Device, is_cancelled: IsCancelled | None) -> MaskEngine | WaveformEngine:
         key = model.name, model.stems
-        if key not in self._engines:
-            self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
-        return self._engines[key]
+        with self._lock:  # threads that start at once share one load
+            if key not in self._engines:
+                self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
+            return self._engines[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ WORKING_FORMAT = 3
 class Separator:
     """Separates songs with one plan. Loading the model takes a moment: use one separator for many songs.
 
+    Several threads may use it at once. A forked process loads the models again; a spawned one can be sent a separator.
+
     Args:
         plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -66,6 +69,7 @@ class Separator:
     ) -> None:
         self.plan = arguments.text(plan, "plan")
         self._threads = read_threads(threads) or cores()
+        self._copy = partial(Separator, plan, device=device, threads=threads, licence=licence, engine=engine)
         self._models: ModelResolver
         if engine is None:
             engines = EngineCache(read_device(device), self._threads)
@@ -81,6 +85,10 @@ class Separator:
             UsageError: the object is no engine (``stemwright.models.engine``).
         """
         return cls("custom", threads=threads, engine=_checked_engine(engine))
+
+    def __reduce__(self) -> tuple[partial[Separator], tuple[()]]:
+        """For pickle: the other process makes a separator from the same arguments."""
+        return self._copy, ()
 
     def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
         """The models that these stems take and that are not installed: the first song would wait for them."""
@@ -190,6 +198,7 @@ class Separator:
             encoded = run.encode(source, output, presence, work.stems, fmt)
             result = self._result(run, source, presence, encoded, fmt, folder, started)
             folder.publish(encoded.files, result, order)
+            work.remove()
         except CancelledError:
             raise  # the working files stay for a resume
         except ModelUnavailableError:
@@ -202,7 +211,6 @@ class Separator:
             raise
         finally:
             work.close()
-        work.remove()
         return result
 
     def _run_key(self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]) -> Order:

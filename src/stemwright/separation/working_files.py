@@ -8,9 +8,11 @@ replaced after the rows are on the disk, so a kill loses the current chunk and n
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,9 @@ from stemwright.errors import StorageError, storage_error
 Rows = NDArray[Any]
 RunKey = dict[str, Any]
 """Song, models and options of a run. A run is resumed only where the key is equal."""
+
+ATTEMPTS = 1000
+"""At locking a folder that other runs delete meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,7 @@ class WorkingFiles:
         self.stems = folder / "stems"  # where whole files wait for their final names
         self._steps: list[StepFiles] = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder / "lock")
+            self._lock = _lock_folder(folder)
             if not (resume and _read_json(folder / "recipe.json") == key):
                 _empty(folder)
                 _replace_json(folder / "recipe.json", key)
@@ -173,8 +177,13 @@ class WorkingFiles:
 
     def remove(self) -> None:
         """Deletes the folder: the song is done."""
+        # Renamed before it is unlocked: another run may lock the folder at once, and its files must not be deleted.
+        removed = self.folder
+        if self._lock is not None:
+            with suppress(OSError):  # it is gone already, or may not be renamed
+                removed = self.folder.rename(self.folder.with_name(f"{self.folder.name}.{os.getpid()}-{id(self):x}"))
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(removed, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +216,30 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
+def _lock_folder(folder: Path) -> int | None:
+    """Makes the folder and locks it. A run that ends may delete it before it is locked; then it tries again."""
+    for _ in range(ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = _lock(folder / "lock")
+        except (FileNotFoundError, FileExistsError):
+            if folder.exists() and not folder.is_dir():
+                raise
+            continue
+        if handle is None or _is_there(folder / "lock", handle):
+            return handle
+        os.close(handle)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+
+def _is_there(path: Path, handle: int) -> bool:
+    """Whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _lock(path: Path) -> int | None:
     try:
         import fcntl
@@ -215,9 +248,12 @@ def _lock(path: Path) -> int | None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise StorageError(
             f"Another run is working in {path.parent} right now; wait for it, or choose another --out."
         ) from None
+    except OSError:  # a file system without locks, as some network file systems
+        os.close(handle)
+        return None
     return handle

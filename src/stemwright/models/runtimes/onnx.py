@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import os
+import threading
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +47,13 @@ class OnnxMaskEngine:
     hop = 1024
 
     def __init__(self, model: Model, content: bytes, *, device: str, threads: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # A plan of the memory is made after the first run, beside what that took: 62 MB more, and not faster.
-        options.enable_mem_pattern = False
-        try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=_providers(device, onnxruntime.get_available_providers())
-            )
-        except ModelUnavailableError:
-            raise
-        except Exception as error:  # the runtime's own errors share no base class but this
-            raise ModelUnavailableError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot run {model.name}: {error}"
-            ) from error
+        self._model = model.name
+        self._content = content
+        self._device = device
+        self._threads = threads
+        self._loading = threading.Lock()
+        self._session: Any = self._load()
+        _ENGINES.add(self)
         self.name = f"{model.name}@{hashlib.sha256(content).hexdigest()[:16]}"
         facts = self._session.get_modelmeta().custom_metadata_map
         self.chunk = ChunkSize(int(facts.get("chunk_frames", CHUNK_FRAMES)), OVERLAP_FRAMES)
@@ -74,9 +68,56 @@ class OnnxMaskEngine:
     def masks(self, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``."""
         seen = features.planes(spectrum, self.bands)[np.newaxis]
-        outputs: list[Any] = self._session.run(None, {"features": seen})
+        outputs: list[Any] = self._running().run(None, {"features": seen})
         masks: NDArray[np.float32] = outputs[0]  # (stems, 2, bands, frames)
         return masks.transpose(3, 0, 1, 2)  # (frames, stems, 2, bands)
+
+    def forget(self) -> None:
+        """In a process that was forked: the threads of the session are the parent's, so it is loaded anew when it is needed.
+
+        Ending the old one would wait for those threads for ever; it is kept until the process ends.
+        """
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session = None
+        self._loading = threading.Lock()
+
+    def _running(self) -> Any:
+        with self._loading:
+            if self._session is None:
+                self._session = self._load()
+            return self._session
+
+    def _load(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        # A plan of the memory is made after the first run, beside what that took: 62 MB more, and not faster.
+        options.enable_mem_pattern = False
+        try:
+            return onnxruntime.InferenceSession(
+                self._content, options, providers=_providers(self._device, onnxruntime.get_available_providers())
+            )
+        except ModelUnavailableError:
+            raise
+        except Exception as error:  # the runtime's own errors share no base class but this
+            raise ModelUnavailableError(
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {self._model}: {error}"
+            ) from error
+
+
+_ENGINES: WeakSet[OnnxMaskEngine] = WeakSet()
+
+
+def _forget_sessions() -> None:
+    for engine in list(_ENGINES):
+        engine.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_sessions)
 
 
 def _providers(device: str, available: list[str]) -> list[str]:

@@ -40,6 +40,19 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What Linux calls processors that multiply bfloat16."""
 
 
+_HOME = os.getpid()
+"""The process that imported PyTorch. In one that was forked from it the threads of OpenMP do not exist, and more than one
+thread would wait for them without end."""
+
+
+def _is_forked() -> bool:
+    return os.getpid() != _HOME
+
+
+def _set_threads(threads: int) -> None:
+    torch.set_num_threads(1 if _is_forked() else threads)
+
+
 class TorchWaveformEngine:
     """A network, or a bag of networks of which each gives one label.
 
@@ -56,7 +69,7 @@ class TorchWaveformEngine:
     def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
         self._device = find_device(device)
         self.precision = _precision(self._device, model.architecture)
-        torch.set_num_threads(threads)
+        _set_threads(threads)
         self._parts = [(_moved(part.network, self._device), part.places) for part in networks.load(model, paths)]
         self._sources = [model.sources[stem] for stem in model.stems]
         self._at_once = MOST_AT_ONCE
@@ -80,6 +93,13 @@ class TorchWaveformEngine:
         Raises:
             ModelUnavailableError: not even one chunk fits into the memory of the device.
         """
+        if _is_forked():
+            if self._device.type == "cuda":
+                raise ModelUnavailableError(
+                    "A GPU cannot be used in a process that was forked from one that uses it: start it with "
+                    "multiprocessing's spawn, or make the Separator in it."
+                )
+            _set_threads(1)
         done: list[Samples] = []
         start = 0
         while start < len(chunks):
