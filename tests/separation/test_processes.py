@@ -184,8 +184,8 @@ def test_a_run_that_ends_takes_nothing_from_the_one_that_begins(tmp_path: Path) 
                     lost.append(error)
                 continue
             try:
-                work.remember("facts", {"b": 2})
-                if work.recall("facts") != {"b": 2}:
+                work.save_facts("facts", {"b": 2})
+                if work.load_facts("facts") != {"b": 2}:
                     lost.append(AssertionError("facts are gone"))
             except StorageError as error:
                 lost.append(error)
@@ -211,3 +211,10 @@ def test_a_file_system_without_locks_is_no_other_run(tmp_path: Path, monkeypatch
     work = WorkingFiles(tmp_path / "work", {}, resume=False)
     work.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_half_deleted_goes_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".song.stemwright.12-ab.removed" / "stems").mkdir(parents=True)
+    (tmp_path / ".song.stemwright.1-2.stemwright").mkdir()  # of a song with an odd name
+    WorkingFiles(tmp_path / ".song.stemwright", {}, resume=False).remove()
+    assert [path.name for path in tmp_path.iterdir()] == [".song.stemwright.1-2.stemwright"]

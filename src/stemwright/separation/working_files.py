@@ -9,6 +9,7 @@ replaced after the rows are on the disk, so a kill loses the current chunk and n
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -26,6 +27,9 @@ from stemwright.errors import StorageError, storage_error
 Rows = NDArray[Any]
 RunKey = dict[str, Any]
 """Song, models and options of a run. A run is resumed only where the key is equal."""
+
+REMOVED = ".removed"
+"""How the name of a folder ends that is being deleted."""
 
 ATTEMPTS = 1000
 """At locking a folder that other runs delete meanwhile."""
@@ -137,6 +141,8 @@ class WorkingFiles:
         self._steps: list[StepFiles] = []
         try:
             self._lock = _lock_folder(folder)
+            for rest in folder.parent.glob(f"{glob.escape(folder.name)}.*{REMOVED}"):  # of a run that was killed then
+                shutil.rmtree(rest, ignore_errors=True)
             if not (resume and _read_json(folder / "recipe.json") == key):
                 _empty(folder)
                 _replace_json(folder / "recipe.json", key)
@@ -181,7 +187,8 @@ class WorkingFiles:
         removed = self.folder
         if self._lock is not None:
             with suppress(OSError):  # it is gone already, or may not be renamed
-                removed = self.folder.rename(self.folder.with_name(f"{self.folder.name}.{os.getpid()}-{id(self):x}"))
+                name = f"{self.folder.name}.{os.getpid()}-{id(self):x}{REMOVED}"
+                removed = self.folder.rename(self.folder.with_name(name))
         self.close()
         shutil.rmtree(removed, ignore_errors=True)
 
