@@ -13,7 +13,7 @@ from typing import IO
 import httpx
 
 COMMAND = (sys.executable, "-W", "error", "-m", "stemwright", "serve")
-GENTLE_S = 20.0
+GENTLE_S = 240.0
 
 
 class Serving:
@@ -52,7 +52,7 @@ class Serving:
     def client(self, key: str | None = None) -> httpx.Client:
         """A client with the first key, or another."""
         return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=30, trust_env=False
+            base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=240, trust_env=False
         )
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:

@@ -122,7 +122,7 @@ class StandIn:
         """The requests for one path."""
         return [request for request in self.received if request.path == path]
 
-    def wait_for(self, path: str, count: int = 1, timeout_s: float = 10.0) -> list[Received]:
+    def wait_for(self, path: str, count: int = 1, timeout_s: float = 240.0) -> list[Received]:
         """Waits until a path was asked for so many times, and gives these requests.
 
         Raises:
@@ -132,6 +132,11 @@ class StandIn:
             if not self._changed.wait_for(lambda: len(self.of(path)) >= count, timeout_s):
                 raise TimeoutError(f"{path} was asked for {len(self.of(path))} times in {timeout_s} s, not {count}")
         return self.of(path)
+
+    def wait_for_any(self, count: int, timeout_s: float = 240.0) -> None:
+        """Waits until so many requests have come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.received) >= count, timeout_s)
 
 
 class _Server(ThreadingHTTPServer):

@@ -30,7 +30,7 @@ LONG_SONG = Path(__file__).resolve().parents[1] / "examples" / "song.mp3"
 RATE_HZ = 44_100
 BEGIN_S, LENGTH_S = 12, 4
 WEBHOOK_KEY = "a key of the operator's"
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 Json = dict[str, Any]
 

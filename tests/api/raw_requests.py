@@ -12,7 +12,7 @@ import httpx
 def answer(url: str, head: bytes, *pieces: bytes) -> bytes:
     """Sends a request as it is, for as long as nothing comes back, and gives what came."""
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+    with socket.create_connection((address.host, address.port or 80), timeout=240) as connection:
         with suppress(ConnectionError):
             connection.sendall(head + b"Host: x\r\nConnection: close\r\n\r\n")
             for piece in pieces:

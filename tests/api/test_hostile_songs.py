@@ -93,7 +93,7 @@ def separated(client: httpx.Client, files: dict[str, bytes]) -> dict[str, dict[s
 
 
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         record = client.get(f"/v1/separations/{task_id}").json()
         if record["state"] not in ("pending", "running"):

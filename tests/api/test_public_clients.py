@@ -35,7 +35,7 @@ def standard_library(server: Server, method: str, path: str, body: Json | None =
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(server.url + path, data=content, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=240) as reply:
             return reply.status, json.loads(reply.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -48,7 +48,7 @@ class TestCrunsCommandLine:
         _, reply = standard_library(shared, "GET", f"/api/v1/client/files/upload-url?content_type={kind}&ext=.mp3")
         parts = urlsplit(reply["data"]["presigned_url"])
         assert parts.scheme in ("http", "https") and parts.hostname
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=240)
         connection.putrequest("PUT", parts.path + (f"?{parts.query}" if parts.query else ""))
         connection.putheader("Content-Type", str(kind))
         connection.putheader("Content-Length", str(len(shared.mp3)))
@@ -72,7 +72,7 @@ class TestCrunsCommandLine:
         assert task["result"]["media_urls"] == list(task["result"]["media_info"].values())
         for url in task["result"]["media_urls"]:
             assert PurePosixPath(urlsplit(url).path).suffix == ".mp3"
-            with urllib.request.urlopen(url, timeout=10) as file:
+            with urllib.request.urlopen(url, timeout=240) as file:
                 assert file.read() == shared.mp3
 
     def test_errors_carry_their_reason_and_their_status(self, shared: Server) -> None:

@@ -82,7 +82,7 @@ def test_a_backup_of_a_running_server_is_served(serving: Serving, data: Path, el
         track = client.post("/v1/tracks", files={"file": song.read_bytes()}).json()
         order = {"track_id": track["id"], "stems": "two", "format": "wav"}
         task_id = client.post("/v1/separations", json=order).json()["id"]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while (task := client.get(f"/v1/separations/{task_id}").json())["state"] != "succeeded":
             assert time.monotonic() < deadline and task["state"] in ("pending", "running"), task
             time.sleep(0.1)

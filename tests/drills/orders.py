@@ -68,7 +68,7 @@ def send_half(url: str, key: str, path: str, song: Path, ends: threading.Event) 
     """
     content = song.read_bytes()
     fields = {"uploadPath": "drills", "fileName": "song.wav"} if path.startswith("/api") else {}
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=240) as client:
         form = client.build_request("POST", path, data=fields, files={"file": ("song.wav", content, "audio/wav")})
         body = form.read()
 

@@ -88,14 +88,14 @@ class Tree:
     def fail_to_start(self) -> tuple[int, str]:
         """Starts a server that cannot work; gives its exit status and what it says."""
         done = subprocess.run(
-            self._command(), capture_output=True, text=True, env=self._environment(), timeout=60, check=False
+            self._command(), capture_output=True, text=True, env=self._environment(), timeout=240, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
     def client(self) -> httpx.Client:
         """Speaks to the server with the key."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=240)
 
     @property
     def server(self) -> psutil.Process:
@@ -167,7 +167,7 @@ class Tree:
 
     def _gone(self, workers: list[psutil.Process]) -> None:
         self.wait()
-        _, alive = psutil.wait_procs(workers, timeout=20)
+        _, alive = psutil.wait_procs(workers, timeout=240)
         assert not alive, "a worker outlived its server"
 
 

@@ -52,5 +52,5 @@ def test_processes_that_start_at_once_get_one_secret(database: Database, tmp_pat
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    secrets = {process.communicate(timeout=20)[0].strip() for process in processes}
+    secrets = {process.communicate(timeout=240)[0].strip() for process in processes}
     assert secrets == {facts.secret(database, "links").hex()}

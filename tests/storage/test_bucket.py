@@ -160,7 +160,7 @@ def test_a_presigned_link_gives_the_file(store: Store) -> None:
         blob = writer.commit()
     url = store.url(blob.digest, seconds=60)
     assert url is not None and "X-Amz-Expires=60" in url
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=240) as answer:
         assert answer.read() == b"song"
 
 

@@ -45,7 +45,7 @@ WRITES = """
 
 
 def run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0 and "as it should be" in done.stdout, done.stdout + done.stderr
 
 
