@@ -14,14 +14,14 @@ from torch import distributed
 
 from stemwright.evaluation.comparisons import ROWS
 from training import score
-from training.data.augmentation import PLAIN, Mixing
+from training.data.augmentation import UNAUGMENTED, MixSettings
 from training.data.dataset import Dataset
-from training.data.songs import Bank, Corpus
+from training.data.songs import Corpus, SongCache
 from training.network.designs import DESIGNS
 from training.network.unet import NetworkShape
-from training.optimise.distributed import follow_leader, launch, meet
-from training.optimise.malloc import keep_memory
-from training.train import VALIDATION_SEED, Feed, Recipe, Run, mean_loss
+from training.optimise.distributed import exit_with_leader, join_group, launch
+from training.optimise.malloc import keep_freed_memory
+from training.train import VALIDATION_SEED, BatchFeed, TrainingRun, TrainingSettings, mean_loss
 
 UNETS = {
     "shallow": NetworkShape(),
@@ -29,21 +29,23 @@ UNETS = {
 }
 
 
-def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
+def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None:
     """One of the workers; the first one scores at the end."""
-    follow_leader()
-    keep_memory()
+    exit_with_leader()
+    keep_freed_memory()
     torch.set_num_threads(1)
-    recipe = Recipe(minutes=options.minutes, batch=8, frames=128, validate_every=10**9)
-    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
-    bank.refresh()
-    meet(meeting, rank, options.workers)
+    settings = TrainingSettings(minutes=options.minutes, batch=8, frames=128, validate_every=10**9)
+    song_cache = SongCache(
+        [Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank
+    )
+    song_cache.refresh()
+    join_group(rendezvous, rank, options.workers)
     shape = UNETS.get(options.design, NetworkShape(design=options.design))
-    run = Run(options.run, recipe, shape, torch.device("cpu"), False, options.workers, rank)
-    feed = Feed(bank, recipe, Mixing(), seed=rank)
+    run = TrainingRun(options.run, settings, shape, torch.device("cpu"), False, options.workers, rank)
+    feed = BatchFeed(song_cache, settings, MixSettings(), seed=rank)
     batches = iter(feed)
-    run.learn(next(batches))  # compiled before the clock starts
-    run.train(bank, batches, lambda: (), follow=rank > 0)
+    run.train_step(next(batches))  # compiled before the clock starts
+    run.train(song_cache, batches, lambda: (), is_follower=rank > 0)
     feed.close()
     if options.workers > 1:
         distributed.barrier()
@@ -53,8 +55,11 @@ def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
     network = run.checkpoint().averaged_network()
     print(f"{options.design}: {sum(value.numel() for value in network.parameters()) / 1e6:.1f} million weights")
     print(f"{run.step} steps, {run.audio_s / 3600:.2f} h of audio, {run.audio_s / 60 / run.minutes:.0f} s a second")
-    for name, mixing in (("as they are", PLAIN), ("one to three stems", Mixing(p_coherent=0, p_sparse=1))):
-        held_out = Dataset(bank, 128, mixing, VALIDATION_SEED, held_out=True)
+    for name, mix_settings in (
+        ("as they are", UNAUGMENTED),
+        ("one to three stems", MixSettings(p_coherent=0, p_sparse=1)),
+    ):
+        held_out = Dataset(song_cache, 128, mix_settings, VALIDATION_SEED, held_out=True)
         print(
             f"loss of held-out songs, {name}: {mean_loss(network, (held_out.batch(8) for _ in range(12)), run.widths):.3f}"
         )
@@ -78,7 +83,7 @@ def main() -> None:
     parser.add_argument("--songs", type=Path, help="real recordings to score on")
     options = parser.parse_args()
     options.run.mkdir(parents=True, exist_ok=True)
-    launch(work, options)
+    launch(run_worker, options)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from training.checkpoints.checkpoint import Checkpoint
+from training.checkpoints.inference import add_arguments
 from training.checkpoints.onnx_export import export
-from training.network import priors
-from training.network.ensemble import add_arguments
+from training.network import logit_bias
 from training.network.unet import frame_count
 
 
@@ -29,7 +29,12 @@ def main() -> None:
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:
         difference = export(
-            checkpoints, options.out, priors.read(options), options.frames, options.weight, options.strokes
+            checkpoints,
+            options.out,
+            logit_bias.from_options(options),
+            options.frames,
+            options.weight,
+            options.onset_prior,
         )
     except ValueError as error:
         parser.error(str(error))

@@ -30,17 +30,17 @@ from stemwright.evaluation.comparisons import ROWS
 from stemwright.quota import cores
 from training import score
 from training.checkpoints import from_onnx, shards
-from training.checkpoints.checkpoint import Checkpoint, State
-from training.data.augmentation import PLAIN, Mixing
-from training.data.device_dataset import Feed, Mixer
-from training.data.device_songs import Pool
+from training.checkpoints.checkpoint import Checkpoint, StateDict
+from training.data.augmentation import UNAUGMENTED, MixSettings
+from training.data.device_dataset import DeviceDataset, DeviceFeed
+from training.data.device_songs import DeviceSongs
 from training.data.songs import Corpus
 from training.data.spectrogram import Batch
 from training.network.designs import build
-from training.network.unet import LEAST_FRAMES, NetworkShape, frame_count
-from training.optimise.malloc import keep_memory
+from training.network.unet import MIN_FRAMES, NetworkShape, frame_count
+from training.optimise.malloc import keep_freed_memory
 from training.rendering.background import Rendering, rendering
-from training.train import VALIDATION_SEED, Recipe, Run, mean_loss
+from training.train import VALIDATION_SEED, TrainingRun, TrainingSettings, mean_loss
 
 TRAINING = Path(__file__).parent
 SHAPES = {
@@ -56,7 +56,7 @@ FIRST_SONGS = 12
 """Training begins when so many songs are there, or all that will come."""
 
 SEEDS_A_ROUND = 10_000
-FALL = 0.35
+DECAY_FRACTION = 0.35
 EVALUATION = "STEMWRIGHT_EVAL_DIR"
 LOG_COLUMNS = (
     "date", "device", "weights_m", "minutes", "audio_hours", "audio_hours_in_all", "audio_s_per_s", "songs", "stem_hours",
@@ -69,7 +69,7 @@ class RoundError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Start:
+class RoundStart:
     """Where a round begins: the run's minutes and audio until then, and the seed of its first song."""
 
     minutes: float
@@ -78,7 +78,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RoundResult:
     """What a round came to: mean losses on held-out songs before and after it; median SDR in dB by row."""
 
     before: float | None
@@ -91,7 +91,7 @@ class Outcome:
         return self.before is None or self.after is None or self.after < self.before
 
 
-class Round(Run):
+class Round(TrainingRun):
     """A run that also leaves its checkpoint in small pieces, which survive a machine that is taken away."""
 
     def save(self) -> None:
@@ -103,7 +103,7 @@ class Round(Run):
 def batch_size(device: torch.device, shape: NetworkShape, frames: int) -> int:
     """Mixes of a step: what takes up to half of a GPU's free memory, 8 to 96; 6 on a CPU."""
     if device.type != "cuda":
-        return Recipe.batch
+        return TrainingSettings.batch
     free_bytes, _ = torch.cuda.mem_get_info(device)
     # 350 MB a mix of 256 frames: masks and losses in float32, 12 stems; activations of the network; its gradients.
     per_mix = 1.4e6 * frames * (0.6 + 0.4 * shape.widths[0] / NetworkShape().widths[0])
@@ -120,48 +120,54 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores()} cores {platform.machine()}"
 
 
-def wait_for_songs(pool: Pool, corpus: Corpus, songs: Rendering | None) -> None:
+def wait_for_songs(device_songs: DeviceSongs, corpus: Corpus, songs: Rendering | None) -> None:
     """Takes up songs until there are enough of the corpus to begin: recordings alone have no voice.
 
     Raises:
         RoundError: none came.
     """
-    pool.refresh()
+    device_songs.refresh()
     while songs and songs.going and sum(1 for _ in corpus.songs()) < FIRST_SONGS:
         time.sleep(1)
-        pool.refresh()
-    if not pool.training:
+        device_songs.refresh()
+    if not device_songs.training:
         reason = songs and songs.failure()
         raise RoundError(reason or "There is no song to train on: name a --corpus that has some, or --songs to render.")
 
 
-def first_checkpoint(checkpoints: Path, shape: NetworkShape | None, mixer: Mixer) -> Checkpoint | None:
+def initial_checkpoint(checkpoints: Path, shape: NetworkShape | None, dataset: DeviceDataset) -> Checkpoint | None:
     """What a round begins with: the last checkpoint, else a network in the wheel; None where neither has the ``shape``."""
     last = shards.load(checkpoints)
     if last and shape in (None, last.shape):
         return last
-    if shape is None or shape in from_onnx.shapes():
-        batches = [mixer.batch(8) for _ in range(from_onnx.CALIBRATION_BATCHES)]
-        return from_onnx.begin(batches, shape.design if shape else None)
+    if shape is None or shape in from_onnx.shipped_shapes():
+        batches = [dataset.batch(8) for _ in range(from_onnx.CALIBRATION_BATCHES)]
+        return from_onnx.shipped_checkpoint(batches, shape.design if shape else None)
     return None
 
 
-def held_out(pool: Pool, recipe: Recipe) -> Iterator[Batch]:
+def held_out(device_songs: DeviceSongs, settings: TrainingSettings) -> Iterator[Batch]:
     """Held-out songs as they are, the same mixes each time as long as no song is added."""
-    mixer = Mixer(pool, recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
-    return (mixer.batch(recipe.batch) for _ in range(recipe.validation_batches if pool.held_out else 0))
+    dataset = DeviceDataset(device_songs, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True)
+    return (dataset.batch(settings.batch) for _ in range(settings.validation_batches if device_songs.held_out else 0))
 
 
 def train(
-    folder: Path, pool: Pool, recipe: Recipe, shape: NetworkShape | None, checkpoints: Path, first: int, resume: bool
-) -> tuple[Round, Start, State]:
+    folder: Path,
+    device_songs: DeviceSongs,
+    settings: TrainingSettings,
+    shape: NetworkShape | None,
+    checkpoints: Path,
+    first: int,
+    resume: bool,
+) -> tuple[Round, RoundStart, StateDict]:
     """Trains for a round; gives the run, where it began and the average that it began with.
 
-    ``recipe.minutes`` are those of the round alone; on resuming, what is left of them is trained.
+    ``settings.minutes`` are those of the round alone; on resuming, what is left of them is trained.
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     if not resume:
-        checkpoint = first_checkpoint(checkpoints, shape, Mixer(pool, LEAST_FRAMES, Mixing(), 0))
+        checkpoint = initial_checkpoint(checkpoints, shape, DeviceDataset(device_songs, MIN_FRAMES, MixSettings(), 0))
         if checkpoint is None:
             network = build(shape or NetworkShape())
             print(
@@ -171,55 +177,61 @@ def train(
             checkpoint = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint.save(folder / "start.pt")
-        (folder / "start.json").write_text(json.dumps(asdict(Start(checkpoint.minutes, checkpoint.audio_s, first))))
+        (folder / "start.json").write_text(
+            json.dumps(asdict(RoundStart(checkpoint.minutes, checkpoint.audio_s, first)))
+        )
         checkpoint.save(folder / "checkpoint.pt")
-    start = Start(**json.loads((folder / "start.json").read_text()))
+    start = RoundStart(**json.loads((folder / "start.json").read_text()))
     before = Checkpoint.load(folder / "start.pt")
-    if not recipe.batch:
-        recipe = replace(recipe, batch=batch_size(pool.device, before.shape, recipe.frames))
+    if not settings.batch:
+        settings = replace(settings, batch=batch_size(device_songs.device, before.shape, settings.frames))
     # The rate falls at the end of the round, however long the run has been.
     whole = replace(
-        recipe, minutes=start.minutes + recipe.minutes, fall=FALL * recipe.minutes / (start.minutes + recipe.minutes)
+        settings,
+        minutes=start.minutes + settings.minutes,
+        decay_fraction=DECAY_FRACTION * settings.minutes / (start.minutes + settings.minutes),
     )
-    run = Round(folder, whole, before.shape, pool.device, resume=True)
-    feed = Feed(Mixer(pool, whole.frames, Mixing(), seed=run.step), whole.batch, whole.refresh_s)
+    run = Round(folder, whole, before.shape, device_songs.device, resume=True)
+    feed = DeviceFeed(
+        DeviceDataset(device_songs, whole.frames, MixSettings(), seed=run.step), whole.batch, whole.refresh_s
+    )
     try:
-        run.train(pool, feed, lambda: held_out(pool, whole))
+        run.train(device_songs, feed, lambda: held_out(device_songs, whole))
     finally:
         feed.close()
     return run, start, before.average
 
 
-def judge(run: Round, pool: Pool, before: State, recordings: Path | None) -> Outcome:
+def evaluate(run: Round, device_songs: DeviceSongs, before: StateDict, recordings: Path | None) -> RoundResult:
     """Compares a run with the average that it began with, on held-out songs; scores it on recordings."""
-    old = replace(run.checkpoint(), average=before).averaged_network().to(pool.device)
+    old = replace(run.checkpoint(), average=before).averaged_network().to(device_songs.device)
     losses = [
-        mean_loss(network, held_out(pool, run.recipe), run.widths)
-        for network in (old, run.checkpoint().averaged_network().to(pool.device))
+        mean_loss(network, held_out(device_songs, run.settings), run.widths)
+        for network in (old, run.checkpoint().averaged_network().to(device_songs.device))
     ]
     if recordings is None:
-        return Outcome(losses[0], losses[1], {})
+        return RoundResult(losses[0], losses[1], {})
     network = run.checkpoint().averaged_network().cpu()
     scores = score.score(recordings, lambda mixture: score.separate(network, mixture))
     print(score.table(scores), score.confusion(scores), sep="\n\n", flush=True)
     by_row = {name: [song.sdr_db[name] for song in scores if song.counts and name in song.sdr_db] for name in ROWS}
-    return Outcome(losses[0], losses[1], {name: median(values) for name, values in by_row.items() if values})
+    return RoundResult(losses[0], losses[1], {name: median(values) for name, values in by_row.items() if values})
 
 
-def write_row(path: Path, run: Round, start: Start, outcome: Outcome, pool: Pool) -> None:
+def write_row(path: Path, run: Round, start: RoundStart, outcome: RoundResult, device_songs: DeviceSongs) -> None:
     """Adds the round to the log."""
     minutes, audio_s = run.minutes - start.minutes, run.audio_s - start.audio_s
     values: dict[str, object] = {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "device": device_name(pool.device),
+        "device": device_name(device_songs.device),
         "weights_m": f"{sum(value.numel() for value in run.network.parameters()) / 1e6:.2f}",
         "minutes": f"{minutes:.2f}",
         "audio_hours": f"{audio_s / 3600:.2f}",
         "audio_hours_in_all": f"{run.audio_s / 3600:.2f}",
         "audio_s_per_s": f"{audio_s / 60 / max(minutes, 1e-9):.0f}",
-        "songs": len(pool.training),
-        "stem_hours": f"{pool.seconds / 3600:.2f}",
-        "held_out_songs": len(pool.held_out),
+        "songs": len(device_songs.training),
+        "stem_hours": f"{device_songs.seconds / 3600:.2f}",
+        "held_out_songs": len(device_songs.held_out),
         "held_out_loss_before": "" if outcome.before is None else f"{outcome.before:.4f}",
         "held_out_loss": "" if outcome.after is None else f"{outcome.after:.4f}",
         "kept": "yes" if outcome.better else "no",
@@ -255,8 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     parser.add_argument("--shape", choices=tuple(SHAPES), help="of the network; that of the checkpoint if not named")
     parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")
-    parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
-    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument(
+        "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
+    )
+    parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: by the memory of the device")
     parser.add_argument(
         "--checkpoints", type=Path, default=TRAINING / "checkpoints" / "kept", help="where rounds begin"
@@ -275,27 +289,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{EVALUATION} names {judging}, which is no folder: unset it, or name a folder of songs.")
     if wrong := next((folder for folder in options.recordings if not folder.is_dir()), None):
         parser.error(f"--recordings names {wrong}, which is no folder: scripts/recordings {wrong} makes one.")
-    keep_memory()
+    keep_freed_memory()
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
     device = torch.device(chosen)
     options.run.mkdir(parents=True, exist_ok=True)
     options.corpus.mkdir(parents=True, exist_ok=True)
     first = options.first if options.first is not None else first_seed(options.log)
     if options.resume:
-        first = Start(**json.loads(begun.read_text())).first
-    recipe = Recipe(
+        first = RoundStart(**json.loads(begun.read_text())).first
+    settings = TrainingSettings(
         minutes=options.minutes,
         batch=options.batch,
         frames=options.frames,
         learning_rate=options.learning_rate,
         refresh_s=20.0,
         save_s=60.0,
-        log_every=200 if chosen == "cuda" else Recipe.log_every,
-        validate_every=1000 if chosen == "cuda" else Recipe.validate_every,
+        log_every=200 if chosen == "cuda" else TrainingSettings.log_every,
+        validate_every=1000 if chosen == "cuda" else TrainingSettings.validate_every,
         compile=not options.no_compile,
     )
     corpus = Corpus(options.corpus)
-    pool = Pool(
+    device_songs = DeviceSongs(
         [corpus, *map(Corpus, options.recordings)], round(options.memory_gb * 1e9) or memory_bytes(device), device
     )
     with contextlib.ExitStack() as stack:
@@ -305,17 +319,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             workers = options.render_workers
             songs = stack.enter_context(rendering(options.corpus, first, options.songs, workers, log))
         try:
-            wait_for_songs(pool, corpus, songs)
+            wait_for_songs(device_songs, corpus, songs)
             shape = SHAPES[options.shape] if options.shape else None
-            run, start, before = train(options.run, pool, recipe, shape, options.checkpoints, first, options.resume)
+            run, start, before = train(
+                options.run, device_songs, settings, shape, options.checkpoints, first, options.resume
+            )
         except (RoundError, shards.DamagedError) as error:
             parser.exit(1, f"{error}\n")
         if songs and (reason := songs.failure()):
             print(reason, flush=True)
-    if pool.full:
+    if device_songs.full:
         print("Some songs were left out, for the memory for songs is full: --memory-gb gives more.", flush=True)
-    outcome = judge(run, pool, before, judging)
-    write_row(options.log, run, start, outcome, pool)
+    outcome = evaluate(run, device_songs, before, judging)
+    write_row(options.log, run, start, outcome, device_songs)
     if outcome.better:
         for path in shards.save(run.checkpoint(), options.out or options.checkpoints):
             print(f"{path}: {path.stat().st_size} bytes")

@@ -34,11 +34,11 @@ from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth
 from stemwright.stems import STEMS
 from training.checkpoints.checkpoint import Checkpoint
+from training.checkpoints.inference import add_arguments, build_ensemble
 from training.data import features
-from training.network import priors
-from training.network.ensemble import add_arguments, assemble
-from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, frame_count
-from training.optimise.malloc import keep_memory
+from training.network import logit_bias
+from training.network.unet import FRAME_MULTIPLE, MIN_FRAMES, frame_count
+from training.optimise.malloc import keep_freed_memory
 
 Audio = NDArray[np.float32]
 
@@ -165,17 +165,17 @@ def main() -> None:
         "--frames",
         type=frame_count,
         default=CHUNK_FRAMES,
-        help=f"heard at once, a multiple of {FRAME_MULTIPLE}, at least {LEAST_FRAMES}",
+        help=f"heard at once, a multiple of {FRAME_MULTIPLE}, at least {MIN_FRAMES}",
     )
     options = parser.parse_args()
-    keep_memory()
+    keep_freed_memory()
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     for one in checkpoints:
         print(
             f"{one.shape.design}: step {one.step}, {one.minutes:.1f} minutes, {one.audio_s / 3600:.1f} hours of audio"
         )
     try:
-        network = assemble(checkpoints, priors.read(options), options.weight, options.strokes)
+        network = build_ensemble(checkpoints, logit_bias.from_options(options), options.weight, options.onset_prior)
     except ValueError as error:
         parser.error(str(error))
     scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)

@@ -22,18 +22,18 @@ import torch
 from torch import distributed
 
 from stemwright.quota import cores
-from training.checkpoints.checkpoint import Average, Checkpoint
+from training.checkpoints.checkpoint import Checkpoint, MovingAverage
 from training.data import features
-from training.data.augmentation import PLAIN, Mixing
+from training.data.augmentation import UNAUGMENTED, MixSettings
 from training.data.dataset import Dataset
-from training.data.prefetch import Ahead
-from training.data.songs import Bank, Corpus
+from training.data.prefetch import Prefetcher
+from training.data.songs import Corpus, SongCache
 from training.data.spectrogram import Batch
 from training.network.designs import DESIGNS, build
 from training.network.loss import band_widths, mask_loss
 from training.network.unet import Network, NetworkShape, frame_count
-from training.optimise.distributed import follow_leader, launch, meet
-from training.optimise.malloc import keep_memory
+from training.optimise.distributed import exit_with_leader, join_group, launch
+from training.optimise.malloc import keep_freed_memory
 from training.optimise.optimiser import Optimiser
 
 LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "learning_rate", "stem_hours")
@@ -44,13 +44,13 @@ SHIPPED = "short-instance-split"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingSettings:
     """How a run trains.
 
     Attributes:
         minutes: of the whole run, over all its parts.
         batch, frames: mixes of a step and frames of each, a multiple of 64.
-        learning_rate: after ``warm_up_steps``; it falls to a fiftieth over the last ``fall`` of the run.
+        learning_rate: after ``warm_up_steps``; it falls to a fiftieth over the last ``decay_fraction`` of the run.
         log_every, validate_every: in steps; validation_batches: of held-out songs as they are.
         save_s, refresh_s: seconds between checkpoints, and between looks for new songs.
         compile: fuse the step with torch.compile: a minute's start for a third more speed.
@@ -62,7 +62,7 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
-    fall: float = 0.35
+    decay_fraction: float = 0.35
     log_every: int = 25
     validate_every: int = 500
     validation_batches: int = 6
@@ -70,13 +70,17 @@ class Recipe:
     refresh_s: float = 180.0
     compile: bool = True
 
-    def rate(self, step: int, minutes: float) -> float:
+    def learning_rate_at(self, step: int, minutes: float) -> float:
         """The learning rate of a step."""
         left = max(0.0, 1 - minutes / self.minutes)
-        return self.learning_rate * min(1.0, (step + 1) / self.warm_up_steps) * max(0.02, min(1.0, left / self.fall))
+        return (
+            self.learning_rate
+            * min(1.0, (step + 1) / self.warm_up_steps)
+            * max(0.02, min(1.0, left / self.decay_fraction))
+        )
 
 
-class Songs(Protocol):
+class TrainingSongs(Protocol):
     """Where batches come from."""
 
     @property
@@ -96,7 +100,7 @@ def mean_loss(network: Network, batches: Iterable[Batch], widths: torch.Tensor) 
     return float(torch.stack(losses).mean()) if losses else None
 
 
-class Run:
+class TrainingRun:
     """One run: the network, its average, its optimiser and its folder.
 
     With several ``workers`` each has mixes of its own, and all take the same steps with the mean of their gradients;
@@ -106,14 +110,14 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
+        settings: TrainingSettings,
         shape: NetworkShape,
         device: torch.device,
         resume: bool,
         workers: int = 1,
         rank: int = 0,
     ) -> None:
-        self.folder, self.recipe, self.device, self.workers = folder, recipe, device, workers
+        self.folder, self.settings, self.device, self.workers = folder, settings, device, workers
         torch.manual_seed(0)  # all workers begin alike
         self.path = folder / "checkpoint.pt"
         stored = Checkpoint.load(self.path) if resume and self.path.exists() else None
@@ -123,9 +127,14 @@ class Run:
         self.network.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its signatures
         self.optimiser = Optimiser(
-            self.network, recipe.learning_rate, recipe.weight_decay, rank=rank, workers=workers, total=self._total
+            self.network,
+            settings.learning_rate,
+            settings.weight_decay,
+            rank=rank,
+            workers=workers,
+            all_reduce=self._all_reduce,
         )
-        self.average = Average(self.network.state_dict())
+        self.average = MovingAverage(self.network.state_dict())
         self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
         self.warm_from = 0
         if stored:
@@ -134,11 +143,11 @@ class Run:
             self.average.state = {name: value.to(device) for name, value in stored.average.items()}
             self.step, self.minutes, self.audio_s = stored.step, stored.minutes, stored.audio_s
         self.widths = band_widths(device)
-        self._loss = torch.compile(mask_loss) if recipe.compile else mask_loss
+        self._loss = torch.compile(mask_loss) if settings.compile else mask_loss
 
-    def learn(self, batch: Batch) -> torch.Tensor:
+    def train_step(self, batch: Batch) -> torch.Tensor:
         """One step; gives its loss."""
-        self.optimiser.rate = self.recipe.rate(self.step - self.warm_from, self.minutes)
+        self.optimiser.learning_rate = self.settings.learning_rate_at(self.step - self.warm_from, self.minutes)
         self.network.train()
         loss: torch.Tensor = self._loss(self.network, batch, self.widths)
         self.optimiser.zero_grad()
@@ -163,9 +172,9 @@ class Run:
             gradient.copy_(mean.view_as(gradient))
 
     def _mean(self, values: torch.Tensor) -> torch.Tensor:
-        return self._total(values) / self.workers
+        return self._all_reduce(values) / self.workers
 
-    def _total(self, values: torch.Tensor) -> torch.Tensor:
+    def _all_reduce(self, values: torch.Tensor) -> torch.Tensor:
         if self.workers > 1:
             distributed.all_reduce(values)
         return values
@@ -191,29 +200,31 @@ class Run:
         """Writes the checkpoint."""
         self.checkpoint().save(self.path)
 
-    def train(self, songs: Songs, batches: Iterator[Batch], held_out: HeldOut, *, follow: bool = False) -> None:
+    def train(
+        self, songs: TrainingSongs, batches: Iterator[Batch], held_out: HeldOut, *, is_follower: bool = False
+    ) -> None:
         """Trains until the run's minutes are over, logging and saving on the way, but for the workers that follow."""
-        recipe, losses = self.recipe, []
+        settings, losses = self.settings, []
         ticked = saved = logged = time.monotonic()
-        heard_s = self.audio_s
-        while self.minutes < recipe.minutes:
-            losses.append(self.learn(next(batches).to(self.device)))
+        logged_audio_s = self.audio_s
+        while self.minutes < settings.minutes:
+            losses.append(self.train_step(next(batches).to(self.device)))
             now = time.monotonic()
             # One clock for all, so that all end at the same step.
             self.minutes += float(self._mean(torch.tensor([now - ticked]))) / 60
             ticked = now
-            if follow:
+            if is_follower:
                 continue
-            if self.step % recipe.log_every == 0:
+            if self.step % settings.log_every == 0:
                 loss = float(torch.stack(losses).mean())
-                speed = (self.audio_s - heard_s) / (now - logged)
-                validation = self.validate(held_out()) if self.step % recipe.validate_every == 0 else None
+                speed = (self.audio_s - logged_audio_s) / (now - logged)
+                validation = self.validate(held_out()) if self.step % settings.validate_every == 0 else None
                 self._log(loss, speed, validation, songs.seconds / 3600)
-                losses, logged, heard_s = [], time.monotonic(), self.audio_s
-            if now - saved > recipe.save_s:
+                losses, logged, logged_audio_s = [], time.monotonic(), self.audio_s
+            if now - saved > settings.save_s:
                 self.save()
                 saved = now
-        if not follow:
+        if not is_follower:
             self.save()
 
     def _log(self, loss: float, speed: float, validation: float | None, hours: float) -> None:
@@ -225,7 +236,7 @@ class Run:
             f"{loss:.4f}",
             f"{speed:.1f}",
             "" if validation is None else f"{validation:.4f}",
-            f"{self.optimiser.rate:.2e}",
+            f"{self.optimiser.learning_rate:.2e}",
             f"{hours:.2f}",
         )
         with path.open("a", newline="") as log:
@@ -237,22 +248,22 @@ class Run:
         print("  ".join(f"{name} {value}" for name, value in named if value), flush=True)
 
 
-class Feed(Ahead[Batch]):
+class BatchFeed(Prefetcher[Batch]):
     """Batches made by one thread, which also looks for new songs now and then."""
 
-    def __init__(self, bank: Bank, recipe: Recipe, mixing: Mixing, seed: int) -> None:
+    def __init__(self, song_cache: SongCache, settings: TrainingSettings, mix_settings: MixSettings, seed: int) -> None:
         super().__init__(3)
-        self._dataset = Dataset(bank, recipe.frames, mixing, seed)
-        self._recipe = recipe
+        self._dataset = Dataset(song_cache, settings.frames, mix_settings, seed)
+        self._settings = settings
         self.start([self._fill])
 
     def _fill(self) -> None:
         looked = time.monotonic()
-        while not self.ended.is_set():
-            if time.monotonic() - looked > self._recipe.refresh_s:
-                self._dataset.bank.refresh()
+        while not self.stopped.is_set():
+            if time.monotonic() - looked > self._settings.refresh_s:
+                self._dataset.song_cache.refresh()
                 looked = time.monotonic()
-            self.put(self._dataset.batch(self._recipe.batch))
+            self.put(self._dataset.batch(self._settings.batch))
 
 
 def main() -> None:
@@ -263,9 +274,11 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--design", choices=tuple(DESIGNS), default=SHIPPED, help="of the network of a new run")
-    parser.add_argument("--batch", type=int, default=Recipe.batch, help="mixes of a step, a worker")
-    parser.add_argument("--frames", type=frame_count, default=Recipe.frames, help="frames of a mix, a multiple of 64")
-    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="mixes of a step, a worker")
+    parser.add_argument(
+        "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
+    )
+    parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one a core is fastest")
     parser.add_argument("--threads", type=int, default=0, help="of each process; 0: the cores, shared out")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="memory for songs")
@@ -280,35 +293,37 @@ def main() -> None:
             print(said, file=sys.stderr)
             return
     options.run.mkdir(parents=True, exist_ok=True)
-    launch(work, options)
+    launch(run_worker, options)
 
 
-def work(options: argparse.Namespace, meeting: Path, rank: int) -> None:
+def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None:
     """What one worker does: the first leads, the others follow and end with it, however it ends."""
-    follow_leader()
-    recipe = Recipe(
+    exit_with_leader()
+    settings = TrainingSettings(
         minutes=options.minutes,
         batch=options.batch,
         frames=options.frames,
         learning_rate=options.learning_rate,
         compile=not options.no_compile,
     )
-    keep_memory()
+    keep_freed_memory()
     torch.set_num_threads(options.threads or max(1, cores() // options.workers))
     # Each worker holds a part of the songs of its own.
-    bank = Bank([Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank)
-    bank.refresh()
-    meet(meeting, rank, options.workers)
+    song_cache = SongCache(
+        [Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank
+    )
+    song_cache.refresh()
+    join_group(rendezvous, rank, options.workers)
     shape = NetworkShape(design=options.design)
-    run = Run(options.run, recipe, shape, torch.device(options.device), options.resume, options.workers, rank)
+    run = TrainingRun(options.run, settings, shape, torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than it has heard, and each worker other ones.
-    feed = Feed(bank, recipe, Mixing(), seed=run.step * options.workers + rank)
+    feed = BatchFeed(song_cache, settings, MixSettings(), seed=run.step * options.workers + rank)
 
     def held_out() -> Iterator[Batch]:
-        dataset = Dataset(bank, recipe.frames, PLAIN, VALIDATION_SEED, held_out=True)
-        return (dataset.batch(recipe.batch) for _ in range(recipe.validation_batches if bank.held_out else 0))
+        dataset = Dataset(song_cache, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True)
+        return (dataset.batch(settings.batch) for _ in range(settings.validation_batches if song_cache.held_out else 0))
 
-    run.train(bank, iter(feed), held_out, follow=rank > 0)
+    run.train(song_cache, iter(feed), held_out, is_follower=rank > 0)
     feed.close()
     if options.workers > 1:
         distributed.destroy_process_group()

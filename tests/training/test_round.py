@@ -11,7 +11,7 @@ import torch
 from training import round as rounds
 from training.checkpoints import shards
 from training.checkpoints.checkpoint import Checkpoint
-from training.network.unet import MaskNetwork, NetworkShape
+from training.network.unet import NetworkShape, UNet
 from training.rendering import background
 
 pytestmark = pytest.mark.training
@@ -38,7 +38,7 @@ def room(tmp_path: Path) -> Path:
 
 def checkpoint(seed: int = 1) -> Checkpoint:
     torch.manual_seed(seed)
-    network = MaskNetwork(TINY)
+    network = UNet(TINY)
     with torch.no_grad():
         network.prior[-2:] += 4  # all sounds like effects, which is soon unlearned
     state = network.state_dict()
@@ -58,9 +58,9 @@ def rows(room: Path) -> list[dict[str, str]]:
 
 def test_a_checkpoint_comes_back_from_its_pieces(tmp_path: Path) -> None:
     first, second = checkpoint(1), checkpoint(2)
-    written = shards.save(first, tmp_path, most_bytes=50_000)
+    written = shards.save(first, tmp_path, max_bytes=50_000)
     assert len(written) > 3 and all(path.stat().st_size <= 50_000 for path in written)
-    shards.save(second, tmp_path, most_bytes=50_000)
+    shards.save(second, tmp_path, max_bytes=50_000)
     loaded = shards.load(tmp_path)
     assert loaded is not None and not any(path.exists() for path in written[:-1])
     assert (loaded.shape, loaded.step, loaded.minutes, loaded.audio_s) == (TINY, 500, 9.0, 7200.0)
@@ -72,7 +72,7 @@ def test_a_checkpoint_comes_back_from_its_pieces(tmp_path: Path) -> None:
 
 def test_no_checkpoint_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
     assert shards.load(tmp_path) is None
-    piece, *_ = shards.save(checkpoint(), tmp_path, most_bytes=50_000)
+    piece, *_ = shards.save(checkpoint(), tmp_path, max_bytes=50_000)
     kept = piece.read_bytes()
     piece.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     with pytest.raises(shards.DamagedError, match="damaged"):
@@ -148,7 +148,7 @@ def test_rendering_that_is_not_over_ends_with_its_round(tmp_path: Path) -> None:
     [
         (("--corpus", "nothing"), "--songs to render"),
         (("--frames", "100"), "multiple of 64"),
-        (("--recordings", "nowhere"), "scripts/recordings nowhere makes one"),
+        (("--recordings", "not_found_message"), "scripts/recordings not_found_message makes one"),
         (("--resume",), "leave out --resume"),
     ],
 )

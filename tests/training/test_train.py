@@ -18,21 +18,22 @@ from stemwright.stems import SINGING, STEMS
 from training import score
 from training.checkpoints import from_onnx, onnx_export
 from training.checkpoints.checkpoint import Checkpoint
+from training.checkpoints.inference import build_ensemble
 from training.data import features
 from training.data.spectrogram import Batch
 from training.network import loss
-from training.network.ensemble import Committee, assemble
+from training.network.ensemble import NetworkEnsemble
+from training.network.logit_bias import LogitBias
 from training.network.loss import band_widths
-from training.network.priors import Priors
-from training.network.unet import MaskNetwork, NetworkShape
-from training.train import Recipe, Run
+from training.network.unet import NetworkShape, UNet
+from training.train import TrainingRun, TrainingSettings
 
 pytestmark = pytest.mark.training
 
 TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
 SPLIT = NetworkShape(design="split")
 INSTANCE = NetworkShape(design="instance-split")
-RECIPE = Recipe(minutes=1, warm_up_steps=1, compile=False)
+RECIPE = TrainingSettings(minutes=1, warm_up_steps=1, compile=False)
 
 
 def fixed_batch() -> Batch:
@@ -45,52 +46,56 @@ def fixed_batch() -> Batch:
     return replace(Batch.empty(2, 128), powers=powers, magnitudes=magnitudes)  # nobody sings
 
 
-def new_run(folder: Path, *, resume: bool = False) -> Run:
+def new_run(folder: Path, *, resume: bool = False) -> TrainingRun:
     torch.manual_seed(1)
     folder.mkdir(exist_ok=True)
-    return Run(folder, RECIPE, TINY, torch.device("cpu"), resume)
+    return TrainingRun(folder, RECIPE, TINY, torch.device("cpu"), resume)
 
 
 def test_steps_on_one_batch_lower_its_loss(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    losses = [float(run.learn(fixed_batch())) for _ in range(6)]
+    losses = [float(run.train_step(fixed_batch())) for _ in range(6)]
     assert losses[-1] < losses[1] < losses[0]
 
 
 def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     for _ in range(3):
-        run.learn(fixed_batch())
+        run.train_step(fixed_batch())
     run.checkpoint().save(run.path)
-    expected = run.learn(fixed_batch())
+    expected = run.train_step(fixed_batch())
     resumed = new_run(tmp_path, resume=True)
     assert resumed.step == 3
-    assert torch.allclose(resumed.learn(fixed_batch()), expected, atol=1e-5)
+    assert torch.allclose(resumed.train_step(fixed_batch()), expected, atol=1e-5)
     for name, value in run.average.state.items():
         assert torch.allclose(resumed.average.state[name].float(), value.float(), atol=1e-4), name
 
 
 def test_the_rate_warms_up_stays_and_falls() -> None:
-    recipe = Recipe(minutes=100, warm_up_steps=10, fall=0.25, learning_rate=1.0)
-    assert [recipe.rate(0, 0), recipe.rate(50, 50), recipe.rate(99, 87.5)] == [0.1, 1.0, 0.5]
-    assert recipe.rate(999, 101) == 0.02
+    settings = TrainingSettings(minutes=100, warm_up_steps=10, decay_fraction=0.25, learning_rate=1.0)
+    assert [
+        settings.learning_rate_at(0, 0),
+        settings.learning_rate_at(50, 50),
+        settings.learning_rate_at(99, 87.5),
+    ] == [0.1, 1.0, 0.5]
+    assert settings.learning_rate_at(999, 101) == 0.02
 
 
 def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     for _ in range(3):
-        run.learn(fixed_batch())
+        run.train_step(fixed_batch())
     checkpoint = run.checkpoint()
     path = tmp_path / "tiny.onnx"
     assert onnx_export.export([checkpoint], path) < 1e-5
     # Against the network itself: only the rounding to half precision lies between.
-    exact = onnx_export.Masks(assemble([checkpoint])).eval()
-    assert onnx_export.compare(exact, path, frames=256) < 5e-3
+    exact = onnx_export.MaskModel(build_ensemble([checkpoint])).eval()
+    assert onnx_export.max_difference(exact, path, frames=256) < 5e-3
     stored = sum(len(weights.raw_data) for weights in onnx.load(path).graph.initializer)
-    assert stored < 2.2 * sum(weight.numel() for weight in MaskNetwork(TINY).parameters())
+    assert stored < 2.2 * sum(weight.numel() for weight in UNet(TINY).parameters())
 
 
-def make_all_weights_differ(run: Run) -> None:
+def make_all_weights_differ(run: TrainingRun) -> None:
     """For two tensors that are equal are stored as one."""
     with torch.no_grad():
         for parameter in run.network.parameters():
@@ -99,18 +104,18 @@ def make_all_weights_differ(run: Run) -> None:
 
 @pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT, INSTANCE])
 def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path: Path, shape: NetworkShape) -> None:
-    run = Run(tmp_path, RECIPE, shape, torch.device("cpu"), False)
+    run = TrainingRun(tmp_path, RECIPE, shape, torch.device("cpu"), False)
     make_all_weights_differ(run)
     for _ in range(3):
-        run.learn(fixed_batch())
+        run.train_step(fixed_batch())
     path = tmp_path / "tiny.onnx"
     onnx_export.export([run.checkpoint()], path)
-    (member,) = from_onnx.read(path.read_bytes())
+    (member,) = from_onnx.read_networks(path.read_bytes())
     assert member.step == 3 and member.shape == shape
-    network = from_onnx.unfold(member.tensors, shape)
-    assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
-    from_onnx.renormalise(network, [fixed_batch()])
-    assert onnx_export.compare(onnx_export.Masks(Committee([network])).eval(), path) < 1e-5
+    network = from_onnx.unfold_batch_norms(member.tensors, shape)
+    assert onnx_export.max_difference(onnx_export.MaskModel(NetworkEnsemble([network])).eval(), path) < 1e-5
+    from_onnx.restore_batch_norms(network, [fixed_batch()])
+    assert onnx_export.max_difference(onnx_export.MaskModel(NetworkEnsemble([network])).eval(), path) < 1e-5
     # In training, norms use what is in the batch: the very statistics that were measured.
     seen = features.features(fixed_batch().powers)
     with torch.no_grad():
@@ -121,22 +126,25 @@ def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path:
 def test_another_networks_export_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     onnx_export.export([new_run(tmp_path).checkpoint()], path)
-    (member,) = from_onnx.read(path.read_bytes())
+    (member,) = from_onnx.read_networks(path.read_bytes())
     with pytest.raises(ValueError, match="another network"):
-        from_onnx.unfold(member.tensors, NetworkShape())
+        from_onnx.unfold_batch_norms(member.tensors, NetworkShape())
 
 
-def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path) -> None:
+def test_an_ensemble_is_exported_as_one_file_that_holds_each_network(tmp_path: Path) -> None:
     torch.manual_seed(4)
     checkpoints = []
     for shape in (TINY, SPLIT):
-        run = Run(tmp_path, RECIPE, shape, torch.device("cpu"), False)
+        run = TrainingRun(tmp_path, RECIPE, shape, torch.device("cpu"), False)
         make_all_weights_differ(run)
-        run.learn(fixed_batch())
+        run.train_step(fixed_batch())
         checkpoints.append(run.checkpoint())
     path = tmp_path / "both.onnx"
-    assert onnx_export.export(checkpoints, path, Priors({"fx": 0.5})) < 1e-5
-    networks = [from_onnx.unfold(member.tensors, member.shape) for member in from_onnx.read(path.read_bytes())]
+    assert onnx_export.export(checkpoints, path, LogitBias({"fx": -0.5})) < 1e-5
+    networks = [
+        from_onnx.unfold_batch_norms(member.tensors, member.shape)
+        for member in from_onnx.read_networks(path.read_bytes())
+    ]
     assert [type(network) for network in networks] == [type(one.averaged_network()) for one in checkpoints]
     seen = torch.randn(1, 4, 384, 64)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -145,34 +153,37 @@ def test_a_committee_answers_as_one_and_each_is_found_in_its_file(tmp_path: Path
     least = votes[:, : len(SINGING)].amin(0)  # a voice is what all of them take for one
     wanted = torch.cat([least, votes[:, len(SINGING) :].mean(0)]).softmax(0)
     assert np.abs(session.run(None, {"features": seen.numpy()})[0] - wanted.numpy()).max() < 1e-5
-    weighted = assemble(checkpoints, Priors({"fx": 0.5}), (3, 1))
-    onnx_export.fold(weighted)
+    weighted = build_ensemble(checkpoints, LogitBias({"fx": -0.5}), (3, 1))
+    onnx_export.fold_batch_norms(weighted)
     rest = 0.75 * votes[0, len(SINGING) :] + 0.25 * votes[1, len(SINGING) :]
     with torch.no_grad():
         heard = weighted(seen)[0].softmax(0)
     torch.testing.assert_close(heard, torch.cat([least, rest]).softmax(0), rtol=1e-3, atol=1e-5)
 
 
-def test_a_file_says_its_priors_and_they_come_out_of_its_networks_again(tmp_path: Path) -> None:
+def test_biases_are_stored_in_the_file_and_can_be_removed_from_its_networks(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     make_all_weights_differ(run)
-    run.learn(fixed_batch())
-    path, known = tmp_path / "tiny.onnx", Priors({"fx": 2.0}, {"vocals": 150.0})
+    run.train_step(fixed_batch())
+    path, known = tmp_path / "tiny.onnx", LogitBias({"fx": -2.0}, {"vocals": 150.0})
     trained = run.checkpoint()
     onnx_export.export([trained], path, known)
-    (member,) = from_onnx.read(path.read_bytes())
-    assert member.known == known
-    network, wanted = from_onnx.unfold(member.tensors, member.shape), trained.averaged_network().prior.detach()
+    (member,) = from_onnx.read_networks(path.read_bytes())
+    assert member.bias == known
+    network, wanted = (
+        from_onnx.unfold_batch_norms(member.tensors, member.shape),
+        trained.averaged_network().prior.detach(),
+    )
     assert float((network.prior.detach() - wanted).abs().max()) > 4
-    member.known.lift(network)
+    member.bias.remove(network)
     torch.testing.assert_close(network.prior.detach(), wanted, rtol=0, atol=0.02)  # halves of numbers up to 16
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.0), (1.0, 2.0, 3.0)])
-def test_a_committee_needs_a_weight_for_each_or_none(tmp_path: Path, weights: tuple[float, ...]) -> None:
+def test_an_ensemble_needs_a_weight_for_each_checkpoint_or_none(tmp_path: Path, weights: tuple[float, ...]) -> None:
     one = new_run(tmp_path).checkpoint()
-    with pytest.raises(ValueError, match="Each of the 2 checkpoints needs a weight"):
-        assemble([one, one], weights=weights)
+    with pytest.raises(ValueError, match="There are 2 checkpoints"):
+        build_ensemble([one, one], weights=weights)
 
 
 def test_the_separator_hears_as_much_at_once_as_the_file_says(tmp_path: Path) -> None:
@@ -205,19 +216,19 @@ def test_the_error_is_that_of_masks_on_the_spectrum() -> None:
         ).transpose(-1, -2)  # (channels, frames, bins but the last)
         left = (spread * mixture[..., :-1] - one[..., :-1]).abs().square().sum()
         expected.append((left / one[..., :-1].abs().square().sum()).log())
-    agreement = features.band_agreement(spectra[0], mixture).transpose(-1, -2)[None]
+    cross_power = features.band_cross_power(spectra[0], mixture).transpose(-1, -2)[None]
     batch = Batch.empty(1, 4)
-    batch = replace(batch, powers=features.planes(mixture)[None], magnitudes=magnitudes, agreement=agreement)
-    wrong = loss.error(masks, batch, band_widths(torch.device("cpu")))
+    batch = replace(batch, powers=features.planes(mixture)[None], magnitudes=magnitudes, cross_power=cross_power)
+    wrong = loss.singing_error(masks, batch, band_widths(torch.device("cpu")))
     assert float(wrong) == pytest.approx(float(sum(expected)) / 2, rel=0.02)
 
 
 def unknown_batch(absent: tuple[str, ...]) -> Batch:
     """``fixed_batch`` as a recording in which nobody knows what is played, but what is not."""
     known = fixed_batch()
-    members = torch.tensor([float(stem not in absent) for stem in STEMS]).expand(2, -1)
+    possible = torch.tensor([float(stem not in absent) for stem in STEMS]).expand(2, -1)
     silent = torch.zeros_like(known.magnitudes)
-    return replace(known, magnitudes=silent, unknown=known.magnitudes.sum(1), members=members)
+    return replace(known, magnitudes=silent, unlabelled=known.magnitudes.sum(1), possible=possible)
 
 
 def masks_of(*stems: str) -> torch.Tensor:
@@ -233,7 +244,7 @@ def test_any_stem_will_do_for_what_may_be_any_but_no_singing(heard: tuple[str, .
 
     def value(*stems: str) -> float:
         masks = masks_of(*stems)
-        return float(loss.surprise(masks.log(), batch, widths) + loss.error(masks, batch, widths))
+        return float(loss.cross_entropy(masks.log(), batch, widths) + loss.singing_error(masks, batch, widths))
 
     right, wrong = value(*heard), value(*heard, "vocals")
     assert right == pytest.approx(value("bass"), abs=1e-3)
@@ -243,21 +254,23 @@ def test_any_stem_will_do_for_what_may_be_any_but_no_singing(heard: tuple[str, .
 def test_stems_that_may_be_it_rise_together_and_the_others_fall_each_by_itself() -> None:
     batch, widths = unknown_batch(SINGING), band_widths(torch.device("cpu"))
     logits = torch.randn(2, 12, 2, 384, 128, generator=torch.Generator().manual_seed(2), requires_grad=True)
-    shared = loss.undivided(logits, batch.members)
+    shared = loss.tie_unlabelled_logits(logits, batch.possible)
     assert torch.equal(shared, logits)
-    loss.surprise(shared.log_softmax(1), batch, widths).backward()  # type: ignore[no-untyped-call]
+    loss.cross_entropy(shared.log_softmax(1), batch, widths).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     singing, others = logits.grad[:, :2], logits.grad[:, 2:]
     assert torch.allclose(others, others[:, :1].expand_as(others)) and (others <= 0).all()
     assert (singing >= 0).all() and not torch.allclose(singing[:, 0], singing[:, 1])
-    known = loss.undivided(logits, torch.zeros_like(batch.members))
+    known = loss.tie_unlabelled_logits(logits, torch.zeros_like(batch.possible))
     assert torch.equal(known, logits)
 
 
 def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
     batch, widths = unknown_batch(("guitar",)), band_widths(torch.device("cpu"))
-    assert float(loss.error(masks_of("vocals"), batch, widths)) == 0
-    surprises = [float(loss.surprise(masks_of(stem).log(), batch, widths)) for stem in ("vocals", "drums", "guitar")]
+    assert float(loss.singing_error(masks_of("vocals"), batch, widths)) == 0
+    surprises = [
+        float(loss.cross_entropy(masks_of(stem).log(), batch, widths)) for stem in ("vocals", "drums", "guitar")
+    ]
     assert surprises[0] == pytest.approx(surprises[1], abs=1e-3)
     assert surprises[2] > 5
 
@@ -312,10 +325,10 @@ def test_the_mix_scores_as_itself_and_the_oracle_high(song: Path) -> None:
     def everything(mixture: np.ndarray) -> np.ndarray:
         return np.stack([mixture, *[np.zeros_like(mixture)] * 11])
 
-    (mixed,) = score.score(song, everything)
-    assert mixed.sdr_db["vocals"] == pytest.approx(mixed.mix_db["vocals"])
-    assert mixed.sdr_db["drums"] == pytest.approx(0)  # silence
-    assert mixed.shares["vocals"][0] == pytest.approx(1)
+    (sum_parts,) = score.score(song, everything)
+    assert sum_parts.sdr_db["vocals"] == pytest.approx(sum_parts.mix_db["vocals"])
+    assert sum_parts.sdr_db["drums"] == pytest.approx(0)  # silence
+    assert sum_parts.shares["vocals"][0] == pytest.approx(1)
 
     from stemwright.evaluation.songs import find_songs
 
@@ -329,7 +342,7 @@ def test_the_mix_scores_as_itself_and_the_oracle_high(song: Path) -> None:
 
     (best,) = score.score(song, oracle)
     assert best.sdr_db["vocals"] > 20
-    assert best.sdr_db["drums"] > mixed.mix_db["drums"] + 20
+    assert best.sdr_db["drums"] > sum_parts.mix_db["drums"] + 20
     assert "vocals" in score.table([best]) and "vocals" in score.confusion([best])
 
 
@@ -345,6 +358,6 @@ def test_stems_alone_are_songs_of_their_own(song: Path) -> None:
 
 def test_estimates_of_a_network_add_up_to_the_mixture() -> None:
     mixture = np.random.default_rng(6).normal(0, 0.1, (2, 30_001)).astype(np.float32)
-    estimates = score.separate(MaskNetwork(TINY).eval(), mixture)
+    estimates = score.separate(UNet(TINY).eval(), mixture)
     assert estimates.shape == (12, *mixture.shape)
     assert np.abs(estimates.sum(0) - mixture).max() < 1e-5

@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.checkpoints.checkpoint import Checkpoint, State
+from training.checkpoints.checkpoint import Checkpoint, StateDict
 from training.data import features
-from training.data.augmentation import Mixing
+from training.data.augmentation import MixSettings
 from training.data.dataset import Dataset
-from training.data.songs import Bank, Corpus
-from training.optimise.malloc import keep_memory
+from training.data.songs import Corpus, SongCache
+from training.optimise.malloc import keep_freed_memory
 
 BATCHES, BATCH, FRAMES = 48, 8, 128
 """What the norms measure: 384 mixes of three seconds."""
@@ -33,7 +33,7 @@ MEMORY_BYTES = 3_000_000_000
 SEED = 77
 
 
-def mean(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Checkpoint | None = None) -> Checkpoint:
+def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Checkpoint | None = None) -> Checkpoint:
     """The mean of averaged networks, whose norms are still to be measured.
 
     Args:
@@ -58,7 +58,7 @@ def mean(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Che
             return values[0].clone()  # a batch norm's count of batches
         return torch.stack([share * value for share, value in zip(shares, values, strict=True)]).sum(0)
 
-    state: State = {name: at(name) for name in first.average}
+    state: StateDict = {name: at(name) for name in first.average}
     behind = [(one.step, one.minutes, one.audio_s) for one in checkpoints]
     shared = (since.step, since.minutes, since.audio_s) if since else (0, 0.0, 0.0)
     step, minutes, audio_s = (
@@ -69,7 +69,7 @@ def mean(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Che
 
 
 @torch.no_grad()
-def measure_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> Checkpoint:
+def recompute_batch_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> Checkpoint:
     """The checkpoint with the statistics of ``inputs`` in its batch norms; each is ``(batch, planes, bands, frames)``."""
     network = checkpoint.averaged_network()
     for norm in network.modules():
@@ -98,15 +98,15 @@ def main() -> None:
     path = options.run / "checkpoint.pt"
     if path.exists():
         parser.error(f"{options.run} holds a run already: name another folder.")
-    keep_memory()
+    keep_freed_memory()
     since = Checkpoint.load(options.since) if options.since else None
-    made = mean(
+    made = average(
         [Checkpoint.load(Path(one)) for one, _ in options.of], [float(weight) for _, weight in options.of], since
     )
-    bank = Bank([Corpus(root) for root in options.corpus], MEMORY_BYTES, SEED)
-    bank.refresh()
-    dataset = Dataset(bank, FRAMES, Mixing(), SEED)
-    made = measure_norms(made, [features.features(dataset.batch(BATCH).powers) for _ in range(BATCHES)])
+    song_cache = SongCache([Corpus(root) for root in options.corpus], MEMORY_BYTES, SEED)
+    song_cache.refresh()
+    dataset = Dataset(song_cache, FRAMES, MixSettings(), SEED)
+    made = recompute_batch_norms(made, [features.features(dataset.batch(BATCH).powers) for _ in range(BATCHES)])
     options.run.mkdir(parents=True, exist_ok=True)
     made.save(path)
     print(f"{path}: {made.minutes:.1f} minutes and {made.audio_s / 3600:.1f} h of audio behind it")

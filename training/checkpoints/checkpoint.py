@@ -11,10 +11,10 @@ from torch import Tensor
 from training.network.designs import build
 from training.network.unet import Network, NetworkShape
 
-State = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 
-def vacant(run: Path) -> Path:
+def require_no_run(run: Path) -> Path:
     """Where the checkpoint of a new run goes.
 
     Raises:
@@ -26,14 +26,14 @@ def vacant(run: Path) -> Path:
     return path
 
 
-class Average:
+class MovingAverage:
     """Exponential moving average of a network's weights and batch statistics; short at first, so that it keeps up."""
 
-    def __init__(self, state: State, decay: float = 0.999) -> None:
+    def __init__(self, state: StateDict, decay: float = 0.999) -> None:
         self.decay = decay
         self.state = {name: value.detach().clone() for name, value in state.items()}
 
-    def update(self, state: State, step: int) -> None:
+    def update(self, state: StateDict, step: int) -> None:
         """Moves towards ``state``, the network's after ``step`` steps."""
         weight = 1 - min(self.decay, (step + 1) / (step + 20))
         names = [name for name, value in state.items() if value.is_floating_point()]
@@ -53,8 +53,8 @@ class Checkpoint:
     """
 
     shape: NetworkShape
-    network: State
-    average: State
+    network: StateDict
+    average: StateDict
     optimiser: dict[str, object]
     step: int = 0
     minutes: float = 0.0
@@ -66,13 +66,13 @@ class Checkpoint:
         torch.save({**vars(self), "shape": asdict(self.shape)}, unfinished)
         unfinished.replace(path)
 
-    def begin(self, run: Path) -> str:
+    def start_run(self, run: Path) -> str:
         """Writes it as the first of a run's folder, from which ``training.train --resume`` goes on; says so.
 
         Raises:
             FileExistsError: the folder holds a run.
         """
-        path = vacant(run)
+        path = require_no_run(run)
         run.mkdir(parents=True, exist_ok=True)
         self.save(path)
         return f"{path}: {self.minutes:.1f} minutes and {self.audio_s / 3600:.1f} h of audio behind it"
@@ -87,7 +87,7 @@ class Checkpoint:
         )
         return cls(**{**stored, "shape": shape, "network": network, "average": average})
 
-    def small(self) -> Checkpoint:
+    def compact(self) -> Checkpoint:
         """What is worth keeping: the average alone, in half precision but for norms and biases; an eighth.
 
         A run that goes on from there begins with a fresh optimiser.

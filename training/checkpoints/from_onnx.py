@@ -24,18 +24,18 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from stemwright.models import registry, weights
-from training.checkpoints.checkpoint import Checkpoint, State, vacant
-from training.checkpoints.onnx_export import normalised
+from training.checkpoints.checkpoint import Checkpoint, StateDict, require_no_run
+from training.checkpoints.onnx_export import conv_norm_pairs
 from training.data import features
-from training.data.augmentation import Mixing
+from training.data.augmentation import MixSettings
 from training.data.dataset import Dataset
-from training.data.songs import Bank, Corpus
+from training.data.songs import Corpus, SongCache
 from training.data.spectrogram import Batch
 from training.network.designs import DESIGNS, build
-from training.network.priors import Priors
+from training.network.logit_bias import LogitBias
 from training.network.unet import Network, NetworkShape
 
-WHEEL = "stemwright-12"
+SHIPPED_MODEL = "stemwright-12"
 CALIBRATION_BATCHES = 12
 PREFIX = "network."
 EPS = 1e-5
@@ -43,18 +43,18 @@ EPS = 1e-5
 
 
 @dataclass(frozen=True)
-class Member:
+class ExportedNetwork:
     """A network of the file: its tensors by their names in it, the priors that are in them, and how it came to be."""
 
-    tensors: State
-    known: Priors
+    tensors: StateDict
+    bias: LogitBias
     shape: NetworkShape
     step: int
     minutes: float
     audio_s: float
 
 
-def read(exported: bytes) -> list[Member]:
+def read_networks(exported: bytes) -> list[ExportedNetwork]:
     """The networks of an exported file, in its order."""
     model = onnx.load_from_string(exported)
     facts = {property.key: property.value for property in model.metadata_props}
@@ -64,12 +64,14 @@ def read(exported: bytes) -> list[Member]:
     }
     # A file of before committees has one network, whose names have no number.
     described = json.loads(facts["members"]) if "members" in facts else [_only(facts)]
-    known = Priors(**json.loads(facts.get("priors", "{}")))
+    bias = LogitBias.from_metadata(json.loads(facts.get("priors", "{}")))
     members = []
     for number, of in enumerate(described):
         prefix = f"{PREFIX}members.{number}." if "members" in facts else PREFIX
         tensors = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-        members.append(Member(tensors, known, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"]))
+        members.append(
+            ExportedNetwork(tensors, bias, NetworkShape.of(of["shape"]), of["step"], of["minutes"], of["audio_s"])
+        )
     return members
 
 
@@ -79,7 +81,7 @@ def _only(facts: Mapping[str, str]) -> dict[str, Any]:
     return {"shape": shape, "step": int(steps), "minutes": float(minutes), "audio_s": 3600 * float(hours)}
 
 
-def unfold(tensors: State, shape: NetworkShape) -> Network:
+def unfold_batch_norms(tensors: StateDict, shape: NetworkShape) -> Network:
     """The exported network in evaluation mode, each folded norm a mere bias.
 
     Raises:
@@ -87,7 +89,7 @@ def unfold(tensors: State, shape: NetworkShape) -> Network:
     """
     network = build(shape)
     state = network.state_dict()
-    for convolution, norm in normalised(network):
+    for convolution, norm in conv_norm_pairs(network):
         tensors = tensors | {
             # With a variance of one and a mean of zero, this gain makes the norm add its bias and no more.
             f"{norm}.weight": torch.full_like(state[f"{norm}.weight"], (1 + EPS) ** 0.5),
@@ -107,9 +109,9 @@ def unfold(tensors: State, shape: NetworkShape) -> Network:
 
 
 @torch.no_grad()
-def renormalise(network: Network, batches: Sequence[Batch]) -> None:
+def restore_batch_norms(network: Network, batches: Sequence[Batch]) -> None:
     """Gives the folded norms the statistics of what they see, without a change of what the network computes."""
-    norms = [network.get_submodule(norm) for _, norm in normalised(network)]
+    norms = [network.get_submodule(norm) for _, norm in conv_norm_pairs(network)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
 
     def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -131,12 +133,12 @@ def renormalise(network: Network, batches: Sequence[Batch]) -> None:
         norm.bias.add_(mean)
 
 
-def shapes() -> list[NetworkShape]:
+def shipped_shapes() -> list[NetworkShape]:
     """Of the networks in the wheel."""
-    return [member.shape for member in read(weights.load(registry.find(WHEEL)))]
+    return [member.shape for member in read_networks(weights.load(registry.find(SHIPPED_MODEL)))]
 
 
-def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
+def shipped_checkpoint(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
     """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``. The
     priors that the file names are taken out of it: its mixes are as they are in training again.
 
@@ -144,15 +146,15 @@ def begin(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
         LookupError: the wheel has none of that design.
     """
     member = _of_design(design)
-    network = unfold(member.tensors, member.shape).to(batches[0].powers.device)
-    member.known.lift(network)
-    renormalise(network, batches)
+    network = unfold_batch_norms(member.tensors, member.shape).to(batches[0].powers.device)
+    member.bias.remove(network)
+    restore_batch_norms(network, batches)
     state = network.cpu().state_dict()
     return Checkpoint(member.shape, state, state, {}, member.step, member.minutes, member.audio_s)
 
 
-def _of_design(design: str | None) -> Member:
-    members = read(weights.load(registry.find(WHEEL)))
+def _of_design(design: str | None) -> ExportedNetwork:
+    members = read_networks(weights.load(registry.find(SHIPPED_MODEL)))
     member = next((member for member in members if design in (None, member.shape.design)), None)
     if member is None:
         there = ", ".join(member.shape.design for member in members)
@@ -168,17 +170,17 @@ def main() -> None:
     parser.add_argument("--design", choices=tuple(DESIGNS), help="which of the networks in the wheel; else its first")
     options = parser.parse_args()
     try:
-        vacant(options.run)  # before the minutes that measuring takes
+        require_no_run(options.run)  # before the minutes that measuring takes
         _of_design(options.design)
     except (FileExistsError, LookupError) as error:
         parser.error(str(error))
-    bank = Bank([Corpus(options.corpus)], 10**9, 0)
-    bank.refresh()
-    dataset = Dataset(bank, 128, Mixing(), 0)
-    if not bank.training:
+    song_cache = SongCache([Corpus(options.corpus)], 10**9, 0)
+    song_cache.refresh()
+    dataset = Dataset(song_cache, 128, MixSettings(), 0)
+    if not song_cache.training:
         parser.exit(1, f"There is no song in {options.corpus}. Render some with: python -m training.rendering.corpus\n")
     batches = [dataset.batch(8) for _ in range(CALIBRATION_BATCHES)]
-    print(begin(batches, options.design).begin(options.run))
+    print(shipped_checkpoint(batches, options.design).start_run(options.run))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.checkpoints.checkpoint import Checkpoint, State
+from training.checkpoints.checkpoint import Checkpoint, StateDict
 from training.network.designs import DESIGNS, Attention, build
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
@@ -41,7 +41,7 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
         )
     copies = len(blocks) // old
 
-    def grown(state: State) -> State:
+    def grown(state: StateDict) -> StateDict:
         wanted = network.state_dict()
         if missing := [name for name in wanted if _origin(name, copies) not in state]:
             raise ValueError(f"'{checkpoint.shape.design}' has no '{missing[0]}', as '{design}' wants it.")
@@ -51,7 +51,7 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
             raise ValueError(f"'{checkpoint.shape.design}' is not of the widths of '{design}'.") from error
         for number, block in enumerate(blocks):
             if number % copies:
-                block.silence()
+                block.zero_output()
         return {name: value.clone() for name, value in network.state_dict().items()}
 
     return replace(
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)
     try:
-        print(grow(Checkpoint.load(options.checkpoint), options.design).begin(options.run))
+        print(grow(Checkpoint.load(options.checkpoint), options.design).start_run(options.run))
     except (FileExistsError, ValueError) as error:
         parser.error(str(error))
 

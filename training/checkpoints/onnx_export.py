@@ -25,35 +25,39 @@ from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.stems import STEMS
 from training.checkpoints.checkpoint import Checkpoint
+from training.checkpoints.inference import build_ensemble
 from training.data import features
-from training.network.ensemble import Committee, assemble
-from training.network.priors import Priors
-from training.network.unet import FRAME_MULTIPLE, LEAST_FRAMES, NetworkShape
+from training.network.ensemble import NetworkEnsemble
+from training.network.logit_bias import LogitBias
+from training.network.unet import FRAME_MULTIPLE, MIN_FRAMES, NetworkShape
 
 OPSET = 17
 MAX_BYTES = 25_000_000
 MAX_DIFFERENCE = 1e-4
-PIECES = 16
-"""Masks are made of so many pieces of the bands in turn, each small enough for a processor's cache: with 512 frames of a
-committee at once that takes 86 MB less, and a twentieth less time."""
+BAND_CHUNKS = 16
+"""Masks are computed for so many chunks of the bands in turn, each small enough for a processor's cache: with 512 frames of
+an ensemble at once that takes 86 MB less, and a twentieth less time."""
 
-SMALL = 256
-"""Tensors with fewer values than this stay in float32: they weigh nothing."""
+MIN_HALF_SIZE = 256
+"""Tensors with fewer values than this stay in float32: they take no space."""
 
 
-class Masks(nn.Module):
-    """A committee in evaluation mode with its softmax, for one chunk at a time."""
+class MaskModel(nn.Module):
+    """An ensemble in evaluation mode with its softmax, for one chunk at a time.
 
-    def __init__(self, committee: Committee) -> None:
+    The attribute ``network`` is part of the names of weights in exported files.
+    """
+
+    def __init__(self, ensemble: NetworkEnsemble) -> None:
         super().__init__()
-        self.network = committee
+        self.network = ensemble
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """``(1, planes, bands, frames)`` -> ``(stems, channels, bands, frames)``."""
-        votes = [member(seen) for member in self.network.members]
-        struck = self.network.strokes(seen)
-        pieces = zip(*(heard.chunk(PIECES, 3) for heard in (struck, *votes)), strict=True)  # of the bands
-        return torch.cat([_softmax(self.network.agree(cue, piece)[0]) for cue, *piece in pieces], 2)
+        logits = [member(features) for member in self.network.members]
+        percussiveness = self.network.onset_prior(features)
+        chunks = zip(*(whole.chunk(BAND_CHUNKS, 3) for whole in (percussiveness, *logits)), strict=True)  # of the bands
+        return torch.cat([_softmax(self.network.combine(first, rest)[0]) for first, *rest in chunks], 2)
 
 
 def _softmax(logits: Tensor) -> Tensor:
@@ -62,7 +66,7 @@ def _softmax(logits: Tensor) -> Tensor:
     return raised / raised.sum(0, keepdim=True)
 
 
-def normalised(network: nn.Module) -> list[tuple[str, str]]:
+def conv_norm_pairs(network: nn.Module) -> list[tuple[str, str]]:
     """Names of each convolution that a batch norm follows, and of that norm."""
     pairs = []
     for parent, module in network.named_modules():
@@ -72,14 +76,14 @@ def normalised(network: nn.Module) -> list[tuple[str, str]]:
     return pairs
 
 
-def fold(network: nn.Module) -> None:
+def fold_batch_norms(network: nn.Module) -> None:
     """Multiplies each batch norm that follows a convolution into it, and rounds all weights to half precision."""
-    for convolution, norm in normalised(network):
+    for convolution, norm in conv_norm_pairs(network):
         _fold_into(network.get_submodule(convolution), network.get_submodule(norm))
         network.set_submodule(norm, nn.Identity())
     with torch.no_grad():
         for parameter in network.parameters():
-            if parameter.numel() >= SMALL:
+            if parameter.numel() >= MIN_HALF_SIZE:
                 parameter.copy_(parameter.half().float())
 
 
@@ -97,24 +101,29 @@ def _fold_into(convolution: nn.Module, norm: nn.Module) -> None:
 def export(
     checkpoints: Sequence[Checkpoint],
     path: Path,
-    known: Priors | None = None,
+    bias: LogitBias | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     weights: Sequence[float] = (),
-    strokes: float = 0.0,
+    onset_nats: float = 0.0,
 ) -> float:
-    """Writes the file, of one checkpoint or of several that answer as one (``committee.assemble``).
+    """Writes the file.
 
-    ``chunk_frames`` is how much the separator lets it hear at once, a multiple of 64.
+    Args:
+        checkpoints: one, or several for an ensemble.
+        bias, weights, onset_nats: as for ``build_ensemble``.
+        path: of the file.
+        chunk_frames: how many frames the separator passes to it at once, a multiple of 64.
 
-    Gives the greatest difference between torch and ONNX Runtime on random features.
+    Returns:
+        The greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
-        ValueError: the file is too big for the wheel, or the two differ, or weights do not fit.
+        ValueError: the file is too big for the wheel, or the two differ, or the weights do not match the checkpoints.
     """
-    network = assemble(checkpoints, known, weights, strokes)
-    fold(network)
-    masks = Masks(network).eval()
-    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, LEAST_FRAMES)
+    network = build_ensemble(checkpoints, bias, weights, onset_nats)
+    fold_batch_norms(network)
+    masks = MaskModel(network).eval()
+    example = torch.randn(1, NetworkShape.planes, NetworkShape.bands, MIN_FRAMES)
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but it keeps the frame axis free and needs no other package.
         warnings.simplefilter("ignore")
@@ -131,18 +140,18 @@ def export(
         )
     model = onnx.load(path)
     _halve(model.graph)
-    _describe(model, checkpoints, known or Priors(), chunk_frames)
+    _describe(model, checkpoints, bias or LogitBias(), chunk_frames)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{path} has {size} bytes; the wheel takes {MAX_BYTES}. Make the network smaller.")
-    difference = compare(masks, path)
+    difference = max_difference(masks, path)
     if difference > MAX_DIFFERENCE:
         raise ValueError(f"ONNX Runtime differs from torch by {difference:.2g}, more than {MAX_DIFFERENCE:g}.")
     return difference
 
 
-def compare(masks: nn.Module, path: Path, frames: int = 3 * FRAME_MULTIPLE) -> float:
+def max_difference(masks: nn.Module, path: Path, frames: int = 3 * FRAME_MULTIPLE) -> float:
     """Greatest difference between torch and ONNX Runtime, on features like those of music."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     _, planes, bands, _ = session.get_inputs()[0].shape
@@ -157,7 +166,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     casts = []
     for initialiser in graph.initializer:
         values = numpy_helper.to_array(initialiser)
-        if initialiser.data_type != TensorProto.FLOAT or values.size < SMALL:
+        if initialiser.data_type != TensorProto.FLOAT or values.size < MIN_HALF_SIZE:
             continue
         half = values.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), values):
@@ -170,7 +179,7 @@ def _halve(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], known: Priors, chunk_frames: int) -> None:
+def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], bias: LogitBias, chunk_frames: int) -> None:
     facts = {
         "stems": ",".join(STEMS),
         "sample_rate": features.SAMPLE_RATE_HZ,
@@ -180,7 +189,7 @@ def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], known: 
         "frame_multiple": FRAME_MULTIPLE,
         "chunk_frames": chunk_frames,
         "members": json.dumps([_facts(checkpoint) for checkpoint in checkpoints]),
-        "priors": json.dumps(asdict(known)),  # of all members
+        "priors": json.dumps(bias.metadata()),  # of all members
     }
     helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
     model.producer_name, model.producer_version = "stemwright", ""

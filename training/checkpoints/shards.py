@@ -18,25 +18,25 @@ from pathlib import Path
 
 from training.checkpoints.checkpoint import Checkpoint
 
-MOST_BYTES = 15_000_000
-PAGE = "checkpoint.json"
+MAX_SHARD_BYTES = 15_000_000
+INDEX = "checkpoint.json"
 
 
 class DamagedError(RuntimeError):
     """A checkpoint's pieces do not make the checkpoint."""
 
 
-def save(checkpoint: Checkpoint, folder: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
+def save(checkpoint: Checkpoint, folder: Path, max_bytes: int = MAX_SHARD_BYTES) -> tuple[Path, ...]:
     """Writes what is worth keeping of a checkpoint, and removes the one that was there; gives all files of it."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as there:
-        checkpoint.small().save(Path(there) / "checkpoint.pt")
+        checkpoint.compact().save(Path(there) / "checkpoint.pt")
         whole = (Path(there) / "checkpoint.pt").read_bytes()
     digest = hashlib.sha256(whole).hexdigest()
     pieces: list[Path] = []
-    for start in range(0, len(whole), most_bytes):
+    for start in range(0, len(whole), max_bytes):
         piece = folder / f"{digest[:8]}-{len(pieces)}.pt"
-        piece.write_bytes(whole[start : start + most_bytes])
+        piece.write_bytes(whole[start : start + max_bytes])
         pieces.append(piece)
     page = {
         "pieces": [piece.name for piece in pieces],
@@ -46,12 +46,12 @@ def save(checkpoint: Checkpoint, folder: Path, most_bytes: int = MOST_BYTES) -> 
         "minutes": round(checkpoint.minutes, 1),
         "audio_hours": round(checkpoint.audio_s / 3600, 1),
     }
-    unfinished = folder / f".{PAGE}"
+    unfinished = folder / f".{INDEX}"
     unfinished.write_text(json.dumps(page, indent=1) + "\n")
-    unfinished.replace(folder / PAGE)
+    unfinished.replace(folder / INDEX)
     for old in set(folder.glob("*.pt")) - set(pieces):
         old.unlink()
-    return (*pieces, folder / PAGE)
+    return (*pieces, folder / INDEX)
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -60,9 +60,9 @@ def load(folder: Path) -> Checkpoint | None:
     Raises:
         DamagedError: a piece is missing or damaged.
     """
-    if not (folder / PAGE).exists():
+    if not (folder / INDEX).exists():
         return None
-    page = json.loads((folder / PAGE).read_text())
+    page = json.loads((folder / INDEX).read_text())
     missing = [name for name in page["pieces"] if not (folder / name).exists()]
     if missing:
         raise DamagedError(f"{folder / missing[0]} is missing: take it from the repository, or remove {folder}.")
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if checkpoint is None:
         parser.error(f"{options.checkpoints} holds no checkpoint.")
     try:
-        print(checkpoint.begin(options.run))
+        print(checkpoint.start_run(options.run))
     except FileExistsError as error:
         parser.error(str(error))
 

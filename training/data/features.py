@@ -38,10 +38,10 @@ def spectrum(audio: Tensor) -> Tensor:
 
 def band_power(spectra: Tensor) -> Tensor:
     """Mean squared magnitude of each band: complex ``(..., bins)`` -> ``(..., bands)``."""
-    return band_agreement(spectra, spectra)
+    return band_cross_power(spectra, spectra)
 
 
-def band_agreement(spectra: Tensor, mixture: Tensor) -> Tensor:
+def band_cross_power(spectra: Tensor, mixture: Tensor) -> Tensor:
     """Mean of ``Re(S X*)`` over each band: two complex ``(..., bins)`` -> ``(..., bands)``."""
     # Real and imaginary parts lie side by side, so a band of w bins is the sum of 2 w products.
     products = (torch.view_as_real(spectra) * torch.view_as_real(mixture)).flatten(-2)

@@ -26,12 +26,12 @@ from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.metric_selection import LayoutName
 from stemwright.evaluation.songs import Files, Song, blocks_of
 from stemwright.stems import SINGING, STEMS
-from training.data.songs import SILENCE_PEAK, anything_but, stereo, write_song
+from training.data.songs import SILENCE_PEAK, label_excluding, to_stereo, write_song
 
 PIECE_S = 30
 OTHER = "other"
 
-LEAST_S = 6
+MIN_PIECE_S = 6
 """A shorter end of a song is left out: a mix of 256 frames spans as much."""
 
 Audio = NDArray[np.float32]
@@ -53,24 +53,24 @@ def _named(stems: Mapping[str, Files]) -> dict[str, Files]:
     """Stems as a corpus names them. Backing vocals are with the vocals where a song has none of them apart."""
     fine = {name: files for name, files in stems.items() if name in STEMS}
     if fine and OTHER in stems:
-        fine[anything_but({*fine, *(SINGING if "vocals" in fine else ())})] = stems[OTHER]
+        fine[label_excluding({*fine, *(SINGING if "vocals" in fine else ())})] = stems[OTHER]
     return fine
 
 
 def pieces(song: Song) -> Iterator[dict[str, Audio]]:
-    """Cuts a song: for each piece, ``(2, samples)`` at 44.1 kHz of every stem that is heard in it."""
+    """Cuts a song: for each piece, ``(2, samples)`` at 44.1 kHz of every stem that is audible in it."""
     for piece in blocks_of(PIECE_S * song.sample_rate, song.blocks()):  # (stems, channels, samples)
-        if piece.shape[-1] >= LEAST_S * song.sample_rate:
-            yield _heard(song, piece)
+        if piece.shape[-1] >= MIN_PIECE_S * song.sample_rate:
+            yield _audible(song, piece)
 
 
-def _heard(song: Song, audio: Audio) -> dict[str, Audio]:
+def _audible(song: Song, audio: Audio) -> dict[str, Audio]:
     """``(stems, channels, samples)`` -> those that are not silent; one channel becomes two, further ones are left out."""
-    heard = {}
+    audible = {}
     for stem, signal in zip(song.stems, audio, strict=True):
         if float(np.abs(signal).max()) >= SILENCE_PEAK:
-            heard[stem] = stereo(signal, song.sample_rate)
-    return heard
+            audible[stem] = to_stereo(signal, song.sample_rate)
+    return audible
 
 
 def cut(song: Song, out: Path) -> int:

@@ -1,7 +1,7 @@
-"""Pitch that moves: vibrato that comes and goes, and bends to another pitch and back.
+"""Pitch modulation: vibrato that comes and goes, and bends to another pitch and back.
 
-What is composed for keyboards and guitars stays on its pitch, and composed voices alone glide: the network would take
-every reed, bow and bent string of a recording for a singer.
+In composed songs only voices glide; keyboards and guitars keep their pitch. Without modulation the network would take every
+reed, bow and bent string of a recording for a singer.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from training.data.features import SAMPLE_RATE_HZ
 
-CONTROL = 256
-"""Samples for which the speed stays: 6 ms."""
+CONTROL_SAMPLES = 256
+"""Samples for which the speed is constant: 6 ms."""
 
 
 @dataclass(frozen=True)
-class Bend:
-    """One bend: when it begins, how far and how fast it goes, and how long it stays there."""
+class PitchBend:
+    """One bend: its start, its size, the time to get there, and how long it stays."""
 
     start_s: float
     cents: float
@@ -29,21 +29,21 @@ class Bend:
 
 
 @dataclass(frozen=True)
-class Wavering:
-    """How the pitch of a stem moves; ``swell_hz`` is how often its vibrato comes and goes."""
+class PitchModulation:
+    """How the pitch of a stem moves; ``swell_hz`` is how often the vibrato comes and goes."""
 
     vibrato_cents: float
     vibrato_hz: float
     swell_hz: float
-    bends: tuple[Bend, ...]
+    bends: tuple[PitchBend, ...]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, seconds: float) -> Wavering:
-        """One for a cut of so many seconds: vibrato, bends, or both."""
+    def draw(cls, rng: np.random.Generator, seconds: float) -> PitchModulation:
+        """A random modulation for a cut of so many seconds: vibrato, bends, or both."""
         kind = int(rng.integers(3))
         count = int(rng.integers(1, 2 + round(seconds))) if kind != 0 else 0
         bends = tuple(
-            Bend(
+            PitchBend(
                 float(rng.uniform(0, seconds)),
                 float(rng.choice((-1, 1)) * rng.uniform(40, 240)),
                 float(np.exp(rng.uniform(np.log(0.03), np.log(0.35)))),
@@ -54,27 +54,27 @@ class Wavering:
         cents = float(np.exp(rng.uniform(np.log(8), np.log(70)))) if kind != 1 else 0.0
         return cls(cents, float(np.exp(rng.uniform(np.log(2.5), np.log(8)))), float(rng.uniform(0.15, 0.8)), bends)
 
-    def places(self, samples: int) -> Tensor:
-        """Where each of so many samples is read, ``(samples,)``, from the first to the last."""
-        time = np.arange(0, samples + CONTROL, CONTROL) / SAMPLE_RATE_HZ
+    def read_positions(self, samples: int) -> Tensor:
+        """The position at which each output sample is read, ``(samples,)``, from the first to the last."""
+        time = np.arange(0, samples + CONTROL_SAMPLES, CONTROL_SAMPLES) / SAMPLE_RATE_HZ
         swell = 0.5 - 0.5 * np.cos(2 * np.pi * self.swell_hz * time)
         cents = self.vibrato_cents * swell * np.sin(2 * np.pi * self.vibrato_hz * time)
         for bend in self.bends:
             up = np.clip((time - bend.start_s) / bend.glide_s, 0, 1)
             down = np.clip((time - bend.start_s - bend.glide_s - bend.hold_s) / bend.glide_s, 0, 1)
             cents += bend.cents * np.sin(np.pi / 2 * (up - down)) ** 2
-        read = np.concatenate([[0], np.cumsum(2 ** (cents / 1200))[:-1]]) * CONTROL
+        read = np.concatenate([[0], np.cumsum(2 ** (cents / 1200))[:-1]]) * CONTROL_SAMPLES
         places = np.interp(np.arange(samples), time * SAMPLE_RATE_HZ, read)
         return torch.from_numpy(places * ((samples - 1) / max(1.0, places[-1])))
 
 
-def waver(audio: Tensor, wavering: Wavering) -> Tensor:
-    """``(2, samples)`` with its pitch moved, as long as before.
+def modulate_pitch(audio: Tensor, modulation: PitchModulation) -> Tensor:
+    """``(2, samples)`` with its pitch modulated, at the same length.
 
-    Between samples runs the cubic of E. Catmull and R. Rom (1974), which takes a third of the time of the eight samples that
-    ``training.data.device_dataset`` reads between.
+    Interpolates with the cubic of E. Catmull and R. Rom (1974), which takes a third of the time of the eight-tap
+    interpolation of ``training.data.device_dataset``.
     """
-    places = wavering.places(audio.shape[-1]).to(audio.device)
+    places = modulation.read_positions(audio.shape[-1]).to(audio.device)
     whole = places.floor()
     away = (places - whole).float()
     at = whole.long()

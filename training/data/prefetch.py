@@ -1,4 +1,4 @@
-"""What threads make ahead of its use, a few at a time."""
+"""A bounded queue that threads fill ahead of its use."""
 
 from __future__ import annotations
 
@@ -8,48 +8,50 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-Made = TypeVar("Made")
+Item = TypeVar("Item")
 
 
-class Ahead(Generic[Made]):
-    """An endless iterator over what its works ``put``, each in a thread of its own. A work's error is raised where the
-    next thing would have been taken."""
+class Prefetcher(Generic[Item]):
+    """An endless iterator over what its producers ``put``, each producer in a thread of its own.
 
-    def __init__(self, most: int) -> None:
-        self.ended = threading.Event()
-        self._made: queue.Queue[Made | BaseException] = queue.Queue(most)
+    An error of a producer is raised where the next item would have been taken.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.stopped = threading.Event()
+        self._items: queue.Queue[Item | BaseException] = queue.Queue(capacity)
         self._threads: list[threading.Thread] = []
 
-    def start(self, works: Sequence[Callable[[], None]]) -> None:
-        """Starts the works. Each ends soon after ``ended`` is set."""
-        self._threads = [threading.Thread(target=self._guard, args=(work,), daemon=True) for work in works]
+    def start(self, producers: Sequence[Callable[[], None]]) -> None:
+        """Starts the producers. Each ends soon after ``stopped`` is set."""
+        self._threads = [threading.Thread(target=self._guard, args=(producer,), daemon=True) for producer in producers]
         for thread in self._threads:
             thread.start()
 
-    def put(self, made: Made | BaseException) -> None:
-        """Waits until there is room, or until the end."""
-        while not self.ended.is_set():
+    def put(self, item: Item | BaseException) -> None:
+        """Adds an item; waits until there is room, or until ``close``."""
+        while not self.stopped.is_set():
             with contextlib.suppress(queue.Full):
-                self._made.put(made, timeout=0.2)
+                self._items.put(item, timeout=0.2)
                 return
 
     def close(self) -> None:
-        """Ends the threads. One that still computes while its process ends is the end of that process: SIGABRT."""
-        self.ended.set()
+        """Stops the threads. A thread that still computes while the interpreter exits aborts the process (SIGABRT)."""
+        self.stopped.set()
         for thread in self._threads:
             thread.join()
 
-    def __iter__(self) -> Iterator[Made]:
+    def __iter__(self) -> Iterator[Item]:
         return self
 
-    def __next__(self) -> Made:
-        made = self._made.get()
-        if isinstance(made, BaseException):
-            raise made
-        return made
+    def __next__(self) -> Item:
+        item = self._items.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, producer: Callable[[], None]) -> None:
         try:
-            work()
+            producer()
         except BaseException as error:
             self.put(error)

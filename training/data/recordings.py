@@ -1,15 +1,15 @@
-"""Real recordings that Debian packages, as songs to train on: mostly the music of games, which nobody sings to.
+"""Real recordings from Debian packages as training songs: mostly the music of games, without singing.
 
     scripts/recordings training/recordings                                # downloads, cuts and deletes each package
-    scripts/recordings training/permissive --permissive                   # only what its author's name is enough for
+    scripts/recordings training/permissive --permissive                   # only what asks for no more than a credit
     python -m training.data.recordings --root / --out training/recordings      # cuts those that are installed
     python -m training.train --corpus training/corpus --corpus training/recordings ...
 
-Composed songs teach what instruments are, but sound like nothing that was recorded: a network that knows no other music
-takes recorded instruments for voices. What plays in a recording need not be known for that: composed voices sing to it, and
-all that is not theirs is due to the other stems together (``training.network.loss``). ``recordings.toml`` has the
-packages, their licences and which stems may be heard. A piece is ``<out>/<package>-<file>-<number>/<label>.flac``; several
-are taken evenly from each file.
+Composed songs teach what instruments are, but do not sound like recordings: a network that knows no other music takes
+recorded instruments for voices. The stems of a recording need not be known to correct that: composed voices are mixed with
+it, and all the rest belongs to the other stems together (``training.network.loss``). ``recordings.toml`` has the
+packages, their licences and the stems that may be in them. A piece is ``<out>/<package>-<file>-<number>/<label>.flac``;
+several are taken from each file, evenly spread.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training.data.songs import SILENCE_PEAK, members, stereo, write_song
+from training.data.songs import SILENCE_PEAK, possible_stems, to_stereo, write_song
 
-PIECE_S, LEAST_S = 30, 10
+PIECE_S, MIN_PIECE_S = 30, 10
 """Length of a piece, and of the shortest."""
 
 PERMISSIVE = ("BSD-2-Clause", "CC-BY-3.0", "CC0-1.0", "MIT", "public-domain")
-"""Licences that ask for no more than the author's name."""
+"""Licences that ask for no more than a credit."""
 
 TABLE = Path(__file__).with_name("recordings.toml")
 
@@ -45,16 +45,16 @@ Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordingSource:
     """Files of one package.
 
     Attributes:
         package, licence: as Debian names them.
         path: the files, as a pattern below the root; or a zip archive, in which ``inside`` is the pattern.
-        label: of all that is heard in them, a stem or ``not-<stems>``.
-        leave_out: names that contain one of these are not taken.
-        only: the names, without folders and suffix, that are taken; all where there are none.
-        beside: the other track of the same length that lies beside each file, and its label.
+        label: of their audio, a stem or ``not-<stems>``.
+        leave_out: names that contain one of these are left out.
+        only: the names, without folders and suffix, that are taken; all if empty.
+        companion: name and label of another track of the same length beside each file.
     """
 
     package: str
@@ -64,10 +64,10 @@ class Source:
     inside: str = ""
     leave_out: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    beside: tuple[str, str] | None = None
+    companion: tuple[str, str] | None = None
 
     def tracks(self, root: Path) -> Iterator[Track]:
-        """What of it is there."""
+        """The tracks that are there."""
         for path in sorted(root.glob(self.path)):
             for inside in self._inside(path) if self.inside else ("",):
                 name = _varying(inside, self.inside) if inside else _varying(str(path.relative_to(root)), self.path)
@@ -82,47 +82,50 @@ class Source:
 
 @dataclass(frozen=True)
 class Track:
-    """One file, and the name of the songs that are made of it."""
+    """One file, and the name of the songs that are cut from it."""
 
-    source: Source
+    source: RecordingSource
     path: Path
     inside: str
     name: str
 
     def parts(self) -> dict[str, soundfile.SoundFile]:
-        """By its label, what is played in it, and beside it."""
+        """Its audio by label, with that of its companion."""
         if self.inside:
             with zipfile.ZipFile(self.path) as archive:
                 return {self.source.label: soundfile.SoundFile(io.BytesIO(archive.read(self.inside)))}
         parts = {self.source.label: soundfile.SoundFile(self.path)}
-        if self.source.beside:
-            name, label = self.source.beside
+        if self.source.companion:
+            name, label = self.source.companion
             parts[label] = soundfile.SoundFile(self.path.with_name(name))
         return parts
 
 
 def _varying(path: str, pattern: str) -> str:
-    """What of a path, without its suffix, the pattern leaves open."""
+    """The part of a path, without its suffix, that the pattern does not fix."""
     fixed = len(list(takewhile(lambda part: "*" not in part, pattern.split("/"))))
     return "/".join(Path(path).with_suffix("").parts[fixed:])
 
 
-def sources(*, permissive: bool = False) -> tuple[Source, ...]:
-    """The table of recordings, or what of it is under ``PERMISSIVE`` licences.
+def sources(*, permissive: bool = False) -> tuple[RecordingSource, ...]:
+    """The table of recordings, or only those under ``PERMISSIVE`` licences.
 
     Raises:
         ValueError: a label names no stem.
     """
     found = []
     for entry in tomllib.loads(TABLE.read_text())["source"]:
-        beside = entry.pop("beside", None)
+        companion = entry.pop("companion", None)
         leave_out, only = (tuple(entry.pop(name, ())) for name in ("leave_out", "only"))
-        source = Source(
-            **entry, leave_out=leave_out, only=only, beside=(beside["file"], beside["label"]) if beside else None
+        source = RecordingSource(
+            **entry,
+            leave_out=leave_out,
+            only=only,
+            companion=(companion["file"], companion["label"]) if companion else None,
         )
-        for label in (source.label, *(source.beside or ())[1:]):
-            if not members(label):
-                raise ValueError(f"{TABLE}: {label} of {source.package} is no stem, and not all but some stems.")
+        for label in (source.label, *(source.companion or ())[1:]):
+            if not possible_stems(label):
+                raise ValueError(f"{TABLE}: {label} of {source.package} is neither a stem nor 'not-' with stems.")
         if not permissive or source.licence in PERMISSIVE:
             found.append(source)
     return tuple(found)
@@ -138,14 +141,14 @@ def find(root: Path, *, permissive: bool = False) -> list[Track]:
 
 
 def cut(track: Track, out: Path, most: int) -> int:
-    """Writes up to ``most`` pieces of a track, spread over it, each whole or not at all; gives how many there are.
+    """Writes up to ``most`` pieces of a track, spread over it, each whole or not at all; returns their number.
 
-    Of one that is a single stem all are written: there are few.
+    Of a track of a single stem all pieces are written, since there are few.
     """
     parts = track.parts()
     whole = next(iter(parts.values()))
     seconds = whole.frames / whole.samplerate
-    count = int(seconds // PIECE_S) or int(seconds >= LEAST_S)
+    count = int(seconds // PIECE_S) or int(seconds >= MIN_PIECE_S)
     if track.source.label not in STEMS:
         count = min(most, count)
     for number in range(count):
@@ -153,32 +156,32 @@ def cut(track: Track, out: Path, most: int) -> int:
         if folder.exists():
             continue
         start_s = (number + 0.5) * seconds / count - min(PIECE_S, seconds) / 2
-        heard = {label: audio for label, file in parts.items() if (audio := _read(file, start_s)) is not None}
-        if not heard:
+        audible = {label: audio for label, file in parts.items() if (audio := _read(file, start_s)) is not None}
+        if not audible:
             continue
-        write_song(folder, heard)
+        write_song(folder, audible)
     return count
 
 
 def _read(file: soundfile.SoundFile, start_s: float) -> Audio | None:
-    """A piece ``(2, samples)`` of a file; None where it is silent."""
+    """A piece ``(2, samples)`` of a file; None if it is silent."""
     file.seek(round(start_s * file.samplerate))
     audio = file.read(PIECE_S * file.samplerate, dtype="float32", always_2d=True)
     if not len(audio) or float(np.abs(audio).max()) < SILENCE_PEAK:
         return None
-    return stereo(audio.T, file.samplerate)  # (samples, channels) -> (channels, samples)
+    return to_stereo(audio.T, file.samplerate)  # (samples, channels) -> (channels, samples)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the packages are, what is taken of them, and where its pieces go."""
+    """Options: where the packages are, which of them are used, and where the pieces go."""
     parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are installed or unpacked")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "recordings")
-    parser.add_argument("--permissive", action="store_true", help=f"only what is under {', '.join(PERMISSIVE)}")
-    parser.add_argument("--packages", action="store_true", help="print the names of the packages, and no more")
+    parser.add_argument("--permissive", action="store_true", help=f"only licences {', '.join(PERMISSIVE)}")
+    parser.add_argument("--packages", action="store_true", help="only print the names of the packages")
 
 
-def nowhere(root: Path, packages: Iterable[str]) -> str:
-    """Says that nothing is there, and what to do."""
+def not_found_message(root: Path, packages: Iterable[str]) -> str:
+    """The message if no package is there."""
     return f"None of the packages is in {root}. Install some of them: apt-get install {' '.join(packages)}\n"
 
 
@@ -186,7 +189,8 @@ def main() -> None:
     """Reads the command line and cuts what is there."""
     parser = argparse.ArgumentParser(description="Cuts real recordings that Debian packages into a training corpus.")
     add_arguments(parser)
-    parser.add_argument("--most", type=int, default=4, help="pieces of 30 s of one file")
+    parser.add_argument("--max-pieces", type=int, default=4, help="pieces of 30 s of one file")
+    parser.add_argument("--most", type=int, dest="max_pieces", help=argparse.SUPPRESS)  # its name until 0.1.0
     options = parser.parse_args()
     packages = sorted({source.package for source in sources(permissive=options.permissive)})
     if options.packages:
@@ -194,9 +198,9 @@ def main() -> None:
         return
     tracks = find(options.root, permissive=options.permissive)
     if not tracks:
-        parser.exit(1, nowhere(options.root, packages))
+        parser.exit(1, not_found_message(options.root, packages))
     with ProcessPoolExecutor() as workers:
-        counts = workers.map(cut, tracks, [options.out] * len(tracks), [options.most] * len(tracks))
+        counts = workers.map(cut, tracks, [options.out] * len(tracks), [options.max_pieces] * len(tracks))
         for track, count in zip(tracks, counts, strict=True):
             print(f"{track.name}: {count} pieces", flush=True)
 

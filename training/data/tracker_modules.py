@@ -1,12 +1,12 @@
-"""Tracker modules that Debian packages, as multitracks: music that people wrote, whose instruments can each be played alone.
+"""Tracker modules from Debian packages as multitracks: songs whose instruments can each be played alone.
 
     python -m training.data.tracker_modules --root / --out training/permissive
-    scripts/recordings training/permissive --permissive     # downloads, cuts and deletes each package, these too
+    scripts/recordings training/permissive --permissive     # downloads, cuts and deletes these packages too
 
-A module holds notes and the samples that they play. ``modules.toml`` says which of its instruments are drums, bass or
-percussion, and which are surely none of them nor sung (``not-...``); what is neither is left out. libopenmpt plays what is
-not muted: all instruments, each alone, add up to the song. A piece is ``<out>/<package>-<song>-<number>/<label>.flac``, as
-of ``training.data.recordings``.
+A module holds notes and the samples that they play. ``tracker_modules.toml`` says which of its instruments are drums, bass
+or percussion, and which are surely neither these nor singing (``not-...``); all others are left out. libopenmpt plays the
+instruments that are not muted; played one by one they add up to the song. A piece is
+``<out>/<package>-<song>-<number>/<label>.flac``, as in ``training.data.recordings``.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from numpy.typing import NDArray
 
 from stemwright.stems import SINGING, STEMS
 from training.data.features import SAMPLE_RATE_HZ
-from training.data.recordings import LEAST_S, PERMISSIVE, PIECE_S, add_arguments, nowhere
-from training.data.songs import SILENCE_PEAK, anything_but, write_song
+from training.data.recordings import MIN_PIECE_S, PERMISSIVE, PIECE_S, add_arguments, not_found_message
+from training.data.songs import SILENCE_PEAK, label_excluding, write_song
 
 TABLE = Path(__file__).with_name("tracker_modules.toml")
-APART = ("drums", "bass", "percussion")
-"""Stems that the table tells of every module: ``rest`` is what is surely none of them."""
+LABELLED_STEMS = ("drums", "bass", "percussion")
+"""Stems that the table names in every module; ``rest`` holds instruments that are surely none of them."""
 
 REST = "rest"
 
 Audio = NDArray[np.float32]
 
 _MUTE_INSTRUMENT, _INTERACTIVE_CALLS = 12, 16
-"""Of the functions of libopenmpt's interface ``interactive``: which one mutes, and how many there are."""
+"""In libopenmpt's interface ``interactive``: the index of the function that mutes, and the number of functions."""
 
 
 @dataclass(frozen=True)
-class Song:
+class TrackerModule:
     """One module: its package, its file below the root, and the instruments of each part, a stem or ``rest``."""
 
     package: str
@@ -49,32 +49,34 @@ class Song:
     parts: Mapping[str, tuple[int, ...]]
 
     def label(self, part: str) -> str:
-        """What a file of that part is called."""
-        return anything_but((*SINGING, *APART)) if part == REST else part
+        """The label of that part's file."""
+        return label_excluding((*SINGING, *LABELLED_STEMS)) if part == REST else part
 
 
-def songs(*, permissive: bool = False) -> tuple[Song, ...]:
-    """The table of modules, or what of it is under permissive licences.
+def modules(*, permissive: bool = False) -> tuple[TrackerModule, ...]:
+    """The table of modules, or only those under permissive licences.
 
     Raises:
-        ValueError: a part is no stem, or an instrument is in two.
+        ValueError: a part is not a stem, or an instrument is in two parts.
     """
     found = []
     for package in tomllib.loads(TABLE.read_text())["package"]:
         for name, parts in package["songs"].items():
             path = Path(package["path"]) / f"{name}.xm"
-            song = Song(package["name"], package["licence"], path, {part: tuple(of) for part, of in parts.items()})
+            song = TrackerModule(
+                package["name"], package["licence"], path, {part: tuple(of) for part, of in parts.items()}
+            )
             instruments = [instrument for of in song.parts.values() for instrument in of]
             if not set(song.parts) <= {*STEMS, REST} or len(set(instruments)) < len(instruments):
                 raise ValueError(
-                    f"{TABLE}: {name} of {song.package} has a part that is no stem, or an instrument twice."
+                    f"{TABLE}: {name} of {song.package} has a part that is not a stem, or an instrument twice."
                 )
             if not permissive or song.licence in PERMISSIVE:
                 found.append(song)
     return tuple(found)
 
 
-class Player:
+class ModulePlayer:
     """libopenmpt (its C interface ``ext``), which Debian packages as ``libopenmpt0``.
 
     Raises:
@@ -106,12 +108,12 @@ class Player:
         """``(2, samples)`` of these instruments of a module, or of all, from its start to its end.
 
         Raises:
-            ValueError: it is no module, or has no such instrument, or this libopenmpt cannot mute.
+            ValueError: it is not a module, or has no such instrument, or this libopenmpt cannot mute.
         """
         library = self._library
         module = library.openmpt_module_ext_create_from_memory(content, len(content), *[None] * 7)
         if not module:
-            raise ValueError("This is no tracker module that libopenmpt knows.")
+            raise ValueError("This is not a tracker module that libopenmpt knows.")
         try:
             played = library.openmpt_module_ext_get_module(module)
             if instruments is not None:
@@ -143,8 +145,8 @@ class Player:
             yield buffer[:count].copy()
 
 
-def cut(song: Song, root: Path, player: Player, out: Path) -> int:
-    """Writes a module as pieces, each whole or not at all; gives how many it has.
+def cut(song: TrackerModule, root: Path, player: ModulePlayer, out: Path) -> int:
+    """Writes a module as pieces, each whole or not at all; returns their number.
 
     Raises:
         ValueError: the file is not the module that the table knows.
@@ -153,13 +155,13 @@ def cut(song: Song, root: Path, player: Player, out: Path) -> int:
     parts = {song.label(part): player.play(content, of) for part, of in song.parts.items()}
     length = PIECE_S * SAMPLE_RATE_HZ
     samples = max(audio.shape[1] for audio in parts.values())
-    starts = range(0, samples - LEAST_S * SAMPLE_RATE_HZ, length)
+    starts = range(0, samples - MIN_PIECE_S * SAMPLE_RATE_HZ, length)
     for number, start in enumerate(starts):
         folder = out / f"{song.package}-{song.path.stem}-{number:02d}"
         pieces = {label: audio[:, start : start + length] for label, audio in parts.items()}
-        heard = {label: piece for label, piece in pieces.items() if np.abs(piece).max(initial=0) > SILENCE_PEAK}
-        if heard and not folder.exists():
-            write_song(folder, heard)
+        audible = {label: piece for label, piece in pieces.items() if np.abs(piece).max(initial=0) > SILENCE_PEAK}
+        if audible and not folder.exists():
+            write_song(folder, audible)
     return len(starts)
 
 
@@ -168,16 +170,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cuts tracker modules that Debian packages into a training corpus.")
     add_arguments(parser)
     options = parser.parse_args()
-    table = songs(permissive=options.permissive)
+    table = modules(permissive=options.permissive)
     packages = sorted({song.package for song in table})
     if options.packages:
         print(*packages, sep="\n")
         return
     there = [song for song in table if (options.root / song.path).exists()]
     if not there:
-        parser.exit(1, nowhere(options.root, packages))
+        parser.exit(1, not_found_message(options.root, packages))
     try:
-        player = Player()
+        player = ModulePlayer()
     except OSError as error:
         parser.exit(1, f"{error}\n")
     for song in there:

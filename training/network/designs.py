@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from training.network.unet import LEAST_FEATURE, MaskNetwork, Network, NetworkShape
+from training.network.unet import MIN_FEATURE, Network, NetworkShape, UNet
 
 GROUPS = 32
 
@@ -36,14 +36,14 @@ class Recurrent(Network):
         self.out = nn.Parameter(torch.randn(GROUPS, 2 * width, self.masks * self.size) / (2 * width) ** 0.5 / 10)
         self.prior = nn.Parameter(torch.zeros(self.masks, shape.bands, 1))
 
-    def ends(self) -> list[Tensor]:
+    def end_weights(self) -> list[Tensor]:
         """The first and the last weights."""
         return [self.into, self.out]
 
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
         batch, _, _, frames = features.shape
-        x = features.clamp_min(LEAST_FEATURE)
+        x = features.clamp_min(MIN_FEATURE)
         x = x.view(batch, -1, GROUPS, self.size, frames)  # (batch, planes, groups, size, frames)
         x = x.permute(0, 2, 4, 1, 3).flatten(3)  # (batch, groups, frames, planes * size)
         x = torch.einsum("bgti,giw->bgtw", x, self.into)
@@ -72,7 +72,7 @@ class Attention(nn.Module):
         self.joins = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
         self.inner = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
 
-    def silence(self) -> None:
+    def zero_output(self) -> None:
         """Makes the block the identity: what it hears stays, what it says of it begins at nothing."""
         for last in (*self.joins, self.inner[2]):
             for value in last.parameters():
@@ -126,13 +126,13 @@ class ConvTransformer(Network):
         self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
         self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
 
-    def ends(self) -> list[Tensor]:
+    def end_weights(self) -> list[Tensor]:
         """The first and the last weights."""
         return [self.downs[0].get_parameter("0.weight"), self.head.weight]
 
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
-        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
+        x = features.clamp_min(MIN_FEATURE) * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)
         skips = []
         for down in self.downs:
@@ -196,14 +196,14 @@ class SplitTransformer(Network):
         self.out_high = nn.ConvTranspose2d(first, masks, (4, 4), (4, 2), (0, 1), bias=False)
         self.prior = nn.Parameter(torch.zeros(masks, shape.bands, 1))
 
-    def ends(self) -> list[Tensor]:
+    def end_weights(self) -> list[Tensor]:
         """The first and the last weights."""
         first = [into.get_parameter("0.weight") for into in (self.into_low, self.into_high)]
         return [*first, self.out_low.weight, self.out_high.weight]
 
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``."""
-        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
+        x = features.clamp_min(MIN_FEATURE) * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)
         x = torch.cat([self.into_low(x[:, :, : self.low]), self.into_high(x[:, :, self.low :])], 2)
         x = nn.functional.leaky_relu(x + self.place, 0.2)  # (batch, width, rows, frames / 2)
@@ -261,7 +261,7 @@ def instance_norm(width: int) -> nn.Module:
 
 
 DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
-    "unet": MaskNetwork,
+    "unet": UNet,
     "recurrent": Recurrent,
     "attention": ConvTransformer,
     "short-attention": ShortConvTransformer,

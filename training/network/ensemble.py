@@ -1,92 +1,57 @@
-"""Networks that answer as one: the geometric mean of their masks, and for singing what all of them hear.
+"""An ensemble of mask networks: the geometric mean of their masks; for singing, the smallest of them.
 
-Networks of different designs, or of different songs, are wrong at different places, and each is least sure where it is
-wrong. What one alone takes for a voice mostly is none (docs/decisions/0007-committee.md).
+Networks of different designs, or trained on different songs, make different mistakes, and each is least certain where it is
+wrong. What only one of them takes for a voice mostly is not one (docs/training-log.md).
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from functools import reduce
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stemwright.stems import SINGING
-from training.checkpoints.checkpoint import Checkpoint
-from training.network import priors
-from training.network.onset_prior import Strokes
-from training.network.priors import Priors
+from training.network.onset_prior import OnsetPrior
 from training.network.unet import Network
 
 
-class Committee(nn.Module):
-    """One network or several: features to logits, shaped as theirs are.
+class NetworkEnsemble(nn.Module):
+    """One network or several: features to logits, in the shapes of ``Network``.
 
-    ``weights`` are what each one's vote counts but for singing; all alike where there are none. ``strokes`` is how much
-    drums gain and basses lose where something is struck.
+    The attribute ``members`` is part of the names of weights in exported files.
+
+    Args:
+        members: the networks.
+        weights: of each network in the mean, but for singing; equal if there are none.
+        onset_nats: strength of the onset prior; 0 for none.
     """
 
-    def __init__(self, members: Sequence[Network], weights: Sequence[float] = (), strokes: float = 0.0) -> None:
+    def __init__(self, members: Sequence[Network], weights: Sequence[float] = (), onset_nats: float = 0.0) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.strokes = Strokes(strokes)
+        self.onset_prior = OnsetPrior(onset_nats)
         self.weights = [weight / sum(weights) for weight in weights] or [1 / len(members)] * len(members)
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, planes, bands, frames)`` -> ``(batch, stems, channels, bands, frames)``."""
-        return self.agree(self.strokes(features), [member(features) for member in self.members])
+        return self.combine(self.onset_prior(features), [member(features) for member in self.members])
 
-    def agree(self, struck: Tensor, votes: Sequence[Tensor]) -> Tensor:
-        """Logits of each member at some points, ``(batch, stems, ...)``, to those of all; ``struck`` is the cue there."""
-        if len(votes) == 1:
-            return self.strokes.add(struck, votes[0])
-        masks = [_log_masks(vote) for vote in votes]
+    def combine(self, percussiveness: Tensor, logits: Sequence[Tensor]) -> Tensor:
+        """Logits of the ensemble.
+
+        Args:
+            percussiveness: what ``OnsetPrior.forward`` gave for the same points.
+            logits: of each network, ``(batch, stems, ...)``.
+        """
+        if len(logits) == 1:
+            return self.onset_prior.apply_to(logits[0], percussiveness)
+        masks = [_log_masks(one) for one in logits]
         n_singing = len(SINGING)  # they are the first stems
         singing = reduce(torch.minimum, (mask[:, :n_singing] for mask in masks))
         others = (weight * mask[:, n_singing:] for weight, mask in zip(self.weights, masks, strict=True))
-        return self.strokes.add(struck, torch.cat([singing, reduce(torch.add, others)], 1))
-
-
-def assemble(
-    checkpoints: Sequence[Checkpoint],
-    known: Priors | None = None,
-    weights: Sequence[float] = (),
-    strokes: float = 0.0,
-) -> Committee:
-    """The averaged networks of checkpoints, each lowered by what is known of songs, with the cue of ``strokes``.
-
-    Raises:
-        ValueError: there are weights, but not one above zero for each.
-    """
-    if weights and (len(weights) != len(checkpoints) or min(weights) <= 0):
-        raise ValueError(f"Each of the {len(checkpoints)} checkpoints needs a weight above zero, or none has one.")
-    networks = [checkpoint.averaged_network() for checkpoint in checkpoints]
-    for network in networks:
-        (known or Priors()).lower(network)
-    return Committee(networks, weights, strokes).eval()
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The networks, how they vote, and what they are told besides."""
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="one, or several that answer as one")
-    parser.add_argument(
-        "--weight",
-        type=float,
-        action="append",
-        default=[],
-        help="of each checkpoint's vote in turn, but for singing; alike unless said otherwise",
-    )
-    priors.add_arguments(parser)
-    parser.add_argument(
-        "--strokes",
-        type=float,
-        default=0.0,
-        metavar="NATS",
-        help="drums gain and basses lose where something is struck",
-    )
+        return self.onset_prior.apply_to(torch.cat([singing, reduce(torch.add, others)], 1), percussiveness)
 
 
 def _log_masks(logits: Tensor) -> Tensor:

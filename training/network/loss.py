@@ -27,13 +27,13 @@ from stemwright.stems import SINGING, STEMS
 from training.data import features
 from training.data.spectrogram import Batch
 from training.network.unet import Network
-from training.optimise.precision import has_half
+from training.optimise.precision import has_fast_bfloat16
 
 FLOOR = 1e-6
-ERROR_WEIGHT = 0.1
+SINGING_ERROR_WEIGHT = 0.1
 """How much the error counts beside the cross-entropy."""
 
-QUIET = 1e-3
+ENERGY_FLOOR = 1e-3
 """Energy, as a share of the mixture's, below which a stem or an error counts as nothing: -30 dB."""
 
 ABSENT_WEIGHT = 0.2
@@ -49,58 +49,60 @@ def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
         widths: bins in each band, ``(bands,)``.
     """
     device = batch.powers.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         logits = network(features.features(batch.powers))
-    log_masks = undivided(logits.float(), batch.members).log_softmax(1)
-    return surprise(log_masks, batch, widths) + ERROR_WEIGHT * error(log_masks.exp(), batch, widths)
+    log_masks = tie_unlabelled_logits(logits.float(), batch.possible).log_softmax(1)
+    return cross_entropy(log_masks, batch, widths) + SINGING_ERROR_WEIGHT * singing_error(
+        log_masks.exp(), batch, widths
+    )
 
 
-def undivided(logits: Tensor, members: Tensor) -> Tensor:
+def tie_unlabelled_logits(logits: Tensor, possible: Tensor) -> Tensor:
     """The same ``(batch, stems, 2, bands, frames)``, but stems of which nobody knows which one plays rise and fall together.
 
     Their sum would otherwise be raised where it is easiest, in the stem that is the likeliest already: real drums became
     effects, for nothing said that they are not. What tells these stems apart is learned where they are known.
     """
-    held = members[:, :, None, None, None]
+    held = possible[:, :, None, None, None]
     mean = (logits * held).sum(1, keepdim=True) / held.sum(1, keepdim=True).clamp_min(1)
     return torch.where(held > 0, logits.detach() + (mean - mean.detach()), logits)
 
 
-def surprise(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
+def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """Cross-entropy with the ideal ratio mask, in nats; ``log_masks`` are ``(batch, stems, 2, bands, frames)``.
 
     What is one of several stems, nobody knows which, is due to the sum of their masks.
     """
     magnitudes = batch.magnitudes
-    total = magnitudes.sum(1) + batch.unknown  # (batch, 2, bands, frames)
-    shared = (log_masks.exp() * batch.members[:, :, None, None, None]).sum(1).clamp_min(FLOOR)
+    total = magnitudes.sum(1) + batch.unlabelled  # (batch, 2, bands, frames)
+    shared = (log_masks.exp() * batch.possible[:, :, None, None, None]).sum(1).clamp_min(FLOOR)
     known = ((magnitudes + FLOOR) * log_masks).sum(1)
-    by_point = -(known + batch.unknown * shared.log()) / (total + magnitudes.shape[1] * FLOOR)
+    by_point = -(known + batch.unlabelled * shared.log()) / (total + magnitudes.shape[1] * FLOOR)
     weight = batch.powers[:, :2].sqrt() * widths.float().sqrt()[:, None]
     # Each mix counts the same, however loud it is.
     by_mix = (by_point * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(FLOOR)
     return by_mix.mean()
 
 
-def error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
+def singing_error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """Energy of the error by that of singing, and by that of the rest, as logarithms, their mean.
 
     ``masks`` are ``(batch, stems, 2, bands, frames)`` and sum to one, so that both have the same error. All energies have
-    ``QUIET`` of the mixture's energy added: perfection and silence have no end else.
+    ``ENERGY_FLOOR`` of the mixture's energy added: perfection and silence have no end else.
     """
     weight = widths.float()[:, None]  # (bands, 1)
     singing = [STEMS.index(stem) for stem in SINGING]
     mask, power = masks[:, singing].sum(1), batch.powers[:, :2]  # (batch, 2, bands, frames)
     mixture = _energy(power, weight)  # (batch,)
-    may_sing = batch.members[:, singing].amax(1)  # (batch,)
-    may_play = (batch.members.sum(1) - batch.members[:, singing].sum(1)).clamp_max(1)
-    unknown = _energy(batch.unknown.square(), weight)
+    may_sing = batch.possible[:, singing].amax(1)  # (batch,)
+    may_play = (batch.possible.sum(1) - batch.possible[:, singing].sum(1)).clamp_max(1)
+    unknown = _energy(batch.unlabelled.square(), weight)
     # Lead and backing, singing and the rest are taken for unrelated; what that gets wrong does not depend on the masks.
     sung = _energy(batch.magnitudes[:, singing].square().sum(1), weight)
     rest = _energy(batch.magnitudes.square().sum(1), weight) - sung
     sung, rest = sung + unknown * may_sing, rest + unknown * may_play
-    wrong = (sung + _energy(mask.square() * power - 2 * mask * batch.agreement, weight)).clamp_min(0)
-    quiet = QUIET * mixture.clamp_min(FLOOR)
+    wrong = (sung + _energy(mask.square() * power - 2 * mask * batch.cross_power, weight)).clamp_min(0)
+    quiet = ENERGY_FLOOR * mixture.clamp_min(FLOOR)
     energies = torch.stack([sung, rest])  # (2, batch)
     counts = torch.where(energies > quiet, 1.0, ABSENT_WEIGHT) * (1 - may_sing * may_play)  # not where it may be either
     return (((wrong + quiet) / (energies + quiet)).log() * counts).mean()

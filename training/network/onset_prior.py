@@ -1,9 +1,9 @@
-"""Struck or held: a cue between drums and bass that no recording's timbre changes.
+"""The onset prior: moves energy between drums and bass by how percussive each point of the spectrogram is.
 
-A stroke is short and spreads over frequencies; a held note is long and narrow. Fitzgerald (2010, "Harmonic/percussive
-separation using median filtering") tells them apart by what surrounds a point in time and in frequency. Here means stand
-for his medians, which ONNX has none of: of the logarithms that the network sees anyway, so that one loud neighbour does
-not decide.
+A drum hit is short and wide in frequency; a held note is long and narrow. Fitzgerald (2010, "Harmonic/percussive
+separation using median filtering") separates the two by medians along time and along frequency. ONNX has no median, so
+these are means; they are taken over the logarithms that the network is given anyway, so that one loud neighbour does not
+decide.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.stems import STEMS
-from training.network.unet import LEAST_FEATURE
+from training.network.unet import MIN_FEATURE
 
-BANDS, FRAMES = 17, 9
-"""What surrounds a point: 183 Hz where bands are single bins, a quarter of an octave above; 0.2 s."""
+WINDOW_BANDS, WINDOW_FRAMES = 17, 9
+"""Size of the two means: 183 Hz where bands are single bins and a quarter of an octave above; 0.2 s."""
 
 
-class Strokes(nn.Module):
-    """The cue, and what it gives to drums: ``nats`` for each neper that a point is struck rather than held, and basses as
-    much less."""
+class OnsetPrior(nn.Module):
+    """Adds ``nats`` to the logit of drums for each neper of percussiveness, and takes as much from the bass."""
 
     def __init__(self, nats: float) -> None:
         super().__init__()
@@ -29,14 +28,16 @@ class Strokes(nn.Module):
         self.register_buffer("gains", gains[:, None, None, None], persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """How much each point is struck rather than held, in nepers: features ``(batch, planes, bands, frames)`` ->
-        ``(batch, 1, 1, bands, frames)``."""
-        heard = features[:, :2].mean(1, keepdim=True).clamp_min(LEAST_FEATURE)  # left and right alike
-        wide = nn.functional.avg_pool2d(heard, (BANDS, 1), 1, (BANDS // 2, 0), count_include_pad=False)
-        long = nn.functional.avg_pool2d(heard, (1, FRAMES), 1, (0, FRAMES // 2), count_include_pad=False)
-        struck: Tensor = (wide - long)[:, None]
-        return struck
+        """Percussiveness of each point in nepers.
 
-    def add(self, struck: Tensor, logits: Tensor) -> Tensor:
-        """Logits ``(batch, stems, channels, bands, frames)`` with what the cue gives them."""
-        return logits + struck * self.get_buffer("gains")
+        Features ``(batch, planes, bands, frames)`` -> ``(batch, 1, 1, bands, frames)``; negative at held notes.
+        """
+        level = features[:, :2].mean(1, keepdim=True).clamp_min(MIN_FEATURE)  # mean of left and right
+        wide = nn.functional.avg_pool2d(level, (WINDOW_BANDS, 1), 1, (WINDOW_BANDS // 2, 0), count_include_pad=False)
+        long = nn.functional.avg_pool2d(level, (1, WINDOW_FRAMES), 1, (0, WINDOW_FRAMES // 2), count_include_pad=False)
+        percussiveness: Tensor = (wide - long)[:, None]
+        return percussiveness
+
+    def apply_to(self, logits: Tensor, percussiveness: Tensor) -> Tensor:
+        """Logits ``(batch, stems, channels, bands, frames)`` with the prior added."""
+        return logits + percussiveness * self.get_buffer("gains")

@@ -27,17 +27,17 @@ FRAME_MULTIPLE = 64
 DILATIONS = (2, 4, 1)
 """In time, of the residual blocks of a level."""
 
-LEAST_FRAMES = 2 * FRAME_MULTIPLE
+MIN_FRAMES = 2 * FRAME_MULTIPLE
 """So few at once are heard: in half of them, 1.5 s, no network has learned anything."""
 
-LEAST_FEATURE = -3.0
+MIN_FEATURE = -3.0
 """Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""
 
 
 def frame_count(text: str) -> int:
     """Reads of a command line how many frames are heard at once."""
-    if not text.isdecimal() or int(text) < LEAST_FRAMES or int(text) % FRAME_MULTIPLE:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {FRAME_MULTIPLE}, at least {LEAST_FRAMES}.")
+    if not text.isdecimal() or int(text) < MIN_FRAMES or int(text) % FRAME_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {FRAME_MULTIPLE}, at least {MIN_FRAMES}.")
     return int(text)
 
 
@@ -87,7 +87,7 @@ class Network(nn.Module):
         super().__init__()
         self.shape = shape
 
-    def ends(self) -> list[Tensor]:
+    def end_weights(self) -> list[Tensor]:
         """The first and the last weights, which are not turned (``training.optimise.optimiser``)."""
         raise NotImplementedError
 
@@ -173,7 +173,7 @@ class Encoder(nn.Module):
         return context
 
 
-class MaskNetwork(Network):
+class UNet(Network):
     """Logits of twelve stems, for each audio channel, band and frame.
 
     In evaluation mode and followed by a softmax over stems these are the masks of the separator.
@@ -202,7 +202,7 @@ class MaskNetwork(Network):
         self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
         self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
 
-    def ends(self) -> list[Tensor]:
+    def end_weights(self) -> list[Tensor]:
         """The weights of the first convolution and of the last."""
         return [self.encoders[0].get_parameter("down.weight"), self.head.weight]
 
@@ -212,7 +212,7 @@ class MaskNetwork(Network):
         ``frames`` must be a multiple of 64. In bfloat16 on a CPU it must be 128 at least: with a single frame at the
         coarsest level, dilated convolutions of oneDNN read memory that nobody wrote.
         """
-        x = features.clamp_min(LEAST_FEATURE) * self.scale + self.shift
+        x = features.clamp_min(MIN_FEATURE) * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)
         skips = []
         for encoder in self.encoders:

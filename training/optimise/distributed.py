@@ -16,29 +16,29 @@ from torch import distributed
 def launch(work: Callable[[argparse.Namespace, Path, int], None], options: argparse.Namespace) -> None:
     """Does ``work`` in ``options.workers`` processes, which meet in the folder ``options.run``; this one leads."""
     # A place of its own for each start: a follower of a killed leader must not join the next one.
-    meeting = options.run.resolve() / f".meeting-{os.getpid()}"
+    rendezvous = options.run.resolve() / f".rendezvous-{os.getpid()}"
     followers = [
-        multiprocessing.get_context("spawn").Process(target=work, args=(options, meeting, rank), daemon=True)
+        multiprocessing.get_context("spawn").Process(target=work, args=(options, rendezvous, rank), daemon=True)
         for rank in range(1, options.workers)
     ]
     for follower in followers:
         follower.start()
-    work(options, meeting, 0)
-    meeting.unlink(missing_ok=True)
+    work(options, rendezvous, 0)
+    rendezvous.unlink(missing_ok=True)
     for follower in followers:
         follower.join()
 
 
-def follow_leader() -> None:
+def exit_with_leader() -> None:
     """Ends this process with the one that began it, however that ends; nothing in the leader itself."""
     if (leader := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(leader.sentinel,), daemon=True).start()
 
 
-def meet(meeting: Path, rank: int, workers: int) -> None:
+def join_group(rendezvous: Path, rank: int, workers: int) -> None:
     """Joins the group of all workers, where there are several."""
     if workers > 1:
-        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
+        distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=workers)
 
 
 def _end_with(sentinel: int) -> None:

@@ -15,20 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.optimise.precision import has_half
+from training.optimise.precision import has_fast_bfloat16
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd polynomial ``a x + b x^3 + c x^5``: it lifts small singular values fast, and keeps all between 0.7 and 1.2."""
 
-LIKE_ADAM = 0.2
+ADAM_STEP_RMS = 0.2
 """Root mean square of a step by the learning rate, as of Adam's."""
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """The matrix with singular values near one: ``(rows, columns)`` to the same; bfloat16 is exact enough."""
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16() if has_half(matrix.device) else matrix.float()
+    x = matrix.bfloat16() if has_fast_bfloat16(matrix.device) else matrix.float()
     if tall := x.shape[0] > x.shape[1]:
         x = x.T
     x = x / (x.norm() + 1e-7)
@@ -39,7 +39,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return found
 
 
-Total = Callable[[Tensor], Tensor]
+AllReduce = Callable[[Tensor], Tensor]
 """Sums a vector over all processes."""
 
 
@@ -48,11 +48,11 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         weights: of two dimensions or more.
-        learning_rate: of a step whose values have ``LIKE_ADAM`` of it for their root mean square.
+        learning_rate: of a step whose values have ``ADAM_STEP_RMS`` of it for their root mean square.
         momentum: of the gradients, Nesterov's.
         weight_decay: a step's, by the learning rate.
-        rank, workers, total: each of several processes makes its share of the matrices orthogonal; ``total`` sums a
-            vector over all processes.
+        rank, workers: which of how many processes this is. Each makes its share of the matrices orthogonal.
+        all_reduce: sums a vector over all processes.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Muon(torch.optim.Optimizer):
         *,
         rank: int = 0,
         workers: int = 1,
-        total: Total = lambda vector: vector,
+        all_reduce: AllReduce = lambda vector: vector,
     ) -> None:
         super().__init__(weights, {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay})
-        self._rank, self._workers, self._total = rank, workers, total
+        self._rank, self._workers, self._all_reduce = rank, workers, all_reduce
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is asked for a loss
@@ -96,13 +96,13 @@ class Muon(torch.optim.Optimizer):
             for gradient, share in zip(gradients, shares, strict=True)
         ]
         sizes = [gradient.numel() for gradient in gradients]
-        whole = torch.split(self._total(torch.cat(flat)), sizes) if self._workers > 1 else flat
+        whole = torch.split(self._all_reduce(torch.cat(flat)), sizes) if self._workers > 1 else flat
         return [step.view(gradient.shape) for step, gradient in zip(whole, gradients, strict=True)]
 
     def _direction(self, gradient: Tensor) -> Tensor:
         rows = gradient.flatten(1)  # (out, in * height * width)
         step = orthogonal(rows).to(gradient.dtype)
-        return step.mul_(LIKE_ADAM * max(rows.shape) ** 0.5)
+        return step.mul_(ADAM_STEP_RMS * max(rows.shape) ** 0.5)
 
     def _shares(self, gradients: Sequence[Tensor]) -> list[int]:
         """Which process makes each: the dearest first, always to the one that has least to do."""

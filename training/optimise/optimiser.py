@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.network.unet import Network
-from training.optimise.muon import Muon, Total
+from training.optimise.muon import AllReduce, Muon
 
 BETAS = (0.9, 0.98)
 
@@ -21,15 +21,22 @@ class Optimiser:
 
     Args:
         network: on its device.
-        learning_rate: of both, until ``rate`` is set.
+        learning_rate: of both, until ``learning_rate`` is set.
         weight_decay: of convolutions and transforms, by the learning rate.
-        rank, workers, total: which of several processes this is, and how they sum a vector (``Muon``).
+        rank, workers, all_reduce: which of several processes this is, and how they sum a vector (``Muon``).
     """
 
     def __init__(
-        self, network: Network, learning_rate: float, weight_decay: float, *, rank: int, workers: int, total: Total
+        self,
+        network: Network,
+        learning_rate: float,
+        weight_decay: float,
+        *,
+        rank: int,
+        workers: int,
+        all_reduce: AllReduce,
     ) -> None:
-        ends = network.ends()
+        ends = network.end_weights()
         matrices: list[Tensor] = []
         rest: list[Tensor] = []
         for value in network.parameters():
@@ -37,16 +44,18 @@ class Optimiser:
                 (matrices if value.ndim in (2, 4) else rest).append(value)
         groups: list[dict[str, Any]] = [{"params": ends}, {"params": rest, "weight_decay": 0.0}]
         adam = torch.optim.AdamW(groups, learning_rate, BETAS, weight_decay=weight_decay, fused=rest[0].is_cuda)
-        muon = Muon(matrices, learning_rate, weight_decay=weight_decay, rank=rank, workers=workers, total=total)
+        muon = Muon(
+            matrices, learning_rate, weight_decay=weight_decay, rank=rank, workers=workers, all_reduce=all_reduce
+        )
         self._parts: dict[str, torch.optim.Optimizer] = {"adam": adam, "muon": muon}
 
     @property
-    def rate(self) -> float:
+    def learning_rate(self) -> float:
         """The learning rate."""
         return float(self._parts["adam"].param_groups[0]["lr"])
 
-    @rate.setter
-    def rate(self, rate: float) -> None:
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
         for part in self._parts.values():
             for group in part.param_groups:
                 group["lr"] = rate

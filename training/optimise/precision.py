@@ -6,9 +6,9 @@ import torch
 
 from stemwright.models.runtimes.pytorch import has_bf16
 
-_HALF_ON_CPU = has_bf16()
+_FAST_ON_CPU = has_bf16()
 
 
-def has_half(device: torch.device) -> bool:
+def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 faster than float32."""
-    return device.type != "cpu" or _HALF_ON_CPU
+    return device.type != "cpu" or _FAST_ON_CPU

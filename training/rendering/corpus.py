@@ -150,7 +150,7 @@ def _describe(song: Song) -> dict[str, object]:
 def _write(path: Path, audio: NDArray[np.float32]) -> bool:
     if float(np.abs(audio).max()) < songs.SILENCE_PEAK:
         return False
-    songs.write(path, audio)
+    songs.write_flac(path, audio)
     return True
 
 

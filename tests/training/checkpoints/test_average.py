@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.checkpoints.average import mean, measure_norms
+from training.checkpoints.average import average, recompute_batch_norms
 from training.checkpoints.checkpoint import Checkpoint
-from training.network.unet import MaskNetwork, NetworkShape
+from training.network.unet import NetworkShape, UNet
 
 pytestmark = pytest.mark.training
 
@@ -14,25 +14,25 @@ TINY = replace(NetworkShape(), widths=(8, 8, 8, 8, 8, 8))
 
 def checkpoint(seed: int, step: int = 0, minutes: float = 0.0, audio_s: float = 0.0) -> Checkpoint:
     torch.manual_seed(seed)
-    state = MaskNetwork(TINY).state_dict()
+    state = UNet(TINY).state_dict()
     return Checkpoint(TINY, state, state, {}, step, minutes, audio_s)
 
 
 def test_each_weight_is_the_mean_and_what_is_shared_counts_once() -> None:
     one, other = checkpoint(1, 30, 3.0, 300.0), checkpoint(2, 50, 5.0, 500.0)
-    made = mean([one, other], [1, 3], since=checkpoint(3, 20, 2.0, 200.0))
+    made = average([one, other], [1, 3], since=checkpoint(3, 20, 2.0, 200.0))
     for name, value in made.average.items():
         if value.is_floating_point():
             torch.testing.assert_close(value, one.average[name] / 4 + other.average[name] * 3 / 4)
     assert (made.step, made.minutes, made.audio_s) == (60, 6.0, 600.0)
-    assert mean([one, other], [1, 1]).step == 80
+    assert average([one, other], [1, 1]).step == 80
 
 
 def test_norms_measure_what_they_are_given() -> None:
-    made = mean([checkpoint(1), checkpoint(2)], [0.5, 0.5])
+    made = average([checkpoint(1), checkpoint(2)], [0.5, 0.5])
     seen = torch.randn(4, 4, 384, 128, generator=torch.Generator().manual_seed(4))
-    network = measure_norms(made, [seen, seen]).averaged_network()
-    trained = MaskNetwork(TINY)
+    network = recompute_batch_norms(made, [seen, seen]).averaged_network()
+    trained = UNet(TINY)
     trained.load_state_dict(made.average)
     with torch.no_grad():
         wanted, before = trained.train()(seen), made.averaged_network()(seen)
@@ -44,11 +44,11 @@ def test_norms_measure_what_they_are_given() -> None:
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0]])
 def test_weights_that_make_no_mean_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weight of zero or more"):
-        mean([checkpoint(1), checkpoint(2)], weights)
+        average([checkpoint(1), checkpoint(2)], weights)
 
 
 def test_networks_of_two_shapes_are_refused() -> None:
     wide = replace(TINY, widths=(16, 8, 8, 8, 8, 8))
-    state = MaskNetwork(wide).state_dict()
+    state = UNet(wide).state_dict()
     with pytest.raises(ValueError, match="different shapes"):
-        mean([checkpoint(1), Checkpoint(wide, state, state, {})], [1, 1])
+        average([checkpoint(1), Checkpoint(wide, state, state, {})], [1, 1])

@@ -23,9 +23,9 @@ def test_where_there_is_no_song_it_says_how_to_have_some(
 def test_a_design_that_the_wheel_lacks_is_named_with_those_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = ", ".join(shape.design for shape in from_onnx.shapes())
+    there = ", ".join(shape.design for shape in from_onnx.shipped_shapes())
     with pytest.raises(LookupError, match=f"no network of the design 'recurrent'; it has {there}"):
-        from_onnx.begin([], "recurrent")
+        from_onnx.shipped_checkpoint([], "recurrent")
     (tmp_path / "song").mkdir()
     soundfile.write(tmp_path / "song" / "drums.flac", np.full((44_100, 2), 0.1), 44_100)
     arguments = ["--corpus", str(tmp_path), "--run", str(tmp_path / "run"), "--design", "recurrent"]

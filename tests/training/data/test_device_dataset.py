@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
-from training.data import device_dataset as mixers
-from training.data.augmentation import PLAIN, Mixing
+from training.data import device_dataset
+from training.data.augmentation import UNAUGMENTED, MixSettings
 from training.data.dataset import Dataset
-from training.data.device_dataset import Mixer
-from training.data.device_songs import Pool
-from training.data.songs import Bank, Corpus
+from training.data.device_dataset import DeviceDataset
+from training.data.device_songs import DeviceSongs
+from training.data.songs import Corpus, SongCache
 from training.data.spectrogram import Batch
 
 pytestmark = pytest.mark.training
@@ -35,7 +35,7 @@ def music(seed: int, seconds: float) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("mixer") / "corpus"
+    root = tmp_path_factory.mktemp("dataset") / "corpus"
     # By the checksums of their names all train but song-0.
     songs = {
         "song-0": STEMS[:3],
@@ -53,19 +53,21 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def both(root: Path, mixing: Mixing, seed: int = 1) -> tuple[Dataset, Mixer]:
-    bank = Bank([Corpus(root)], 10**9)
-    bank.refresh()
-    pool = Pool([Corpus(root)], 2 * 10**7, CPU)
-    pool.refresh()
-    # A bank shuffles its songs, a pool does not; drawing depends on their order.
-    bank.training = {name: bank.training[name] for name in pool.training}
-    return Dataset(bank, FRAMES, mixing, seed), Mixer(pool, FRAMES, mixing, seed, at_once=3)
+def both(root: Path, mix_settings: MixSettings, seed: int = 1) -> tuple[Dataset, DeviceDataset]:
+    song_cache = SongCache([Corpus(root)], 10**9)
+    song_cache.refresh()
+    device_songs = DeviceSongs([Corpus(root)], 2 * 10**7, CPU)
+    device_songs.refresh()
+    # A song cache shuffles its songs, songs on a device are not shuffled; drawing depends on their order.
+    song_cache.training = {name: song_cache.training[name] for name in device_songs.training}
+    return Dataset(song_cache, FRAMES, mix_settings, seed), DeviceDataset(
+        device_songs, FRAMES, mix_settings, seed, at_once=3
+    )
 
 
-def assert_alike(expected: Batch, mixed: Batch, tolerance: float) -> None:
+def assert_alike(expected: Batch, actual: Batch, tolerance: float) -> None:
     for field in dataclasses.fields(Batch):
-        wanted, got = getattr(expected, field.name), getattr(mixed, field.name)
+        wanted, got = getattr(expected, field.name), getattr(actual, field.name)
         assert wanted.abs().max() > 0
         # Each mix is as loud as the others, but not each stem: relative to the loudest of the mix.
         scale = wanted.flatten(1).abs().amax(1).clamp_min(1e-3)  # a mix may be empty
@@ -74,21 +76,21 @@ def assert_alike(expected: Batch, mixed: Batch, tolerance: float) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_same_draw_gives_the_mixes_of_the_dataset(root: Path, seed: int) -> None:
-    mixing = Mixing(p_speed=0, p_own_speed=0, p_drive=0.5, p_width=0.6, p_pan=0.6, p_left_out=0.5)
-    dataset, mixer = both(root, mixing, seed)
-    assert_alike(dataset.batch(8), mixer.batch(8), 2e-5)
+    mix_settings = MixSettings(p_speed=0, p_part_speed=0, p_drive=0.5, p_width=0.6, p_pan=0.6, p_stem_dropped=0.5)
+    dataset, on_device = both(root, mix_settings, seed)
+    assert_alike(dataset.batch(8), on_device.batch(8), 2e-5)
 
 
 def test_faster_and_slower_stems_are_those_of_the_dataset(root: Path) -> None:
     # No codec: a point beside its threshold is a hole in one and none in the other.
-    dataset, mixer = both(root, Mixing(p_augmented=1, p_speed=1, p_own_speed=0.5, p_drive=0, p_codec=0))
-    assert_alike(dataset.batch(8), mixer.batch(8), 2e-2)  # they differ where cuts begin and end
+    dataset, on_device = both(root, MixSettings(p_augmented=1, p_speed=1, p_part_speed=0.5, p_drive=0, p_codec=0))
+    assert_alike(dataset.batch(8), on_device.batch(8), 2e-2)  # they differ where cuts begin and end
 
 
 def test_songs_as_they_are_come_out_as_they_were(root: Path) -> None:
-    _, mixer = both(root, PLAIN)
-    songs, plans = mixer.draw(4)
-    audio = iter(mixer.play(songs, plans))
+    _, dataset = both(root, UNAUGMENTED)
+    songs, plans = dataset.draw(4)
+    audio = iter(dataset.play(songs, plans))
     for plan in plans:
         stems = [next(audio).numpy() for _ in plan.parts]
         whole = [
@@ -106,8 +108,8 @@ def test_songs_as_they_are_come_out_as_they_were(root: Path) -> None:
 
 
 def test_mono_mixes_have_a_silent_side(root: Path) -> None:
-    _, mixer = both(root, Mixing(p_augmented=1, p_mono=1, p_left_out=0))
-    powers = mixer.batch(6).powers
+    _, dataset = both(root, MixSettings(p_augmented=1, p_mono=1, p_stem_dropped=0))
+    powers = dataset.batch(6).powers
     assert powers[:, 3].max() == 0 and powers[:, 2].max() > 0
 
 
@@ -118,23 +120,30 @@ def test_a_pool_takes_new_stems_and_says_when_it_is_full(root: Path, tmp_path: P
         (first / name).mkdir(parents=True)
         for path in itertools.islice(sorted((root / name).iterdir()), 2):
             (first / name / path.name).symlink_to(path)
-    pool = Pool([Corpus(first)], 5 * round(1.5 * 44_100) * 4, CPU)
-    pool.refresh()
-    assert sorted({*pool.training, *pool.held_out}) == ["corpus/song-0", "corpus/song-1"] and not pool.full
-    drawn_from, before = pool.training, pool.seconds
+    device_songs = DeviceSongs([Corpus(first)], 5 * round(1.5 * 44_100) * 4, CPU)
+    device_songs.refresh()
+    assert (
+        sorted({*device_songs.training, *device_songs.held_out}) == ["corpus/song-0", "corpus/song-1"]
+        and not device_songs.full
+    )
+    drawn_from, before = device_songs.training, device_songs.seconds
     (first / names[1] / "fx.flac").symlink_to(root / "song-3" / "fx.flac")
-    pool.refresh()
-    assert "fx" in pool.training["corpus/song-1"] and "fx" not in drawn_from["corpus/song-1"]
-    assert pool.seconds == pytest.approx(before + 1.5) and not pool.full
+    device_songs.refresh()
+    assert "fx" in device_songs.training["corpus/song-1"] and "fx" not in drawn_from["corpus/song-1"]
+    assert device_songs.seconds == pytest.approx(before + 1.5) and not device_songs.full
     (first / names[1] / "synth.flac").symlink_to(root / "song-3" / "synth.flac")
-    pool.refresh()
-    assert [pool.full, "synth" in pool.training["corpus/song-1"]] == [True, False]
+    device_songs.refresh()
+    assert [device_songs.full, "synth" in device_songs.training["corpus/song-1"]] == [True, False]
 
 
 def test_a_feed_goes_on_and_hands_on_what_went_wrong(root: Path, tmp_path: Path) -> None:
-    _, mixer = both(root, Mixing())
-    feed = mixers.Feed(mixer, 2, 60)
+    _, dataset = both(root, MixSettings())
+    feed = device_dataset.DeviceFeed(dataset, 2, 60)
     assert [len(batch.powers) for batch in itertools.islice(feed, 6)] == [2] * 6
     feed.close()
     with pytest.raises(LookupError, match=r"training\.rendering\.corpus"):
-        next(mixers.Feed(Mixer(Pool([Corpus(tmp_path)], 4000, CPU), FRAMES, Mixing(), 0), 2, 60))
+        next(
+            device_dataset.DeviceFeed(
+                DeviceDataset(DeviceSongs([Corpus(tmp_path)], 4000, CPU), FRAMES, MixSettings(), 0), 2, 60
+            )
+        )

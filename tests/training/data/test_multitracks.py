@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from training.data import multitracks
-from training.data.songs import Bank, Corpus
+from training.data.songs import Corpus, SongCache
 
 pytestmark = pytest.mark.training
 
@@ -42,9 +42,9 @@ def test_musdb_trains_with_its_training_songs_and_what_the_twelve_stems_name(
         other = "not-vocals-backing_vocals-drums-bass"
         assert {path.stem for path in piece.iterdir()} == {"vocals", "bass", other}  # drums are silent
         assert soundfile.info(piece / "bass.flac").frames == seconds * RATE
-    bank = Bank([Corpus(corpus)], 10**9)
-    bank.refresh()
-    assert len(bank.training) + len(bank.held_out) == 3
+    song_cache = SongCache([Corpus(corpus)], 10**9)
+    song_cache.refresh()
+    assert len(song_cache.training) + len(song_cache.held_out) == 3
 
 
 def test_tracks_of_moisesdb_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +84,8 @@ def test_a_folder_without_usable_songs_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        run(monkeypatch, tmp_path / "nowhere", "--out", tmp_path / "cut")
-    assert "nowhere" in capsys.readouterr().err
+        run(monkeypatch, tmp_path / "not_found_message", "--out", tmp_path / "cut")
+    assert "not_found_message" in capsys.readouterr().err
     write(tmp_path / "data" / "song" / "other.wav", 8)
     with pytest.raises(SystemExit):
         run(monkeypatch, tmp_path / "data", "--layout", "msst", "--out", tmp_path / "cut")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from training.data import recordings
-from training.data.songs import Bank, Corpus, members
+from training.data.songs import Corpus, SongCache, possible_stems
 
 pytestmark = pytest.mark.training
 
@@ -55,7 +55,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         licence = "MIT"
         path = "usr/share/frets/*/guitar.ogg"
         label = "guitar"
-        beside = {{ file = "song.ogg", label = "not-guitar" }}
+        companion = {{ file = "song.ogg", label = "not-guitar" }}
         [[source]]
         package = "winds"
         licence = "GPL-2+"
@@ -86,9 +86,9 @@ def test_what_is_there_is_cut(root: Path, tmp_path: Path, monkeypatch: pytest.Mo
         "winds-day-wind-00/fx.flac": 11,
     }
     assert {(info.samplerate, info.channels) for info in files.values()} == {(44_100, 2)}
-    bank = Bank([Corpus(out)], 10**9)
-    bank.refresh()
-    heard = {label for song in (bank.training | bank.held_out).values() for label in song}
+    song_cache = SongCache([Corpus(out)], 10**9)
+    song_cache.refresh()
+    heard = {label for song in (song_cache.training | song_cache.held_out).values() for label in song}
     assert heard == {BAND, "guitar", "not-guitar", "fx"}
     # The first piece is the middle of the first half: the tone rises by 40 Hz a second.
     audio, _ = soundfile.read(out / "tuba-sea-calm-00" / f"{BAND}.flac")
@@ -146,4 +146,4 @@ def test_the_table_names_packages_licences_and_labels() -> None:
     permissive = recordings.sources(permissive=True)
     assert len(found) > len(permissive) > 10
     assert not any(word in source.licence for source in permissive for word in ("GPL", "SA", "NC"))
-    assert all(members(source.label) and source.licence and not source.path.startswith("/") for source in found)
+    assert all(possible_stems(source.label) and source.licence and not source.path.startswith("/") for source in found)

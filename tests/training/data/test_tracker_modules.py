@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from training.data import tracker_modules
-from training.data.songs import Corpus, members
+from training.data.songs import Corpus, possible_stems
 
 pytestmark = pytest.mark.training
 
@@ -41,9 +41,9 @@ def instrument(wave: np.ndarray) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def player() -> tracker_modules.Player:
+def player() -> tracker_modules.ModulePlayer:
     try:
-        return tracker_modules.Player()
+        return tracker_modules.ModulePlayer()
     except OSError as error:
         pytest.skip(str(error))
 
@@ -80,7 +80,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     tracker_modules.main()
 
 
-def test_instruments_played_alone_add_up_to_the_song(player: tracker_modules.Player) -> None:
+def test_instruments_played_alone_add_up_to_the_song(player: tracker_modules.ModulePlayer) -> None:
     content = xm()
     whole = player.play(content)
     alone = [player.play(content, [number]) for number in range(3)]
@@ -90,15 +90,15 @@ def test_instruments_played_alone_add_up_to_the_song(player: tracker_modules.Pla
     assert np.abs(sum(alone) - whole).max() < 1e-4
 
 
-def test_a_bass_played_alone_has_its_pitch_and_no_drum(player: tracker_modules.Player) -> None:
+def test_a_bass_played_alone_has_its_pitch_and_no_drum(player: tracker_modules.ModulePlayer) -> None:
     bass = player.play(xm(), [BASS - 1])[0]
     spectrum = np.abs(np.fft.rfft(bass))
     assert np.argmax(spectrum) / len(bass) * 44_100 == pytest.approx(55, abs=2)  # 110 Hz at C-4, an octave down
     assert np.square(spectrum[len(spectrum) // 4 :]).sum() < 1e-3 * np.square(spectrum).sum()
 
 
-def test_what_is_no_module_or_no_instrument_is_refused(player: tracker_modules.Player) -> None:
-    with pytest.raises(ValueError, match="no tracker module"):
+def test_what_is_no_module_or_no_instrument_is_refused(player: tracker_modules.ModulePlayer) -> None:
+    with pytest.raises(ValueError, match="not a tracker module"):
         player.play(b"RIFF" + bytes(100))
     with pytest.raises(ValueError, match="has 3 instruments, from 0, and no 3"):
         player.play(xm(), [2, 3])
@@ -108,7 +108,7 @@ def test_modules_are_cut_into_songs_to_train_on(
     root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    player: tracker_modules.Player,
+    player: tracker_modules.ModulePlayer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
@@ -117,7 +117,7 @@ def test_modules_are_cut_into_songs_to_train_on(
     first, second = Corpus(out).songs()
     rest = "not-vocals-backing_vocals-drums-bass-percussion"
     assert list(first.stems) == ["drums", "bass", rest]
-    assert set(members(rest)) == {"guitar", "keyboard", "strings", "brass", "woodwinds", "synth", "fx"}
+    assert set(possible_stems(rest)) == {"guitar", "keyboard", "strings", "brass", "woodwinds", "synth", "fx"}
     assert soundfile.info(first.stems["bass"]).frames == 30 * 44_100
     assert 10 <= soundfile.info(second.stems["bass"]).duration < 30
     kept = first.stems["bass"].stat().st_mtime_ns
@@ -133,7 +133,7 @@ def test_packages_are_named_and_asked_for(
     run(monkeypatch, "--packages", "--permissive")
     assert capsys.readouterr().out == "tuba\n"
     with pytest.raises(SystemExit, match="1"):
-        run(monkeypatch, "--root", str(tmp_path / "nowhere"))
+        run(monkeypatch, "--root", str(tmp_path / "not_found_message"))
     assert "apt-get install gnu tuba" in capsys.readouterr().err
 
 
@@ -149,11 +149,11 @@ def test_without_the_library_it_says_what_to_install(
 @pytest.mark.parametrize("parts", ["drums = [0], bass = [0]", "kick = [0]"])
 def test_a_wrong_table_is_refused(root: Path, parts: str) -> None:
     tracker_modules.TABLE.write_text(tracker_modules.TABLE.read_text().replace("drums = [0], bass = [1]", parts))
-    with pytest.raises(ValueError, match="a part that is no stem, or an instrument twice"):
-        tracker_modules.songs()
+    with pytest.raises(ValueError, match="a part that is not a stem, or an instrument twice"):
+        tracker_modules.modules()
 
 
 def test_the_table_names_no_instrument_twice_and_only_what_anybody_may_use() -> None:
-    table = tracker_modules.songs()
+    table = tracker_modules.modules()
     assert len(table) == 14
-    assert tracker_modules.songs(permissive=True) == table
+    assert tracker_modules.modules(permissive=True) == table

@@ -8,7 +8,7 @@ from stemwright.stems import STEMS
 from training.checkpoints import onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.network.designs import DESIGNS, build
-from training.network.ensemble import Committee
+from training.network.ensemble import NetworkEnsemble
 from training.network.unet import NetworkShape
 
 pytestmark = pytest.mark.training
@@ -25,7 +25,7 @@ def test_every_point_of_every_stem_has_a_logit_and_every_weight_learns(shape: Ne
     logits.square().mean().backward()
     silent = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert silent == []
-    assert all(any(end is value for value in network.parameters()) for end in network.ends())
+    assert all(any(end is value for value in network.parameters()) for end in network.end_weights())
 
 
 @pytest.mark.parametrize("design", ["split", "instance-split"])
@@ -36,8 +36,8 @@ def test_a_split_design_is_exported_as_it_is(tmp_path: Path, design: str) -> Non
     state = network.state_dict()
     path = tmp_path / "split.onnx"
     assert onnx_export.export([Checkpoint(network.shape, state, state, {})], path) < 1e-5
-    exact = onnx_export.Masks(Committee([network])).eval()
-    assert onnx_export.compare(exact, path, frames=256) < 5e-3
+    exact = onnx_export.MaskModel(NetworkEnsemble([network])).eval()
+    assert onnx_export.max_difference(exact, path, frames=256) < 5e-3
     assert path.stat().st_size < 2.2 * sum(value.numel() for value in network.parameters())
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stemwright.stems import STEMS
-from training.network.unet import MaskNetwork, NetworkShape, frame_count
+from training.network.unet import NetworkShape, UNet, frame_count
 
 pytestmark = pytest.mark.training
 
@@ -16,13 +16,13 @@ DEEP = replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3)
 @pytest.mark.parametrize("shape", [TINY, DEEP])
 @pytest.mark.parametrize("frames", [64, 192])
 def test_every_point_of_every_stem_has_a_logit(shape: NetworkShape, frames: int) -> None:
-    logits = MaskNetwork(shape)(torch.randn(2, 4, 384, frames))
+    logits = UNet(shape)(torch.randn(2, 4, 384, frames))
     assert logits.shape == (2, len(STEMS), 2, 384, frames)
 
 
 @pytest.mark.parametrize("shape", [TINY, DEEP])
 def test_every_weight_learns(shape: NetworkShape) -> None:
-    network = MaskNetwork(shape)
+    network = UNet(shape)
     for parameter in network.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)  # zeros at the start hide what stands before them
     network(torch.randn(2, 4, 384, 128)).square().mean().backward()
@@ -32,7 +32,7 @@ def test_every_weight_learns(shape: NetworkShape) -> None:
 
 def test_a_deeper_network_begins_as_the_one_that_it_was() -> None:
     torch.manual_seed(1)
-    shallow, deep = MaskNetwork(TINY).eval(), MaskNetwork(DEEP).eval()
+    shallow, deep = UNet(TINY).eval(), UNet(DEEP).eval()
     deep.load_state_dict(shallow.state_dict(), strict=False)
     seen = torch.randn(1, 4, 384, 128)
     with torch.no_grad():
@@ -40,7 +40,7 @@ def test_a_deeper_network_begins_as_the_one_that_it_was() -> None:
 
 
 def test_the_network_fits_the_wheel() -> None:
-    assert 2 * sum(parameter.numel() for parameter in MaskNetwork().parameters()) < 24_000_000
+    assert 2 * sum(parameter.numel() for parameter in UNet().parameters()) < 24_000_000
 
 
 @pytest.mark.parametrize("text", ["0", "64", "200", "-128", "many"])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.optimise.muon import LIKE_ADAM, Muon, orthogonal
+from training.optimise.muon import ADAM_STEP_RMS, Muon, orthogonal
 
 pytestmark = pytest.mark.training
 
@@ -32,7 +32,7 @@ def test_a_step_is_as_long_as_adams_and_goes_downhill() -> None:
     muon = Muon([weight], learning_rate=0.1)
     muon.step()
     step = (weight.detach() - before).square().mean().sqrt()
-    assert float(step) == pytest.approx(0.1 * LIKE_ADAM, rel=0.25)
+    assert float(step) == pytest.approx(0.1 * ADAM_STEP_RMS, rel=0.25)
     assert (weight - target).square().mean() < loss
 
 
@@ -46,11 +46,11 @@ def test_workers_that_share_the_matrices_take_the_same_step() -> None:
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient.clone()
 
-        def total(vector: torch.Tensor) -> torch.Tensor:
+        def all_reduce(vector: torch.Tensor) -> torch.Tensor:
             steps.append(vector)
             return torch.stack(steps).sum(0)
 
-        Muon(weights, 0.1, weight_decay=0.1, rank=rank, workers=workers, total=total).step()
+        Muon(weights, 0.1, weight_decay=0.1, rank=rank, workers=workers, all_reduce=all_reduce).step()
         return [weight.detach() for weight in weights]
 
     alone = stepped(0, 1, [])

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from training.compose.note import Note
-from training.data.songs import Recording
+from training.data.songs import StemAudio
 from training.instruments import soundfont
 from training.instruments.soundfont import Patch
 from training.rendering import packing
@@ -50,11 +50,11 @@ def test_a_recording_is_read_under_its_old_name_as_long_as_it_was(tmp_path: Path
     time = np.arange(3 * 44_100) / 44_100
     chord = sum(np.sin(2 * np.pi * hz * time) for hz in (110, 220, 277, 330)) * np.exp(-4 * (time % 0.5))
     soundfile.write(path, np.stack([0.2 * chord, 0.1 * chord], 1), 44_100)
-    before = Recording.read(path).samples
+    before = StemAudio.read(path).samples
     packed = packing.pack_recording(path)
     assert len(packed) < 0.85 * len(packing.vorbis(before.T, 44_100))
     path.write_bytes(packed)
-    after = Recording.read(path).samples
+    after = StemAudio.read(path).samples
     assert after.shape == before.shape
     assert np.std(after - before.astype(float)) < 0.1 * np.std(before)
 
