@@ -1,12 +1,12 @@
-"""The mean of several checkpoints, whose errors are not the same and so partly cancel.
+"""Averages the weights of several checkpoints, whose errors differ and so partly cancel.
 
-    python -m training.checkpoints.average --of A/checkpoint.pt 0.3 --of B/checkpoint.pt 0.7 --since C/checkpoint.pt \\
-        --corpus training/corpus --run training/runs/mean
+    python -m training.checkpoints.average --checkpoint A/checkpoint.pt 0.3 --checkpoint B/checkpoint.pt 0.7 \\
+        --ancestor C/checkpoint.pt --corpus training/corpus --run training/runs/average
 
 Weights of networks that went on from one another, or from one ancestor, can be averaged tensor by tensor (Izmailov et al.
-2018, "Averaging weights leads to wider optima and better generalization"; Wortsman et al. 2022, "Model soups"). The mean
-network's activations are not the mean of activations, so its batch norms measure mixes of the corpus afresh: without that
-one such mean lost 1.3 dB of bass.
+2018, "Averaging weights leads to wider optima and better generalization"; Wortsman et al. 2022, "Model soups"). The
+activations of the average network are not the average of activations, so its batch norms are measured again on mixes of the
+corpus: without that one average lost 1.3 dB of bass.
 """
 
 from __future__ import annotations
@@ -27,20 +27,22 @@ from training.data.songs import Corpus, SongCache
 from training.optimise.malloc import keep_freed_memory
 
 BATCHES, BATCH, FRAMES = 48, 8, 128
-"""What the norms measure: 384 mixes of three seconds."""
+"""The batch norms are measured on 384 mixes of three seconds."""
 
 MEMORY_BYTES = 3_000_000_000
 SEED = 77
 
 
-def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: Checkpoint | None = None) -> Checkpoint:
-    """The mean of averaged networks, whose norms are still to be measured.
+def average(
+    checkpoints: Sequence[Checkpoint], weights: Sequence[float], ancestor: Checkpoint | None = None
+) -> Checkpoint:
+    """The average of the moving averages of checkpoints; its batch norms still have to be measured.
 
     Args:
-        checkpoints: of one shape, and of one origin.
+        checkpoints: of one shape and of one origin.
         weights: of each; they are divided by their sum.
-        since: the last one that all of them went on from. What lies behind it counts once in the steps, the minutes and the
-            hours of the mean; without it what lies behind each counts in full.
+        ancestor: the last checkpoint that all of them were trained from. Its steps, minutes and hours then count once in
+            those of the average; without it those of each checkpoint count in full.
 
     Raises:
         ValueError: they differ in shape, or the weights are not as many, or one is negative, or all are zero.
@@ -49,7 +51,7 @@ def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: 
         raise ValueError("Every checkpoint needs a weight of zero or more, and one of them more than zero.")
     first = checkpoints[0]
     if any(checkpoint.shape != first.shape for checkpoint in checkpoints):
-        raise ValueError("Networks of different shapes have no mean.")
+        raise ValueError("Networks of different shapes cannot be averaged.")
     shares = [weight / sum(weights) for weight in weights]
 
     def at(name: str) -> Tensor:
@@ -60,7 +62,7 @@ def average(checkpoints: Sequence[Checkpoint], weights: Sequence[float], since: 
 
     state: StateDict = {name: at(name) for name in first.average}
     behind = [(one.step, one.minutes, one.audio_s) for one in checkpoints]
-    shared = (since.step, since.minutes, since.audio_s) if since else (0, 0.0, 0.0)
+    shared = (ancestor.step, ancestor.minutes, ancestor.audio_s) if ancestor else (0, 0.0, 0.0)
     step, minutes, audio_s = (
         before + sum(value - before for value in each)
         for before, each in zip(shared, zip(*behind, strict=True), strict=True)
@@ -85,23 +87,35 @@ def recompute_batch_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> C
 
 def main() -> None:
     """Reads the command line and writes the checkpoint."""
-    parser = argparse.ArgumentParser(description="Takes the mean of checkpoints of one origin.")
+    parser = argparse.ArgumentParser(description="Averages checkpoints of one origin.")
     parser.add_argument(
-        "--of", nargs=2, action="append", required=True, metavar=("CHECKPOINT", "WEIGHT"), help="may be repeated"
+        "--checkpoint",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("CHECKPOINT", "WEIGHT"),
+        help="a checkpoint and its weight; repeat it for each",
     )
-    parser.add_argument("--since", type=Path, help="the last checkpoint that all of them went on from")
+    parser.add_argument("--ancestor", type=Path, help="the last checkpoint that all of them were trained from")
+    # Their names until 0.1.0.
+    parser.add_argument("--of", nargs=2, action="append", dest="checkpoint", help=argparse.SUPPRESS)
+    parser.add_argument("--since", type=Path, dest="ancestor", help=argparse.SUPPRESS)
     parser.add_argument(
         "--corpus", type=Path, action="append", required=True, help="folder of songs to measure norms on"
     )
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args()
+    if not options.checkpoint:
+        parser.error("Name the checkpoints and their weights: --checkpoint CHECKPOINT WEIGHT, once for each.")
     path = options.run / "checkpoint.pt"
     if path.exists():
         parser.error(f"{options.run} holds a run already: name another folder.")
     keep_freed_memory()
-    since = Checkpoint.load(options.since) if options.since else None
+    ancestor = Checkpoint.load(options.ancestor) if options.ancestor else None
     made = average(
-        [Checkpoint.load(Path(one)) for one, _ in options.of], [float(weight) for _, weight in options.of], since
+        [Checkpoint.load(Path(one)) for one, _ in options.checkpoint],
+        [float(weight) for _, weight in options.checkpoint],
+        ancestor,
     )
     song_cache = SongCache([Corpus(root) for root in options.corpus], MEMORY_BYTES, SEED)
     song_cache.refresh()

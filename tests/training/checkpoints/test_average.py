@@ -18,9 +18,9 @@ def checkpoint(seed: int, step: int = 0, minutes: float = 0.0, audio_s: float = 
     return Checkpoint(TINY, state, state, {}, step, minutes, audio_s)
 
 
-def test_each_weight_is_the_mean_and_what_is_shared_counts_once() -> None:
+def test_weights_are_averaged_and_what_is_shared_counts_once() -> None:
     one, other = checkpoint(1, 30, 3.0, 300.0), checkpoint(2, 50, 5.0, 500.0)
-    made = average([one, other], [1, 3], since=checkpoint(3, 20, 2.0, 200.0))
+    made = average([one, other], [1, 3], ancestor=checkpoint(3, 20, 2.0, 200.0))
     for name, value in made.average.items():
         if value.is_floating_point():
             torch.testing.assert_close(value, one.average[name] / 4 + other.average[name] * 3 / 4)
@@ -42,7 +42,7 @@ def test_norms_measure_what_they_are_given() -> None:
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0]])
-def test_weights_that_make_no_mean_are_refused(weights: list[float]) -> None:
+def test_weights_that_give_no_average_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weight of zero or more"):
         average([checkpoint(1), checkpoint(2)], weights)
 
