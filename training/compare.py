@@ -1,4 +1,4 @@
-"""Trains designs of the network from nothing, for equal minutes, and says what each has learned.
+"""Trains a design of the network from scratch for some minutes and scores it, to compare designs at equal time.
 
 python -m training.compare --corpus training/corpus --minutes 8 --design unet --songs SONGS
 """
@@ -30,7 +30,7 @@ UNETS = {
 
 
 def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None:
-    """One of the workers; the first one scores at the end."""
+    """One worker; the first one scores at the end."""
     exit_with_leader()
     keep_freed_memory()
     torch.set_num_threads(1)
@@ -71,7 +71,7 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
 
 def main() -> None:
     """Reads the command line and trains one design."""
-    parser = argparse.ArgumentParser(description="Trains one design from nothing and scores it.")
+    parser = argparse.ArgumentParser(description="Trains one design from scratch and scores it.")
     parser.add_argument("--design", choices=tuple({**UNETS, **DESIGNS}), required=True)
     parser.add_argument("--corpus", type=Path, action="append", required=True)
     parser.add_argument("--minutes", type=float, default=8)

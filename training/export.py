@@ -1,7 +1,7 @@
 """Writes a checkpoint as the ONNX file that the separator runs.
 
 python -m training.export training/runs/first/checkpoint.pt stemwright-12.onnx
-python -m training.export ONE/checkpoint.pt OTHER/checkpoint.pt stemwright-12.onnx    # both, as a committee
+python -m training.export ONE/checkpoint.pt OTHER/checkpoint.pt stemwright-12.onnx    # both, as an ensemble
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a checkpoint as ONNX.")
     add_arguments(parser)
     parser.add_argument("out", type=Path)
-    parser.add_argument(
-        "--frames", type=frame_count, default=CHUNK_FRAMES, help="what the separator lets it hear at once"
-    )
+    parser.add_argument("--frames", type=frame_count, default=CHUNK_FRAMES, help="frames per chunk in the separator")
     options = parser.parse_args()
     checkpoints = [Checkpoint.load(path) for path in options.checkpoints]
     try:

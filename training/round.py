@@ -1,11 +1,11 @@
-"""One round of training in one command: renders songs, trains on them while they come, evaluates, keeps what is better.
+"""One round of training in one command: renders songs, trains on them meanwhile, evaluates, keeps the better network.
 
     python -m training.round --minutes 8 --songs 2000
     python -m training.round --minutes 8 --songs 2000 --resume
 
-A round goes on from the checkpoint in ``training/checkpoints/kept``, else from a network in the wheel. Songs lie and mixes
-are made on the device. Its folder (``--run``) holds all that a killed round needs to go on, no older than two minutes.
-What it learned replaces the checkpoint only where held-out songs say that it is better; every round has its row in
+A round starts from the checkpoint in ``training/checkpoints/kept``, else from a network that ships. Songs are stored and
+mixed on the device. The folder of the round (``--run``) holds all that a killed round needs to continue, at most two minutes
+old. Its network replaces the kept checkpoint only if its loss on held-out songs is lower; every round writes a row into
 ``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has median SDR too.
 """
 
@@ -39,7 +39,7 @@ from training.data.spectrogram import Batch
 from training.network.designs import build
 from training.network.unet import MIN_FRAMES, NetworkShape, frame_count
 from training.optimise.malloc import keep_freed_memory
-from training.rendering.background import Rendering, rendering
+from training.rendering.background import BackgroundRenderer, render_in_background
 from training.train import VALIDATION_SEED, TrainingRun, TrainingSettings, mean_loss
 
 TRAINING = Path(__file__).parent
@@ -50,10 +50,10 @@ SHAPES = {
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""By their designs; ``short-instance-split`` is in the wheel. Wide is a U-Net of 18 million weights, too big for it."""
+"""By name; ``short-instance-split`` ships. ``wide`` is a U-Net of 18 million weights, too big to ship."""
 
 FIRST_SONGS = 12
-"""Training begins when so many songs are there, or all that will come."""
+"""Training starts when there are so many songs, or when rendering has ended."""
 
 SEEDS_A_ROUND = 10_000
 DECAY_FRACTION = 0.35
@@ -65,12 +65,12 @@ LOG_COLUMNS = (
 
 
 class RoundError(RuntimeError):
-    """A round cannot go on; the sentence says what to do."""
+    """A round cannot continue; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class RoundStart:
-    """Where a round begins: the run's minutes and audio until then, and the seed of its first song."""
+    """The start of a round: minutes and audio of the run before it, and the seed of its first song."""
 
     minutes: float
     audio_s: float
@@ -79,7 +79,7 @@ class RoundStart:
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What a round came to: mean losses on held-out songs before and after it; median SDR in dB by row."""
+    """The result of a round: mean loss on held-out songs before and after it; median SDR in dB by row."""
 
     before: float | None
     after: float | None
@@ -87,21 +87,21 @@ class RoundResult:
 
     @property
     def better(self) -> bool:
-        """Whether held-out songs, if there are any, say that the round was worth it."""
+        """Whether the loss on held-out songs, if there are any, is lower than before."""
         return self.before is None or self.after is None or self.after < self.before
 
 
 class Round(TrainingRun):
-    """A run that also leaves its checkpoint in small pieces, which survive a machine that is taken away."""
+    """A run that also writes its checkpoint as small files, to be copied off a machine that may be taken away."""
 
     def save(self) -> None:
-        """Writes the checkpoint, whole and in pieces."""
+        """Writes the checkpoint, as one file and as shards."""
         super().save()
         shards.save(self.checkpoint(), self.folder / "pieces")
 
 
 def batch_size(device: torch.device, shape: NetworkShape, frames: int) -> int:
-    """Mixes of a step: what takes up to half of a GPU's free memory, 8 to 96; 6 on a CPU."""
+    """Mixes per step: as many as fit into half of a GPU's free memory, 8 to 96; 6 on a CPU."""
     if device.type != "cuda":
         return TrainingSettings.batch
     free_bytes, _ = torch.cuda.mem_get_info(device)
@@ -111,32 +111,32 @@ def batch_size(device: torch.device, shape: NetworkShape, frames: int) -> int:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """For songs: a third of a GPU's free memory, or 6 GB."""
+    """Memory for songs: a third of a GPU's free memory, or 6 GB."""
     return int(torch.cuda.mem_get_info(device)[0] / 3) if device.type == "cuda" else 6 * 10**9
 
 
 def device_name(device: torch.device) -> str:
-    """What the row in the log calls the device."""
+    """Name of the device in the log."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores()} cores {platform.machine()}"
 
 
-def wait_for_songs(device_songs: DeviceSongs, corpus: Corpus, songs: Rendering | None) -> None:
-    """Takes up songs until there are enough of the corpus to begin: recordings alone have no voice.
+def wait_for_songs(device_songs: DeviceSongs, corpus: Corpus, songs: BackgroundRenderer | None) -> None:
+    """Loads songs until there are enough composed ones to start, since recordings have no singing.
 
     Raises:
-        RoundError: none came.
+        RoundError: there are none.
     """
     device_songs.refresh()
-    while songs and songs.going and sum(1 for _ in corpus.songs()) < FIRST_SONGS:
+    while songs and songs.running and sum(1 for _ in corpus.songs()) < FIRST_SONGS:
         time.sleep(1)
         device_songs.refresh()
     if not device_songs.training:
-        reason = songs and songs.failure()
+        reason = songs and songs.failure_message()
         raise RoundError(reason or "There is no song to train on: name a --corpus that has some, or --songs to render.")
 
 
 def initial_checkpoint(checkpoints: Path, shape: NetworkShape | None, dataset: DeviceDataset) -> Checkpoint | None:
-    """What a round begins with: the last checkpoint, else a network in the wheel; None where neither has the ``shape``."""
+    """The checkpoint that a round starts from: the kept one, else a network that ships; None if neither has ``shape``."""
     last = shards.load(checkpoints)
     if last and shape in (None, last.shape):
         return last
@@ -147,7 +147,7 @@ def initial_checkpoint(checkpoints: Path, shape: NetworkShape | None, dataset: D
 
 
 def held_out(device_songs: DeviceSongs, settings: TrainingSettings) -> Iterator[Batch]:
-    """Held-out songs as they are, the same mixes each time as long as no song is added."""
+    """Batches of held-out songs without augmentation; the same each time, as long as no song is added."""
     dataset = DeviceDataset(device_songs, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True)
     return (dataset.batch(settings.batch) for _ in range(settings.validation_batches if device_songs.held_out else 0))
 
@@ -161,9 +161,9 @@ def train(
     first: int,
     resume: bool,
 ) -> tuple[Round, RoundStart, StateDict]:
-    """Trains for a round; gives the run, where it began and the average that it began with.
+    """Trains for a round; returns the run, its start, and the average that it started with.
 
-    ``settings.minutes`` are those of the round alone; on resuming, what is left of them is trained.
+    ``settings.minutes`` are those of the round alone; a resumed round trains for the rest of them.
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     if not resume:
@@ -171,7 +171,7 @@ def train(
         if checkpoint is None:
             network = build(shape or NetworkShape())
             print(
-                f"Begins from nothing: neither {checkpoints} nor the wheel has such a '{network.shape.design}'.",
+                f"Starts from scratch: neither {checkpoints} nor the package has such a '{network.shape.design}'.",
                 flush=True,
             )
             checkpoint = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
@@ -185,7 +185,7 @@ def train(
     before = Checkpoint.load(folder / "start.pt")
     if not settings.batch:
         settings = replace(settings, batch=batch_size(device_songs.device, before.shape, settings.frames))
-    # The rate falls at the end of the round, however long the run has been.
+    # The learning rate falls at the end of the round, however long the run has been.
     whole = replace(
         settings,
         minutes=start.minutes + settings.minutes,
@@ -203,7 +203,7 @@ def train(
 
 
 def evaluate(run: Round, device_songs: DeviceSongs, before: StateDict, recordings: Path | None) -> RoundResult:
-    """Compares a run with the average that it began with, on held-out songs; scores it on recordings."""
+    """Compares a run with the average that it started with, on held-out songs; scores it on recordings."""
     old = replace(run.checkpoint(), average=before).averaged_network().to(device_songs.device)
     losses = [
         mean_loss(network, held_out(device_songs, run.settings), run.widths)
@@ -248,7 +248,7 @@ def write_row(path: Path, run: Round, start: RoundStart, outcome: RoundResult, d
 
 
 def first_seed(log: Path) -> int:
-    """Seed of the first song of the next round: each has songs of its own."""
+    """Seed of the first song of the next round: each round has other songs."""
     rounds = len(log.read_text().splitlines()) - 1 if log.exists() else 0
     return SEEDS_A_ROUND * (1 + rounds)
 
@@ -256,34 +256,41 @@ def first_seed(log: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and trains for a round."""
     parser = argparse.ArgumentParser(description="One round of training: songs, training, evaluation, checkpoint, log.")
-    parser.add_argument("--minutes", type=float, required=True, help="of training; rendering goes on meanwhile")
-    parser.add_argument("--corpus", type=Path, default=TRAINING / "corpus", help="folder of songs, read and added to")
+    parser.add_argument("--minutes", type=float, required=True, help="of training; songs are rendered meanwhile")
+    parser.add_argument(
+        "--corpus", type=Path, default=TRAINING / "corpus", help="folder of songs; new songs are added to it"
+    )
     parser.add_argument(
         "--recordings", type=Path, action="append", default=[], help="folder of songs beside them; may be repeated"
     )
     parser.add_argument("--songs", type=int, default=0, help="songs to render")
-    parser.add_argument("--first", type=int, help="seed of the first; other ones each round unless named")
+    parser.add_argument("--first", type=int, help="seed of the first song; another one in each round if not given")
     parser.add_argument("--render-workers", type=int, default=max(1, cores() - 2), help="processes")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
-    parser.add_argument("--shape", choices=tuple(SHAPES), help="of the network; that of the checkpoint if not named")
-    parser.add_argument("--batch", type=int, default=0, help="mixes of a step; 0: by the memory of the device")
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="of the network; that of the checkpoint if not given")
+    parser.add_argument("--batch", type=int, default=0, help="mixes per step; 0: as the memory of the device allows")
     parser.add_argument(
         "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
     )
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
-    parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: by the memory of the device")
+    parser.add_argument("--memory-gb", type=float, default=0, help="for songs; 0: as the memory of the device allows")
     parser.add_argument(
-        "--checkpoints", type=Path, default=TRAINING / "checkpoints" / "kept", help="where rounds begin"
+        "--checkpoints",
+        type=Path,
+        default=TRAINING / "checkpoints" / "kept",
+        help="folder of the checkpoint to start from",
     )
-    parser.add_argument("--out", type=Path, help="where the better checkpoint goes; --checkpoints if not named")
+    parser.add_argument("--out", type=Path, help="folder for a better checkpoint; --checkpoints if not given")
     parser.add_argument("--log", type=Path, default=TRAINING / "log.csv")
     parser.add_argument("--run", type=Path, default=TRAINING / "runs" / "round", help="folder of the round")
-    parser.add_argument("--resume", action="store_true", help="go on with the round in --run")
-    parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
+    parser.add_argument("--resume", action="store_true", help="continue the round in --run")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="do not use torch.compile: starts at once, runs slower"
+    )
     options = parser.parse_args(arguments)
     begun = options.run / "start.json"
     if options.resume and not begun.exists():
-        parser.error(f"{options.run} holds no round to go on with: leave out --resume.")
+        parser.error(f"{options.run} holds no round to continue: leave out --resume.")
     judging = Path(os.environ[EVALUATION]) if os.environ.get(EVALUATION) else None
     if judging and not judging.is_dir():
         parser.error(f"{EVALUATION} names {judging}, which is no folder: unset it, or name a folder of songs.")
@@ -313,11 +320,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [corpus, *map(Corpus, options.recordings)], round(options.memory_gb * 1e9) or memory_bytes(device), device
     )
     with contextlib.ExitStack() as stack:
-        songs: Rendering | None = None
+        songs: BackgroundRenderer | None = None
         if options.songs:
             log = options.run / "rendering.log"
             workers = options.render_workers
-            songs = stack.enter_context(rendering(options.corpus, first, options.songs, workers, log))
+            songs = stack.enter_context(render_in_background(options.corpus, first, options.songs, workers, log))
         try:
             wait_for_songs(device_songs, corpus, songs)
             shape = SHAPES[options.shape] if options.shape else None
@@ -326,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         except (RoundError, shards.DamagedError) as error:
             parser.exit(1, f"{error}\n")
-        if songs and (reason := songs.failure()):
+        if songs and (reason := songs.failure_message()):
             print(reason, flush=True)
     if device_songs.full:
         print("Some songs were left out, for the memory for songs is full: --memory-gb gives more.", flush=True)
@@ -336,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in shards.save(run.checkpoint(), options.out or options.checkpoints):
             print(f"{path}: {path.stat().st_size} bytes")
     else:
-        print(f"Held-out songs were better served before: the new checkpoint stays in {options.run / 'pieces'}.")
+        print(f"The loss on held-out songs was lower before: the new checkpoint stays in {options.run / 'pieces'}.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Scores a checkpoint on real songs with known stems. For choosing, never for training.
 
     python -m training.score training/runs/first/checkpoint.pt FOLDER
-    python -m training.score ONE/checkpoint.pt OTHER/checkpoint.pt FOLDER    # both, as a committee
+    python -m training.score ONE/checkpoint.pt OTHER/checkpoint.pt FOLDER    # both, as an ensemble
 
 Each song of FOLDER (``<song>/<stem>.flac``) is mixed, goes through the network in overlapping chunks, and comes back
 through masks spread from bands to bins. Printed are the median SDR in dB of every row of the evaluation beside that of
@@ -72,10 +72,10 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tens
     end = chunks * stride + overlap
     total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, end), torch.zeros(end)
     for start in range(0, chunks * stride, stride):
-        # The end goes back and forth, as what ships pads it.
+        # The end is mirrored, as the separator pads it.
         places = back_and_forth(min(chunk, frames - start), chunk)
-        piece = network(seen[None, ..., start + places])[0].softmax(0)
-        total[..., start : start + chunk] += piece * fade
+        chunk_masks = network(seen[None, ..., start + places])[0].softmax(0)
+        total[..., start : start + chunk] += chunk_masks * fade
         weights[start : start + chunk] += fade
     return (total / weights)[..., :frames]
 
@@ -117,7 +117,7 @@ def score_song(song: Song, separated_by: Separate) -> SongScore:
 
 
 def score(folder: Path, separated_by: Separate, *, alone: bool = False) -> tuple[SongScore, ...]:
-    """Scores all songs of a folder; ``alone`` makes a song of each of their stems, which tells whether it is recognised."""
+    """Scores all songs of a folder; with ``alone`` each of their stems as a song, which shows whether it is recognised."""
     songs = find_songs(folder)
     if alone:
         songs = tuple(
@@ -165,7 +165,7 @@ def main() -> None:
         "--frames",
         type=frame_count,
         default=CHUNK_FRAMES,
-        help=f"heard at once, a multiple of {FRAME_MULTIPLE}, at least {MIN_FRAMES}",
+        help=f"frames per chunk, a multiple of {FRAME_MULTIPLE}, at least {MIN_FRAMES}",
     )
     options = parser.parse_args()
     keep_freed_memory()

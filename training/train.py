@@ -40,7 +40,7 @@ LOG_COLUMNS = ("step", "minutes", "loss", "audio_s_per_s", "validation_loss", "l
 VALIDATION_SEED = 20
 
 SHIPPED = "short-instance-split"
-"""The design of the network in the wheel."""
+"""The design of the network that ships."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class TrainingSettings:
 
     Attributes:
         minutes: of the whole run, over all its parts.
-        batch, frames: mixes of a step and frames of each, a multiple of 64.
+        batch, frames: mixes per step and frames of each, a multiple of 64.
         learning_rate: after ``warm_up_steps``; it falls to a fiftieth over the last ``decay_fraction`` of the run.
-        log_every, validate_every: in steps; validation_batches: of held-out songs as they are.
-        save_s, refresh_s: seconds between checkpoints, and between looks for new songs.
-        compile: fuse the step with torch.compile: a minute's start for a third more speed.
+        log_every, validate_every: in steps; validation_batches: of held-out songs, without augmentation.
+        save_s, refresh_s: seconds between checkpoints, and between searches for new songs.
+        compile: use torch.compile: a minute to start, a third faster.
     """
 
     minutes: float
@@ -81,30 +81,30 @@ class TrainingSettings:
 
 
 class TrainingSongs(Protocol):
-    """Where batches come from."""
+    """The songs that a run trains on."""
 
     @property
     def seconds(self) -> float:
-        """Length of all stems that train, together."""
+        """Length of all training stems together."""
         ...
 
 
 HeldOut = Callable[[], Iterable[Batch]]
-"""Gives batches of held-out songs as they are, the same each time; none where there are no such songs."""
+"""Gives batches of held-out songs without augmentation, the same each time; none if there are no such songs."""
 
 
 @torch.no_grad()
 def mean_loss(network: Network, batches: Iterable[Batch], widths: torch.Tensor) -> float | None:
-    """Mean loss of a network in evaluation mode, where the widths lie; None where there are no batches."""
+    """Mean loss of a network in evaluation mode, on the device of ``widths``; None if there are no batches."""
     losses = [mask_loss(network, batch.to(widths.device), widths) for batch in batches]
     return float(torch.stack(losses).mean()) if losses else None
 
 
 class TrainingRun:
-    """One run: the network, its average, its optimiser and its folder.
+    """One run: the network, its moving average, its optimiser and its folder.
 
-    With several ``workers`` each has mixes of its own, and all take the same steps with the mean of their gradients;
-    the first one logs and saves.
+    With several ``workers`` each has its own mixes, and all take the same steps along the mean of their gradients; the first
+    one logs and saves.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class TrainingRun:
         rank: int = 0,
     ) -> None:
         self.folder, self.settings, self.device, self.workers = folder, settings, device, workers
-        torch.manual_seed(0)  # all workers begin alike
+        torch.manual_seed(0)  # all workers start with the same weights
         self.path = folder / "checkpoint.pt"
         stored = Checkpoint.load(self.path) if resume and self.path.exists() else None
         self.network = build(stored.shape if stored else shape)
@@ -138,7 +138,7 @@ class TrainingRun:
         self.step, self.minutes, self.audio_s = 0, 0.0, 0.0
         self.warm_from = 0
         if stored:
-            if not self.optimiser.load_state_dict(stored.optimiser):  # begun from the network in the wheel
+            if not self.optimiser.load_state_dict(stored.optimiser):  # started without an optimiser's state
                 self.warm_from = stored.step
             self.average.state = {name: value.to(device) for name, value in stored.average.items()}
             self.step, self.minutes, self.audio_s = stored.step, stored.minutes, stored.audio_s
@@ -146,14 +146,14 @@ class TrainingRun:
         self._loss = torch.compile(mask_loss) if settings.compile else mask_loss
 
     def train_step(self, batch: Batch) -> torch.Tensor:
-        """One step; gives its loss."""
+        """One step; returns its loss."""
         self.optimiser.learning_rate = self.settings.learning_rate_at(self.step - self.warm_from, self.minutes)
         self.network.train()
         loss: torch.Tensor = self._loss(self.network, batch, self.widths)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.workers > 1:
-            self._agree()
+            self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.average.update(self.network.state_dict(), self.step)
@@ -163,8 +163,8 @@ class TrainingRun:
         )
         return loss.detach()
 
-    def _agree(self) -> None:
-        """Takes the mean of all workers' gradients."""
+    def _average_gradients(self) -> None:
+        """Replaces the gradients by their mean over all workers."""
         gradients = [value.grad for value in self.network.parameters() if value.grad is not None]
         flat = self._mean(torch.cat([gradient.flatten() for gradient in gradients]))
         means = torch.split(flat, [gradient.numel() for gradient in gradients])
@@ -181,11 +181,11 @@ class TrainingRun:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float | None:
-        """Loss of the averaged network; None where there are no batches."""
+        """Loss of the averaged network; None if there are no batches."""
         return mean_loss(self.checkpoint().averaged_network().to(self.device), batches, self.widths)
 
     def checkpoint(self) -> Checkpoint:
-        """The run as it stands."""
+        """The present state of the run."""
         return Checkpoint(
             shape=self.network.shape,
             network=dict(self.network.state_dict()),
@@ -203,7 +203,7 @@ class TrainingRun:
     def train(
         self, songs: TrainingSongs, batches: Iterator[Batch], held_out: HeldOut, *, is_follower: bool = False
     ) -> None:
-        """Trains until the run's minutes are over, logging and saving on the way, but for the workers that follow."""
+        """Trains until the run's minutes are over. Logs and saves meanwhile, unless ``is_follower``."""
         settings, losses = self.settings, []
         ticked = saved = logged = time.monotonic()
         logged_audio_s = self.audio_s
@@ -249,7 +249,7 @@ class TrainingRun:
 
 
 class BatchFeed(Prefetcher[Batch]):
-    """Batches made by one thread, which also looks for new songs now and then."""
+    """Batches from a thread, which also looks for new songs from time to time."""
 
     def __init__(self, song_cache: SongCache, settings: TrainingSettings, mix_settings: MixSettings, seed: int) -> None:
         super().__init__(3)
@@ -272,24 +272,26 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, action="append", required=True, help="folder of songs; may be repeated")
     parser.add_argument("--minutes", type=float, required=True, help="length of the whole run")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
     parser.add_argument("--design", choices=tuple(DESIGNS), default=SHIPPED, help="of the network of a new run")
-    parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="mixes of a step, a worker")
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="mixes per step and worker")
     parser.add_argument(
         "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
     )
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
-    parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one a core is fastest")
-    parser.add_argument("--threads", type=int, default=0, help="of each process; 0: the cores, shared out")
+    parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one per core is fastest")
+    parser.add_argument("--threads", type=int, default=0, help="of each process; 0: cores divided by processes")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="memory for songs")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--no-compile", action="store_true", help="start at once, run slower")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="do not use torch.compile: starts at once, runs slower"
+    )
     options = parser.parse_args()
     if (path := options.run / "checkpoint.pt").exists():
         if not options.resume:
             parser.error(f"{options.run} holds a run already: add --resume, or name another folder.")
         if (behind := Checkpoint.load(path).minutes) >= options.minutes:
-            said = f"{path} has {behind:.1f} minutes behind it, and --minutes counts them: name more to go on."
+            said = f"{path} was trained for {behind:.1f} minutes, and --minutes includes them: give more to continue."
             print(said, file=sys.stderr)
             return
     options.run.mkdir(parents=True, exist_ok=True)
@@ -297,7 +299,7 @@ def main() -> None:
 
 
 def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None:
-    """What one worker does: the first leads, the others follow and end with it, however it ends."""
+    """One worker. The first one leads; the others follow and end when it ends."""
     exit_with_leader()
     settings = TrainingSettings(
         minutes=options.minutes,
@@ -308,7 +310,7 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
     )
     keep_freed_memory()
     torch.set_num_threads(options.threads or max(1, cores() // options.workers))
-    # Each worker holds a part of the songs of its own.
+    # Each worker loads its own part of the songs.
     song_cache = SongCache(
         [Corpus(root) for root in options.corpus], round(options.memory_gb * 1e9 / options.workers), rank
     )
@@ -316,7 +318,7 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
     join_group(rendezvous, rank, options.workers)
     shape = NetworkShape(design=options.design)
     run = TrainingRun(options.run, settings, shape, torch.device(options.device), options.resume, options.workers, rank)
-    # A resumed run draws other mixes than it has heard, and each worker other ones.
+    # A resumed run draws other mixes than before, and each worker other ones.
     feed = BatchFeed(song_cache, settings, MixSettings(), seed=run.step * options.workers + rank)
 
     def held_out() -> Iterator[Batch]:

@@ -138,9 +138,9 @@ def test_songs_are_rendered_while_it_trains(room: Path) -> None:
 
 
 def test_rendering_that_is_not_over_ends_with_its_round(tmp_path: Path) -> None:
-    with background.rendering(tmp_path / "corpus", 0, 10**6, 1, tmp_path / "log") as songs:
-        assert songs.going and songs.failure() is None
-    assert not songs.going
+    with background.render_in_background(tmp_path / "corpus", 0, 10**6, 1, tmp_path / "log") as songs:
+        assert songs.running and songs.failure_message() is None
+    assert not songs.running
 
 
 @pytest.mark.parametrize(

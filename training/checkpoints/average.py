@@ -123,7 +123,7 @@ def main() -> None:
     made = recompute_batch_norms(made, [features.features(dataset.batch(BATCH).powers) for _ in range(BATCHES)])
     options.run.mkdir(parents=True, exist_ok=True)
     made.save(path)
-    print(f"{path}: {made.minutes:.1f} minutes and {made.audio_s / 3600:.1f} h of audio behind it")
+    print(f"{path}: {made.minutes:.1f} minutes and {made.audio_s / 3600:.1f} h of audio so far")
 
 
 if __name__ == "__main__":

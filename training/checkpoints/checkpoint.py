@@ -1,4 +1,4 @@
-"""Checkpoints: all that a killed run needs to go on, and all that scoring and export need, in one file."""
+"""Checkpoints: one file with all that a killed run needs to continue, and that scoring and export need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StateDict = dict[str, Tensor]
 
 
 def require_no_run(run: Path) -> Path:
-    """Where the checkpoint of a new run goes.
+    """The path of the checkpoint of a new run.
 
     Raises:
         FileExistsError: the folder holds a run.
@@ -27,7 +27,7 @@ def require_no_run(run: Path) -> Path:
 
 
 class MovingAverage:
-    """Exponential moving average of a network's weights and batch statistics; short at first, so that it keeps up."""
+    """Exponential moving average of a network's weights and batch statistics; short at first, so that it follows."""
 
     def __init__(self, state: StateDict, decay: float = 0.999) -> None:
         self.decay = decay
@@ -44,12 +44,12 @@ class MovingAverage:
 
 @dataclass
 class Checkpoint:
-    """A moment of a run.
+    """The state of a run.
 
     Attributes:
-        shape: of the network; network: its weights; average: their moving average, which is what gets used.
-        optimiser: state of the optimiser; empty where a run begins from the network in the wheel.
-        step, minutes, audio_s: how far the run is, over all its parts.
+        shape: of the network; network: its weights; average: their moving average, which is scored and exported.
+        optimiser: state of the optimiser; empty if a run starts with a fresh one.
+        step, minutes, audio_s: steps, time and audio so far, over all parts of the run.
     """
 
     shape: NetworkShape
@@ -67,7 +67,7 @@ class Checkpoint:
         unfinished.replace(path)
 
     def start_run(self, run: Path) -> str:
-        """Writes it as the first of a run's folder, from which ``training.train --resume`` goes on; says so.
+        """Writes it as the first checkpoint of a run, for ``training.train --resume``; returns a line about it.
 
         Raises:
             FileExistsError: the folder holds a run.
@@ -75,7 +75,7 @@ class Checkpoint:
         path = require_no_run(run)
         run.mkdir(parents=True, exist_ok=True)
         self.save(path)
-        return f"{path}: {self.minutes:.1f} minutes and {self.audio_s / 3600:.1f} h of audio behind it"
+        return f"{path}: {self.minutes:.1f} minutes and {self.audio_s / 3600:.1f} h of audio so far"
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -88,9 +88,9 @@ class Checkpoint:
         return cls(**{**stored, "shape": shape, "network": network, "average": average})
 
     def compact(self) -> Checkpoint:
-        """What is worth keeping: the average alone, in half precision but for norms and biases; an eighth.
+        """The average alone, in half precision but for norms and biases: an eighth of the size.
 
-        A run that goes on from there begins with a fresh optimiser.
+        A run that continues from it starts with a fresh optimiser.
         """
         halved = {name: value.half() if value.ndim > 1 else value for name, value in self.average.items()}
         return replace(self, network=halved, average=halved, optimiser={})

@@ -1,11 +1,11 @@
-"""Begins a run from a network in the wheel, where no checkpoint of it is left.
+"""Starts a run from an exported network: the one that ships, if there is no checkpoint of it.
 
     python -m training.checkpoints.from_onnx --corpus training/corpus --run training/runs/next
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 
-Export has multiplied each batch norm into its convolution. Here every norm is put back: it measures the mean ``m`` and
-variance ``v`` of what it normalises on mixes of the corpus, and takes ``sqrt(v + eps)`` and ``bias + m`` for its gain and
-bias. The network computes the same as before, and training goes on as if it had never been folded.
+The export has folded each batch norm into its convolution. Here each norm is restored: it measures the mean ``m`` and the
+variance ``v`` of its input on mixes of the corpus and gets the gain ``sqrt(v + eps)`` and the bias ``bias + m``. The output
+of the network stays the same, and training can continue as if it had never been folded.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ SHIPPED_MODEL = "stemwright-12"
 CALIBRATION_BATCHES = 12
 PREFIX = "network."
 EPS = 1e-5
-"""What torch's batch norm adds to the variance."""
+"""Torch's batch norm adds this to the variance."""
 
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A network of the file: its tensors by their names in it, the priors that are in them, and how it came to be."""
+    """A network of the file: its tensors by name, the logit bias that is in them, its shape and its training so far."""
 
     tensors: StateDict
     bias: LogitBias
@@ -55,14 +55,14 @@ class ExportedNetwork:
 
 
 def read_networks(exported: bytes) -> list[ExportedNetwork]:
-    """The networks of an exported file, in its order."""
+    """The networks of an exported file, in their order."""
     model = onnx.load_from_string(exported)
     facts = {property.key: property.value for property in model.metadata_props}
     values = {
         initialiser.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(initialiser).astype(np.float32))
         for initialiser in model.graph.initializer
     }
-    # A file of before committees has one network, whose names have no number.
+    # Files from before ensembles have one network, without a number in the names.
     described = json.loads(facts["members"]) if "members" in facts else [_only(facts)]
     bias = LogitBias.from_metadata(json.loads(facts.get("priors", "{}")))
     members = []
@@ -82,10 +82,10 @@ def _only(facts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def unfold_batch_norms(tensors: StateDict, shape: NetworkShape) -> Network:
-    """The exported network in evaluation mode, each folded norm a mere bias.
+    """The exported network in evaluation mode; each folded norm only adds its bias.
 
     Raises:
-        ValueError: the file holds another network.
+        ValueError: the file holds a network of another shape.
     """
     network = build(shape)
     state = network.state_dict()
@@ -110,7 +110,7 @@ def unfold_batch_norms(tensors: StateDict, shape: NetworkShape) -> Network:
 
 @torch.no_grad()
 def restore_batch_norms(network: Network, batches: Sequence[Batch]) -> None:
-    """Gives the folded norms the statistics of what they see, without a change of what the network computes."""
+    """Gives the folded norms the statistics of their inputs, without changing the output of the network."""
     norms = [network.get_submodule(norm) for _, norm in conv_norm_pairs(network)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
 
@@ -134,16 +134,17 @@ def restore_batch_norms(network: Network, batches: Sequence[Batch]) -> None:
 
 
 def shipped_shapes() -> list[NetworkShape]:
-    """Of the networks in the wheel."""
+    """Shapes of the networks that ship."""
     return [member.shape for member in read_networks(weights.load(registry.find(SHIPPED_MODEL)))]
 
 
 def shipped_checkpoint(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
-    """The network of that design in the wheel, else its first, as a checkpoint whose norms have measured ``batches``. The
-    priors that the file names are taken out of it: its mixes are as they are in training again.
+    """The network that ships, of that design or else the first, as a checkpoint whose norms have measured ``batches``.
+
+    The logit bias that the file states is removed, since training mixes do not need it.
 
     Raises:
-        LookupError: the wheel has none of that design.
+        LookupError: no network of that design ships.
     """
     member = _of_design(design)
     network = unfold_batch_norms(member.tensors, member.shape).to(batches[0].powers.device)
@@ -164,10 +165,10 @@ def _of_design(design: str | None) -> ExportedNetwork:
 
 def main() -> None:
     """Reads the command line and writes the checkpoint."""
-    parser = argparse.ArgumentParser(description="Begins a run from the network in the wheel.")
+    parser = argparse.ArgumentParser(description="Starts a run from the network that ships.")
     parser.add_argument("--corpus", type=Path, required=True, help="folder of songs to measure the norms on")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--design", choices=tuple(DESIGNS), help="which of the networks in the wheel; else its first")
+    parser.add_argument("--design", choices=tuple(DESIGNS), help="of the network, if several ship; else the first")
     options = parser.parse_args()
     try:
         require_no_run(options.run)  # before the minutes that measuring takes

@@ -1,12 +1,12 @@
-"""Begins a run of a deeper network from a shallower one, which it equals until it learns more, or of one with other norms.
+"""Starts a run of a deeper network from a shallower one, with the same output at first, or of one with other norms.
 
     python -m training.checkpoints.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
     python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
 Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
-zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but what it hears is worth something from the first step.
-Instance norms take the gains and biases of batch norms, and forget what those had measured.
+zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but its input is useful from the first step.
+Instance norms take over the gains and biases of batch norms, but not their statistics.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
 def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
-    """The checkpoint of a deeper design that computes the same, but for norms that measure what is heard.
+    """The checkpoint of another design with the same output, except that instance norms measure each mix.
 
     Raises:
-        ValueError: ``design`` is not the checkpoint's with a multiple of its blocks of attention, or with other norms.
+        ValueError: ``design`` does not have a multiple of the checkpoint's attention blocks and otherwise the same layers.
     """
     if design == checkpoint.shape.design:
         raise ValueError(f"The checkpoint is a '{design}' already.")
@@ -60,16 +60,16 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
 
 
 def _origin(name: str, copies: int) -> str:
-    """Where a tensor of the deeper network comes from."""
+    """Name of the tensor in the shallower network."""
     if (found := _BLOCK.match(name)) is None:
         return name
     return f"blocks.{int(found[1]) // copies}.{found[2]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads the command line and begins the run."""
+    """Reads the command line and starts the run."""
     parser = argparse.ArgumentParser(
-        description="Begins a run of a deeper network from a shallower one, or of one with other norms."
+        description="Starts a run of a deeper network from a shallower one, or of one with other norms."
     )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")

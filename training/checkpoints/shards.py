@@ -1,7 +1,7 @@
-"""A checkpoint in files that a repository bears: pieces of at most 15 MB beside a page that says what they are.
+"""A checkpoint as files that fit into a repository: shards of at most 15 MB, and an index of them.
 
-The page is written last and names its pieces, whose names no other checkpoint has: at any moment the folder holds a whole
-checkpoint, the old one or the new one.
+The index is written last, and the names of the shards are unique to the checkpoint: at any moment the folder holds a
+complete checkpoint, the old one or the new one.
 
     python -m training.checkpoints.shards --run training/runs/next          # a run that goes on from the kept one
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
@@ -23,23 +23,23 @@ INDEX = "checkpoint.json"
 
 
 class DamagedError(RuntimeError):
-    """A checkpoint's pieces do not make the checkpoint."""
+    """A shard of a checkpoint is missing or damaged."""
 
 
 def save(checkpoint: Checkpoint, folder: Path, max_bytes: int = MAX_SHARD_BYTES) -> tuple[Path, ...]:
-    """Writes what is worth keeping of a checkpoint, and removes the one that was there; gives all files of it."""
+    """Writes the compact form of a checkpoint and removes the one that was there; returns all its files."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as there:
         checkpoint.compact().save(Path(there) / "checkpoint.pt")
         whole = (Path(there) / "checkpoint.pt").read_bytes()
     digest = hashlib.sha256(whole).hexdigest()
-    pieces: list[Path] = []
+    shards: list[Path] = []
     for start in range(0, len(whole), max_bytes):
-        piece = folder / f"{digest[:8]}-{len(pieces)}.pt"
-        piece.write_bytes(whole[start : start + max_bytes])
-        pieces.append(piece)
-    page = {
-        "pieces": [piece.name for piece in pieces],
+        shard = folder / f"{digest[:8]}-{len(shards)}.pt"
+        shard.write_bytes(whole[start : start + max_bytes])
+        shards.append(shard)
+    index = {
+        "pieces": [shard.name for shard in shards],  # the key of the first files
         "sha256": digest,
         "design": checkpoint.shape.design,
         "steps": checkpoint.step,
@@ -47,28 +47,28 @@ def save(checkpoint: Checkpoint, folder: Path, max_bytes: int = MAX_SHARD_BYTES)
         "audio_hours": round(checkpoint.audio_s / 3600, 1),
     }
     unfinished = folder / f".{INDEX}"
-    unfinished.write_text(json.dumps(page, indent=1) + "\n")
+    unfinished.write_text(json.dumps(index, indent=1) + "\n")
     unfinished.replace(folder / INDEX)
-    for old in set(folder.glob("*.pt")) - set(pieces):
+    for old in set(folder.glob("*.pt")) - set(shards):
         old.unlink()
-    return (*pieces, folder / INDEX)
+    return (*shards, folder / INDEX)
 
 
 def load(folder: Path) -> Checkpoint | None:
-    """The checkpoint of a folder; None where there is none.
+    """The checkpoint of a folder; None if there is none.
 
     Raises:
-        DamagedError: a piece is missing or damaged.
+        DamagedError: a shard is missing or damaged.
     """
     if not (folder / INDEX).exists():
         return None
-    page = json.loads((folder / INDEX).read_text())
-    missing = [name for name in page["pieces"] if not (folder / name).exists()]
+    index = json.loads((folder / INDEX).read_text())
+    missing = [name for name in index["pieces"] if not (folder / name).exists()]
     if missing:
         raise DamagedError(f"{folder / missing[0]} is missing: take it from the repository, or remove {folder}.")
-    whole = b"".join((folder / name).read_bytes() for name in page["pieces"])
-    if hashlib.sha256(whole).hexdigest() != page["sha256"]:
-        raise DamagedError(f"The pieces in {folder} are damaged: take them from the repository, or remove {folder}.")
+    whole = b"".join((folder / name).read_bytes() for name in index["pieces"])
+    if hashlib.sha256(whole).hexdigest() != index["sha256"]:
+        raise DamagedError(f"The files in {folder} are damaged: take them from the repository, or remove {folder}.")
     with tempfile.TemporaryDirectory() as there:
         path = Path(there) / "checkpoint.pt"
         path.write_bytes(whole)
@@ -76,8 +76,8 @@ def load(folder: Path) -> Checkpoint | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads the command line and begins a run from the checkpoint that is kept."""
-    parser = argparse.ArgumentParser(description="Begins a run from the checkpoint that is kept.")
+    """Reads the command line and starts a run from the kept checkpoint."""
+    parser = argparse.ArgumentParser(description="Starts a run from the checkpoint in the repository.")
     parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "kept")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)

@@ -48,7 +48,7 @@ def render(
         for number, take in enumerate(takes):
             # Takes of one part are played on the same instrument through the same chain.
             played = play(take, duration_s, np.random.default_rng(seed), cast)
-            played = studio.produce(stem, played, beat_s, room, np.random.default_rng(seed + 1))
+            played = studio.process(stem, played, beat_s, room, np.random.default_rng(seed + 1))
             if float(np.abs(played).max()) < 1e-5:
                 continue
             position = _position(stem, len(parts), rng) * (side if index % 2 == 0 else -side)

@@ -1,6 +1,6 @@
 """Other designs of a mask network, compared with the U-Net at equal training time (docs/decisions/0005-network.md).
 
-All see and answer what the U-Net does.
+All have the input and the output of the U-Net. Attribute names are the names of weights in stored files.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ class Attention(nn.Module):
         self.inner = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
 
     def zero_output(self) -> None:
-        """Makes the block the identity: what it hears stays, what it says of it begins at nothing."""
+        """Makes the block the identity by zeroing its last layers."""
         for last in (*self.joins, self.inner[2]):
             for value in last.parameters():
                 nn.init.zeros_(value)
 
     def _attend(self, x: Tensor, turn: int) -> Tensor:
         ask, key, value = self.asks[turn](x).unflatten(-1, (3 * self.heads, -1)).transpose(-2, -3).chunk(3, -3)
-        heard = nn.functional.scaled_dot_product_attention(ask, key, value)  # (..., heads, places, width / heads)
-        joined: Tensor = self.joins[turn](heard.transpose(-2, -3).flatten(-2))
+        attended = nn.functional.scaled_dot_product_attention(ask, key, value)  # (..., heads, places, width / heads)
+        joined: Tensor = self.joins[turn](attended.transpose(-2, -3).flatten(-2))
         return joined
 
     def forward(self, x: Tensor) -> Tensor:
@@ -238,10 +238,10 @@ class DeepSplitTransformer(SplitTransformer):
 
 
 class InstanceSplitTransformer(SplitTransformer):
-    """The same, whose norms measure what is heard (instance normalisation, Ulyanov et al. 2016), in training and after it.
+    """The same with norms that measure each mix (instance normalisation, Ulyanov et al. 2016), in training and after it.
 
-    Batch norms measure a batch while they train, and then whatever they met on average: recordings, which are mastered as no
-    composed song is, leave that. Made from a trained ``deep-split`` by ``training.checkpoints.grow``.
+    Batch norms measure a batch in training, and use the average of all batches afterwards; recordings, which are mastered
+    unlike any composed song, differ from that. Made from a trained ``deep-split`` by ``training.checkpoints.grow``.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -249,7 +249,7 @@ class InstanceSplitTransformer(SplitTransformer):
 
 
 class ShortInstanceSplitTransformer(SplitTransformer):
-    """The same with the three blocks of a ``split``, to begin from nothing."""
+    """The same with the three blocks of a ``split``, to be trained from scratch."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__(shape, norm=instance_norm)
@@ -274,7 +274,7 @@ DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
 
 
 def build(shape: NetworkShape) -> Network:
-    """A network of that shape's design, from nothing.
+    """A new network of that shape's design.
 
     Raises:
         ValueError: there is no such design.

@@ -1,20 +1,20 @@
-"""What the network is trained on: two losses of its softmax over stems.
+"""The loss: two terms, both of the softmax over stems.
 
-The first is the cross-entropy between the ideal ratio mask and the softmax. Each point counts by the mixture's magnitude
-and by the square root of its band's width: loud points matter more, as they do to the ear and to SDR, but quiet ones still
-teach. Three fifths of the energy of recordings lie below 300 Hz, where drums and basses are to be told apart; those points
-have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to silence for every
-stem that is often absent; this loss learns from the first minute. But its masks are ratios of magnitudes, which divide a
-point too evenly: raised to the power of 1.6 they gained a decibel on voices in recordings, and lost half of one on drums.
+The first is the cross-entropy between the ideal ratio mask and the softmax. Each point is weighted by the mixture's
+magnitude and by the square root of its band's width: loud points matter more, as in hearing and in SDR, but quiet ones
+still count. Three fifths of the energy of recordings is below 300 Hz, where drums and bass have to be separated; those
+points have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to
+silence for every stem that is often absent; this loss learns from the first minute. But its masks are ratios of magnitudes, which divide a
+point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and lost half a dB of drums.
 
 The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is constant in
 a band leaves
 
     |m X - S|^2  =  m^2 |X|^2  -  2 m Re(S X*)  +  |S|^2
 
-which needs only banded sums, so that it costs nothing next to the network. It teaches how far to trust a guess. It was
-that of every stem once, and took from drums, basses and keyboards of recordings what it gave to voices: a guess among
-instruments is less sure there than on composed songs, while singing is told from the rest as well as here.
+which needs only sums over bands, so that it costs almost no time. It teaches how far a mask may be trusted. At first it
+was the error of every stem, which took from drums, basses and keyboards of recordings what it gave to voices: among
+instruments a network is less certain on recordings than on composed songs, while it finds singing as well in both.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from training.optimise.precision import has_fast_bfloat16
 
 FLOOR = 1e-6
 SINGING_ERROR_WEIGHT = 0.1
-"""How much the error counts beside the cross-entropy."""
+"""Weight of the error beside the cross-entropy."""
 
 ENERGY_FLOOR = 1e-3
-"""Energy, as a share of the mixture's, below which a stem or an error counts as nothing: -30 dB."""
+"""Energy relative to the mixture that is added to a stem and to an error: -30 dB."""
 
 ABSENT_WEIGHT = 0.2
-"""How much a stem that does not play counts, next to one that does."""
+"""Weight of an absent stem, relative to one that is present."""
 
 
 def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
@@ -58,10 +58,10 @@ def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
 
 
 def tie_unlabelled_logits(logits: Tensor, possible: Tensor) -> Tensor:
-    """The same ``(batch, stems, 2, bands, frames)``, but stems of which nobody knows which one plays rise and fall together.
+    """The same ``(batch, stems, 2, bands, frames)``, but stems that a recording may hold get one common gradient.
 
-    Their sum would otherwise be raised where it is easiest, in the stem that is the likeliest already: real drums became
-    effects, for nothing said that they are not. What tells these stems apart is learned where they are known.
+    Otherwise their sum would grow in the stem that is the most likely already: real drums became fx, since nothing in the
+    loss said otherwise. The differences between these stems are learned from songs with known stems.
     """
     held = possible[:, :, None, None, None]
     mean = (logits * held).sum(1, keepdim=True) / held.sum(1, keepdim=True).clamp_min(1)
@@ -71,7 +71,7 @@ def tie_unlabelled_logits(logits: Tensor, possible: Tensor) -> Tensor:
 def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """Cross-entropy with the ideal ratio mask, in nats; ``log_masks`` are ``(batch, stems, 2, bands, frames)``.
 
-    What is one of several stems, nobody knows which, is due to the sum of their masks.
+    Unlabelled audio belongs to the sum of the masks of the stems that it may hold.
     """
     magnitudes = batch.magnitudes
     total = magnitudes.sum(1) + batch.unlabelled  # (batch, 2, bands, frames)
@@ -85,10 +85,10 @@ def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
 
 
 def singing_error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
-    """Energy of the error by that of singing, and by that of the rest, as logarithms, their mean.
+    """Mean of two logarithms: energy of the error over that of singing, and over that of the rest.
 
     ``masks`` are ``(batch, stems, 2, bands, frames)`` and sum to one, so that both have the same error. All energies have
-    ``ENERGY_FLOOR`` of the mixture's energy added: perfection and silence have no end else.
+    ``ENERGY_FLOOR`` of the mixture's energy added, since a perfect mask or silence would give infinity.
     """
     weight = widths.float()[:, None]  # (bands, 1)
     singing = [STEMS.index(stem) for stem in SINGING]
@@ -97,7 +97,7 @@ def singing_error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     may_sing = batch.possible[:, singing].amax(1)  # (batch,)
     may_play = (batch.possible.sum(1) - batch.possible[:, singing].sum(1)).clamp_max(1)
     unknown = _energy(batch.unlabelled.square(), weight)
-    # Lead and backing, singing and the rest are taken for unrelated; what that gets wrong does not depend on the masks.
+    # Lead and backing, singing and the rest are taken as uncorrelated; the error of that does not depend on the masks.
     sung = _energy(batch.magnitudes[:, singing].square().sum(1), weight)
     rest = _energy(batch.magnitudes.square().sum(1), weight) - sung
     sung, rest = sung + unknown * may_sing, rest + unknown * may_play

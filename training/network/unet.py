@@ -1,7 +1,7 @@
 """The mask network: a U-Net over bands and frames, whose softmax over stems makes masks that sum to one.
 
 The design starts from the U-Net of singing voice separation (Jansson et al. 2017, "Singing voice separation with deep
-U-Net convolutional networks"). What is added is cheap: every encoder level knows its absolute frequency (a learned bias
+U-Net convolutional networks"). What is added costs little: every encoder level knows its absolute frequency (a learned bias
 for each channel and band, since a bass and a hi-hat differ first by where they are), layers that connect all bands of a
 frame at once (the frequency transforms of Choi et al. 2020, "Investigating U-Nets with various intermediate blocks for
 spectrogram-based singing voice separation"), because harmonics lie far apart, and residual convolutions at the coarse
@@ -28,14 +28,14 @@ DILATIONS = (2, 4, 1)
 """In time, of the residual blocks of a level."""
 
 MIN_FRAMES = 2 * FRAME_MULTIPLE
-"""So few at once are heard: in half of them, 1.5 s, no network has learned anything."""
+"""The smallest chunk: with half of it, 1.5 s, no network has learned anything."""
 
 MIN_FEATURE = -3.0
-"""Features below this are as good as silence, 106 dB under a sine at full scale: dither must not tell one from another."""
+"""Features below this are as good as silence, 106 dB under a sine at full scale: dither must make no difference."""
 
 
 def frame_count(text: str) -> int:
-    """Reads of a command line how many frames are heard at once."""
+    """Reads the number of frames of a chunk from a command line."""
     if not text.isdecimal() or int(text) < MIN_FRAMES or int(text) % FRAME_MULTIPLE:
         raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {FRAME_MULTIPLE}, at least {MIN_FRAMES}.")
     return int(text)
@@ -46,7 +46,7 @@ class NetworkShape:
     """The sizes of a mask network.
 
     Attributes:
-        design: which of ``training.network.designs``; what follows ``channels`` is of the U-Net alone.
+        design: a name from ``training.network.designs``; the fields after ``channels`` are for the U-Net alone.
         planes: input planes of features.
         bands: bands of the input and of the masks, a multiple of 64.
         stems: masks at each point; channels: audio channels, each with masks of its own.
@@ -88,7 +88,7 @@ class Network(nn.Module):
         self.shape = shape
 
     def end_weights(self) -> list[Tensor]:
-        """The first and the last weights, which are not turned (``training.optimise.optimiser``)."""
+        """The first and the last weights, which Muon leaves to Adam (``training.optimise.optimiser``)."""
         raise NotImplementedError
 
 
@@ -130,7 +130,7 @@ class FrequencyTransform(nn.Module):
 
 
 class Gate(nn.Module):
-    """Channels louder or softer by what the whole chunk holds, since an instrument that plays now plays on.
+    """Gains of channels from the mean over the whole chunk, since an instrument that plays now is likely to play on.
 
     Squeeze and excitation (Hu et al. 2018): ``(batch, width, bands, frames)`` to the same. Begins as the identity.
     """
@@ -198,7 +198,7 @@ class UNet(Network):
             )
             for level in range(len(widths) - 1, 0, -1)
         )
-        # The prior is its bias: with one inside, oneDNN takes a slow way.
+        # Its bias is `prior`: with a bias of its own oneDNN takes a slow path.
         self.head = nn.ConvTranspose2d(2 * widths[0], shape.stems * shape.channels, 4, 2, 1, bias=False)
         self.prior = nn.Parameter(torch.zeros(shape.stems * shape.channels, shape.bands, 1))
 
@@ -210,7 +210,7 @@ class UNet(Network):
         """Features ``(batch, planes, bands, frames)`` -> logits ``(batch, stems, channels, bands, frames)``.
 
         ``frames`` must be a multiple of 64. In bfloat16 on a CPU it must be 128 at least: with a single frame at the
-        coarsest level, dilated convolutions of oneDNN read memory that nobody wrote.
+        coarsest level, dilated convolutions of oneDNN read uninitialised memory.
         """
         x = features.clamp_min(MIN_FEATURE) * self.scale + self.shift
         x = x.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Several processes of one run: how they begin, meet and end. On CPUs one a core trains fastest."""
+"""Several processes of one run: their start, rendezvous and end. On CPUs one process per core trains fastest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import distributed
 
 
 def launch(work: Callable[[argparse.Namespace, Path, int], None], options: argparse.Namespace) -> None:
-    """Does ``work`` in ``options.workers`` processes, which meet in the folder ``options.run``; this one leads."""
-    # A place of its own for each start: a follower of a killed leader must not join the next one.
+    """Runs ``work`` in ``options.workers`` processes; their rendezvous file is in ``options.run``. This process leads."""
+    # One file for each start: a follower of a killed leader must not join the next one.
     rendezvous = options.run.resolve() / f".rendezvous-{os.getpid()}"
     followers = [
         multiprocessing.get_context("spawn").Process(target=work, args=(options, rendezvous, rank), daemon=True)
@@ -30,13 +30,13 @@ def launch(work: Callable[[argparse.Namespace, Path, int], None], options: argpa
 
 
 def exit_with_leader() -> None:
-    """Ends this process with the one that began it, however that ends; nothing in the leader itself."""
+    """Ends this process when the leader ends, however that happens. Does nothing in the leader."""
     if (leader := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(leader.sentinel,), daemon=True).start()
 
 
 def join_group(rendezvous: Path, rank: int, workers: int) -> None:
-    """Joins the group of all workers, where there are several."""
+    """Joins the process group, if there are several workers."""
     if workers > 1:
         distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=workers)
 

@@ -1,4 +1,4 @@
-"""What takes the steps: Muon for the matrices inside the network, Adam for all else."""
+"""The optimiser: Muon for the matrices inside the network, AdamW for all else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BETAS = (0.9, 0.98)
 class Optimiser:
     """Muon for convolutions and frequency transforms; AdamW for the first and the last convolution, biases and norms.
 
-    A network from nothing fits a small set of mixes in half the steps that AdamW alone needs (training/README.md).
+    A new network fits a small set of mixes in half the steps that AdamW alone needs (docs/training-log.md).
 
     Args:
         network: on its device.
@@ -61,7 +61,7 @@ class Optimiser:
                 group["lr"] = rate
 
     def zero_grad(self) -> None:
-        """Forgets all gradients."""
+        """Resets all gradients."""
         for part in self._parts.values():
             part.zero_grad()
 
@@ -71,11 +71,11 @@ class Optimiser:
             part.step()
 
     def state_dict(self) -> dict[str, object]:
-        """All that a killed run needs to go on."""
+        """All that a killed run needs to continue."""
         return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Takes up what ``state_dict`` gave; whether it could. Weights alone, or another optimiser's state, begin afresh."""
+        """Loads what ``state_dict`` gave; returns False, and changes nothing, if it is of another optimiser or empty."""
         if state.keys() != self._parts.keys():
             return False
         for name, part in self._parts.items():

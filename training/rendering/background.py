@@ -1,8 +1,8 @@
-"""Renders songs with their singing, each as soon as it can be, on as many cores as it may have.
+"""Renders songs with their singing in worker processes, by itself or beside a round of training.
 
     python -m training.rendering.background --first 5000 --count 600 --workers 14
 
-Makes what ``training.rendering.corpus`` makes in two passes; a round of training takes the songs up while they come.
+Makes in one pass what ``training.rendering.corpus`` makes in two. A round loads the songs as they are finished.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pathlib import Path
 from training.instruments import soundfont
 from training.rendering import corpus
 
-LAST_WORDS = 3
+LOG_TAIL_LINES = 3
 
 
-class Rendering:
-    """Songs that are being rendered by another process, which ends with this one, however this one ends.
+class BackgroundRenderer:
+    """Another process that renders songs. It ends with this process, however this process ends.
 
     Attributes:
-        log: what it says.
+        log: file with its output.
     """
 
     def __init__(self, out: Path, first: int, count: int, workers: int, log: Path) -> None:
@@ -45,20 +45,20 @@ class Rendering:
             )
 
     @property
-    def going(self) -> bool:
-        """Whether more songs may come."""
+    def running(self) -> bool:
+        """Whether it still renders."""
         return self._process.poll() is None
 
-    def failure(self) -> str | None:
-        """What went wrong, if something did."""
+    def failure_message(self) -> str | None:
+        """The end of its log, if it failed."""
         if not self._process.poll():
             return None
-        words = "\n".join(self.log.read_text().splitlines()[-LAST_WORDS:])
-        return f"Rendering ended with {self._process.returncode}: {words}\nAll of it: {self.log}"
+        tail = "\n".join(self.log.read_text().splitlines()[-LOG_TAIL_LINES:])
+        return f"Rendering ended with {self._process.returncode}: {tail}\nAll of it: {self.log}"
 
-    def end(self) -> None:
-        """Ends it and its workers; unfinished songs are left out."""
-        if self.going:
+    def stop(self) -> None:
+        """Stops it and its workers; unfinished songs are dropped."""
+        if self.running:
             os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
         assert self._process.stdin is not None
@@ -66,19 +66,19 @@ class Rendering:
 
 
 @contextmanager
-def rendering(out: Path, first: int, count: int, workers: int, log: Path) -> Iterator[Rendering]:
-    """Renders while the block lasts."""
-    begun = Rendering(out, first, count, workers, log)
+def render_in_background(out: Path, first: int, count: int, workers: int, log: Path) -> Iterator[BackgroundRenderer]:
+    """Renders until the block ends."""
+    begun = BackgroundRenderer(out, first, count, workers, log)
     try:
         yield begun
     finally:
-        begun.end()
+        begun.stop()
 
 
-def render_whole(out: Path, sings: bool, seed: int) -> str:
-    """Renders one song and what is sung in it; gives a line about it."""
+def render_with_singing(out: Path, sings: bool, seed: int) -> str:
+    """Renders one song, and its singing if ``sings``; returns a line about it."""
     line = corpus.render_song(out, seed)
-    return f"{line}; {corpus.sing_song(out, seed)}" if sings else line
+    return f"{line}; {corpus.add_singing(out, seed)}" if sings else line
 
 
 def main() -> None:
@@ -92,12 +92,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.attached:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    os.nice(10)  # whoever trains comes first
+    os.nice(10)  # training has priority
     options.out.mkdir(parents=True, exist_ok=True)
     soundfont.preload()
     if not (sings := find_spec("pyworld") is not None):
-        print("Nobody sings, for pyworld is not installed: pip install pyworld.", flush=True)
-    job = partial(render_whole, options.out, sings)
+        print("The songs have no singing, since pyworld is not installed: pip install pyworld.", flush=True)
+    job = partial(render_with_singing, options.out, sings)
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
         for line in pool.map(job, range(options.first, options.first + options.count)):
             print(line, flush=True)

@@ -3,9 +3,9 @@
     python -m training.rendering.corpus --first 0 --count 150 --workers 2
     python -m training.rendering.corpus --first 0 --count 150 --workers 2 --only vocals
 
-The second command adds the singing, which takes longer than all the rest, to songs that the first has rendered.
-A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that plays (44.1 kHz, stereo, 16 bits, 30 s), and
-``song.json`` with what the singers sing, so that a song gets its own singing even after the composer has changed.
+The second command adds singing to the songs that the first has rendered. It takes longer than all the rest.
+A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that is not silent (44.1 kHz, stereo, 16 bits, 30 s), and
+``song.json`` with the notes of the singers, so that a song gets its own singing even if the composer has changed since.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first song")
     parser.add_argument("--count", type=int, default=150, help="how many songs")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--only", choices=("vocals",), help="add the singing to songs that are there")
+    parser.add_argument("--only", choices=("vocals",), help="add singing to songs that are there")
     parser.add_argument(
         "--recorded", type=float, default=Cast.share, help="share of parts that recorded instruments play"
     )
@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.only == "vocals":
-        job = partial(sing_song, options.out)
+        job = partial(add_singing, options.out)
     else:
         soundfont.preload()
         cast = Cast(held_out=True, share=1.0) if options.held_out else Cast(share=options.recorded)
@@ -69,14 +69,14 @@ def _run(job: "partial[str]", seeds: Iterable[int], workers: int) -> Iterable[st
         yield from pool.map(job, seeds)
 
 
-def find(out: Path, seed: int) -> Path | None:
-    """The folder of a whole song, if it is there."""
+def find_song(out: Path, seed: int) -> Path | None:
+    """The folder of a rendered song, if it is there."""
     return next(iter(out.glob(f"*-{seed:06d}")), None)
 
 
 def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
-    """Composes and renders one song without its singing; gives a line about it. Does nothing where it is there."""
-    there = find(out, seed)
+    """Composes and renders one song without its singing, unless it is there; returns a line about it."""
+    there = find_song(out, seed)
     if there is not None:
         return f"{there.name} is there"
     begun = time.monotonic()
@@ -92,7 +92,7 @@ def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
 
 
 def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    """Renders the stems of a song that nobody sings; yields each with its audio ``(2, samples)``."""
+    """Renders the stems of a song that are not sung; yields each with its audio ``(2, samples)``."""
     beat_s = song.plan.clock.beat_s
     for index, stem in enumerate(STEMS):
         parts = [part for part in song.parts if part.stem == stem]
@@ -105,11 +105,11 @@ def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.
             )
 
 
-def sing_song(out: Path, seed: int) -> str:
-    """Adds the singing to a rendered song; gives a line about it."""
+def add_singing(out: Path, seed: int) -> str:
+    """Adds singing to a rendered song; returns a line about it."""
     from training.voices.singer import sing  # the vocoder is needed for singing only
 
-    folder = find(out, seed)
+    folder = find_song(out, seed)
     if folder is None:
         return f"song {seed} is not rendered yet"
     begun = time.monotonic()
@@ -124,7 +124,7 @@ def sing_song(out: Path, seed: int) -> str:
         audio = np.zeros((2, round(DURATION_S * SAMPLE_RATE_HZ)), np.float32)
         for notes in lines:
             audio += _fit(sing(notes, DURATION_S, rng, stem == "backing_vocals"), audio.shape[1])
-        produced = studio.produce(stem, audio, 60 / description["bpm"], float(rng.choice((0.05, 0.15, 0.3))), rng)
+        produced = studio.process(stem, audio, 60 / description["bpm"], float(rng.choice((0.05, 0.15, 0.3))), rng)
         levelled = effects.level(produced, studio.LEVELS_DB[stem] + float(rng.normal(0, 2.5)))
         unfinished = folder / f".{stem}-{os.getpid()}.flac"
         if _write(unfinished, levelled):

@@ -1,6 +1,6 @@
-"""Studio effects on one stem: equaliser, drive, compressor, reverb, chorus, echo, panorama, level.
+"""Studio effects on one stem: equaliser, drive, compressor, reverb, chorus, echo, panning, level.
 
-All take and give ``(2, samples)`` float32 at 44.1 kHz. The filters are the biquads of R. Bristow-Johnson's audio EQ
+All take and return ``(2, samples)`` float32 at 44.1 kHz. The filters are the biquads of R. Bristow-Johnson's audio EQ
 cookbook.
 """
 
@@ -37,7 +37,7 @@ def cut(audio: Audio, frequency_hz: float, high: bool, order: int = 2) -> Audio:
 
 
 def equalise(audio: Audio, rng: np.random.Generator, depth_db: float = 6.0) -> Audio:
-    """An engineer's taste: up to three random bells and shelves."""
+    """Up to three random bells and shelves."""
     for _ in range(int(rng.integers(0, 3))):
         audio = peaking(
             audio,
@@ -95,7 +95,7 @@ def reverb(
     damping_hz: float = 6000.0,
     delay_ms: float = 10.0,
 ) -> Audio:
-    """A room: decaying, darkened noise, different in both ears, as impulse response (J. A. Moorer, 1979)."""
+    """A room whose impulse response is decaying, low-passed noise, different left and right (J. A. Moorer, 1979)."""
     length = int(min(3.0, decay_s * 1.2) * SAMPLE_RATE_HZ)
     times = np.arange(length) / SAMPLE_RATE_HZ
     response = rng.standard_normal((2, length)) * 10 ** (-3 * times / decay_s)
@@ -111,14 +111,14 @@ def reverb(
     return np.asarray(audio + wet * tail, np.float32)
 
 
-def soften(audio: Audio, frequency_hz: float, ratio: float, threshold_db: float) -> Audio:
+def de_ess(audio: Audio, frequency_hz: float, ratio: float, threshold_db: float) -> Audio:
     """A de-esser: the band above a frequency is compressed on its own, so that sibilants are no louder than vowels."""
-    hiss = cut(audio, frequency_hz, high=False, order=1)  # what is left is then a clean low-pass
+    hiss = cut(audio, frequency_hz, high=False, order=1)  # the rest is then exactly a low-pass
     return np.asarray(audio - hiss + compress(hiss, ratio, threshold_db, 1.0, 60.0), np.float32)
 
 
 def chorus(audio: Audio, rng: np.random.Generator, depth_ms: float = 2.5, mix: float = 0.5) -> Audio:
-    """A second, wavering copy, out of phase between the ears."""
+    """A second copy with a modulated delay, out of phase between left and right."""
     samples = np.arange(audio.shape[1])
     rate = float(rng.uniform(0.2, 1.5))
     out = np.empty_like(audio)
@@ -130,14 +130,14 @@ def chorus(audio: Audio, rng: np.random.Generator, depth_ms: float = 2.5, mix: f
 
 
 def tremolo(audio: Audio, rate_hz: float, depth: float, stereo: bool) -> Audio:
-    """Beats the level, in both ears together or in turn (as an electric piano's or an amplifier's does)."""
+    """Modulates the level, on both sides together or in turn (as electric pianos or amplifiers do)."""
     phase = 2 * np.pi * rate_hz * np.arange(audio.shape[1]) / SAMPLE_RATE_HZ
     gains = np.stack((1 + depth * np.sin(phase), 1 + depth * np.sin(phase + (np.pi if stereo else 0.0))))
     return np.asarray(audio * gains, np.float32)
 
 
 def echo(audio: Audio, delay_s: float, feedback: float, wet: float, ping_pong: bool) -> Audio:
-    """Repeats that fade and darken; they change sides where ``ping_pong``."""
+    """Repeats that get softer and darker; with ``ping_pong`` they change sides."""
     out, tap = audio.copy(), audio
     shift = int(delay_s * SAMPLE_RATE_HZ)
     level = wet
@@ -152,7 +152,7 @@ def echo(audio: Audio, delay_s: float, feedback: float, wet: float, ping_pong: b
 
 
 def pan(audio: Audio, position: float, width: float = 1.0) -> Audio:
-    """Places a stem: position -1 (left) to 1 (right) at constant power, width 0 (mono) to 1 (as it is)."""
+    """Places a stem: position -1 (left) to 1 (right) at constant power, width 0 (mono) to 1 (unchanged)."""
     middle, side = (audio[0] + audio[1]) / 2, (audio[0] - audio[1]) / 2 * width
     angle = (position + 1) * np.pi / 4
     gains = np.array((np.cos(angle), np.sin(angle)), np.float32)[:, None] * np.sqrt(2)
@@ -160,7 +160,7 @@ def pan(audio: Audio, position: float, width: float = 1.0) -> Audio:
 
 
 def level(audio: Audio, rms_db: float, ceiling: float = 0.97) -> Audio:
-    """Sets the level over the parts that sound (RMS of blocks of 0.1 s within 40 dB of the loudest), under a ceiling."""
+    """Sets the RMS level over the audible blocks of 0.1 s (within 40 dB of the loudest), below a peak of ``ceiling``."""
     block = SAMPLE_RATE_HZ // 10
     count = max(1, audio.shape[1] // block)
     power = (audio[:, : count * block].reshape(2, count, -1) ** 2).mean(axis=(0, 2))

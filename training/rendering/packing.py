@@ -1,11 +1,10 @@
-"""Packs what a round needs for a machine that can install nothing: programs, voices, and the sounds, made small.
+"""Packs what a round needs for a machine that can install nothing: programs, voices and compressed sounds.
 
     scripts/pack-round
     scripts/pack-round --recordings training/permissive
 
-SoundFonts lose most of their size as Ogg Vorbis inside (sf3), hits and whole recordings as Ogg Vorbis under their old names:
-readers go by what is in a file. Each pack is a tar of at most so many megabytes, to be unpacked at the root of the file
-system.
+SoundFonts are compressed with Ogg Vorbis inside (sf3), drum hits and recordings as Ogg Vorbis under their old names, since
+readers detect the format. Each pack is a tar of limited size, to be unpacked at the root of the file system.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from numpy.typing import NDArray
 
 from training.instruments import kits, soundfont, tonewheel, zynaddsubfx
 
-HOME = Path("opt/stemwright-round")
-"""Where libraries and Python packages go, under the root."""
+PACK_ROOT = Path("opt/stemwright-round")
+"""Folder of libraries and Python packages, below the root."""
 
 PROGRAMS = ("espeak-ng", "flite", "festival", "text2wave")
 LIBRARY = "libfluidsynth.so.3"
 PLUG_INS = (zynaddsubfx.PLUG_IN, zynaddsubfx.BANKS, tonewheel.BUNDLE, *Path("/usr/lib").glob("*/faketime"))
-"""Instruments that `instruments/lv2.py` plays, and the clock that one of them wants."""
+"""Plug-ins that `instruments/lv2.py` plays, and the fake clock that one of them needs."""
 
-EVERYWHERE = re.compile(r"/(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|atomic|mvec))[.-]")
-"""Libraries of the C and C++ compilers: every machine has its own."""
+SYSTEM_LIBRARIES = re.compile(r"/(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|atomic|mvec))[.-]")
+"""Libraries of the C and C++ compilers, which every machine has."""
 
 ARCHIVES = {"programs": ("opt", "usr/bin", "usr/lib"), "festival": ("usr/share", "etc")}
 """Packed programs and voices, and what is in them."""
 
 SPEECH = ("/usr/lib/*/espeak-ng-data", "/usr/share/festival", "/etc/festival.scm", "/etc/festival")
-VOICE_MOST_BYTES = 8_100_000
-"""Voices and dictionaries of festival that are bigger stay behind."""
+MAX_VOICE_BYTES = 8_100_000
+"""Larger voices and dictionaries of Festival are left out."""
 
 DICTIONARIES = {"catalan": "upc", "italian": "ifd"}
-"""Dictionaries without which the voices of a language say nothing."""
+"""Dictionaries that the voices of a language need."""
 
 COMPRESSION = 0.5
 """Of Ogg Vorbis, 0 to 1: about 110 kbit/s in stereo, transparent for one instrument in a mix."""
@@ -64,7 +63,7 @@ SAMPLE_HEADER = struct.Struct("<20s5IBbHH")
 WHEELS = ("soundfile", "soxr", "cffi", "pycparser", "platformdirs", "setuptools<80")
 
 
-def vorbis(audio: NDArray[np.int16], rate: int, compression: float = COMPRESSION) -> bytes:
+def encode_vorbis(audio: NDArray[np.int16], rate: int, compression: float = COMPRESSION) -> bytes:
     """``(samples,)`` or ``(samples, channels)`` as an Ogg Vorbis file."""
     packed = io.BytesIO()
     with soundfile.SoundFile(
@@ -76,13 +75,13 @@ def vorbis(audio: NDArray[np.int16], rate: int, compression: float = COMPRESSION
 
 
 def pack_font(font: bytes) -> bytes:
-    """A SoundFont 2 with its samples as Ogg Vorbis; one that has them so already stays as it is.
+    """A SoundFont 2 with its samples as Ogg Vorbis; an sf3 stays as it is.
 
     Raises:
-        ValueError: it is no SoundFont.
+        ValueError: it is not a SoundFont.
     """
     if font[:4] != b"RIFF" or font[8:12] != b"sfbk":
-        raise ValueError("This is no SoundFont: it begins otherwise.")
+        raise ValueError("This is not a SoundFont: it does not begin with RIFF and sfbk.")
     lists = dict(_chunks(font[12:]))
     info, sounds, settings = (dict(_chunks(lists[kind][4:])) for kind in (b"LIST0", b"LIST1", b"LIST2"))
     if struct.unpack("<H", info[b"ifil"][:2])[0] >= 3:
@@ -94,7 +93,7 @@ def pack_font(font: bytes) -> bytes:
     ):
         if end > start and not kind & ROM:
             if (start, end, rate) not in known:
-                file = vorbis(samples[start:end], rate)
+                file = encode_vorbis(samples[start:end], rate)
                 known[start, end, rate] = len(packed), len(packed) + len(file)
                 packed += file
             loop, loop_end, kind = max(0, loop - start), max(0, loop_end - start), kind | OGG
@@ -125,54 +124,54 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def pack_hit(path: Path) -> bytes:
-    """A recorded hit as Ogg Vorbis, or as it is where that is no smaller or cannot be."""
+    """A recorded hit as Ogg Vorbis, or unchanged if that is not smaller or not possible."""
     whole = path.read_bytes()
     if path.suffix not in (".flac", ".wav", ".aiff"):
         return whole
     audio, rate = soundfile.read(path, dtype="int16")
-    return min(vorbis(audio, rate), whole, key=len) if len(audio) else whole
+    return min(encode_vorbis(audio, rate), whole, key=len) if len(audio) else whole
 
 
 def pack_recording(path: Path) -> bytes:
-    """Half a minute of a corpus as Ogg Vorbis."""
+    """A piece of a corpus as Ogg Vorbis."""
     audio, rate = soundfile.read(path, dtype="int16")
-    return vorbis(audio, rate, RECORDINGS_COMPRESSION)
+    return encode_vorbis(audio, rate, RECORDINGS_COMPRESSION)
 
 
 def _packed(path: Path) -> bytes:
     return pack_font(path.read_bytes()) if path.suffix == ".sf2" else pack_hit(path)
 
 
-def sounds() -> list[Path]:
-    """Fonts, kits and hits that are installed here."""
+def sound_files() -> list[Path]:
+    """SoundFonts, drum kits and hits that are installed here."""
     fonts = [font for font in soundfont.GENERAL_MIDI + soundfont.ELECTRONIC + soundfont.DRUM_KITS if font.exists()]
     hits = [path for root in (kits.DRUMKITS, kits.SAMPLES) for path in sorted(root.rglob("*")) if path.is_file()]
     return fonts + hits
 
 
-def gather(tree: Path, python: str) -> None:
-    """Puts programs, libraries, voices and Python packages for ``python`` ("3.12") into a tree."""
+def collect_files(tree: Path, python: str) -> None:
+    """Copies programs, libraries, voices and Python packages for ``python`` ("3.12") into a folder."""
     binaries = [Path(found) for name in PROGRAMS if (found := shutil.which(name))]
     libraries = list(Path("/usr/lib").glob(f"*/{LIBRARY}"))
     for path in (*binaries, *(path for path in PLUG_INS if path.is_dir())):
         _copy(path, tree)
     for window in [*(tree / "usr/lib/lv2").rglob("*UI*.so"), *(tree / "usr/lib/lv2").rglob("*_ui.so")]:
-        window.unlink()  # nobody looks
+        window.unlink()  # user interfaces are not needed
     linking = (*libraries, *binaries, *(tree / "usr/lib/lv2").rglob("*.so"))
     linked = [subprocess.run(["ldd", path], capture_output=True, text=True).stdout for path in linking]
     needed = {Path(path) for path in re.findall(r"=> (/\S+)", "".join(linked))}
-    (tree / HOME / "lib").mkdir(parents=True)
-    for path in [*libraries, *(path for path in needed if not EVERYWHERE.search(str(path)))]:
-        shutil.copy(path, tree / HOME / "lib" / path.name)
+    (tree / PACK_ROOT / "lib").mkdir(parents=True)
+    for path in [*libraries, *(path for path in needed if not SYSTEM_LIBRARIES.search(str(path)))]:
+        shutil.copy(path, tree / PACK_ROOT / "lib" / path.name)
     for pattern in SPEECH:
         for path in Path("/").glob(pattern[1:]):
             _copy(path, tree)
     festival = tree / "usr/share/festival"
     for part in (*festival.glob("dicts/*"), *festival.glob("voices/*/*")):
         dumb = (words := DICTIONARIES.get(part.parent.name)) and not (festival / "dicts" / words).exists()
-        if dumb or sum(file.stat().st_size for file in part.rglob("*") if file.is_file()) > VOICE_MOST_BYTES:
+        if dumb or sum(file.stat().st_size for file in part.rglob("*") if file.is_file()) > MAX_VOICE_BYTES:
             shutil.rmtree(part, ignore_errors=True)
-    download = ["pip", "download", "--quiet", "--no-deps", "--dest", str(tree / HOME / "python")]
+    download = ["pip", "download", "--quiet", "--no-deps", "--dest", str(tree / PACK_ROOT / "python")]
     platforms = [f"--platform=manylinux_2_{glibc}_x86_64" for glibc in (28, 27, 17)] + [
         "--platform=manylinux2014_x86_64"
     ]
@@ -184,7 +183,7 @@ def gather(tree: Path, python: str) -> None:
 def _copy(path: Path, tree: Path) -> None:
     target = tree / path.relative_to("/")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Links are followed, but for those that lead nowhere: Debian's voices lie elsewhere than they are looked for.
+    # Links are followed, since Debian keeps voices elsewhere than Festival looks; dangling ones are dropped.
     if path.is_dir():
         shutil.copytree(path, target, ignore_dangling_symlinks=True, dirs_exist_ok=True)
     else:
@@ -220,7 +219,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=28, help="of a pack")
     parser.add_argument("--python", default="3.12", help="version of Python there")
     parser.add_argument(
-        "--recordings", type=Path, help=f"a folder that scripts/recordings made: comes to /{HOME / 'recordings'}"
+        "--recordings", type=Path, help=f"a folder that scripts/recordings made: comes to /{PACK_ROOT / 'recordings'}"
     )
     options = parser.parse_args()
     if options.recordings and not options.recordings.is_dir():
@@ -230,14 +229,14 @@ def main() -> None:
     (options.out / ".gitignore").write_text("*\n")
     packs = Packs(options.out, options.megabytes * 10**6)
     with tempfile.TemporaryDirectory() as there:
-        gather(Path(there), options.python)
+        collect_files(Path(there), options.python)
         for name, folders in ARCHIVES.items():
             archive = io.BytesIO()
             with tarfile.open(fileobj=archive, mode="w:xz") as tar:
                 for folder in folders:
                     tar.add(Path(there) / folder, arcname=folder)
-            packs.add(str(HOME / f"{name}.tar.xz"), archive.getvalue())
-    paths = sounds()
+            packs.add(str(PACK_ROOT / f"{name}.tar.xz"), archive.getvalue())
+    paths = sound_files()
     with ProcessPoolExecutor() as pool:
         for path, content in zip(paths, pool.map(_packed, paths, chunksize=4), strict=True):
             if len(content) > packs.most_bytes:
@@ -248,7 +247,7 @@ def main() -> None:
                 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB -> {len(content) / 1e6:.1f} MB", flush=True)
         recordings = sorted(options.recordings.glob("[!.]*/*.flac")) if options.recordings else []
         for path, content in zip(recordings, pool.map(pack_recording, recordings, chunksize=4), strict=True):
-            packs.add(str(HOME / "recordings" / path.relative_to(options.recordings)), content)
+            packs.add(str(PACK_ROOT / "recordings" / path.relative_to(options.recordings)), content)
     for number, size in enumerate(packs.sizes, 1):
         print(f"{options.out / str(number)}: {size / 1e6:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""The studio: what is done to a part after it was played, and how loud a stem is."""
+"""Studio processing of a stem after it was played, and the level of each stem."""
 
 import numpy as np
 
@@ -20,22 +20,22 @@ LEVELS_DB = {
     "synth": -23.0,
     "fx": -25.0,
 }
-"""Level of a stem while it sounds, dBFS RMS; every song varies it."""
+"""Level of a stem where it is audible, dBFS RMS; it varies with each song."""
 
 
-def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.Generator) -> Audio:
-    """What an engineer does to one part: equaliser, drive, compressor, modulation, echo, room.
+def process(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.Generator) -> Audio:
+    """Random studio effects on one stem: equaliser, drive, compressor, modulation, echo, reverb.
 
     Args:
-        stem: the part's stem.
+        stem: which stem it is.
         audio: ``(2, samples)``.
         beat_s: length of a beat, for echoes.
-        room: level of the room's reverb, which a song's parts share.
-        rng: source of the engineer's choices.
+        room: level of the reverb that all stems of a song share.
+        rng: source of all choices.
     """
     if stem in SINGING:
         audio = _microphone(audio, rng)
-        if stem == "vocals" and rng.random() < 0.3:  # nothing more is done to a singer in a living room
+        if stem == "vocals" and rng.random() < 0.3:  # a singer in a living room, without further effects
             return effects.reverb(
                 audio, rng, 0.5 * room, float(rng.uniform(0.15, 0.6)), float(rng.uniform(2500, 7000)), 1.0
             )
@@ -74,13 +74,13 @@ def produce(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
 
 
 def _microphone(audio: Audio, rng: np.random.Generator) -> Audio:
-    """What a singer's microphone makes of a voice: warm from near, often dull, and sometimes de-essed."""
+    """A voice through a microphone: warm from nearby, often dull, and sometimes de-essed."""
     audio = effects.peaking(
         audio, float(rng.uniform(150, 320)), float(rng.uniform(-2, 7)), float(rng.uniform(0.5, 1.0))
     )
     audio = effects.cut(audio, float(rng.uniform(50, 120)), high=False)
     if rng.random() < 0.5:
-        audio = effects.soften(
+        audio = effects.de_ess(
             audio, float(rng.uniform(3500, 6500)), float(rng.uniform(2, 8)), float(rng.uniform(-30, -15))
         )
     if rng.random() < 0.25:

@@ -215,7 +215,7 @@ def test_a_de_esser_tames_hisses_and_leaves_vowels() -> None:
     rng = np.random.default_rng(0)
     tone = 0.5 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
     hiss = 0.3 * rng.standard_normal(RATE) * (np.arange(RATE) % 11025 < 2000)
-    softened = effects.soften(np.stack((tone + hiss,) * 2).astype(np.float32), 5000, 8, -30)
+    softened = effects.de_ess(np.stack((tone + hiss,) * 2).astype(np.float32), 5000, 8, -30)
     before, after = (np.abs(np.fft.rfft(audio)) for audio in (tone + hiss, softened[0]))
     assert (after[10000:20000] ** 2).sum() < 0.35 * (before[10000:20000] ** 2).sum()
     assert after[220] == pytest.approx(before[220], rel=0.05)
@@ -254,7 +254,7 @@ def test_rendering_repeats_itself(font: Path) -> None:
 @pytest.mark.training
 def test_a_song_is_written_whole_and_once(font: Path, tmp_path: Path) -> None:
     line = corpus.render_song(tmp_path, 2)
-    folder = corpus.find(tmp_path, 2)
+    folder = corpus.find_song(tmp_path, 2)
     assert folder is not None and line.startswith(folder.name)
     files = sorted(folder.glob("*.flac"))
     assert files
