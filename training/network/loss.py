@@ -4,8 +4,9 @@ The first is the cross-entropy between the ideal ratio mask and the softmax. Eac
 magnitude and by the square root of its band's width: loud points matter more, as in hearing and in SDR, but quiet ones
 still count. Three fifths of the energy of recordings is below 300 Hz, where drums and bass have to be separated; those
 points have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to
-silence for every stem that is often absent; this loss learns from the first minute. But its masks are ratios of magnitudes, which divide a
-point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and lost half a dB of drums.
+silence for every stem that is often absent; this loss learns from the first minute. But its masks are ratios of
+magnitudes, which divide a point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and lost
+half a dB of drums.
 
 The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is constant in
 a band leaves
