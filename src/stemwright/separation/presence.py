@@ -21,14 +21,9 @@ THRESHOLD_DB = -36.0
 """Share of the mix, in dB, above which a stem counts as playing.
 
 98 % of the stems that play in composed songs kept out of training lie above it in one corpus, above -48 dB in another
-<<<<<<< HEAD
-(`python -m training.data.presence_threshold CORPUS`). What does not play lies at -32 dB in the median of recordings,
-so the higher stays.
-To silence a stem that plays loses it, to leave one that does not costs a faint leak: so the border lies low.
-=======
-(`python -m training.presence CORPUS`). Stems that do not play have -32 dB in the median of recordings, so the higher one
-is used. A stem silenced by mistake is lost, an absent stem that stays costs a faint leak, so the threshold is low.
->>>>>>> 41cc3bc (Rename what separation is made of to the field's standard terms)
+(`python -m training.data.presence_threshold CORPUS`). Stems that do not play have -32 dB in the median of recordings, so
+the higher one is used. A stem silenced by mistake is lost, an absent stem that stays costs a faint leak, so the threshold
+is low.
 """
 
 SLOPE_DB = 7.0
