@@ -105,7 +105,7 @@ class Tree:
 
     def workers(self) -> list[psutil.Process]:
         """The processes of its workers."""
-        return [process for process in self.server.children() if "stemwright.jobs.worker" in _command(process)]
+        return [process for process in self.server.children() if "header_process" not in _command(process)]
 
     def kill_worker(self) -> None:
         """kill -9 of every worker."""
