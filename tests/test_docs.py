@@ -61,3 +61,15 @@ def test_sections_of_the_contracts_that_code_cites_exist() -> None:
     private = re.compile("contracts" + r" \d")  # sections of a document that is not in the repository
     assert [path.relative_to(ROOT) for path in sources if private.search(path.read_text())] == []
     assert [(path.relative_to(ROOT), number) for path, number in cited if number not in there] == []
+
+
+def test_modules_in_the_tables_of_the_architecture_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    missing = []
+    for package, table in re.findall(r"^\| module of `(\w+)/` \|.*\n((?:\|.*\n)+)", page, re.MULTILINE):
+        for row in table.splitlines()[1:]:
+            for name in re.findall(r"`([\w./]+)`", row.split("|")[1]):
+                path = ROOT / "src" / "stemwright" / package / name
+                if not path.exists() and not path.with_suffix(".py").exists():
+                    missing.append(f"{package}/{name}")
+    assert missing == []
