@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     )
     plan: str = Field("fast", description="Plan of the vendors' faces.")
     callback_retry_s: Numbers = Field((60, 300, 900), description="Seconds before each further try of a callback.")
-    callback_timeout_s: float = Field(15.0, gt=0, description="Seconds that a callback may take.")
+    callback_timeout_s: float = Field(
+        15.0, gt=0, description="Seconds that a callback may take at first; three further tries get twice as many each."
+    )
     retention_days: float = Field(14.0, gt=0, description="Days that tracks, tasks and stems are kept.")
     upload_days: float = Field(3.0, gt=0, description="Days that uploads under the vendors' paths are kept.")
     max_upload_mb: int = Field(500, ge=1, description="Largest file taken, in MB (10^6 bytes).")

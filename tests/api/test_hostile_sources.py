@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -264,7 +263,6 @@ def test_a_redirect_of_a_callback_is_not_followed(bench: Bench, inside: Inside, 
 def test_a_source_that_drips_is_given_up(bench: Bench, inside: Inside, network: Network) -> None:
     before, files = bench.balance(), blobs(bench)
     task_id = ordered(bench, "kie", f"http://songs.example:{inside.port}/drip")
-    time.monotonic()
     bench.work()
     task = bench.task(task_id)
     assert (task.state, task.error_code) == ("failed", 451)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,6 @@ def test_requests_end_and_separations_go_on(start: Start, receiver: Receiver, lo
         sent = pool.submit(send_half, tree.url, tree.key, "/v1/tracks", long, rest)
         wait_until(lambda: n_chunks(tree, made) >= 1, "a chunk is done")
         workers = tree.workers()
-        time.monotonic()
         tree.terminate()
         wait_until(lambda: not _listens(tree.url), "nothing new is taken")
         rest.set()

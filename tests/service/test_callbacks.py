@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any
@@ -198,9 +198,29 @@ def test_a_silent_receiver_has_so_much_time_and_no_more(open_domain: OpenDomain,
     domain = open_domain(callback_timeout_s=0.3)
     with opened(domain) as callbacks:
         task = ended(domain, domain.caller(), f"{world.url}/faults/drip-head")
-        time.monotonic()
         callbacks.run_due(BODIES)
         assert attempts(callbacks, task)[0] == (1, "failed", None)
+
+
+def test_each_try_has_twice_the_time_of_the_one_before(
+    open_domain: OpenDomain, world: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    post = Fetcher.post
+
+    def noted(self: Fetcher, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
+        given.append(timeout_s)
+        return post(self, url, body, headers, timeout_s)
+
+    monkeypatch.setattr(Fetcher, "post", noted)
+    world.callback_statuses = [500] * 6
+    domain = open_domain(callback_timeout_s=15.0, callback_retry_s=(1.0,) * 5)
+    with opened(domain) as callbacks:
+        ended(domain, domain.caller(), f"{world.url}/hook")
+        for _ in range(6):
+            assert callbacks.run_due(BODIES) == 1
+            domain.clock.now += 1
+    assert given == [15.0, 30.0, 60.0, 120.0, 120.0, 120.0]
 
 
 def test_a_body_that_cannot_be_written_stops_nobody_else(domain: Domain, callbacks: Callbacks, world: StandIn) -> None:
@@ -237,7 +257,6 @@ def test_slow_receivers_hold_up_nobody_else(open_domain: OpenDomain, world: Stan
         loop = CallbackLoop(callbacks, BODIES)
         loop.start()
         world.wait_for("/slow", 8)
-        time.monotonic()
         ended(domain, bob, f"{world.url}/hook")
         world.wait_for("/hook", timeout_s=240)
         assert len(world.of("/slow")) == 8  # an account's share
@@ -249,7 +268,6 @@ def test_the_loop_sends_by_itself_and_once(domain: Domain, callbacks: Callbacks,
     loop = CallbackLoop(callbacks, BODIES)
     loop.start()
     task = ended(domain, domain.caller(), f"{world.url}/hook")
-    time.monotonic()
     world.wait_for("/hook", timeout_s=240)
     loop.wake()
     time.sleep(2 * POLL_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,6 @@ def test_media_types_are_kept_where_they_are_some(world: StandIn, fetcher: Fetch
 def test_what_goes_wrong_is_told_and_takes_no_longer_than_it_may(
     world: StandIn, fetcher: Fetcher, path: str, words: str
 ) -> None:
-    time.monotonic()
     with pytest.raises(SourceUnavailable, match=words) as told:
         fetch(fetcher, f"{world.url}/faults/{path}")
     assert told.value.code == 451
@@ -164,7 +162,6 @@ def test_a_source_that_falls_silent_is_left_before_the_whole_time_is_over(
     world: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "IDLE_S", 0.2)
-    time.monotonic()
     with pytest.raises(SourceUnavailable, match="in time"):
         fetch(Fetcher(read_settings(fetch_timeout_s=60)), f"{world.url}/faults/silent")
 
@@ -289,7 +286,6 @@ def test_a_post_arrives_and_gives_the_status(world: StandIn, fetcher: Fetcher) -
 def test_a_post_follows_no_redirect_and_reads_no_body(world: StandIn, fetcher: Fetcher) -> None:
     assert fetcher.post(f"{world.url}/faults/redirect?to=/hook", b"{}", {}, 1.0) == 302
     assert not world.of("/hook")
-    time.monotonic()
     assert fetcher.post(f"{world.url}/faults/endless", b"{}", {}, 5.0) == 200
     with pytest.raises(SourceUnavailable, match="in time"):
         fetcher.post(f"{world.url}/faults/drip-head", b"{}", {}, 0.3)

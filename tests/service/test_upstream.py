@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -116,7 +115,6 @@ def test_a_vendor_that_goes_wrong_is_told(
     asked = opened(domain, world, kie=not crun, crun=crun)
     account = domain.caller().account_id
     world.break_with(fault)
-    time.monotonic()
     with pytest.raises(error) as told:
         asked.look_up(account, *ids(task))
     assert KIE_KEY not in str(told.value) and CRUN_KEY not in str(told.value)

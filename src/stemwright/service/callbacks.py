@@ -35,6 +35,9 @@ POLL_S = 0.25
 BREATH_S = 0.02
 PAUSE_S = 30.0
 
+DOUBLINGS = 3
+"""How often the time that a receiver has is doubled, from try to try."""
+
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
 """What each face sends when a task of its own has ended."""
 
@@ -159,7 +162,7 @@ class Callbacks:
             task = self._tasks.any(delivery.task_id) if delivery is not None else None
             if delivery is None or task is None or delivery.state != "pending":
                 return
-            self._settle(delivery, task, *self._send(task, bodies))
+            self._settle(delivery, task, *self._send(task, bodies, delivery.attempt))
         except Exception:  # the disk may be full: the delivery stays due, but is not sent over and over meanwhile
             _log.exception("the outcome of a callback could not be written", delivery=delivery_id)
             self._closing.wait(PAUSE_S)
@@ -168,7 +171,7 @@ class Callbacks:
                 self._under_way.discard(delivery_id)
             self.freed.set()
 
-    def _send(self, task: Task, bodies: Bodies) -> tuple[DeliveryState, int | None, str | None]:
+    def _send(self, task: Task, bodies: Bodies, attempt: int) -> tuple[DeliveryState, int | None, str | None]:
         try:
             content = bodies[task.face](task)
         except Exception as error:  # whatever is wrong with one body must not stop the others
@@ -182,9 +185,9 @@ class Callbacks:
             # The message is the same one at every attempt, so that a receiver can tell a repetition.
             headers |= signed_headers(key, named, f"msg_{task.id}", int(self._clock()), body)
         try:
-            status = self._fetcher.post(
-                task.callback_url or "", body.encode(), headers, self._settings.callback_timeout_s
-            )
+            # Twice as long each time: a receiver, or a server, that is slower than foreseen is told late, and not never.
+            timeout_s = self._settings.callback_timeout_s * 2 ** min(attempt - 1, DOUBLINGS)
+            status = self._fetcher.post(task.callback_url or "", body.encode(), headers, timeout_s)
         except UrlRefused as error:
             return "blocked", None, str(error)
         except SourceUnavailable as error:
