@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,29 @@ def _crc(data: bytes, bits: int, polynomial: int) -> int:
         for _ in range(8):
             value = ((value << 1) ^ polynomial if value & top else value << 1) & mask
     return value
+
+
+def zipped_matroska(blocks: int) -> bytes:
+    """A Matroska file whose blocks are compressed: each holds ten minutes of silence in nine kilobytes."""
+    silence = zlib.compress(bytes(9_600_000), 9)
+    audio = _element(0xE1, _element(0xB5, struct.pack(">d", RATE)) + _element(0x9F, b"\1") + _element(0x6264, b"\x10"))
+    zipped = _element(0x6D80, _element(0x6240, _element(0x5033, b"\0") + _element(0x5034, _element(0x4254, b"\0"))))
+    track = _element(0xD7, b"\1") + _element(0x73C5, b"\1") + _element(0x83, b"\2") + _element(0x86, b"A_PCM/INT/LIT")
+    head = _element(0x1A45DFA3, _element(0x4282, b"matroska") + _element(0x4287, b"\4") + _element(0x4285, b"\2"))
+    info = _element(0x1549A966, _element(0x2AD7B1, (1_000_000).to_bytes(4, "big")))
+    clusters = b"".join(
+        _element(
+            0x1F43B675,
+            _element(0xE7, (600_000 * number).to_bytes(4, "big")) + _element(0xA3, b"\x81\0\0\x80" + silence),
+        )
+        for number in range(blocks)
+    )
+    return head + _element(0x18538067, info + _element(0x1654AE6B, _element(0xAE, track + audio + zipped)) + clusters)
+
+
+def _element(name: int, content: bytes) -> bytes:
+    """An element of EBML; its size takes eight bytes."""
+    return name.to_bytes((name.bit_length() + 7) // 8, "big") + (len(content) | 1 << 56).to_bytes(8, "big") + content
 
 
 def playlists(file: Path, url: str) -> Iterator[tuple[str, bytes]]:

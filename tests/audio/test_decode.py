@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio.decode import Decoder, probe
+from stemwright.audio.decode import LONGEST_BLOCK, Decoder, probe
 from stemwright.errors import UsageError
+from tests.api.hostile_songs import zipped_matroska
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 
 INTEGER_FILES = [
@@ -219,3 +220,12 @@ def test_a_real_recording() -> None:
     given, source, notes = read(path)
     assert np.array_equal(given, expected)
     assert source.lossless and notes == []
+
+
+def test_a_packet_of_minutes_comes_in_short_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "song.mkv"
+    path.write_bytes(zipped_matroska(2))
+    with Decoder(path) as decoder:
+        lengths = [block.shape[1] for block in decoder]
+    assert sum(lengths) == decoder.samples == 2 * 4_800_000
+    assert max(lengths) <= LONGEST_BLOCK

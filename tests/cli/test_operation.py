@@ -1,4 +1,5 @@
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,23 @@ class TestBackup:
         assert done.code == 2
         one_error(done, words=["copy is there already"])
         assert files_below(elsewhere) == ["copy/precious"]
+
+    @pytest.mark.parametrize("limit_bytes", [60_000, 1_000_000])  # within the database, and within a song
+    def test_where_there_is_no_room_it_leaves_nothing(
+        self, service: Service, data: Path, elsewhere: Path, limit_bytes: int
+    ) -> None:
+        service.keys.create("alice")
+        add_song(service, "alice", "a song of two megabytes" * 100)
+
+        def with_little_room() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+        service.close()  # its log of changes goes into the database, which is then not written any more
+        done = spawn("backup", "copy", before=with_little_room)
+        assert done.code == 5, done
+        one_error(done, words=["free some space"])
+        assert files_below(elsewhere) == []
+        assert run("backup", "copy").code == 0
 
     def test_where_it_may_not_write_it_leaves_nothing(self, data: Path, elsewhere: Path) -> None:
         (elsewhere / "closed").mkdir(mode=0o500)

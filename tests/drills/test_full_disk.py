@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +66,13 @@ def test_a_limit_on_the_size_of_files(start: Start, receiver: Receiver, short: P
         orders_refused(client, ids, receiver.url)
         tree.server.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
         made = submit(client, "two", ids, receiver.url)
+        wait_until(lambda: receiver.arrived[made], "the task ends")
+        tree.server.rlimit(psutil.RLIMIT_FSIZE, (1, -1))
+        zipped = client.get(f"/v1/separations/{made}/stems.zip")
+        tree.server.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+        assert zipped.status_code == 200, "an archive is made on its way, without a file"
+        with zipfile.ZipFile(io.BytesIO(zipped.content)) as archive:
+            assert archive.testzip() is None and len(archive.namelist()) == 2
     assert prove(tree, [made], receiver)[made].state == "succeeded"
 
 

@@ -3,9 +3,43 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+import sqlalchemy
 
 from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, NotPermitted
 from tests.service.conftest import Domain
+
+
+def test_a_wrong_key_takes_the_same_work_whatever_is_wrong_with_it(domain: Domain) -> None:
+    key = domain.keys.create("alice").key
+    revoked = domain.keys.create("gone").key
+    domain.keys.revoke("gone")
+    work: list[tuple[str, int]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        assert key not in parameters and not any(str(value).startswith("sw_") for value in parameters)
+        work.append((statement, len(parameters)))
+
+    guesses = [
+        revoked,
+        "",
+        "x",
+        key[:-1],
+        key + "x",
+        key[:-1] + "\u00e9",
+        key[:20] + "x" * 23,
+        "sw_" + "x" * 40,
+        "k" * 8000,
+    ]
+    seen = []
+    sqlalchemy.event.listen(domain.database.engine, "before_cursor_execute", note)
+    for guess in guesses[:1] + guesses[2:]:
+        work.clear()
+        with pytest.raises(NotAuthenticated):
+            domain.keys.authenticate(guess)
+        seen.append(list(work))
+    work.clear()
+    domain.keys.authenticate(key)
+    assert all(one == work for one in seen) and sum("api_keys" in statement for statement, _ in work) == 1
 
 
 def test_a_key_opens_its_account_until_it_is_revoked(domain: Domain) -> None:

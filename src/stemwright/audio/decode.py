@@ -20,9 +20,13 @@ from stemwright.audio.source import SourceFormat
 from stemwright.audio.track import SoundTrack
 from stemwright.errors import UsageError
 
+LONGEST_BLOCK = 262_144
+"""Samples of a block. A packet may hold minutes (PCM in compressed Matroska), and each step after it copies them."""
+
 
 class Decoder:
-    """Decodes a file's first sound track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length.
+    """Decodes a file's first sound track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length up
+    to ``LONGEST_BLOCK``.
 
     Integers of 8, 16 and 24 bits are held exactly, as value / 2^(bits-1). ``start_s`` and ``duration_s`` give the same
     samples as slicing the whole; decoding still begins at the start of the file, since codecs with memory do not give
@@ -70,9 +74,10 @@ class Decoder:
             first = max(0, self._start - position)
             last = block.shape[1] if self._stop is None else min(block.shape[1], self._stop - position)
             position += block.shape[1]
-            if first < last:
-                self.samples += last - first
-                yield block[:, first:last]
+            for start in range(first, last, LONGEST_BLOCK):
+                end = min(last, start + LONGEST_BLOCK)
+                self.samples += end - start
+                yield block[:, start:end]
             if self._stop is not None and position >= self._stop:
                 return
         if self.samples == 0:
