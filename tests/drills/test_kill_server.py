@@ -22,6 +22,8 @@ from tests.drills.test_kill_worker import n_chunks
 from tests.drills.tree import Tree, wait_until
 
 CLIENTS = 6
+KILLS = 4
+"""Of one run at random moments: 100 in the 25 runs, and as many of the worker in test_kill_worker."""
 
 
 class Crowd:
@@ -135,15 +137,15 @@ def test_with_its_worker(start: Start, receiver: Receiver, song: Path, undisturb
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("chance", range(20), indirect=True)
+@pytest.mark.parametrize("chance", range(25), indirect=True)
 def test_at_a_random_moment(
     start: Start, receiver: Receiver, song: Path, undisturbed: dict[Order, Digests], chance: random.Random
 ) -> None:
-    tree = start()
+    tree = start(attempts=str(2 * KILLS))
     with tree.client() as client:
         ids = upload(client, song)
     seen = []
-    for _ in range(2):
+    for _ in range(KILLS):
         crowd = Crowd(tree, ids, receiver.url, pause_s=0.2)
         rest = threading.Event()
         time.sleep(chance.uniform(0, 2))

@@ -16,6 +16,9 @@ from tests.drills.proofs import Digests, digests, prove
 from tests.drills.receiver import Receiver
 from tests.drills.tree import Tree, wait_until
 
+KILLS = 5
+"""Of one run at random moments: 100 in the 20 runs, and as many of the server in test_kill_server."""
+
 
 def n_chunks(tree: Tree, task_id: str) -> int:
     """How many chunks of a task are on the disk."""
@@ -56,12 +59,12 @@ def test_in_mid_chunk_and_while_it_writes_and_stores(
 def test_at_a_random_moment(
     start: Start, receiver: Receiver, song: Path, undisturbed: dict[Order, Digests], chance: random.Random
 ) -> None:
-    tree = start()
+    tree = start(attempts=str(2 * KILLS))
     with tree.client() as client:
         ids = upload(client, song)
         orders: list[Order] = ["twelve", "vocal"]
         made = {order: submit(client, order, ids, receiver.url) for order in orders}
-        for _ in range(2):
+        for _ in range(KILLS):
             time.sleep(chance.uniform(0, 3))
             tree.kill_worker()
             wait_until(tree.workers, "the next worker starts")
