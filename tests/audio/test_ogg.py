@@ -120,6 +120,21 @@ def test_an_end_of_vorbis_that_contradicts_its_packets_drops_no_sound(tmp_path: 
     assert len(notes) == 1 and "contradicts its packets" in notes[0]
 
 
+@pytest.mark.parametrize("position", [-1, 0])
+@pytest.mark.parametrize("samples", [100, SAMPLES, 4 * SAMPLES, 118_000])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_end_of_vorbis_without_a_position_drops_no_sound(
+    tmp_path: Path, samples: int, position: int, times: int
+) -> None:
+    path = vorbis(tmp_path / "in.ogg", samples=samples)
+    whole = read(path)[0]
+    change_page(path, -1, 6, struct.pack("<q", position))
+    given, _, notes = read(join(tmp_path / "all.ogg", *[path] * times))
+    assert np.array_equal(given[:, :samples], whole)
+    assert times * samples <= given.shape[1] < times * (samples + 2048)
+    assert len(notes) == 1 and "no position" in notes[0]
+
+
 def test_an_end_of_opus_without_a_position_is_told(tmp_path: Path) -> None:
     path = opus(tmp_path / "in.opus", samples=4 * SAMPLES)
     change_page(path, -1, 6, struct.pack("<q", -1))

@@ -85,6 +85,9 @@ def chained_parts(window: Window, start: int) -> list[Part]:
         notes: tuple[str, ...] = ()
         if sounds and sounds[0].codec == "opus":
             keep, notes = _judged_trimming(window, sounds[0])
+        elif sounds and sounds[0].codec == "vorbis" and _ends_without_position(sounds[0]):
+            keep = Keep(0, None, sounds[0].rate)
+            notes = ("The last page of the Vorbis stream has no position, so its end is not trimmed: all was kept.",)
         length = sounds[0].length_s if sounds else None
         parts.append(
             Part(
@@ -126,6 +129,12 @@ def _judged_trimming(window: Window, stream: _Stream) -> tuple[Keep | None, tupl
     stream.last_granule = end
     notes = (*notes, "The position of the last page of the Opus stream contradicts its packets: all was kept.")
     return Keep(stream.pre_skip, None, 48000), notes
+
+
+def _ends_without_position(stream: _Stream) -> bool:
+    """Do packets end on the last page, but the page has no position that would say where the sound ends?"""
+    _, table, granule = stream.last_page
+    return bool(stream.rate) and granule in (0, NO_GRANULE) and any(lacing < 255 for lacing in table)
 
 
 def _opus_samples(head: bytes) -> int:
