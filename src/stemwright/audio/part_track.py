@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemwright.audio.frame import Block, folded
+from stemwright.audio.matroska import PaddingMarks
 from stemwright.audio.part import Part
 from stemwright.audio.source import SourceFormat, held_and_claimed_s, open_sound, source_format
 from stemwright.errors import UnreadableInputError
@@ -131,6 +132,8 @@ class PartTrack:
         time_base = self._stream.time_base
         assert time_base is not None  # every stream that was demuxed has one
         packets = self._container.demux(self._stream)
+        if self._container.format.name.startswith("matroska"):
+            packets = PaddingMarks(self._stream, self._note_once).judged(packets)
         for number in count():
             try:
                 packet = next(packets, None)
