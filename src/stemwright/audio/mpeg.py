@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from stemwright.audio.mpeg_damage import Damage, lost_frames, repeated, silent_frame
 from stemwright.audio.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
 from stemwright.audio.part import Keep, Length, Part
 from stemwright.audio.pieces import WINDOW_BYTES, Piece, Span, Window
@@ -27,15 +28,34 @@ class _Run:
 
     kind: tuple[int, int, int]
     frame_samples: int
+    silent_frame: bytes
     info: Info | None = None
-    info_span: Span | None = None
+    info_bytes: int = 0
     n_frames: int = 0
-    spans: list[Span] = field(default_factory=list)
-    is_damaged: bool = False
+    spans: list[Span | Damage] = field(default_factory=list)
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Where bytes are no frames."""
+        return [one for one in self.spans if isinstance(one, Damage)]
+
+    @property
+    def sound_bytes(self) -> int:
+        """The bytes of the frames."""
+        return sum(span.stop - span.start for span in self.spans if isinstance(span, Span))
+
+    @property
+    def is_whole(self) -> bool:
+        """Are all bytes there that the info frame counts?"""
+        if self.info is None or self.info.n_bytes is None:
+            return False
+        held = self.info_bytes + self.sound_bytes + sum(damage.n_bytes for damage in self.damages)
+        return self.info.n_bytes <= held + 4096
 
     def add(self, start: int, stop: int) -> None:
-        if self.spans and self.spans[-1].stop == start:
-            self.spans[-1] = replace(self.spans[-1], stop=stop)
+        last = self.spans[-1] if self.spans else None
+        if isinstance(last, Span) and last.stop == start:
+            self.spans[-1] = replace(last, stop=stop)
         else:
             self.spans.append(Span(start, stop))
 
@@ -52,13 +72,13 @@ def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Pa
     runs, is_plain = _walk(window, first, stop)
     if not runs:
         return []
-    if len(runs) == 1 and is_plain and _agrees(runs[0]):
+    if len(runs) == 1 and is_plain and not runs[0].damages and _agrees(runs[0]):
         run = runs[0]
         held = _samples(run, run.info) / run.kind[0]
         return [Part(length=Length(held, _claimed_s(run)))]
     parts = []
     for number, run in enumerate(runs):
-        pieces: tuple[Piece, ...] = tuple(run.spans)
+        pieces, n_lost = _mended(run)
         if number == 0 and 0 == start < first:
             pieces = (Span(0, first), *pieces)  # the title is in a tag before the first frame
         notes: tuple[str, ...] = ()
@@ -66,8 +86,35 @@ def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Pa
         if run.info is not None and run.info.delay is not None:
             keep, notes = _keep(run, run.info)
         length = Length(_samples(run, run.info) / run.kind[0], _claimed_s(run))
-        parts.append(Part(pieces, "mp3", length, keep, notes=notes))
+        silence_s = n_lost * run.frame_samples / run.kind[0]
+        parts.append(Part(pieces, "mp3", length, keep, silence_s=silence_s, notes=notes))
     return parts
+
+
+def _mended(run: _Run) -> tuple[tuple[Piece, ...], int]:
+    """A run's frames, with silent ones in the place of those that are damaged; how many these are.
+
+    They are counted among the frames of the run.
+    """
+    if not run.damages or not run.n_frames:
+        return tuple(span for span in run.spans if isinstance(span, Span)), 0
+    missing = None
+    if run.info is not None and run.info.frames is not None and run.is_whole:
+        missing = run.info.frames - run.n_frames
+        most = sum(damage.n_bytes for damage in run.damages) // len(run.silent_frame) + 1
+        missing = missing if 0 <= missing <= most else None
+    counts = iter(lost_frames(run.damages, run.sound_bytes / run.n_frames, missing))
+    pieces: list[Piece] = []
+    n_lost = 0
+    for span in run.spans:
+        if isinstance(span, Damage):
+            count = next(counts)
+            n_lost += count
+            pieces += repeated(run.silent_frame, count)
+        else:
+            pieces.append(span)
+    run.n_frames += n_lost
+    return tuple(pieces), n_lost
 
 
 def _first_frame(window: Window, start: int) -> int | None:
@@ -143,8 +190,7 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
                 continue
             resumed = min(_resume(window, offset + 1), end)
             if run is not None and resumed < end:
-                run.add(offset, resumed)  # damage, which the decoder is to see
-                run.is_damaged = True
+                run.spans.append(Damage(resumed - offset))
             offset = resumed
             continue
         stop = min(offset + frame.size, end)
@@ -153,11 +199,11 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
             info = read_info(frame, window.at(offset, min(frame.size, INFO_BYTES)))
         if info is not None or not known:
             is_plain = is_plain and run is None
-            runs.append(_Run(frame.kind, frame.samples, info))
+            runs.append(_Run(frame.kind, frame.samples, silent_frame(head), info))
             run = runs[-1]
         assert run is not None
         if info is not None:
-            run.info_span = Span(offset, stop)
+            run.info_bytes = stop - offset
         else:
             run.add(offset, stop)
             run.n_frames += stop == offset + frame.size
@@ -198,9 +244,7 @@ def _agrees(run: _Run) -> bool:
     if info is None:
         return True
     total = run.n_frames * run.frame_samples
-    n_frames = run.n_frames
-    counts = info.frames in (None, n_frames) or (run.is_damaged and n_frames < (info.frames or 0) < 2 * n_frames)
-    return counts and (info.delay is None or _is_plausible(info, total))
+    return info.frames in (None, run.n_frames) and (info.delay is None or _is_plausible(info, total))
 
 
 def _claimed_s(run: _Run) -> float | None:
@@ -208,8 +252,7 @@ def _claimed_s(run: _Run) -> float | None:
     info = run.info
     if info is None or not info.frames or info.frames <= run.n_frames:
         return None
-    held = sum(span.stop - span.start for span in run.spans)
-    if not run.is_damaged and info.n_bytes is not None and info.n_bytes <= held + 4096:
+    if run.is_whole:
         return None  # all bytes are there: the count of frames is wrong
     claimed = info.frames * run.frame_samples
     if info.n_bytes and not 4000 < info.n_bytes * 8 * run.kind[0] / claimed < 700_000:
@@ -226,8 +269,6 @@ def _keep(run: _Run, info: Info) -> tuple[Keep | None, tuple[str, ...]]:
             "A tag of the MP3 tells of more padding at its start or end than is likely: it was ignored, all was kept.",
         )
     stop = None
-    # Lost frames are replaced by silence, so that the end is where it was.
-    if info.frames == run.n_frames or (run.is_damaged and run.n_frames < (info.frames or 0) < 2 * run.n_frames):
-        total = (info.frames or 0) * run.frame_samples
+    if info.frames == run.n_frames:
         stop = total - max(0, info.padding - DECODER_DELAY)
     return Keep(info.delay + DECODER_DELAY, stop, run.kind[0]), ()

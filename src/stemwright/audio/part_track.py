@@ -166,7 +166,7 @@ class PartTrack:
         frame: AudioFrame | None = first
         rate = first.sample_rate
         position = 0
-        silence_s = 0.0
+        silence_s = self._part.silence_s
         # FFmpeg lets the first packet of Vorbis out, which only prepares the second, where it was told to drop nothing.
         early = to_drop = first.samples if self._is_ogg_vorbis() and self._first_packet_sounds else 0
         while frame is not None:
