@@ -28,7 +28,7 @@ import psutil
 from benchmarks.load import Answer, at_rate, http, percentile_ms
 from benchmarks.separate import write_song
 
-REAL = "stemwright.service.separating:handler"
+REAL = "stemwright.service.separation_handler:handler"
 TRIVIAL = "benchmarks.trivial:handler"
 CREEPING = "benchmarks.trivial:creeping"
 ORDERS = 1000

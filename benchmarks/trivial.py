@@ -24,7 +24,7 @@ class TrivialHandler(Handler):
 
     def run(self, lease: Lease, control: Control) -> None:
         """See ``Handler``."""
-        task = self._service.work.begin(lease.task_id, lease.token)
+        task = self._service.worker_tasks.begin(lease.task_id, lease.token)
         if task is None:
             return
         with self._service.store.writer() as writer:
@@ -34,11 +34,11 @@ class TrivialHandler(Handler):
             Stem(new_id(), name, position, blob.digest, task.format, blob.size_bytes, 1.0, True, 1.0, None, None)
             for position, name in enumerate(select(task.stems_asked).names)
         ]
-        self._service.work.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
+        self._service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
 
     def gave_up(self, lease: Lease, reason: Reason) -> None:
         """See ``Handler``."""
-        self._service.work.fail(lease.task_id, lease.token, 500, reason)
+        self._service.worker_tasks.fail(lease.task_id, lease.token, 500, reason)
 
 
 class CreepingHandler(TrivialHandler):
@@ -46,13 +46,13 @@ class CreepingHandler(TrivialHandler):
 
     def run(self, lease: Lease, control: Control) -> None:
         """See ``Handler``."""
-        if self._service.work.begin(lease.task_id, lease.token) is None:
+        if self._service.worker_tasks.begin(lease.task_id, lease.token) is None:
             return
         for step in count(1):
             if control.should_stop():
                 raise Interrupted
             control.advance()
-            self._service.work.progress(lease.task_id, lease.token, "separating", 1 - 1 / step)
+            self._service.worker_tasks.progress(lease.task_id, lease.token, "separating", 1 - 1 / step)
             time.sleep(1)
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import stemwright
 from stemwright import client as parts
-from stemwright.api.native import schema
+from stemwright.api.native import schemas
 from stemwright.client import AsyncClient, Client, Separation, calls
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
@@ -58,7 +58,7 @@ def work(server: Server, separation: Separation, after_s: float = 0.2) -> thread
         lease = server.hold(hex_id(separation))
         for step in range(1, 4):
             time.sleep(after_s)
-            server.service.work.progress(hex_id(separation), lease.token, "separating", step / 4)
+            server.service.worker_tasks.progress(hex_id(separation), lease.token, "separating", step / 4)
         time.sleep(after_s)
         server.succeed(hex_id(separation), lease=lease)
 
@@ -355,7 +355,7 @@ def native_bytes(server: Server, separation: Separation) -> bytes:
 
 def test_records_are_what_the_server_says() -> None:
     for name in ("Track", "Stem", "Separation", "Delivery", "Credits", "Plan"):
-        record, model = getattr(parts, name), getattr(schema, name)
+        record, model = getattr(parts, name), getattr(schemas, name)
         assert [field.name for field in fields(record)] == list(model.model_fields), name
 
 

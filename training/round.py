@@ -26,8 +26,8 @@ from statistics import median
 
 import torch
 
+from stemwright.cpu_memory_limits import cores
 from stemwright.evaluation.comparisons import ROWS
-from stemwright.quota import cores
 from training import score
 from training.checkpoints import from_onnx, shards
 from training.checkpoints.checkpoint import Checkpoint, StateDict

@@ -21,7 +21,7 @@ from typing import Protocol
 import torch
 from torch import distributed
 
-from stemwright.quota import cores
+from stemwright.cpu_memory_limits import cores
 from training.checkpoints.checkpoint import Checkpoint, MovingAverage
 from training.data import features
 from training.data.augmentation import UNAUGMENTED, MixSettings

@@ -21,7 +21,7 @@ from stemwright.api import base64_body, body, multipart
 from stemwright.database import tables
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Keys
-from stemwright.service.separating import Separating
+from stemwright.service.separation_handler import Separating
 from stemwright.service.tracks import Track
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import CRUN_KEY, KIE_KEY, StandIn

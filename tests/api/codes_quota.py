@@ -29,7 +29,7 @@ def full(stage: Stage) -> Server:
     server = stage.server(quota_mb=1)
     account_id = server.caller.account_id
     try:
-        server.service.quota.room(account_id)
+        server.service.storage_quota.room(account_id)
     except QuotaExceeded:
         return server
     server.service.tracks.add_stored(account_id, server.store(bytes(1_000_000)), title="all that there is room for")

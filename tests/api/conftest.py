@@ -17,12 +17,12 @@ import pytest
 import uvicorn
 
 from stemwright.api.app import bodies, create_app
-from stemwright.api.patience import PatientProtocol
+from stemwright.api.http_protocol import PatientProtocol
 from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat
 from stemwright.database import tables
 from stemwright.jobs.queue import Lease
-from stemwright.service import facts
+from stemwright.service import server_state
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service
@@ -89,7 +89,7 @@ class Server:
             session.get_one(tables.Job, task_id).priority = 1_000_000  # others may wait before it
         lease = self.service.queue.claim("a worker of the tests", 30.0)
         assert lease is not None and lease.task_id == task_id
-        assert self.service.work.begin(task_id, lease.token) is not None
+        assert self.service.worker_tasks.begin(task_id, lease.token) is not None
         return lease
 
     def succeed(self, task_id: str, *, seconds: float = SECONDS, lease: Lease | None = None) -> Task:
@@ -101,13 +101,13 @@ class Server:
             Stem(new_id(), name, position, blob.digest, task.format, blob.size_bytes, seconds, True, 0.9, -3.0, -20.0)
             for position, name in enumerate([task.stem_name or SONG] if task.is_wav else select(task.stems_asked).names)
         ]
-        assert self.service.work.succeed(task_id, lease.token, stems, seconds=seconds, recipe=None, facts={})
+        assert self.service.worker_tasks.succeed(task_id, lease.token, stems, seconds=seconds, recipe=None, facts={})
         return self.task(task_id)
 
     def fail(self, task_id: str, code: int, message: str, *, lease: Lease | None = None) -> Task:
         """Ends the task badly."""
         lease = lease or self.hold(task_id)
-        assert self.service.work.fail(task_id, lease.token, code, message)
+        assert self.service.worker_tasks.fail(task_id, lease.token, code, message)
         return self.task(task_id)
 
     def task(self, task_id: str) -> Task:
@@ -118,7 +118,7 @@ class Server:
     def maintain(self) -> None:
         """Takes no new tasks from now on."""
         with self.service.database.write() as session:
-            facts.put(session, MAINTENANCE, "on")
+            server_state.put(session, MAINTENANCE, "on")
 
     def deliver(self) -> int:
         """Delivers the callbacks that are due."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemwright.api.files import parse_range
-from stemwright.service import facts
+from stemwright.service import server_state
 from stemwright.service.links import Links
 from stemwright.service.tracks import Track
 from stemwright.service.uploads import Upload
@@ -191,7 +191,7 @@ def test_the_link_that_writes_does_not_read(server: Server) -> None:
 
 def test_an_expired_link_is_gone(server: Server) -> None:
     track = add_track(server)
-    late = Links(server.url, facts.secret(server.service.database, "link_secret"), lambda: 0.0)
+    late = Links(server.url, server_state.secret(server.service.database, "link_secret"), lambda: 0.0)
     expired = late.temporary(server.service.links.track_url(track), 100)
     assert expired is not None
     answer = httpx.get(expired)

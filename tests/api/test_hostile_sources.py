@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from stemwright.service.ids import parse_id
-from stemwright.service.separating import Separating
+from stemwright.service.separation_handler import Separating
 from stemwright.service.task import Task
 from tests.api.conftest import Server, starting
 

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from stemwright.api.patience import HEAD_S
+from stemwright.api.http_protocol import HEAD_S
 from tests.serving import Serving
 
 IDLE = 1000

@@ -43,7 +43,7 @@ class TestLife:
         problem(server.client.delete(path), 409, "conflict")
         lease = server.hold(hex_id(separation))
         assert server.client.post(f"{path}/cancel").json()["cancelling"]
-        assert server.service.work.cancelled(hex_id(separation), lease.token)
+        assert server.service.worker_tasks.cancelled(hex_id(separation), lease.token)
         facts = server.client.post(f"{path}/cancel").json()
         assert (facts["state"], facts["cancelling"]) == ("cancelled", False)
         assert server.client.delete(path).status_code == 204
@@ -104,7 +104,7 @@ class TestEvents:
             events = events_of(stream)
             assert next(events)[1]["state"] == "pending"
             lease = server.hold(hex_id(separation))
-            server.service.work.progress(hex_id(separation), lease.token, "separating", 0.5)
+            server.service.worker_tasks.progress(hex_id(separation), lease.token, "separating", 0.5)
             seen = [next(events)]
             while seen[-1][1]["progress"] < 0.5:
                 seen.append(next(events))

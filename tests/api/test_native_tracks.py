@@ -27,7 +27,7 @@ class TestTracks:
         assert track["size_bytes"] == len(server.mp3)
         assert len(track["task_id"]) == 32
         assert len(track["audio_id"]) == 36
-        found = server.service.sources.by_ids(server.caller.account_id, track["task_id"], hex_id(track))
+        found = server.service.task_sources.by_ids(server.caller.account_id, track["task_id"], hex_id(track))
         assert found.track_id == hex_id(track)
         assert httpx.get(track["url"]).content == server.mp3
 

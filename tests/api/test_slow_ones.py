@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from stemwright.api import body, patience
+from stemwright.api import body, http_protocol
 from stemwright.api.kie import uploads
 from tests.api.conftest import PATIENCE_S, OpenServer, Server
 from tests.api.raw_requests import everything
@@ -54,7 +54,7 @@ async def codes_of_slow_ones(server: Server, world: StandIn, path: str, asked: d
 def test_clients_that_never_come_to_the_point_keep_nobody_else_waiting(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", PATIENCE_S)
+    monkeypatch.setattr(http_protocol, "HEAD_S", PATIENCE_S)
     monkeypatch.setattr(body, "ARRIVAL_S", PATIENCE_S)
     server = open_server()
     with contextlib.ExitStack() as stack:
@@ -70,7 +70,7 @@ def test_clients_that_never_come_to_the_point_keep_nobody_else_waiting(
 def test_clients_that_never_come_to_the_point_are_cut_off(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 1.0)
+    monkeypatch.setattr(http_protocol, "HEAD_S", 1.0)
     monkeypatch.setattr(body, "ARRIVAL_S", 1.0)
     server = open_server()
     with contextlib.ExitStack() as stack:
@@ -100,7 +100,7 @@ def begun(server: Server, stack: contextlib.ExitStack, count: int) -> list[socke
 def test_a_client_that_waits_between_requests_is_served(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 3.0)
+    monkeypatch.setattr(http_protocol, "HEAD_S", 3.0)
     server = open_server()
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.service.settings.port), timeout=PATIENCE_S) as connection:

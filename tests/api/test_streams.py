@@ -56,7 +56,7 @@ def test_all_streams_of_all_tasks_share_one_look(server: Server, monkeypatch: py
         assert {next(events)[1]["state"] for events in first} == {"running"}
         monkeypatch.setattr(server.service.tasks, "marks", count_marks)
         monkeypatch.setattr(server.service.tasks, "any", count_loads)
-        server.service.work.progress(hex_id(one), lease.token, "separating", 0.5)
+        server.service.worker_tasks.progress(hex_id(one), lease.token, "separating", 0.5)
         assert {next(events)[1]["progress"] for events in first} == {0.5}
         monkeypatch.undo()
         assert loaded == [hex_id(one)], "it is loaded once for all its streams"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.decode import Decoder
-from stemwright.audio.source import SourceFormat
+from stemwright.audio.input_file import SourceFormat
 
 Samples = NDArray[np.float32]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stemwright.audio.formats import FORMATS, output_format
-from stemwright.audio.source import SourceFormat
+from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import UsageError
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.words import json_text, printable
+from stemwright.formatting import json_text, printable
 from tests.cli.conftest import COMMAND, files_below, one_error, run, spawn, write_song
 
 SHELL = " ".join(f"'{word}'" for word in COMMAND)

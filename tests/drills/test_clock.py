@@ -63,7 +63,7 @@ class Shop:
         """Takes a task in hand."""
         lease = self.service.queue.claim(worker, self.service.settings.lease_s)
         if lease is not None:
-            assert self.service.work.begin(lease.task_id, lease.token) is not None
+            assert self.service.worker_tasks.begin(lease.task_id, lease.token) is not None
         return lease
 
     def succeed(self, lease: Lease) -> bool:
@@ -76,7 +76,7 @@ class Shop:
             stems.append(
                 Stem(new_id(), name, position, blob.digest, "mp3", blob.size_bytes, 1.0, True, 1.0, None, None)
             )
-        return self.service.work.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
+        return self.service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
 
     def task(self, task_id: str) -> Task:
         """As it is now."""
@@ -195,7 +195,7 @@ def walk(shop: Shop, receiver: Receiver, chance: random.Random, n_steps: int) ->
                 shop.succeed(held.pop(worker))
             case 4 if worker in held:
                 lease = held.pop(worker)
-                shop.service.work.fail(lease.task_id, lease.token, 501, "The drill wants it.")
+                shop.service.worker_tasks.fail(lease.task_id, lease.token, 501, "The drill wants it.")
             case 5:
                 held.pop(worker, None)
                 shop.service.queue.release_worker(worker)

@@ -16,9 +16,9 @@ from stemwright.database.engine import Database
 from stemwright.database.tables import Job
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.slot import LONGEST_PAUSE_S
 from stemwright.jobs.supervisor import exclusive
 from stemwright.jobs.worker import Order
+from stemwright.jobs.worker_process import LONGEST_PAUSE_S
 from stemwright.settings import Settings
 from tests.jobs.conftest import MODULES, PATIENCE_S, Clock, Start, enqueue, wait_until
 from tests.jobs.handlers import Journal

@@ -13,15 +13,15 @@ from stemwright.database.engine import Database
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Lease
 from stemwright.service.accounts import Accounts
-from stemwright.service.ending import Ending
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller, Keys
 from stemwright.service.ledger import Ledger
-from stemwright.service.limits import RateLimits
+from stemwright.service.rate_limits import RateLimits
 from stemwright.service.task import Stem, Submission, Task
+from stemwright.service.task_completion import Ending
 from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Tracks
-from stemwright.service.work import Work
+from stemwright.service.worker_tasks import Work
 from stemwright.settings import Settings, read_settings
 
 

@@ -19,11 +19,11 @@ from standardwebhooks import Webhook
 from stemwright.database import tables
 from stemwright.service.callbacks import POLL_S, Bodies, CallbackLoop, Callbacks, Delivery
 from stemwright.service.errors import Conflict, NotFound
-from stemwright.service.fetching import Fetcher
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Caller
 from stemwright.service.signatures import vendor_signature
 from stemwright.service.task import Task
+from stemwright.service.url_fetcher import Fetcher
 from tests.service.conftest import Domain, OpenDomain
 from tests.stand_in import StandIn
 
@@ -314,7 +314,7 @@ import sys
 from pathlib import Path
 from stemwright.database.engine import Database
 from stemwright.service.callbacks import Callbacks
-from stemwright.service.fetching import Fetcher
+from stemwright.service.url_fetcher import Fetcher
 from stemwright.service.task import load_task
 from stemwright.settings import read_settings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stemwright.service import facts
+from stemwright.service import server_state
 from stemwright.service.errors import (
     Conflict,
     CreditsInsufficient,
@@ -80,12 +80,12 @@ def test_under_maintenance_nothing_new_is_taken(domain: Domain) -> None:
     caller = domain.caller()
     before = domain.submit(caller)
     with domain.database.write() as session:
-        facts.put(session, MAINTENANCE, "on")
+        server_state.put(session, MAINTENANCE, "on")
     with pytest.raises(UnderMaintenance):
         domain.submit(caller)
     assert domain.succeed(domain.hold())  # what is under way goes on
     with domain.database.write() as session:
-        facts.put(session, MAINTENANCE, "off")
+        server_state.put(session, MAINTENANCE, "off")
     assert domain.submit(caller).id != before.id
 
 

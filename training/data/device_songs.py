@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from stemwright.quota import cores
+from stemwright.cpu_memory_limits import cores
 from training.data.songs import SongFiles, SongLibrary, StemAudio, StemExtent
 
 BYTES = 4  # of a stereo sample

@@ -18,10 +18,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from stemwright.cpu_memory_limits import cores
 from stemwright.models import registry
 from stemwright.models.engine import MaskEngine
 from stemwright.models.engines import load_engine
-from stemwright.quota import cores
 from stemwright.separation.engine_cache import SCAN_MODEL
 from stemwright.separation.presence_scan import scan_presence
 from stemwright.separation.source import ArraySource

@@ -13,17 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stemwright
-from stemwright.api import files, operations, pages
+from stemwright.api import files, health, pages
 from stemwright.api.crun import envelope as crun_envelope
 from stemwright.api.crun import routes as crun
 from stemwright.api.kie import envelope as kie_envelope
 from stemwright.api.kie import routes as kie
 from stemwright.api.kie import uploads
 from stemwright.api.native import routes as native
-from stemwright.api.native.streams import Streams
+from stemwright.api.native.event_streams import Streams
 from stemwright.api.paths import PlainPaths
 from stemwright.api.problems import problem_response
-from stemwright.api.traffic import Traffic
+from stemwright.api.request_metrics import Traffic
 from stemwright.service.callbacks import Bodies, CallbackLoop
 from stemwright.service.retention import RetentionLoop
 from stemwright.service.service import Service
@@ -90,7 +90,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     Gauge("stemwright_event_streams", "Streams of events that are open.", registry=registry).set_function(
         lambda: streams.n_open
     )
-    app.include_router(operations.router(service, registry, n_workers_ready))
+    app.include_router(health.router(service, registry, n_workers_ready))
     app.include_router(pages.router(service))
     app.include_router(files.router(service))
     app.include_router(native.router(service, streams))

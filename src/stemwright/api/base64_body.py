@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from stemwright.api.body import BadBody, parse_object
-from stemwright.api.content_coding import Pieces
+from stemwright.api.content_encoding import Pieces
 from stemwright.api.multipart import IDLE_S, Writer
 from stemwright.service.errors import InvalidRequest, TooLarge
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from stemwright.api.content_coding import Pieces
+from stemwright.api.content_encoding import Pieces
 from stemwright.service.errors import ServiceError, TooLarge
 
 MAX_JSON_BYTES = 1_000_000

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stemwright.api.problems import ProblemRoute, documented, problem_response
-from stemwright.service.downloads import Download, find_download
+from stemwright.formatting import printable
 from stemwright.service.errors import NotFound
+from stemwright.service.linked_files import Download, find_download
 from stemwright.service.links import Link
 from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN
 from stemwright.service.service import Service
-from stemwright.words import printable
 
 CACHE_S = 3600
 """How long a browser may keep what never changes; after that it asks again, and is told that it has expired."""

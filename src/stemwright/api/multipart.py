@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from stemwright.api.body import BadBody
-from stemwright.api.content_coding import Pieces, coding
+from stemwright.api.content_encoding import Pieces, coding
 from stemwright.service.errors import InvalidRequest, TooLarge
 
 if TYPE_CHECKING:

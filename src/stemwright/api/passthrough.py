@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from stemwright.service.connection import tls_context
 from stemwright.service.errors import NotFound, UpstreamSilent
+from stemwright.service.pinned_http import tls_context
 from stemwright.service.upstream import Vendor, VendorName, vendor
 from stemwright.settings import Settings
 

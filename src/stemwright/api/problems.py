@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from stemwright.api.body import BadBody
-from stemwright.api.content_coding import BadCoding, UnknownCoding
+from stemwright.api.content_encoding import BadCoding, UnknownCoding
 from stemwright.errors import ModelUnavailableError, StemwrightError, StorageError, UsageError
 from stemwright.service import errors
 

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from stemwright.audio.frame import Block
-from stemwright.audio.source import SourceFormat
-from stemwright.audio.track import SoundTrack
+from stemwright.audio.input_file import SourceFormat
+from stemwright.audio.sound_track import SoundTrack
 from stemwright.errors import UsageError
 
 LONGEST_BLOCK = 262_144

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stemwright.audio.source import SourceFormat
+from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import UsageError
 
 

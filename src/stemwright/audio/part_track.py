@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemwright.audio.frame import Block, folded
+from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, source_format
 from stemwright.audio.matroska import PaddingMarks
 from stemwright.audio.part import Part
-from stemwright.audio.source import SourceFormat, held_and_claimed_s, open_sound, source_format
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:

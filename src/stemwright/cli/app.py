@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stemwright.cli import credits, doctor, evaluate, keys, models, operation, plot, quota, separate, serve
-from stemwright.cli.sections import Sectioned, Summarised
+from stemwright.cli import credits, doctor, evaluate, keys, models, operator, plot, quota, separate, serve
+from stemwright.cli.help_sections import Sectioned, Summarised
 from stemwright.errors import CancelledError, StemwrightError
-from stemwright.words import printable
+from stemwright.formatting import printable
 
 HELP = """Splits a finished song into its stems: vocals and instrumental, or twelve parts, on your own machine.
 
@@ -78,10 +78,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate.evaluate,
     plot.plot,
     serve.serve,
-    operation.maintenance,
-    operation.tracks,
-    operation.tasks,
-    operation.backup,
+    operator.maintenance,
+    operator.tracks,
+    operator.tasks,
+    operator.backup,
     quota.quota,
 )
 for command in COMMANDS:  # each has the name of its function

@@ -10,7 +10,7 @@ import typer
 
 from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
-from stemwright.cli.sections import Summarised
+from stemwright.cli.help_sections import Summarised
 
 app = typer.Typer(
     cls=Summarised, no_args_is_help=True, help="Grants credits to accounts, and shows what became of them."
@@ -60,7 +60,7 @@ def show(account: Account, data: Data = None, as_json: Json = False) -> None:
         typer.echo(json.dumps({"account": found.name, "metered": found.metered, "balance": balance, "entries": lines}))
         return
     from stemwright.cli.tables import console, table
-    from stemwright.words import moment
+    from stemwright.formatting import moment
 
     if not found.metered:
         typer.echo(f"{found.name} is not metered: its tasks cost nothing. Granting it credits changes that.")

@@ -32,7 +32,7 @@ def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads 
     For plans of the network in the wheel 20 s of made-up music are separated to find out; for those of published networks
     their operations are counted and this machine's products of matrices are timed, and nothing is downloaded.
     """
-    from stemwright.words import json_text
+    from stemwright.formatting import json_text
 
     facts = _facts()
     unavailable: ModelUnavailableError | None = None
@@ -56,7 +56,7 @@ def _facts() -> dict[str, Any]:
 
     import stemwright
     from stemwright.cache import cache_folder, writable_cache_folder
-    from stemwright.quota import cores, free_memory_bytes, memory_bytes
+    from stemwright.cpu_memory_limits import cores, free_memory_bytes, memory_bytes
 
     try:
         writable = bool(writable_cache_folder())
@@ -168,7 +168,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.words import clock, megabytes, printable, speed
+    from stemwright.formatting import clock, megabytes, printable, speed
 
     lines = {
         "stemwright": f"{facts['stemwright']}, Python {facts['python']}, {facts['system']}",

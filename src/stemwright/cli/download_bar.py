@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stemwright.cli.streams import is_terminal, tell
-from stemwright.words import clock, megabytes, printable
+from stemwright.formatting import clock, megabytes, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -84,14 +84,14 @@ def evaluate(
       stemwright evaluate MUSDB18-HQ/ --layout musdb --metrics sdr,csdr --card musdb.png
     """
     from stemwright.evaluation.evaluate import evaluate_estimates, evaluate_plan
-    from stemwright.words import json_text
+    from stemwright.formatting import json_text
 
     asked = read_metrics(metrics)
     for path in (card, markdown):
         if path is not None:
             _check_writable(path)  # before an hour of work, not behind it
     if estimates is None:
-        from stemwright.cli.preparation import prepare
+        from stemwright.cli.model_download import prepare
         from stemwright.evaluation.layouts import LAYOUTS
         from stemwright.separation.separator import Separator
 
@@ -131,14 +131,14 @@ def _announce(index: int, count: int, name: str) -> None:
 
 def _title(report: Report, ref_dir: Path, estimates: Path | None) -> str:
     """Who separated what, and when."""
-    from stemwright.words import printable
+    from stemwright.formatting import printable
 
     who = f"plan {report.plan}" if estimates is None else f"estimates {estimates.resolve().name}"
     return printable(f"{who} on {ref_dir.resolve().name}, {date.today().isoformat()}")
 
 
 def _command() -> str:
-    from stemwright.words import printable
+    from stemwright.formatting import printable
 
     return printable(shlex.join(["stemwright", *sys.argv[1:]]))
 

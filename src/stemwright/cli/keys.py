@@ -10,7 +10,7 @@ import typer
 
 from stemwright.cli.choices import Json, hundredths
 from stemwright.cli.data import Data, opened
-from stemwright.cli.sections import Summarised
+from stemwright.cli.help_sections import Summarised
 
 app = typer.Typer(cls=Summarised, no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")
 
@@ -85,7 +85,7 @@ def list_keys(data: Data = None, as_json: Json = False) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.words import moment, printable
+    from stemwright.formatting import moment, printable
 
     rows = table("name", "account", "key", "scopes", "made", "revoked", left=6)
     for key in keys:

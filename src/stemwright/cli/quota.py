@@ -32,7 +32,7 @@ def quota(
       stemwright quota website --default
     """
     from stemwright.service.accounts import Accounts
-    from stemwright.service.quota import MB, Quota
+    from stemwright.service.storage_quota import MB, Quota
 
     if default and megabytes is not None:
         raise UsageError("Give a number of MB or --default, not both.")

@@ -14,7 +14,7 @@ from stemwright.separation.options import FormatName, Options
 
 if TYPE_CHECKING:
     from stemwright.cli.interrupt import Interrupt
-    from stemwright.cli.meter import Meter
+    from stemwright.cli.progress_display import Meter
     from stemwright.cli.songs import Song
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
@@ -100,10 +100,10 @@ def separate(
       curl -s https://example.org/song.mp3 | stemwright separate - --json
     """
     from stemwright.cli.interrupt import Interrupt
-    from stemwright.cli.meter import meter
-    from stemwright.cli.preparation import prepare
+    from stemwright.cli.model_download import prepare
+    from stemwright.cli.progress_display import meter
     from stemwright.cli.songs import Song, find_songs
-    from stemwright.quota import cores, limit_blas
+    from stemwright.cpu_memory_limits import cores, limit_blas
 
     limit_blas(threads or cores())  # NumPy reads it when it is imported, with the separator
 
@@ -172,7 +172,7 @@ class _Teller:
 
     def done(self, result: Result) -> None:
         """One song is separated."""
-        from stemwright.words import json_text
+        from stemwright.formatting import json_text
 
         if self._json_lines:
             typer.echo(json_text(result.to_dict()))
@@ -183,7 +183,7 @@ class _Teller:
 
     def failed(self, named: str, error: StemwrightError) -> None:
         """One song is not. An interruption counts more than the failures before it."""
-        from stemwright.words import json_text, printable
+        from stemwright.formatting import json_text, printable
 
         if self._json_lines:
             typer.echo(json_text({"input": named, "error": str(error), "exit_code": error.exit_code}))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stemwright.settings import Settings
 
 
-HANDLER = "stemwright.service.separating:handler"
+HANDLER = "stemwright.service.separation_handler:handler"
 """What workers do with a task."""
 
 
@@ -111,7 +111,7 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves the application: with our own reader of requests, and no other protocol."""
     import uvicorn
 
-    from stemwright.api.patience import PatientProtocol
+    from stemwright.api.http_protocol import PatientProtocol
 
     return uvicorn.Config(
         app,

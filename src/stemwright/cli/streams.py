@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TextIO
 
-from stemwright.words import printable
+from stemwright.formatting import printable
 
 DUMB = ("dumb", "unknown")
 """What ``TERM`` says of terminals that cannot move the cursor."""

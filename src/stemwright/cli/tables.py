@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stemwright.words import clock, decibels, printable, speed
+from stemwright.formatting import clock, decibels, printable, speed
 
 if TYPE_CHECKING:
     from stemwright.separation.result import Result

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report
 from stemwright.evaluation.scores import MIX_ERROR_DB
-from stemwright.words import decibels, printable
+from stemwright.formatting import decibels, printable
 
 Cells = tuple[tuple[str, ...], ...]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from stemwright.errors import StorageError, storage_error
 from stemwright.jobs.queue import Queue
-from stemwright.jobs.slot import Slot
 from stemwright.jobs.worker import Order
+from stemwright.jobs.worker_process import Slot
 from stemwright.settings import Settings
 
 NAME = "local"

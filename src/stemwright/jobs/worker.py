@@ -21,13 +21,13 @@ from types import FrameType
 
 import psutil
 
+from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
-from stemwright.jobs.pulse import ENDED, READY, TICK_S, Pulse
+from stemwright.jobs.heartbeat_pipe import ENDED, READY, TICK_S, Pulse
 from stemwright.jobs.queue import Lease, Queue
-from stemwright.quota import cores, limit_blas, memory_limit
 from stemwright.settings import Settings
 
 POLL_S = 0.25

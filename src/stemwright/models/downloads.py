@@ -14,9 +14,9 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError, storage_error
+from stemwright.formatting import megabytes
 from stemwright.models.transfer import FileChangedError, PermanentError, TransientError, open_download, shown
 from stemwright.models.weight_file import PartFile, WeightFile
-from stemwright.words import megabytes
 
 Stage = Literal["waiting", "downloading", "verifying"]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from stemwright.formatting import megabytes, printable
 from stemwright.models.weight_file import Version
-from stemwright.words import megabytes, printable
 
 if TYPE_CHECKING:
     import httpx

@@ -17,9 +17,9 @@ from stemwright.errors import storage_error
 from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.table import facts
+from stemwright.formatting import clock, decibels
 from stemwright.plot.picture import COLOURS, FAINT, INK, shown
 from stemwright.stems import STEMS
-from stemwright.words import clock, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemwright.errors import storage_error
+from stemwright.formatting import printable
 from stemwright.plot.outline import Outline
-from stemwright.words import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,11 +13,11 @@ import numpy as np
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.audio.formats import OutputFormat, output_format
+from stemwright.cpu_memory_limits import cores
 from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError, storage_error
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engines import OnDownload, fetched
 from stemwright.models.registry import Model
-from stemwright.quota import cores
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.model_resolver import ModelResolver, PlanResolver, SingleEngine
 from stemwright.separation.naming import checked_folder_name, song_folder_name
@@ -48,7 +48,7 @@ class Separator:
     Args:
         plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        threads: processor threads to use; None takes all that it may use (``stemwright.quota``).
+        threads: processor threads to use; None takes all that it may use (``stemwright.cpu_memory_limits``).
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
         engine: an engine of your own, used in place of the plan's models; ``plan`` is then only a name.

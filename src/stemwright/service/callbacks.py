@@ -22,11 +22,11 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound, SourceUnavailable, UrlRefused
-from stemwright.service.fetching import Fetcher
 from stemwright.service.ids import dashed, new_id
 from stemwright.service.signatures import signed_headers, signed_task_id
 from stemwright.service.task import Face, Task
 from stemwright.service.tasks import Tasks
+from stemwright.service.url_fetcher import Fetcher
 from stemwright.settings import Settings
 
 AT_ONCE = 64

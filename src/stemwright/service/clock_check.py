@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
-from stemwright.service import facts
+from stemwright.service import server_state
 from stemwright.service.blobs import GRACE_S
 from stemwright.service.clock import Clock, steady_time
 
@@ -77,7 +77,7 @@ class ClockCheck:
     def note_sweep(self) -> None:
         """Writes down the time of a sweep, so that the next start can compare with it."""
         with self._database.write() as session:
-            facts.put(session, SWEPT_AT, repr(self._clock()))
+            server_state.put(session, SWEPT_AT, repr(self._clock()))
 
     def _compare_with_database(self) -> None:
         """Once: the time of the start must be near the newest one in the database."""

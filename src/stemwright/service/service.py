@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from stemwright.database.engine import Database
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Queue
-from stemwright.service import facts
+from stemwright.service import server_state
 from stemwright.service.accounts import Accounts
 from stemwright.service.blobs import Blobs
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
-from stemwright.service.ending import Ending
-from stemwright.service.fetching import Fetcher
-from stemwright.service.header_reader import HeaderReader
+from stemwright.service.duration_reader import HeaderReader
 from stemwright.service.keys import Keys
 from stemwright.service.ledger import Ledger
-from stemwright.service.limits import RateLimits
 from stemwright.service.links import Links
-from stemwright.service.quota import Quota
+from stemwright.service.rate_limits import RateLimits
 from stemwright.service.retention import Retention
-from stemwright.service.sources import Sources
+from stemwright.service.storage_quota import Quota
+from stemwright.service.task_completion import Ending
+from stemwright.service.task_sources import Sources
 from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Tracks
 from stemwright.service.uploads import Uploads
 from stemwright.service.upstream import Upstream
-from stemwright.service.work import Work
+from stemwright.service.url_fetcher import Fetcher
+from stemwright.service.worker_tasks import Work
 from stemwright.settings import Settings
 from stemwright.storage.store import Store
 
@@ -46,11 +46,11 @@ class Service:
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
-    work: Work
+    worker_tasks: Work
     uploads: Uploads
-    quota: Quota
+    storage_quota: Quota
     links: Links
-    sources: Sources
+    task_sources: Sources
     headers: HeaderReader
     fetcher: Fetcher
     upstream: Upstream
@@ -78,7 +78,7 @@ class Service:
         ending = Ending(queue, ledger, clock)
         tasks = Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock)
         uploads = Uploads(database, settings, clock)
-        links = Links(public_url(settings), facts.secret(database, "link_secret"), clock)
+        links = Links(public_url(settings), server_state.secret(database, "link_secret"), clock)
         fetcher = Fetcher(settings)
         upstream = Upstream(settings, tracks)
         headers = HeaderReader()
@@ -93,11 +93,11 @@ class Service:
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,
-            work=Work(database, ending, clock),
+            worker_tasks=Work(database, ending, clock),
             uploads=uploads,
-            quota=Quota(database, settings),
+            storage_quota=Quota(database, settings),
             links=links,
-            sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
+            task_sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,
             fetcher=fetcher,
             upstream=upstream,

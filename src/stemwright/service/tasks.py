@@ -13,7 +13,6 @@ from stemwright.database.engine import Database
 from stemwright.jobs.queue import Queue
 from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
-from stemwright.service.ending import Ending
 from stemwright.service.errors import (
     Conflict,
     InvalidRequest,
@@ -25,9 +24,10 @@ from stemwright.service.errors import (
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.ledger import Ledger
-from stemwright.service.limits import RateLimits
-from stemwright.service.quota import check_quota
+from stemwright.service.rate_limits import RateLimits
+from stemwright.service.storage_quota import check_quota
 from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task, mark_of
+from stemwright.service.task_completion import Ending
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems

@@ -14,7 +14,7 @@ from stemwright.service.blobs import release
 from stemwright.service.clock import Clock
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import new_id
-from stemwright.service.quota import check_quota
+from stemwright.service.storage_quota import check_quota
 from stemwright.service.tracks import DAY_S
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoredBlob

@@ -12,13 +12,13 @@ import httpcore
 from pydantic import SecretStr
 
 from stemwright.errors import UsageError
-from stemwright.service.connection import USER_AGENT, exchange
+from stemwright.formatting import printable
 from stemwright.service.errors import SourceUnavailable, UpstreamSilent
-from stemwright.service.guard import MAX_URL_LENGTH, parse_url, resolve
 from stemwright.service.ids import dashed, parse_id
+from stemwright.service.pinned_http import USER_AGENT, exchange
+from stemwright.service.ssrf_guard import MAX_URL_LENGTH, parse_url, resolve
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.settings import Settings
-from stemwright.words import printable
 
 MAX_ANSWER_BYTES = 1_000_000
 MAX_SECONDS = 1e7

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
+from stemwright.api.blocking_pool import Outside
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.crun import schemas, uploads
 from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
 from stemwright.api.crun.models import MODEL, SPELLINGS, describe_model, list_models
-from stemwright.api.crun.orders import asked_mode, asked_model, read_order
 from stemwright.api.crun.records import credits, is_cruns, song_record, task_record
-from stemwright.api.outside import Outside
+from stemwright.api.crun.request_body import asked_mode, asked_model, read_order
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.body import BadBody
-from stemwright.api.content_coding import Pieces
+from stemwright.api.content_encoding import Pieces
 from stemwright.api.crun.envelope import success
 from stemwright.api.multipart import IDLE_S
+from stemwright.formatting import megabytes
 from stemwright.service.errors import InvalidRequest, NotFound, NotPermitted, ServiceError, TooLarge
 from stemwright.service.ids import new_id
 from stemwright.service.service import Service
 from stemwright.service.uploads import Upload
-from stemwright.words import megabytes
 
 LINK_S = 3600.0
 """How long the link to PUT works."""
@@ -72,7 +72,7 @@ async def receive(service: Service, request: Request) -> Response:
     """
     upload = await run_in_threadpool(_reserved, service, request)
     declared = _check_length(request, service.settings.max_upload_mb * 1_000_000)
-    await run_in_threadpool(service.quota.room, upload.account_id, declared or 1)
+    await run_in_threadpool(service.storage_quota.room, upload.account_id, declared or 1)
     sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_type != upload.media_type:
         raise NotPermitted(f"This link is for Content-Type: {upload.media_type}; send the bytes with that.")

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from stemwright.service.errors import InvalidRequest
-from stemwright.service.guard import MAX_URL_LENGTH, check_syntax
+from stemwright.service.ssrf_guard import MAX_URL_LENGTH, check_syntax
 
 _SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from stemwright.api.kie.orders import ADVANCED
+from stemwright.api.kie.request_body import ADVANCED
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task

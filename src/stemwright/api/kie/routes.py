@@ -10,19 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
+from stemwright.api.blocking_pool import Outside
 from stemwright.api.body import parse_object, read_bytes, read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import Envelope, WrongMethod
 from stemwright.api.kie.fields import asked, text
-from stemwright.api.kie.job_routes import JobFace
-from stemwright.api.kie.jobs import is_job, job_callback_body
-from stemwright.api.kie.orders import read_order
+from stemwright.api.kie.market_jobs import is_job, job_callback_body
+from stemwright.api.kie.market_routes import JobFace
 from stemwright.api.kie.records import callback_body as separation_callback_body
 from stemwright.api.kie.records import credits, is_kies, song_record, task_record
+from stemwright.api.kie.request_body import read_order
 from stemwright.api.kie.wav_records import wav_callback_body
 from stemwright.api.kie.wav_routes import WavFace
-from stemwright.api.outside import Outside
-from stemwright.api.own_files import own_file
+from stemwright.api.local_links import own_file
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import parse_id

@@ -13,25 +13,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.allowance import allowance
 from stemwright.api.authentication import caller
 from stemwright.api.base64_body import read_base64
+from stemwright.api.blocking_pool import Outside
 from stemwright.api.body import read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import UploadEnvelope
 from stemwright.api.kie.fields import text
 from stemwright.api.kie.records import milliseconds
+from stemwright.api.local_links import own_file
 from stemwright.api.multipart import is_form, read_form
-from stemwright.api.outside import Outside
-from stemwright.api.own_files import own_file
+from stemwright.api.upload_limit import allowance
+from stemwright.formatting import printable
 from stemwright.service.errors import InvalidRequest
-from stemwright.service.fetching import Fetcher
-from stemwright.service.guard import check_syntax
 from stemwright.service.media_types import UNKNOWN, extension_of, media_type_of
 from stemwright.service.service import Service
+from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.uploads import Upload, clean_path
+from stemwright.service.url_fetcher import Fetcher
 from stemwright.storage.blob import StoredBlob
-from stemwright.words import printable
 
 ROOT = "kieai"
 FETCH_S = 30.0
@@ -100,7 +100,7 @@ class UploadFace:
             return self._add(account_id, own.blob, folder, name, own.name, own.media_type)
         if link is not None:
             raise InvalidRequest("fileUrl", "fileUrl leads to a file of this server that is not there any more")
-        self._service.quota.room(account_id)
+        self._service.storage_quota.room(account_id)
         with self._service.store.writer() as writer:
             fetched = self._fetcher.fetch(url, writer, self._max_bytes)
             blob = writer.commit()

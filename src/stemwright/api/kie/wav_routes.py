@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
+from stemwright.api.blocking_pool import Outside
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.kie.envelope import Envelope
 from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, asked
-from stemwright.api.kie.orders import read_wav_order
 from stemwright.api.kie.records import is_kies
+from stemwright.api.kie.request_body import read_wav_order
 from stemwright.api.kie.wav_records import wav_record
-from stemwright.api.outside import Outside
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.ids import parse_id
 from stemwright.service.service import Service

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.native import schema
+from stemwright.api.native import schemas
 from stemwright.api.native.views import moment, reply
 from stemwright.api.problems import documented
 from stemwright.service.callbacks import Delivery
@@ -21,19 +21,19 @@ def add_routes(router: APIRouter, service: Service) -> None:
     @router.get(
         "/v1/separations/{separation_id}/deliveries",
         summary="All attempts to deliver the callback",
-        response_model=schema.Deliveries,
+        response_model=schemas.Deliveries,
         responses=documented(401, 403, 404),
     )
     def list_deliveries(request: Request, separation_id: str) -> Response:
         account_id = caller(request, service.keys, "read").account_id
         log = service.callbacks.log(account_id, parse_id(separation_id) or "")
-        return reply(schema.Deliveries(deliveries=[_view(delivery) for delivery in log]))
+        return reply(schemas.Deliveries(deliveries=[_view(delivery) for delivery in log]))
 
     @router.post(
         "/v1/separations/{separation_id}/deliveries/replay",
         summary="Send the callback once more, now",
         status_code=202,
-        response_model=schema.Delivery,
+        response_model=schemas.Delivery,
         responses=documented(401, 403, 404, 409),
     )
     def replay(request: Request, separation_id: str) -> Response:
@@ -41,8 +41,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         return reply(_view(service.callbacks.replay(account_id, parse_id(separation_id) or "")), 202)
 
 
-def _view(delivery: Delivery) -> schema.Delivery:
-    return schema.Delivery(
+def _view(delivery: Delivery) -> schemas.Delivery:
+    return schemas.Delivery(
         id=dashed(delivery.id),
         attempt=delivery.attempt,
         state=delivery.state,

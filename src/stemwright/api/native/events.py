@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stemwright.api.authentication import caller
+from stemwright.api.native.event_streams import News, Streams, news_of
 from stemwright.api.native.separations import find_task
-from stemwright.api.native.streams import News, Streams, news_of
 from stemwright.api.problems import documented
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from stemwright.api.authentication import caller, key_schemes
-from stemwright.api.native import deliveries, events, schema, separations, tracks, zip
-from stemwright.api.native.orders import KIND
-from stemwright.api.native.streams import Streams
+from stemwright.api.native import deliveries, events, schemas, separations, tracks, zip
+from stemwright.api.native.event_streams import Streams
+from stemwright.api.native.request_body import KIND
 from stemwright.api.native.views import moment, reply, separation_view
 from stemwright.api.problems import Problem, ProblemRoute, documented
 from stemwright.models import registry
@@ -46,7 +46,7 @@ def router(service: Service, streams: Streams) -> APIRouter:
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
     """What is posted to ``callback_url`` when a separation has ended."""
-    event = schema.Event(
+    event = schemas.Event(
         type=f"separation.{task.state}",  # type: ignore[arg-type]  # only ended ones are told of
         timestamp=moment(task.ended_at or service.clock()),
         data=separation_view(service, task),
@@ -58,13 +58,13 @@ def _add_facts(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/credits",
         summary="What the account has",
-        response_model=schema.Credits,
+        response_model=schemas.Credits,
         responses=documented(401, 403),
     )
     def credits_left(request: Request) -> Response:
         balance = service.ledger.balance(caller(request, service.keys, "read").account_id)
         return reply(
-            schema.Credits(
+            schemas.Credits(
                 metered=balance is not None,
                 credits=None if balance is None else balance / 100,
                 price=service.settings.price(KIND) / 100,
@@ -74,23 +74,23 @@ def _add_facts(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/plans",
         summary="What separates songs",
-        response_model=schema.Plans,
+        response_model=schemas.Plans,
         responses=documented(401, 403),
     )
     def plans(request: Request) -> Response:
         caller(request, service.keys, "read")
         known = [*all_plans(), *(plan_of(model.name) for model in registry.models())]
-        return reply(schema.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
+        return reply(schemas.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
 
 
-def _shown(plan: Plan) -> schema.Plan:
+def _shown(plan: Plan) -> schemas.Plan:
     models = [registry.find(step.models[0]) for step in plan.steps]
     stems = {stem for model in models for stem in model.stems}
-    return schema.Plan(
+    return schemas.Plan(
         name=plan.name,
         title=plan.title,
         stems=[stem for stem in STEMS if stem in stems],
-        models=[schema.PlanModel(name=model.name, licence=model.licence) for model in models],
+        models=[schemas.PlanModel(name=model.name, licence=model.licence) for model in models],
     )
 
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
-from stemwright.api.native.orders import NO_TRACK, submission
-from stemwright.api.native.schema import Separation, SeparationPage, SeparationRequest, State
+from stemwright.api.native.request_body import NO_TRACK, submission
+from stemwright.api.native.schemas import Separation, SeparationPage, SeparationRequest, State
 from stemwright.api.native.tracks import Cursor, next_link, parse_cursor
 from stemwright.api.native.views import MAX_PAGE, body_of, reply, separation_view
 from stemwright.api.problems import documented

@@ -10,18 +10,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.allowance import allowance
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
 from stemwright.api.multipart import is_form, read_form
-from stemwright.api.native.schema import UUID, Track, TrackPage, TrackRequest, read
+from stemwright.api.native.schemas import UUID, Track, TrackPage, TrackRequest, read
 from stemwright.api.native.views import MAX_PAGE, body_of, reply, track_view
 from stemwright.api.problems import documented
+from stemwright.api.upload_limit import allowance
+from stemwright.formatting import printable
 from stemwright.service import tracks
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
-from stemwright.words import printable
 
 TITLE_CHARACTERS = 500
 
@@ -118,7 +118,7 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
 
 def _name(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
     """A track for an address; one of our own is the track that lies there."""
-    source = service.sources.by_url(account_id, order.url)
+    source = service.task_sources.by_url(account_id, order.url)
     if source.track_id is not None and (track := service.tracks.get(account_id, source.track_id)) is not None:
         return track
     title = order.title or order.url.split("?")[0].rstrip("/").rpartition("/")[2] or "song"

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from stemwright.api.native import schema
+from stemwright.api.native import schemas
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
@@ -17,9 +17,9 @@ from stemwright.service.tracks import Track
 MAX_PAGE = 100
 
 
-def track_view(service: Service, track: Track) -> schema.Track:
+def track_view(service: Service, track: Track) -> schemas.Track:
     """A track."""
-    return schema.Track(
+    return schemas.Track(
         id=dashed(track.id),
         task_id=track.task_id,
         audio_id=dashed(track.id),
@@ -35,11 +35,11 @@ def track_view(service: Service, track: Track) -> schema.Track:
     )
 
 
-def separation_view(service: Service, task: Task) -> schema.Separation:
+def separation_view(service: Service, task: Task) -> schemas.Separation:
     """A separation, of whichever face it was ordered on."""
     facts = task.facts
     failed = task.state == "failed"
-    return schema.Separation(
+    return schemas.Separation(
         id=dashed(task.id),
         state=task.state,
         stage=task.stage,
@@ -62,7 +62,7 @@ def separation_view(service: Service, task: Task) -> schema.Separation:
         notes=list(facts.get("notes", ())),
         stems=[_stem_view(service, task, stem) for stem in task.stems],
         zip=f"/v1/separations/{dashed(task.id)}/stems.zip" if task.stems else None,
-        error=schema.Failure(code=task.error_code or 500, message=task.error_message or "") if failed else None,
+        error=schemas.Failure(code=task.error_code or 500, message=task.error_message or "") if failed else None,
         created_at=moment(task.created_at),
         started_at=_maybe(task.started_at),
         ended_at=_maybe(task.ended_at),
@@ -70,8 +70,8 @@ def separation_view(service: Service, task: Task) -> schema.Separation:
     )
 
 
-def _stem_view(service: Service, task: Task, stem: Stem) -> schema.Stem:
-    return schema.Stem(
+def _stem_view(service: Service, task: Task, stem: Stem) -> schemas.Stem:
+    return schemas.Stem(
         id=dashed(stem.id),
         name=stem.name,
         url=service.links.stem_url(stem, task),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from stemwright.cli.choices import Json
+from stemwright.cli.help_sections import Summarised
 from stemwright.cli.models import adding, files, listing
 from stemwright.cli.models.choices import License
-from stemwright.cli.sections import Summarised
 
 app = typer.Typer(cls=Summarised)
 

@@ -28,7 +28,7 @@ def list_models(as_json: Json = False, license: License = None) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.words import megabytes, printable
+    from stemwright.formatting import megabytes, printable
 
     rows = table("name", "plans", "stems", "licence", "installed", "best score", "size", "RAM", "3 minutes", left=6)
     rows.columns[0].no_wrap = True  # a name is to be copied
@@ -64,7 +64,7 @@ def show(name: Name, as_json: Json = False) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.words import printable
+    from stemwright.formatting import printable
 
     shown = table("", "", left=2)
     shown.show_header = False
@@ -75,8 +75,8 @@ def show(name: Name, as_json: Json = False) -> None:
 
 def _facts(model: Model) -> dict[str, Any]:
     from stemwright.cli.models.speed import minutes_for_a_song
+    from stemwright.cpu_memory_limits import memory_bytes
     from stemwright.models import licences, weights
-    from stemwright.quota import memory_bytes
     from stemwright.separation.plan import plans
 
     ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
@@ -108,7 +108,7 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def _lines(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
-    from stemwright.words import megabytes
+    from stemwright.formatting import megabytes
 
     where = "added by you" if model.added else "of Stemwright's registry"
     heard = f"{model.chunk_samples} samples at once, {model.overlap:.0%} of them twice" if model.chunk_samples else ""

@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import cache
 
 from stemwright.cache import cache_folder
+from stemwright.cpu_memory_limits import cores
 from stemwright.models.registry import Model
-from stemwright.quota import cores
 
 SONG_S = 180.0
 

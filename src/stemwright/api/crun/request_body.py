@@ -1,0 +1,119 @@
+"""Bodies of crun's CreateTask, read into what the service takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stemwright.api.crun.models import MODES, SPELLINGS
+from stemwright.service.errors import InvalidRequest, RecordMissing
+from stemwright.service.ids import parse_id
+from stemwright.service.service import Service
+from stemwright.service.ssrf_guard import check_syntax
+from stemwright.service.task import Submission
+from stemwright.service.task_sources import Source
+
+
+def asked_model(body: dict[str, Any]) -> str:
+    """The model that a body names.
+
+    Raises:
+        InvalidRequest: it names none.
+    """
+    model = _text(body, "model")
+    if model is None:
+        raise InvalidRequest("model", f"model is required: {SPELLINGS[0]} separates a song.")
+    return model
+
+
+def asked_mode(body: dict[str, Any]) -> str:
+    """The mode that a body names, ``vocal`` where it names none.
+
+    Raises:
+        InvalidRequest: there is no such mode, or ``input`` is no object.
+    """
+    mode = _input(body).get("mode")
+    if mode is None:
+        return "vocal"
+    if not isinstance(mode, str) or mode not in MODES:
+        raise InvalidRequest("input.mode", f"input.mode must be one of: {', '.join(MODES)}.")
+    return mode
+
+
+def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submission:
+    """What a body asks for. Looks for its song in the store, and at the vendor where the operator has a key.
+
+    Raises:
+        InvalidRequest: a field is missing or wrong.
+        RecordMissing: the ids lead to no song.
+        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+    """
+    mode = asked_mode(body)
+    callback_url = _text(body, "callback_url")
+    if callback_url is not None:
+        check_syntax(callback_url, "callback_url")
+    source, named = _source(service, account_id, _input(body))
+    return Submission(
+        face="crun",
+        kind=mode,
+        stems=MODES[mode],
+        plan=service.settings.plan,
+        format=service.settings.stem_format,
+        track_id=source.track_id,
+        source_url=source.url,
+        song=source.song,
+        callback_url=callback_url,
+        request={"model": body["model"], "callback_url": callback_url, "input": named | {"mode": mode}},
+    )
+
+
+def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[Source, dict[str, str]]:
+    """The song, and how the body named it."""
+    task_id, suno_id, audio_url = (_text(asked, field, "input.") for field in ("task_id", "suno_id", "audio_url"))
+    if audio_url is not None:
+        if task_id is not None or suno_id is not None:
+            raise InvalidRequest(
+                "input.audio_url", "input.audio_url stands in place of task_id and suno_id: give either."
+            )
+        check_syntax(audio_url, "input.audio_url")
+        _check_arrived(service, account_id, audio_url)
+        return service.task_sources.by_url(account_id, audio_url), {"audio_url": audio_url}
+    if task_id is None:
+        raise InvalidRequest("input.task_id", "input.task_id is required.")
+    if suno_id is None:
+        raise InvalidRequest("input.suno_id", "input.suno_id is required.")
+    task, song = parse_id(task_id), parse_id(suno_id)
+    if task is None:
+        raise RecordMissing("task_id not found")
+    if song is None:
+        raise RecordMissing("suno_id not found")
+    try:
+        return service.task_sources.by_ids(account_id, task, song), {"task_id": task_id, "suno_id": suno_id}
+    except RecordMissing as error:
+        raise RecordMissing("task_id not found") from error  # the vendor's words (docs/contracts.md, section 11)
+
+
+def _check_arrived(service: Service, account_id: str, url: str) -> None:
+    """Refuses the URL of a file for which a link was given out, but which was never sent."""
+    link = service.links.resolve(url)
+    if link is None or link.kind not in ("upload", "put"):
+        return
+    upload = service.uploads.get(account_id, link.id)
+    if upload is not None and upload.blob is None:
+        raise InvalidRequest("input.audio_url", "input.audio_url has no file yet: PUT it to the presigned_url first.")
+
+
+def _input(body: dict[str, Any]) -> dict[str, Any]:
+    asked = body.get("input")
+    if not isinstance(asked, dict):
+        raise InvalidRequest("input", "input is required, as an object.")
+    return asked
+
+
+def _text(fields: dict[str, Any], name: str, prefix: str = "") -> str | None:
+    """A field's text; None where it is missing, null or blank."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(prefix + name, f"{prefix}{name} must be a string.")
+    return value.strip() or None

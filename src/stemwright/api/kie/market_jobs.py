@@ -1,0 +1,169 @@
+"""The market's routes, ``jobs/createTask`` and ``jobs/recordInfo``, one pair for all models (docs/contracts.md, section 10).
+
+Two of its models are served here. The tasks are the same as those of the old routes, and each pair of routes tells of
+the other's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from stemwright.api.kie.fields import MARKET, needed
+from stemwright.api.kie.records import (
+    FAILED,
+    UNFETCHED,
+    callback_body,
+    credits,
+    milliseconds,
+    reason,
+    separation_info,
+    separation_response,
+)
+from stemwright.api.kie.request_body import read_order, read_wav_order
+from stemwright.api.kie.wav_records import FAILED as WAV_FAILED
+from stemwright.api.kie.wav_records import wav_callback_body, wav_url
+from stemwright.service.errors import InvalidRequest
+from stemwright.service.ids import dashed
+from stemwright.service.service import Service
+from stemwright.service.task import Submission, Task
+
+SEPARATE = "ai-music-api/separate-vocals"
+TO_WAV = "ai-music-api/convert-to-wav-format"
+MODELS = (SEPARATE, TO_WAV)
+
+STATES = {
+    "pending": "waiting",
+    "running": "generating",
+    "succeeded": "success",
+    "failed": "fail",
+    "cancelled": "fail",
+}
+
+FAIL_CODE = 501
+
+_CAMEL = {"task_id": "taskId", "audio_id": "audioId", "audio_url": "audioUrl", "stem_name": "stemName"}
+"""What clients that came from the old routes write in ``input``."""
+
+
+def asked_model(body: dict[str, Any]) -> str:
+    """The model that a body names.
+
+    Raises:
+        InvalidRequest: it names none.
+    """
+    return needed(body, "model")
+
+
+def read_job(service: Service, account_id: str, body: dict[str, Any]) -> Submission:
+    """What a body asks for, of one of our two models.
+
+    Raises:
+        InvalidRequest: a field is missing or wrong.
+        RecordMissing: the ids lead to no song.
+        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+    """
+    asked = job_input(body, lenient=service.settings.lenient)
+    fields = asked | {"callBackUrl": body.get("callBackUrl")}
+    read = read_wav_order if asked_model(body) == TO_WAV else read_order
+    order = read(service, account_id, fields, MARKET, needs_callback=False)
+    kept = {name: asked[name] for name in (*_CAMEL, "type") if isinstance(asked.get(name), str)}
+    return _of_market(order, asked_model(body), kept)
+
+
+def job_input(body: dict[str, Any], *, lenient: bool) -> dict[str, Any]:
+    """The ``input`` of a body; while lenient, names in camelCase stand for those in snake_case.
+
+    Raises:
+        InvalidRequest: it is missing, or no object.
+    """
+    asked = body.get("input")
+    if not isinstance(asked, dict):
+        raise InvalidRequest("input", "input cannot be blank" if asked is None else "input must be an object")
+    if not lenient:
+        return asked
+    return asked | {
+        name: asked[camel] for name, camel in _CAMEL.items() if asked.get(name) is None and asked.get(camel) is not None
+    }
+
+
+def is_job(task: Task) -> bool:
+    """Whether a task was ordered on the market's route."""
+    return task.face == "kie" and "model" in task.request
+
+
+def job_record(service: Service, task: Task) -> dict[str, Any]:
+    """The ``data`` of ``jobs/recordInfo``, for a task of whichever face."""
+    failed = task.has_ended and task.state != "succeeded"
+    result = _result(service, task)
+    began = task.created_at if task.started_at is None else task.started_at
+    record = {
+        "taskId": task.id,
+        "model": TO_WAV if task.is_wav else SEPARATE,
+        "state": STATES[task.state],
+        "param": json.dumps(_param(service, task), ensure_ascii=False),
+        "resultJson": "" if result is None else json.dumps(result, ensure_ascii=False),
+        "failCode": str(_fail_code(task)) if failed else None,
+        "failMsg": reason(service, task, WAV_FAILED if task.is_wav else FAILED) if failed else None,
+        "costTime": None if task.ended_at is None else max(0, milliseconds(task.ended_at - began)),
+        "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
+        "createTime": milliseconds(task.created_at),
+        "updateTime": milliseconds(task.ended_at or task.started_at or task.created_at),
+        "creditsConsumed": credits(task.price) if task.state == "succeeded" else 0,
+    }
+    # The real service repeats the result beside its JSON; no page has that.
+    return record | {"response": result} if service.settings.lenient else record
+
+
+def job_callback_body(service: Service, task: Task) -> dict[str, Any]:
+    """What is posted when such a task ends: its record, with what the old routes post beside it."""
+    old = wav_callback_body(service, task) if task.is_wav else callback_body(service, task)
+    data = old["data"] | job_record(service, task)
+    if task.state == "succeeded":
+        return {"code": 200, "msg": old["msg"], "data": data}
+    return {"code": _fail_code(task), "msg": old["msg"], "data": data}
+
+
+def _of_market(order: Submission, model: str, asked: dict[str, Any]) -> Submission:
+    return replace(order, request=(order.request or {}) | {"model": model, "input": asked})
+
+
+def _fail_code(task: Task) -> int:
+    return UNFETCHED if task.error_code == UNFETCHED else FAIL_CODE
+
+
+def _result(service: Service, task: Task) -> dict[str, Any] | None:
+    """Every layout that a careful reader knows; the vendor documents none (docs/contracts.md, section 10)."""
+    if task.state != "succeeded":
+        return None
+    if task.is_wav:
+        url = wav_url(service, task)
+        return {"resultUrls": [url], "audioWavUrl": url}
+    track = service.tracks.get(task.account_id, task.track_id)
+    response = separation_response(service, task, track)
+    assert response is not None
+    # An item of a single instrument is the instrument itself to readers of a flat list, and has both to others.
+    items = [item | item["extract"] if "extract" in item else item for item in response["originData"]]
+    info = separation_info(service, task, track) | {"origin_data": items}
+    camel = {key: value for key, value in response.items() if value is not None and key != "originData"}
+    return info | camel | {"originData": items, "vocal_removal_info": info, "vocal_separation_info": info}
+
+
+def _param(service: Service, task: Task) -> dict[str, Any]:
+    """What was asked, or would have been asked on this route for a task of another."""
+    if is_job(task):
+        asked = task.request
+        return {"model": asked["model"], "callBackUrl": asked.get("callBackUrl"), "input": asked["input"]}
+    song: dict[str, Any] = {"audio_url": task.source_url}
+    if task.source_url is None:
+        track = service.tracks.get(task.account_id, task.track_id)
+        song = {"task_id": track.task_id if track else None, "audio_id": dashed(task.track_id)}
+        named = {name: task.request.get(camel) for name, camel in _CAMEL.items()} if task.face == "kie" else {}
+        song |= {name: value for name, value in named.items() if isinstance(value, str)}
+    if not task.is_wav:
+        song["type"] = (
+            task.kind if task.face == "kie" else "separate_vocal" if task.stems_asked == "two" else "split_stem"
+        )
+    model = TO_WAV if task.is_wav else SEPARATE
+    return {"model": model, "callBackUrl": task.callback_url, "input": song}

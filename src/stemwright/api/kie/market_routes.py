@@ -1,0 +1,84 @@
+"""``jobs/createTask`` and ``jobs/recordInfo``: our two models, others are the vendor's (docs/contracts.md, section 10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stemwright.api.authentication import caller
+from stemwright.api.blocking_pool import Outside
+from stemwright.api.body import parse_object, read_bytes
+from stemwright.api.kie.envelope import Envelope
+from stemwright.api.kie.fields import MARKET, asked
+from stemwright.api.kie.market_jobs import MODELS, TO_WAV, asked_model, job_input, job_record, read_job
+from stemwright.api.kie.wav_routes import is_vendors
+from stemwright.api.passthrough import Passthrough
+from stemwright.service.errors import NotFound, RecordMissing
+from stemwright.service.ids import parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+
+MISSING = "recordInfo is null"
+"""The vendor's own words for an unknown task (docs/contracts.md, section 10)."""
+
+
+class JobFace:
+    """The handlers."""
+
+    def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None) -> None:
+        self._service = service
+        self._envelope = envelope
+        self._vendor = vendor
+        self._outside = Outside()
+
+    async def create(self, request: Request) -> Response:
+        """Starts a separation, or a conversion to WAV. Other models are the vendor's.
+
+        `input` names the song by `task_id` and `audio_id`; a separation takes `audio_url` in place of both, `type`, and
+        `stem_name` for `split_stem_advanced`.
+        """
+        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
+        content = await read_bytes(request)
+        body = parse_object(content)
+        model = asked_model(body)
+        if model not in MODELS and self._vendor is None:
+            raise NotFound(f"The model {model[:100]!r} is not offered by this server, which has: {', '.join(MODELS)}.")
+        if self._vendor is not None and await run_in_threadpool(self._is_vendors, asking.account_id, body):
+            return await self._vendor.forward(request, content)
+
+        def submit() -> Task:
+            order = read_job(self._service, asking.account_id, body)
+            return self._service.tasks.submit(asking, order)
+
+        task = await self._outside.run(submit)
+        return self._envelope.success({"taskId": task.id})
+
+    async def record_info(self, request: Request) -> Response:
+        """Tells of a task of ours, whichever route it was ordered on; others are the vendor's."""
+
+        def look() -> tuple[dict[str, Any] | None, bool]:
+            account_id = caller(request, self._service.keys, "read").account_id
+            task_id = parse_id(asked(request, "taskId"))
+            if task_id is None:
+                return None, False
+            task = self._service.tasks.get(account_id, task_id)
+            if task is not None:
+                return job_record(self._service, task), True
+            return None, self._service.tasks.any(task_id) is not None
+
+        record, is_ours = await run_in_threadpool(look)
+        if record is not None:
+            return self._envelope.success(record)
+        if self._vendor is not None and not is_ours:
+            return await self._vendor.forward(request)
+        raise RecordMissing(MISSING)
+
+    def _is_vendors(self, account_id: str, body: dict[str, Any]) -> bool:
+        model = asked_model(body)
+        if model not in MODELS:
+            return True
+        fields = job_input(body, lenient=self._service.settings.lenient)
+        return model == TO_WAV and is_vendors(self._service, account_id, fields, MARKET)

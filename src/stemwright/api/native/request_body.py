@@ -1,0 +1,107 @@
+"""An order on ``/v1/separations``, judged as far as it can be without the song."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stemwright.api.native.schemas import SeparationRequest, read
+from stemwright.audio.formats import output_format
+from stemwright.audio.input_file import SourceFormat
+from stemwright.errors import ModelUnavailableError, UsageError
+from stemwright.separation.model_resolver import is_installed
+from stemwright.separation.plan import plan_of
+from stemwright.service.errors import InvalidRequest
+from stemwright.service.ids import new_id, parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Submission
+from stemwright.service.task_sources import Source
+from stemwright.stems import select
+
+KIND = "v1"
+"""The name by which our own separations are priced and switched off."""
+
+MAX_KEY_CHARACTERS = 255
+
+NO_TRACK = "There is no track of that id; POST /v1/tracks makes one."
+
+_ANY_SONG = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, False, True, None, None, None, None)
+
+
+def submission(service: Service, account_id: str, body: dict[str, Any], idempotency_key: str | None) -> Submission:
+    """What the service is asked for.
+
+    Raises:
+        InvalidFields, InvalidRequest: a field is missing or wrong; says which and why.
+    """
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
+        raise InvalidRequest("Idempotency-Key", f"A key has 1 to {MAX_KEY_CHARACTERS} characters.")
+    order = read(SeparationRequest, body)
+    stems = order.stems if isinstance(order.stems, str) else ",".join(order.stems)
+    with _field("stems"):
+        select(stems)
+    with _field("plan"):
+        plan = plan_of(order.plan)
+        if not is_installed(plan):
+            raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
+    _check_format(order)
+    if order.callback_url is not None:
+        service.fetcher.check_syntax(order.callback_url, "callback_url")
+    source = _source(service, account_id, order)
+    return Submission(
+        face="native",
+        kind=KIND,
+        stems=stems,
+        plan=order.plan,
+        format=order.format,
+        bit_depth=order.bit_depth,
+        bitrate_kbps=order.bitrate_kbps,
+        track_id=source.track_id,
+        source_url=source.url,
+        song=source.song,
+        callback_url=order.callback_url,
+        # The id tells a task that this very request made from one that an earlier request made.
+        request={"id": new_id(), "body": body},
+        priority=order.priority,
+        idempotency_key=idempotency_key,
+        body_digest=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
+    )
+
+
+def _source(service: Service, account_id: str, order: SeparationRequest) -> Source:
+    if (order.track_id is None) == (order.url is None):
+        raise InvalidRequest("track_id", "Name the song once: by track_id, or by url.")
+    if order.url is not None:
+        return service.task_sources.by_url(account_id, order.url)
+    track_id = parse_id(order.track_id)
+    if track_id is None:
+        raise InvalidRequest("track_id", NO_TRACK)
+    return Source(track_id)
+
+
+def _check_format(order: SeparationRequest) -> None:
+    """Judged with a song of no special kind: whether a format has a depth or a bit rate is the same for all of them."""
+    try:
+        output_format(order.format, bit_depth=order.bit_depth, bitrate_kbps=order.bitrate_kbps, source=_ANY_SONG)
+    except UsageError as error:
+        field = "bit_depth" if order.bit_depth is not None else "bitrate_kbps"
+        raise InvalidRequest(field, _in_our_words(str(error))) from error
+
+
+def _in_our_words(sentence: str) -> str:
+    """A sentence about flags of the command line, said of fields."""
+    for flag, name in (("--bit-depth", "bit_depth"), ("--bitrate", "bitrate_kbps"), ("--format", "format")):
+        sentence = sentence.replace(flag, name)
+    return sentence
+
+
+@contextmanager
+def _field(name: str) -> Iterator[None]:
+    """What goes wrong within is wrong with this field."""
+    try:
+        yield
+    except (UsageError, ModelUnavailableError) as error:
+        raise InvalidRequest(name, str(error)) from error

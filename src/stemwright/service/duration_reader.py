@@ -1,0 +1,107 @@
+"""How long an uploaded song is, known at once: its headers are read in a process of their own, never in the server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.duration_process import main; main()")
+
+TIMEOUT_S = 5.0
+"""Seconds that an upload waits for its headers, the start of the process included; its length is unknown after that."""
+
+_log = logging.getLogger(__name__)
+
+
+class HeaderReader:
+    """Asks the process, which it starts when it is first needed and again after it has died. Safe in threads."""
+
+    def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
+        self._command = list(command)
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def seconds(self, path: Path) -> float | None:
+        """How long the song in a file is, as far as its headers say.
+
+        None where they do not say it, the file is no song, or the answer does not come in time: whoever separates the
+        song measures it.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        if not self._lock.acquire(timeout=self._timeout_s):
+            return None
+        try:
+            answer = self._ask(path, deadline)
+        except OSError:  # it died, or cannot be started
+            _log.warning("the headers of a song could not be read", exc_info=True)
+            answer = None
+        finally:
+            self._lock.release()
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, path: Path, deadline: float) -> float | None:
+        answer = None
+        while answer is None:
+            process = self._started()
+            assert process.stdin is not None and process.stdout is not None
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(str(path.absolute())).encode() + b"\n")
+                answer = _line(process.stdout.fileno(), deadline)
+            if answer is None and self._end(patience_s=1.0 if time.monotonic() < deadline else 0.0) != 0:
+                _log.warning("the process that reads headers did not answer in time, or died of a file")
+                return None
+            # With status 0 it had just ended because nothing was asked; a new one is asked again.
+        found = json.loads(answer)
+        return float(found) if found is not None else None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        if self._process is None:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+            # Waited for at once when it dies: between two uploads nobody else would, and it stayed as a zombie.
+            threading.Thread(target=self._process.wait, name="headers", daemon=True).start()
+        return self._process
+
+    def _end(self, patience_s: float = 0.0) -> int:
+        """Ends the process, unless it ends by itself before that; gives its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
+        try:
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _line(file: int, deadline: float) -> bytes | None:
+    """The next line of a pipe; None where it ends, or the line does not come in time."""
+    line = b""
+    with selectors.DefaultSelector() as selector:  # select() knows no file above 1024, and connections take those
+        selector.register(file, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            piece = os.read(file, 4096) if selector.select(max(0.0, deadline - time.monotonic())) else b""
+            if not piece:
+                return None
+            line += piece
+    return line

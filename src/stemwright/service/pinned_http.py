@@ -1,0 +1,158 @@
+"""One HTTP exchange over one connection: to addresses that were judged, and with an end to its time."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpcore
+import httpx
+
+from stemwright import __version__
+from stemwright.service.ssrf_guard import Destination
+
+USER_AGENT = f"Stemwright/{__version__}"
+IDLE_S = 20.0
+PIECE_BYTES = 65536
+
+Addresses = Callable[[str, int, float], Sequence[str]]
+"""The addresses to connect to, of a host, for a port, found within so many seconds."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of an answer; header names are in lower case. ``pieces`` gives the body as it comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """How servers prove who they are: by the usual authorities. Made once, as reading them takes a while."""
+    return httpx.create_ssl_context()
+
+
+@contextmanager
+def exchange(
+    method: str,
+    destination: Destination,
+    *,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    addresses: Addresses,
+    timeout_s: float,
+    context: ssl.SSLContext | None = None,
+    backend: httpcore.NetworkBackend | None = None,
+) -> Iterator[Answer]:
+    """Sends a request and gives its answer, until the block is left.
+
+    The name of the host goes into TLS and the Host header; the connection goes to what ``addresses`` gave. Nothing is
+    asked of proxies, redirects are not followed, and heads above 100 kB are an error.
+
+    Args:
+        method: GET or POST.
+        destination: where to.
+        headers: sent beside Host and Content-Length.
+        body: sent whole.
+        addresses: asked once.
+        timeout_s: for all of it, from the resolution of the name to the last byte.
+        context: of TLS; the usual authorities, if None.
+        backend: makes the connections; the system's sockets, if None.
+
+    Raises:
+        httpcore.TimeoutException: the time is over, or nothing came for ``IDLE_S`` seconds.
+        httpcore.NetworkError, httpcore.ProtocolError: it broke off, was refused, or is not HTTP.
+    """
+    deadline = time.monotonic() + timeout_s
+    idle = {name: min(timeout_s, IDLE_S) for name in ("connect", "read", "write", "pool")}
+    sent = {"Host": destination.authority, **headers, "Connection": "close"}
+    if method == "POST":
+        sent["Content-Length"] = str(len(body))
+    port = destination.port
+    with httpcore.HTTPConnection(
+        httpcore.Origin(destination.scheme.encode(), destination.host.encode(), port),
+        ssl_context=context or tls_context(),
+        network_backend=_Pinned(addresses, deadline, backend or httpcore.SyncBackend()),
+    ) as connection:
+        url = httpcore.URL(scheme=destination.scheme, host=destination.host, port=port, target=destination.target)
+        with connection.stream(
+            method, url, headers=list(sent.items()), content=body, extensions={"timeout": idle}
+        ) as answer:
+            named = {_text(name).lower(): _text(value) for name, value in answer.headers}
+            yield Answer(answer.status, named, answer.iter_stream())
+
+
+class _Pinned(httpcore.NetworkBackend):
+    """Connects to the judged addresses of a host, in their order, and to nothing else."""
+
+    def __init__(self, addresses: Addresses, deadline: float, backend: httpcore.NetworkBackend) -> None:
+        self._addresses = addresses
+        self._deadline = deadline
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in self._addresses(host, port, _left(self._deadline, timeout)):
+            try:
+                stream = self._backend.connect_tcp(
+                    address, port, _left(self._deadline, timeout), local_address, socket_options
+                )
+                return _Timed(stream, self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+class _Timed(httpcore.NetworkStream):
+    """A stream on which no wait goes beyond the deadline: a peer that sends a byte now and then gains nothing by it."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), PIECE_BYTES):
+            self._stream.write(buffer[start : start + PIECE_BYTES], _left(self._deadline, timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline, timeout))
+        return _Timed(secured, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _left(deadline: float, timeout: float | None) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time for the whole exchange is over")
+    return left if timeout is None else min(left, timeout)

@@ -1,0 +1,353 @@
+"""What a worker does with a task: fetch its song, separate it or write it as WAV, store what came of that.
+
+All that it has in hand lies in ``work/<task id>/``: the working files, from which the next worker goes on after a kill, and
+whole stems that are not stored yet. The folder goes when the task ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import stemwright
+from stemwright.cpu_memory_limits import cores
+from stemwright.errors import (
+    CancelledError,
+    ModelUnavailableError,
+    StemwrightError,
+    StorageError,
+    UnreadableInputError,
+)
+from stemwright.jobs.handler import Control, Interrupted, Reason
+from stemwright.jobs.queue import Lease
+from stemwright.models import licences, registry, weights
+from stemwright.separation.options import FormatName, Options
+from stemwright.separation.plan import plan_of
+from stemwright.separation.progress import Progress
+from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
+from stemwright.service.ids import new_id
+from stemwright.service.progress_reporter import Watch, WatchedWriter
+from stemwright.service.service import Service
+from stemwright.service.task import Stem, Task
+from stemwright.settings import Settings
+from stemwright.storage.store import StoredBlob
+from stemwright.wire_names import SONG
+
+if TYPE_CHECKING:
+    from stemwright.separation.result import Result, StemResult
+    from stemwright.separation.separator import Separator
+
+FAILED = 501
+"""The code of a separation that failed."""
+
+GAVE_UP: dict[Reason, str] = {
+    "crashes": "The separation of this song broke off too often; try another file of it.",
+    "memory": "This song takes more memory than the server allows; try a shorter one, or another file of it.",
+    "stall": "The separation of this song stood still and was ended; try another file of it.",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def handler(settings: Settings) -> Separating:
+    """The handler of the server's workers, with the model of the usual plan loaded."""
+    return Separating(Service.open(settings))
+
+
+class Separating:
+    """Works on tasks; see ``jobs.handler.Handler``. It keeps the model of the last plan loaded."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._settings = service.settings
+        self._work = service.worker_tasks
+        self._separator = self._load(service.settings.plan)
+        self._sweep()
+
+    def run(self, lease: Lease, control: Control) -> None:
+        """Works on a task to its end."""
+        with _alone(self._settings.work_folder / lease.task_id, control) as folder:
+            task = self._work.begin(lease.task_id, lease.token)
+            if task is not None:
+                self._attempt(task, lease, control, folder)
+            self._clear(folder)
+
+    def gave_up(self, lease: Lease, reason: Reason) -> None:
+        """Ends a task as failed."""
+        task = self._service.tasks.any(lease.task_id)
+        message = GAVE_UP[reason]
+        if task is not None and task.is_wav:
+            message = message.replace("The separation", "The conversion")
+        self._work.fail(lease.task_id, lease.token, FAILED, message)
+        self._clear(self._settings.work_folder / lease.task_id)
+
+    def _attempt(self, task: Task, lease: Lease, control: Control, folder: Path) -> None:
+        try:
+            self._separate(task, lease, folder, Watch(self._work, lease, control))
+        except CancelledError:
+            if control.should_stop():
+                raise Interrupted from None
+            self._work.cancelled(task.id, lease.token)
+        except QuotaExceeded as error:
+            self._work.fail(task.id, lease.token, FAILED, str(error))
+        except ServiceError as error:
+            self._work.fail(task.id, lease.token, error.code, str(error))
+        except StemwrightError as error:
+            logger.warning("task %s failed: %s", task.id, error)
+            self._work.fail(task.id, lease.token, FAILED, self._for_clients(error, folder))
+
+    def _separate(self, task: Task, lease: Lease, folder: Path, watch: Watch) -> None:
+        watch.note("fetching", None)
+        song = self._song(task, watch)
+        if task.is_wav:
+            self._convert(task, lease, song, folder, watch)
+            return
+        recipe = _recipe(task, song)
+        if (twin := self._twin(task, recipe)) is not None:
+            if twin.account_id != task.account_id:
+                self._service.storage_quota.room(task.account_id, sum(stem.size_bytes for stem in twin.stems))
+            stems = [replace(stem, id=new_id()) for stem in twin.stems]
+            self._succeed(lease, stems, twin.seconds or 0.0, recipe, twin.facts)
+            return
+        with self._service.store.as_file(song) as path:
+            result = self._result(task, path, folder, watch)
+        watch.note("storing", None)
+        self._service.storage_quota.room(task.account_id, sum(stem.path.stat().st_size for stem in result.stems))
+        stems = [self._stored(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
+        self._succeed(lease, stems, result.seconds, recipe, _facts(result))
+
+    def _convert(self, task: Task, lease: Lease, song: str, folder: Path, watch: Watch) -> None:
+        from stemwright.service.wav_conversion import convert
+
+        name = task.stem_name or SONG
+
+        def on_progress(done_s: float, in_all_s: float | None) -> None:
+            self._check_length(done_s)
+            watch.note("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
+
+        with self._service.store.as_file(song) as path:
+            converted = convert(self._named(folder, path), folder / "song.wav", name, on_progress)
+        watch.note("storing", None)
+        self._service.storage_quota.room(task.account_id, (folder / "song.wav").stat().st_size)
+        blob = self._put(folder / "song.wav")
+        stem = Stem(
+            id=new_id(),
+            name=name,
+            position=0,
+            blob=blob.digest,
+            format="wav",
+            size_bytes=blob.size_bytes,
+            seconds=converted.seconds,
+            present=converted.peak_dbfs is not None,
+            presence=0.0 if converted.peak_dbfs is None else 1.0,
+            peak_dbfs=converted.peak_dbfs,
+            rms_dbfs=converted.rms_dbfs,
+        )
+        facts: dict[str, object] = {
+            "sample_rate": converted.sample_rate,
+            "channels": converted.channels,
+            "samples": converted.samples,
+            "gain_db": converted.gain_db,
+            "notes": list(converted.notes),
+        }
+        self._succeed(lease, [stem], converted.seconds, None, facts)
+
+    def _succeed(
+        self, lease: Lease, stems: list[Stem], seconds: float, recipe: str | None, facts: dict[str, object]
+    ) -> None:
+        if not self._work.succeed(lease.task_id, lease.token, stems, seconds=seconds, recipe=recipe, facts=facts):
+            logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
+
+    def _song(self, task: Task, watch: Watch) -> str:
+        """Digest of the song in the store, where it is brought if it is not there."""
+        track = self._service.tracks.get(task.account_id, task.track_id)
+        if track is None:
+            raise SourceUnavailable("The song was deleted before it was separated: send it again.")
+        store = self._service.store
+        if track.blob is not None and store.exists(track.blob):
+            return track.blob
+        if track.url is None:
+            raise SourceUnavailable("The song is not stored any more: send it again.")
+        if self._service.links.is_ours(track.url):
+            raise SourceUnavailable("This server's own link to the song has expired, or was not made for this account.")
+        self._service.storage_quota.room(track.account_id)
+        with store.writer() as writer:
+            watched = WatchedWriter(writer, watch)
+            fetched = self._service.fetcher.fetch(track.url, watched, self._settings.max_upload_mb * 1_000_000)
+            blob = writer.commit()
+        self._service.tracks.stored(
+            track.account_id, track.id, blob, media_type=fetched.media_type, file_name=fetched.file_name
+        )
+        return blob.digest
+
+    def _twin(self, task: Task, recipe: str) -> Task | None:
+        twin = self._work.twin(recipe, None if self._settings.share_results else task.account_id)
+        if twin is None or not all(self._service.store.renew(stem.blob) for stem in twin.stems):
+            return None
+        return twin
+
+    def _result(self, task: Task, path: Path, folder: Path, watch: Watch) -> Result:
+        from stemwright.separation.source import FileSource
+
+        song = self._named(folder, path)
+        self._check_length(FileSource(song).expected_s)
+        if self._separator.plan != task.plan:
+            self._separator = self._load(task.plan)
+        if missing := self._separator.missing(
+            task.stems_asked
+        ):  # they went since the task was taken: no client downloads
+            raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: not installed any more")
+
+        def on_progress(progress: Progress) -> None:
+            self._check_length(progress.done_s)
+            watch.note(progress.stage, progress.fraction)
+
+        return self._separator.separate_file(
+            song,
+            Options(
+                stems=task.stems_asked,
+                out=folder,
+                format=cast(FormatName, task.format),
+                bit_depth=task.bit_depth,
+                bitrate_kbps=task.bitrate_kbps,
+                resume=True,
+            ),
+            name="stems",
+            on_progress=on_progress,
+            is_cancelled=watch.is_over,
+        )
+
+    @staticmethod
+    def _named(folder: Path, path: Path) -> Path:
+        """The song under a name of its own; tags may hold it: not its digest, nor what another account calls it."""
+        song = folder / "song"
+        song.unlink(missing_ok=True)
+        song.symlink_to(path.resolve())
+        return song
+
+    def _check_length(self, seconds: float | None) -> None:
+        """A file may claim what it likes: both its claim and what it decodes to are measured."""
+        longest = self._settings.max_song_minutes
+        if seconds is not None and seconds > 60 * longest:
+            raise UnreadableInputError(f"The song is longer than {longest:g} minutes, the most that is taken: cut it.")
+
+    def _stored(self, stem: StemResult, position: int, fmt: str, seconds: float) -> Stem:
+        blob = self._put(stem.path)
+        return Stem(
+            id=new_id(),
+            name=stem.name,
+            position=position,
+            blob=blob.digest,
+            format=fmt,
+            size_bytes=blob.size_bytes,
+            seconds=seconds,
+            present=stem.present,
+            presence=stem.presence,
+            peak_dbfs=stem.peak_dbfs,
+            rms_dbfs=stem.rms_dbfs,
+        )
+
+    def _put(self, path: Path) -> StoredBlob:
+        """Stores a stem by a second name of its file: a worker that dies between two stems has the first still."""
+        second = path.with_name(f"{path.name}.stored")
+        second.unlink(missing_ok=True)
+        try:
+            os.link(path, second)
+        except OSError:  # a file system that gives a file one name only
+            shutil.copyfile(path, second)
+        return self._service.store.put_file(second)
+
+    def _for_clients(self, error: StemwrightError, folder: Path) -> str:
+        """An error in words that say nothing of this server's folders."""
+        if isinstance(error, StorageError):
+            return "The server has no room for this song at the moment; try again later."
+        if isinstance(error, ModelUnavailableError):
+            return "The server has not got what this plan takes at the moment; choose another plan, or try again later."
+        text = str(error).replace(str(folder / "song"), "the song")
+        if str(self._settings.data) in text or str(self._settings.data.resolve()) in text:
+            return "The work on this song failed on the server; try another file of it."
+        return text[:1].upper() + text[1:]
+
+    def _load(self, plan: str) -> Separator:
+        from stemwright.separation.separator import Separator
+
+        threads = self._settings.worker_threads or max(1, cores() - 1)  # a core is left to the server
+        return Separator(plan, threads=threads)
+
+    def _clear(self, folder: Path) -> None:
+        """Removes the folder of a task, unless it is still under way."""
+        task = self._service.tasks.any(folder.name)
+        if task is None or task.has_ended:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Removes what workers left of ended tasks when they died."""
+        self._settings.work_folder.mkdir(parents=True, exist_ok=True)
+        for folder in self._settings.work_folder.iterdir():
+            self._clear(folder)
+
+
+@contextmanager
+def _alone(folder: Path, control: Control) -> Iterator[Path]:
+    """The folder of a task, when no other worker is in it: one that lost the lease needs a moment to see it.
+
+    Raises:
+        Interrupted: the worker is to end before that.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if control.should_stop():
+                    raise Interrupted from None
+                time.sleep(0.05)
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def _recipe(task: Task, song: str) -> str:
+    """Equal recipes give equal stems."""
+    models = [registry.find(name) for step in plan_of(task.plan).steps for name in step.models]
+    facts = {
+        "song": song,
+        "plan": task.plan,
+        "licences": licences.policy(),
+        "models": [model.identity for model in models if weights.is_available(model)],
+        "stems": task.stems_asked,
+        "format": task.format,
+        "bit_depth": task.bit_depth,
+        "bitrate_kbps": task.bitrate_kbps,
+        "version": stemwright.__version__,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _facts(result: Result) -> dict[str, object]:
+    """What a result says of the song as a whole."""
+    return {
+        "plan": result.plan,
+        "models": list(result.models),
+        "sample_rate": result.sample_rate,
+        "channels": result.channels,
+        "samples": result.samples,
+        "residual_db": result.residual_db,
+        "gain_db": result.gain_db,
+        "elapsed_s": result.elapsed_s,
+        "notes": list(result.notes),
+    }

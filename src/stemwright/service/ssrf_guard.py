@@ -1,0 +1,190 @@
+"""The guard: to which of the URLs that clients give this server will go."""
+
+from __future__ import annotations
+
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
+from stemwright.service.ip_addresses import is_outside, parse_address
+from stemwright.service.public_access import is_private
+from stemwright.settings import Settings
+
+Resolver = Callable[[str, int], Sequence[str]]
+"""The addresses of a host, for a port. Raises OSError where it has none."""
+
+MAX_URL_LENGTH = 4096
+
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+# Web servers live on 80, 443 and above 1023. These others are what browsers refuse as well: services that would take a
+# request for their own protocol.
+_DANGEROUS_PORTS = frozenset(
+    {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
+)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A URL taken apart.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: a name in ASCII without a dot at its end, or an address without brackets.
+        port: the TCP port.
+        target: path and query, as the request line has them.
+        has_login: whether a user or a password stands in it.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: bytes
+    has_login: bool
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
+
+
+def check_syntax(url: object, field: str = "url") -> None:
+    """Checks that something a client gave is a URL of the web at all. Where it leads is judged when it is used.
+
+    Raises:
+        InvalidRequest: it is not; ``field`` is the name that the client knows it by.
+    """
+    try:
+        parse_url(url)
+    except ValueError as error:
+        raise InvalidRequest(
+            field, f"{field} must be a whole http:// or https:// URL, as https://example.com/song.mp3: {error}."
+        ) from error
+
+
+def parse_url(url: object) -> Destination:
+    """Takes a URL apart.
+
+    Raises:
+        ValueError: it is malformed; says how.
+    """
+    if not isinstance(url, str) or not url.strip():
+        raise ValueError("it is not a text" if url and not isinstance(url, str) else "it is empty")
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"it is longer than {MAX_URL_LENGTH} characters")
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ValueError("it cannot be read as a URL") from error
+    if parsed.scheme not in ("http", "https"):
+        raise ValueError("it begins with neither")
+    host = parsed.raw_host.decode("ascii").lower()
+    host = host[:-1] if host.endswith(".") else host
+    if len(host) > 253 or not (_NAME.fullmatch(host) or parse_address(host)):
+        raise ValueError("its host is no name and no address")
+    port = _default_port(parsed.scheme) if parsed.port is None else parsed.port
+    if not 0 < port < 65536:
+        raise ValueError("its port is not between 1 and 65535")
+    return Destination(parsed.scheme, host, port, parsed.raw_path, bool(parsed.userinfo))
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses that this machine's resolver knows of a host."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class Guard:
+    """Judges where URLs lead. Safe in threads."""
+
+    def __init__(self, settings: Settings, resolver: Resolver = resolve) -> None:
+        """A guard by the operator's settings.
+
+        Hosts named in ``allowed_hosts`` may have any address and port. Loopback is allowed while nobody but this machine
+        can reach the server: it listens on loopback, and neither a proxy nor a public name stands before it.
+        """
+        self._offline = settings.offline
+        self._allowed = frozenset(name.lower().strip("[]").rstrip(".") for name in settings.allowed_hosts)
+        self.allow_loopback = is_private(settings)
+        self._resolver = resolver
+
+    def check(self, destination: Destination) -> None:
+        """Judges what can be judged before the host is resolved.
+
+        Raises:
+            UrlRefused: this server does not go there.
+        """
+        if self._offline:
+            raise UrlRefused(
+                "This server is set to reach no other machine (STEMWRIGHT_OFFLINE): upload the file instead."
+            )
+        if destination.host in self._allowed:
+            return
+        if destination.has_login:
+            raise UrlRefused("The URL holds a user or a password, which this server never sends: give one without.")
+        port = destination.port
+        if (port < 1024 and port not in (80, 443)) or port in _DANGEROUS_PORTS:
+            raise UrlRefused(f"Port {port} is none that this server goes to: use 80, 443 or one above 1023.")
+        if parse_address(destination.host) is None and _NUMBER.fullmatch(destination.host.rpartition(".")[2]):
+            raise UrlRefused(f"{destination.host} is a number in disguise: write the address as four plain numbers.")
+
+    def addresses(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
+        """The addresses to connect to, all of them judged. The caller connects to these, and does not resolve again.
+
+        Args:
+            host: a name, or an address.
+            port: where to.
+            timeout_s: how long its resolution may take.
+
+        Raises:
+            UrlRefused: one of the addresses is none of the open internet's.
+            SourceUnavailable: the host is not known, or nobody said so in time.
+        """
+        literal = parse_address(host)
+        found = [host] if literal is not None else self._resolved(host, port, timeout_s)
+        if not found:
+            raise SourceUnavailable(f"The host {host} has no address: check its name.")
+        if host not in self._allowed and not all(self._may_reach(address) for address in found):
+            raise UrlRefused(
+                f"{host} leads into a network that is not public, where this server does not go: "
+                "its operator can allow the host by name (STEMWRIGHT_ALLOWED_HOSTS)."
+            )
+        return found
+
+    def _may_reach(self, text: str) -> bool:
+        address = parse_address(text)
+        if address is None:
+            return False
+        return is_outside(address) or (self.allow_loopback and address.is_loopback)
+
+    def _resolved(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
+        # The system's resolver takes no time limit, and whoever owns a name also owns how slowly it is answered.
+        answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._resolver(host, port))
+            except (OSError, UnicodeError) as error:
+                answers.put(error)
+
+        threading.Thread(target=ask, name="resolver", daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            raise SourceUnavailable(f"The address of {host} was not found in time: try again later.") from None
+        if isinstance(answer, Exception):
+            raise SourceUnavailable(f"The host {host} is not known: check its name.") from answer
+        return answer
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80

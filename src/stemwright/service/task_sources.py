@@ -1,0 +1,113 @@
+"""Where the song of a task comes from: ids that a client names, or a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stemwright.service.duration_reader import HeaderReader
+from stemwright.service.errors import RecordMissing
+from stemwright.service.links import Links
+from stemwright.service.task import Task
+from stemwright.service.tasks import Tasks
+from stemwright.service.tracks import StoredSong, Tracks
+from stemwright.service.uploads import Uploads
+from stemwright.service.upstream import Upstream
+from stemwright.service.url_fetcher import Fetcher
+from stemwright.storage.store import Store, StoredBlob
+
+MISSING = "Record does not exist"
+"""The vendor's words for unknown ids (docs/contracts.md, section 2.3)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task.
+
+    ``stem_name`` is what the file is called where it is a stem.
+    """
+
+    track_id: str | None = None
+    url: str | None = None
+    song: StoredSong | None = None
+    stem_name: str | None = None
+
+
+class Sources:
+    """Finds songs: in the store, at the vendor, by URL."""
+
+    def __init__(
+        self,
+        tracks: Tracks,
+        tasks: Tasks,
+        uploads: Uploads,
+        links: Links,
+        upstream: Upstream,
+        fetcher: Fetcher,
+        store: Store,
+        headers: HeaderReader,
+    ) -> None:
+        self._tracks = tracks
+        self._tasks = tasks
+        self._uploads = uploads
+        self._links = links
+        self._upstream = upstream
+        self._fetcher = fetcher
+        self._store = store
+        self._headers = headers
+
+    def by_ids(self, account_id: str, task_id: str, audio_id: str) -> Source:
+        """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
+
+        Raises:
+            RecordMissing: nobody knows it.
+            UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        """
+        track = self._tracks.find(account_id, task_id, audio_id)
+        if track is not None:
+            return Source(track.id)
+        task = self._tasks.get(account_id, task_id)
+        if task is not None:
+            return self._by_stem(task, audio_id)
+        found = self._upstream.look_up(account_id, task_id, audio_id)
+        if found is None:
+            raise RecordMissing(MISSING)
+        return Source(found.id)
+
+    def by_url(self, account_id: str, url: str) -> Source:
+        """The song at a URL. One under our own address is looked up in the store, and never fetched.
+
+        Raises:
+            InvalidRequest: it is no URL.
+        """
+        self._fetcher.check_syntax(url)
+        link = self._links.resolve(url)
+        if link is None:
+            return Source(url=url)
+        if link.kind == "track":
+            known = self._tracks.get(account_id, link.id)
+            return Source(known.id) if known is not None else Source(url=url)
+        if link.kind == "stem":
+            task = self._tasks.of_stem(account_id, link.id)
+            return self._by_stem(task, link.id) if task is not None else Source(url=url)
+        upload = self._uploads.get(account_id, link.id)
+        if upload is None or upload.blob is None:
+            return Source(url=url)
+        blob = StoredBlob(upload.blob, upload.size_bytes)
+        name = upload.path.rpartition("/")[2]
+        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its headers
+        seconds = self._headers.seconds(path) if path is not None else None
+        return self._stored(blob, name, upload.media_type, seconds)
+
+    def _by_stem(self, task: Task, stem_id: str) -> Source:
+        for stem in task.stems:
+            if stem.id == stem_id:
+                blob = StoredBlob(stem.blob, stem.size_bytes)
+                return replace(
+                    self._stored(blob, f"{stem.name}.{stem.format}", None, stem.seconds), stem_name=stem.name
+                )
+        raise RecordMissing(MISSING)
+
+    def _stored(self, blob: StoredBlob, name: str, media_type: str | None, seconds: float | None) -> Source:
+        if not self._store.renew(blob.digest):
+            raise RecordMissing(MISSING)
+        return Source(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type, seconds))

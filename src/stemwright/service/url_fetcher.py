@@ -1,0 +1,187 @@
+"""Fetching and posting to URLs that clients give: all of it through the guard, with limits on bytes and time."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from typing import Protocol
+from urllib.parse import unquote
+
+import httpcore
+import httpx
+
+from stemwright.formatting import megabytes, printable
+from stemwright.service.errors import SourceUnavailable
+from stemwright.service.pinned_http import USER_AGENT, Answer, exchange
+from stemwright.service.ssrf_guard import Destination, Guard, check_syntax, parse_url
+from stemwright.settings import Settings
+
+MAX_REDIRECTS = 5
+_ASK_PLAIN = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+_MAX_MEDIA_TYPE = 100
+_MAX_FILE_NAME = 200
+
+
+class Writer(Protocol):
+    """Takes bytes as they come."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes some bytes."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came.
+
+    Attributes:
+        media_type: as the source says, lower case, without parameters; None where it says none.
+        file_name: as the source or the URL says, one line without folders; None where neither does.
+        size_bytes: bytes given to the writer.
+    """
+
+    media_type: str | None
+    file_name: str | None
+    size_bytes: int
+
+
+class Fetcher:
+    """The one client for URLs of strangers. Safe in threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: Guard | None = None,
+        *,
+        context: ssl.SSLContext | None = None,
+        backend: httpcore.NetworkBackend | None = None,
+    ) -> None:
+        """A client that goes where the guard lets it.
+
+        Args:
+            settings: time limits, and the guard's rules.
+            guard: made from the settings, if None.
+            context: of TLS; the usual authorities, if None.
+            backend: makes the connections to judged addresses; the system's sockets, if None.
+        """
+        self._settings = settings
+        self._guard = guard or Guard(settings)
+        self._context = context
+        self._backend = backend
+
+    def check_syntax(self, url: object, field: str = "url") -> None:
+        """Checks that a value is a URL; see ``ssrf_guard.check_syntax``."""
+        check_syntax(url, field)
+
+    def fetch(self, url: str, writer: Writer, max_bytes: int) -> Fetched:
+        """Fetches a file; redirects are followed, each judged anew.
+
+        Args:
+            url: where it is.
+            writer: gets its bytes; what it raises passes through.
+            max_bytes: a larger file is an error.
+
+        Raises:
+            UrlRefused: the URL, or a redirect, leads where this server does not go.
+            SourceUnavailable: the file is not there, not in time, not whole, empty or too large.
+        """
+        deadline = time.monotonic() + self._settings.fetch_timeout_s
+        for _ in range(MAX_REDIRECTS + 1):
+            destination = _parsed(url)
+            with self._exchange("GET", destination, _ASK_PLAIN, b"", deadline) as answer:
+                if answer.status not in _REDIRECTS:
+                    return _take(answer, destination, writer, max_bytes)
+                url = _joined(url, answer.headers.get("location"), destination.host)
+        raise SourceUnavailable(f"More than {MAX_REDIRECTS} redirects: give the file's own URL.")
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
+        """Posts a body and gives the HTTP status of the answer, of which nothing more is read. No redirect is followed.
+
+        Raises:
+            UrlRefused: the URL leads where this server does not go.
+            SourceUnavailable: it is malformed, or nobody answered in time.
+        """
+        with self._exchange("POST", _parsed(url), headers, body, time.monotonic() + timeout_s) as answer:
+            return answer.status
+
+    @contextmanager
+    def _exchange(
+        self, method: str, destination: Destination, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> Iterator[Answer]:
+        self._guard.check(destination)
+        host = destination.host
+        try:
+            with exchange(
+                method,
+                destination,
+                headers={"User-Agent": USER_AGENT, **headers},
+                body=body,
+                addresses=self._guard.addresses,
+                timeout_s=deadline - time.monotonic(),
+                context=self._context,
+                backend=self._backend,
+            ) as answer:
+                yield answer
+        except httpcore.TimeoutException as error:
+            raise SourceUnavailable(f"{host} did not answer in time: try again later, or give another URL.") from error
+        except httpcore.ConnectError as error:
+            raise SourceUnavailable(f"{host} could not be reached: check the URL, or try again later.") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise SourceUnavailable(
+                f"{host} broke off, or speaks no HTTP: check the URL, or try again later."
+            ) from error
+
+
+def _parsed(url: str) -> Destination:
+    try:
+        return parse_url(url)
+    except ValueError as error:
+        raise SourceUnavailable(f"The URL leads nowhere: {error}.") from error
+
+
+def _joined(url: str, location: str | None, host: str) -> str:
+    if not location:
+        raise SourceUnavailable(f"{host} redirects to nowhere: give the file's own URL.")
+    try:
+        return str(httpx.URL(url).join(location))
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise SourceUnavailable(f"{host} redirects to what is no URL: give the file's own URL.") from error
+
+
+def _take(answer: Answer, source: Destination, writer: Writer, max_bytes: int) -> Fetched:
+    if answer.status != 200:
+        raise SourceUnavailable(f"{source.host} answered with HTTP status {answer.status} in place of the file.")
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        raise SourceUnavailable(f"{source.host} sent the file compressed, though it was asked not to.")
+    too_large = f"The file is larger than {megabytes(max_bytes)}, the most that is taken: give a smaller one."
+    if int(answer.headers.get("content-length", "0")) > max_bytes:
+        raise SourceUnavailable(too_large)
+    size_bytes = 0
+    for piece in answer.pieces:
+        size_bytes += len(piece)
+        if size_bytes > max_bytes:
+            raise SourceUnavailable(too_large)
+        writer.write(piece)
+    if size_bytes == 0:
+        raise SourceUnavailable(f"{source.host} sent an empty file.")
+    return Fetched(_media_type(answer), _file_name(answer, source), size_bytes)
+
+
+def _media_type(answer: Answer) -> str | None:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind if _MEDIA_TYPE.fullmatch(kind) and len(kind) <= _MAX_MEDIA_TYPE else None
+
+
+def _file_name(answer: Answer, source: Destination) -> str | None:
+    message = Message()
+    message["Content-Disposition"] = answer.headers.get("content-disposition", "")
+    path = source.target.decode("ascii").partition("?")[0]
+    name = message.get_filename() or unquote(path)
+    name = printable(name.replace("\\", "/").rpartition("/")[2]).strip()[-_MAX_FILE_NAME:]
+    return name if name.strip(".") else None

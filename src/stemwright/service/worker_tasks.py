@@ -1,0 +1,122 @@
+"""The worker's side of tasks: what it may do with one that it holds, and how one ends.
+
+A worker proves with the token of its lease that a task is its own: one that was given up for dead, and whose task went to
+another, can change nothing any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stemwright.database import tables
+from stemwright.database.engine import Database
+from stemwright.service.clock import Clock
+from stemwright.service.task import UNDER_WAY, Stem, Task, as_task, load_task
+from stemwright.service.task_completion import Ending
+
+
+class Work:
+    """Tasks in the hands of workers."""
+
+    def __init__(self, database: Database, ending: Ending, clock: Clock = time.time) -> None:
+        self._database = database
+        self._ending = ending
+        self._clock = clock
+
+    def begin(self, task_id: str, token: str) -> Task | None:
+        """A worker has taken the task; None where it must not work on it: it has ended, or is another's now."""
+        with self._database.write() as session:
+            row = self._held(session, task_id, token)
+            if row is None:
+                return None
+            row.state, row.started_at = "running", row.started_at or self._clock()
+            return as_task(session, row)
+
+    def progress(self, task_id: str, token: str, stage: str, fraction: float | None) -> bool:
+        """Notes how far it is; gives whether the worker should go on: it should not where the task was cancelled."""
+        with self._database.write() as session:
+            row = self._held(session, task_id, token)
+            if row is None:
+                return False
+            # A second worker, or a second writing pass, begins anew what people have seen done.
+            row.stage, row.progress = stage, max(row.progress, fraction or 0.0)
+            return not row.cancel_requested
+
+    def is_cancelled(self, task_id: str) -> bool:
+        """Whether somebody asked for its end."""
+        with self._database.read() as session:
+            asked = session.scalar(select(tables.Task.cancel_requested).where(tables.Task.id == task_id))
+            return bool(asked) or asked is None
+
+    def succeed(
+        self,
+        task_id: str,
+        token: str,
+        stems: Sequence[Stem],
+        *,
+        seconds: float,
+        recipe: str | None,
+        facts: dict[str, Any],
+    ) -> bool:
+        """Ends a task well; gives False, and changes nothing, where it is another worker's now or has ended."""
+        with self._database.write() as session:
+            row = self._held(session, task_id, token)
+            if row is None:
+                return False
+            row.seconds, row.facts, row.progress = seconds, facts, 1.0
+            row.recipe = row.recipe if recipe is None else recipe
+            track = session.get(tables.Track, (row.track_id, row.account_id))
+            if track is not None:
+                track.seconds = seconds  # measured, which is better than what headers said
+            session.add_all(
+                tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
+                for stem in stems
+            )
+            return self._ending.end(session, row, "succeeded")
+
+    def fail(self, task_id: str, token: str | None, code: int, message: str) -> bool:
+        """Ends a task badly and gives its credits back. Without a token it is ended whoever holds it."""
+        with self._database.write() as session:
+            row = self._held(session, task_id, token)
+            if row is None:
+                return False
+            row.error_code, row.error_message = code, message
+            return self._ending.end(session, row, "failed")
+
+    def cancelled(self, task_id: str, token: str) -> bool:
+        """The worker has stopped, as it was asked to."""
+        with self._database.write() as session:
+            row = self._held(session, task_id, token)
+            if row is None:
+                return False
+            return self._ending.end(session, row, "cancelled")
+
+    def twin(self, recipe: str, account_id: str | None) -> Task | None:
+        """A task that succeeded with an equal recipe, whose stems are therefore the same.
+
+        Args:
+            recipe: of the task at hand.
+            account_id: whose tasks are looked at; None: all accounts'. An answer without work tells by its speed that
+                somebody separated the song before.
+        """
+        with self._database.read() as session:
+            query = select(tables.Task.id).where(tables.Task.recipe == recipe, tables.Task.state == "succeeded")
+            if account_id is not None:
+                query = query.where(tables.Task.account_id == account_id)
+            found = session.scalar(query.order_by(tables.Task.expires_at.desc()).limit(1))
+            return load_task(session, found) if found else None
+
+    def _held(self, session: Session, task_id: str, token: str | None) -> tables.Task | None:
+        row = session.get(tables.Task, task_id)
+        if row is None or row.state not in UNDER_WAY:
+            return None
+        if token is None:
+            return row
+        job = session.get(tables.Job, task_id)
+        return row if job is not None and job.token == token else None
