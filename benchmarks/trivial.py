@@ -34,7 +34,7 @@ class TrivialHandler(Handler):
             Stem(new_id(), name, position, blob.digest, task.format, blob.size_bytes, 1.0, True, 1.0, None, None)
             for position, name in enumerate(select(task.stems_asked).names)
         ]
-        self._service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
+        self._service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, cache_key=None, facts={})
 
     def gave_up(self, lease: Lease, reason: Reason) -> None:
         """See ``Handler``."""

@@ -21,7 +21,7 @@ from stemwright.api import base64_body, body, multipart
 from stemwright.database import tables
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Keys
-from stemwright.service.separation_handler import Separating
+from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.tracks import Track
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import CRUN_KEY, KIE_KEY, StandIn
@@ -101,7 +101,7 @@ class Stage:
     start: OpenServer
     world: StandIn
     _servers: dict[str, Server] = field(default_factory=dict)
-    _workers: dict[str, Separating] = field(default_factory=dict)
+    _workers: dict[str, SeparationHandler] = field(default_factory=dict)
 
     def server(self, **settings: Any) -> Server:
         """A server with these settings and else no limit of rate; alice has credits there."""
@@ -134,7 +134,7 @@ class Stage:
         lease = server.service.queue.claim("a worker of the tests", 30.0)
         assert lease is not None and lease.task_id == task_id
         if server.url not in self._workers:
-            self._workers[server.url] = Separating(server.service)
+            self._workers[server.url] = SeparationHandler(server.service)
         self._workers[server.url].run(lease, _Hands())
 
 

@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from stemwright.api.app import bodies, create_app
-from stemwright.api.http_protocol import PatientProtocol
+from stemwright.api.http_protocol import StrictHttpProtocol
 from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat
 from stemwright.database import tables
@@ -101,7 +101,7 @@ class Server:
             Stem(new_id(), name, position, blob.digest, task.format, blob.size_bytes, seconds, True, 0.9, -3.0, -20.0)
             for position, name in enumerate([task.stem_name or SONG] if task.is_wav else select(task.stems_asked).names)
         ]
-        assert self.service.worker_tasks.succeed(task_id, lease.token, stems, seconds=seconds, recipe=None, facts={})
+        assert self.service.worker_tasks.succeed(task_id, lease.token, stems, seconds=seconds, cache_key=None, facts={})
         return self.task(task_id)
 
     def fail(self, task_id: str, code: int, message: str, *, lease: Lease | None = None) -> Task:
@@ -191,7 +191,7 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
 def _serving(service: Service, listener: socket.socket, *, loops: bool) -> Iterator[None]:
     config = uvicorn.Config(
         create_app(service),
-        http=PatientProtocol,
+        http=StrictHttpProtocol,
         lifespan="on" if loops else "off",
         ws="none",
         log_level="error",

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from stemwright.api.content_encoding import BadCoding, Pieces
+from stemwright.api.content_encoding import EncodingError, Pieces
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import KIE_KEY, StandIn
 
@@ -148,7 +148,7 @@ def test_a_body_that_is_all_frame_does_not_go_on_for_ever(coding: str) -> None:
         while True:
             yield empty_blocks
 
-    with pytest.raises(BadCoding, match="holds next to nothing"):
+    with pytest.raises(EncodingError, match="holds next to nothing"):
         consume(Pieces(arriving(pieces(), coding)))
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from stemwright.service.ids import parse_id
-from stemwright.service.separation_handler import Separating
+from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.task import Task
 from tests.api.conftest import Server, starting
 
@@ -91,7 +91,7 @@ class Bench:
     server: Server
     client: httpx.Client
     account_id: str
-    handler: Separating
+    handler: SeparationHandler
 
     def work(self) -> None:
         """Works off all that was ordered."""
@@ -118,7 +118,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Benc
         with server.another("payer", credits_hundredths=CREDITS_HUNDREDTHS) as client:
             key = client.headers["authorization"].removeprefix("Bearer ")
             account_id = server.service.keys.authenticate(key).account_id
-            yield Bench(server, client, account_id, Separating(server.service))
+            yield Bench(server, client, account_id, SeparationHandler(server.service))
 
 
 @dataclass(frozen=True)

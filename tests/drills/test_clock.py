@@ -11,7 +11,7 @@ import pytest
 
 from stemwright.api.app import bodies
 from stemwright.jobs.queue import Lease
-from stemwright.service.errors import TooFast
+from stemwright.service.errors import RateLimited
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service
@@ -76,7 +76,9 @@ class Shop:
             stems.append(
                 Stem(new_id(), name, position, blob.digest, "mp3", blob.size_bytes, 1.0, True, 1.0, None, None)
             )
-        return self.service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, recipe=None, facts={})
+        return self.service.worker_tasks.succeed(
+            lease.task_id, lease.token, stems, seconds=1.0, cache_key=None, facts={}
+        )
 
     def task(self, task_id: str) -> Task:
         """As it is now."""
@@ -171,7 +173,7 @@ def test_limits_of_rate_are_not_measured_by_a_clock_that_can_be_set(
     shop.submit()
     real, jump_s = time.time, [5 * HOUR_S]
     monkeypatch.setattr(time, "time", lambda: real() + jump_s[0])
-    with pytest.raises(TooFast):
+    with pytest.raises(RateLimited):
         shop.submit()
     jump_s[0] = -5 * HOUR_S
     time.sleep(1.05)

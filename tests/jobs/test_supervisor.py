@@ -17,7 +17,7 @@ from stemwright.database.tables import Job
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.supervisor import exclusive
-from stemwright.jobs.worker import Order
+from stemwright.jobs.worker import TaskOrder
 from stemwright.jobs.worker_process import LONGEST_PAUSE_S
 from stemwright.settings import Settings
 from tests.jobs.conftest import MODULES, PATIENCE_S, Clock, Start, enqueue, wait_until
@@ -225,8 +225,8 @@ def test_one_data_folder_has_one_server(tmp_path: Path) -> None:
 
 def test_secrets_reach_workers_and_no_argument_or_environment_shows_them(settings: Settings, start: Start) -> None:
     secret = settings.model_copy(update={"webhook_key": SecretStr("whsec_hidden")})
-    order = Order("local/0", "tests.jobs.handlers:trivial", secret, 30.0)
-    assert Order.from_line(order.to_line()) == order
+    order = TaskOrder("local/0", "tests.jobs.handlers:trivial", secret, 30.0)
+    assert TaskOrder.from_line(order.to_line()) == order
     supervisor = start(webhook_key=SecretStr("whsec_hidden"))
     wait_until(lambda: supervisor.n_ready == 1)
     process = psutil.Process(supervisor.pids[0])

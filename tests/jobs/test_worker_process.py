@@ -13,8 +13,8 @@ import pytest
 from stemwright.database.engine import Database
 from stemwright.jobs import worker_process as slots
 from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.worker import Order
-from stemwright.jobs.worker_process import LONGEST_PAUSE_S, SILENCE_S, START_S, Slot
+from stemwright.jobs.worker import TaskOrder
+from stemwright.jobs.worker_process import LONGEST_PAUSE_S, SILENCE_S, START_S, WorkerProcess
 from stemwright.settings import Settings
 from tests.jobs.conftest import MODULES, PATIENCE_S, Clock, enqueue, wait_until
 from tests.jobs.handlers import Journal
@@ -34,7 +34,7 @@ HEAVY = ("numpy", "psutil", "pydantic", "sqlalchemy", "stemwright.settings")
 class Machine:
     """One slot, looked at once a second of the clock."""
 
-    def __init__(self, slot: Slot, clock: Clock) -> None:
+    def __init__(self, slot: WorkerProcess, clock: Clock) -> None:
         self.slot = slot
         self.clock = clock
 
@@ -76,7 +76,7 @@ class Machine:
 def machine(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setenv("PYTHONPATH", MODULES)
     clock = Clock()
-    slot = Slot(Order("local/0", "tests.jobs.handlers:heavy", settings, PATIENCE_S), queue, clock)
+    slot = WorkerProcess(TaskOrder("local/0", "tests.jobs.handlers:heavy", settings, PATIENCE_S), queue, clock)
     yield Machine(slot, clock)
     if slot.process is not None:
         slot.process.kill()

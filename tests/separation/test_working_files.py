@@ -9,8 +9,8 @@ from stemwright.errors import StorageError
 from stemwright.separation.working_files import RowFile, StepFiles, WorkingFiles
 
 
-def open_work(folder: Path, recipe: dict[str, object], *, resume: bool) -> WorkingFiles:
-    return WorkingFiles(folder, recipe, resume=resume)
+def open_work(folder: Path, key: dict[str, object], *, resume: bool) -> WorkingFiles:
+    return WorkingFiles(folder, key, resume=resume)
 
 
 def open_step(work: WorkingFiles) -> StepFiles:
@@ -43,11 +43,11 @@ def test_a_resumed_run_finds_whole_chunks_and_drops_torn_rows(tmp_path: Path) ->
         assert step.state.complete
 
 
-@pytest.mark.parametrize(("recipe", "resume"), [({"a": 2}, True), ({"a": 1}, False)])
-def test_another_recipe_or_no_resume_begins_anew(tmp_path: Path, recipe: dict[str, object], resume: bool) -> None:
+@pytest.mark.parametrize(("key", "resume"), [({"a": 2}, True), ({"a": 1}, False)])
+def test_another_key_or_no_resume_begins_anew(tmp_path: Path, key: dict[str, object], resume: bool) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
         add(open_step(work), 1)
-    with open_work(tmp_path / "w", recipe, resume=resume) as work:
+    with open_work(tmp_path / "w", key, resume=resume) as work:
         step = open_step(work)
         assert step.state.n_chunks == 0
         assert step.outputs.n_rows == 0
@@ -56,7 +56,7 @@ def test_another_recipe_or_no_resume_begins_anew(tmp_path: Path, recipe: dict[st
 def test_a_damaged_recipe_begins_anew(tmp_path: Path) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
         add(open_step(work), 1)
-    (tmp_path / "w" / "recipe.json").write_text("{")
+    (tmp_path / "w" / "key.json").write_text("{")
     with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
         assert open_step(work).state.n_chunks == 0
 

@@ -18,10 +18,10 @@ from stemwright.service.keys import Caller, Keys
 from stemwright.service.ledger import Ledger
 from stemwright.service.rate_limits import RateLimits
 from stemwright.service.task import Stem, Submission, Task
-from stemwright.service.task_completion import Ending
+from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Tracks
-from stemwright.service.worker_tasks import Work
+from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.settings import Settings, read_settings
 
 
@@ -57,7 +57,7 @@ class Domain:
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
-    work: Work
+    work: WorkerTasks
 
     def caller(self, name: str = "alice", credits: float | None = None) -> Caller:
         made = self.keys.create(name, credits_hundredths=None if credits is None else round(100 * credits))
@@ -72,13 +72,15 @@ class Domain:
         assert self.work.begin(lease.task_id, lease.token) is not None
         return lease
 
-    def succeed(self, lease: Lease, recipe: str | None = None) -> bool:
+    def succeed(self, lease: Lease, cache_key: str | None = None) -> bool:
         names = ("vocals", "instrumental")
         stems = [
             Stem(new_id(), name, position, "ab" * 32, "mp3", 100, 2.0, True, 0.9, -1.0, -20.0)
             for position, name in enumerate(names)
         ]
-        return self.work.succeed(lease.task_id, lease.token, stems, seconds=2.0, recipe=recipe, facts={"plan": "fast"})
+        return self.work.succeed(
+            lease.task_id, lease.token, stems, seconds=2.0, cache_key=cache_key, facts={"plan": "fast"}
+        )
 
     def deliveries(self, task_id: str) -> int:
         with self.database.read() as session:
@@ -96,7 +98,7 @@ def open_domain(tmp_path: Path) -> OpenDomain:
         database = Database.in_folder(settings.data)
         database.migrate()
         queue, ledger = EmbeddedQueue(database, clock), Ledger(database, clock)
-        tracks, ending = Tracks(database, settings, clock), Ending(queue, ledger, clock)
+        tracks, ending = Tracks(database, settings, clock), TaskCompletion(queue, ledger, clock)
         return Domain(
             settings=settings,
             clock=clock,
@@ -107,7 +109,7 @@ def open_domain(tmp_path: Path) -> OpenDomain:
             ledger=ledger,
             tracks=tracks,
             tasks=Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock),
-            work=Work(database, ending, clock),
+            work=WorkerTasks(database, ending, clock),
         )
 
     return opened

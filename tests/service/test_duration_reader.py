@@ -14,7 +14,7 @@ import psutil
 import pytest
 import soundfile
 
-from stemwright.service.duration_reader import HeaderReader
+from stemwright.service.duration_reader import DurationReader
 from tests.jobs.conftest import wait_until
 
 RATE = 8000
@@ -25,26 +25,26 @@ def script(text: str) -> tuple[str, str, str]:
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[HeaderReader]:
-    reader = HeaderReader(timeout_s=120)
+def reader() -> Iterator[DurationReader]:
+    reader = DurationReader(timeout_s=120)
     yield reader
     reader.close()
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "AIFF", "MP3"])
-def test_songs(reader: HeaderReader, tmp_path: Path, form: str) -> None:
+def test_songs(reader: DurationReader, tmp_path: Path, form: str) -> None:
     soundfile.write(tmp_path / "song", np.zeros((3 * RATE, 2)), RATE, format=form)
     assert reader.seconds(tmp_path / "song") == pytest.approx(3, abs=0.1)
 
 
-def test_what_is_no_song(reader: HeaderReader, tmp_path: Path) -> None:
+def test_what_is_no_song(reader: DurationReader, tmp_path: Path) -> None:
     (tmp_path / "page").write_bytes(b"<html>")
     (tmp_path / "nothing").touch()
     for name in ("page", "nothing", "gone"):
         assert reader.seconds(tmp_path / name) is None
 
 
-def test_a_process_that_dies_is_started_anew(reader: HeaderReader, tmp_path: Path) -> None:
+def test_a_process_that_dies_is_started_anew(reader: DurationReader, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song", np.zeros(RATE), RATE, format="WAV")
     assert reader.seconds(tmp_path / "song") == 1
     assert reader._process is not None
@@ -54,7 +54,7 @@ def test_a_process_that_dies_is_started_anew(reader: HeaderReader, tmp_path: Pat
     assert reader.seconds(tmp_path / "song") == 1
 
 
-def test_a_process_that_ends_because_nothing_is_asked_is_started_anew(reader: HeaderReader, tmp_path: Path) -> None:
+def test_a_process_that_ends_because_nothing_is_asked_is_started_anew(reader: DurationReader, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song", np.zeros(RATE), RATE, format="WAV")
     assert reader.seconds(tmp_path / "song") == 1
     assert reader._process is not None
@@ -69,19 +69,19 @@ def test_a_process_that_ends_just_as_it_is_asked(tmp_path: Path) -> None:
         f"import os, sys; sys.stdin.readline(); os.path.exists({str(flag)!r}) and print(7, flush=True);"
         f"open({str(flag)!r}, 'w')"
     )
-    reader = HeaderReader(script(text), timeout_s=60)
+    reader = DurationReader(script(text), timeout_s=60)
     assert reader.seconds(tmp_path / "song") == 7
     reader.close()
 
 
 def test_a_file_that_kills_the_process_is_of_unknown_length(tmp_path: Path) -> None:
-    reader = HeaderReader(script("import os, sys; sys.stdin.readline(); os.abort()"), timeout_s=60)
+    reader = DurationReader(script("import os, sys; sys.stdin.readline(); os.abort()"), timeout_s=60)
     assert reader.seconds(tmp_path / "song") is None
     reader.close()
 
 
 def test_a_process_that_hangs_is_killed_and_the_upload_goes_on(tmp_path: Path) -> None:
-    reader = HeaderReader(script("import time; time.sleep(1000)"), timeout_s=0.3)
+    reader = DurationReader(script("import time; time.sleep(1000)"), timeout_s=0.3)
     found: list[float | None] = []
     waiting = [threading.Thread(target=lambda: found.append(reader.seconds(tmp_path / "song"))) for _ in range(3)]
     for thread in waiting:
@@ -94,11 +94,11 @@ def test_a_process_that_hangs_is_killed_and_the_upload_goes_on(tmp_path: Path) -
 
 
 def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
-    assert HeaderReader([str(tmp_path / "gone")]).seconds(tmp_path / "song") is None
+    assert DurationReader([str(tmp_path / "gone")]).seconds(tmp_path / "song") is None
 
 
 def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
-    reader = HeaderReader(timeout_s=120)
+    reader = DurationReader(timeout_s=120)
     reader.close()  # nothing was started
     soundfile.write(tmp_path / "song", np.zeros(RATE), RATE, format="WAV")
     reader.seconds(tmp_path / "song")
@@ -108,7 +108,7 @@ def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_the_process_has_limits(reader: HeaderReader, tmp_path: Path) -> None:
+def test_the_process_has_limits(reader: DurationReader, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song", np.zeros(RATE), RATE, format="WAV")
     reader.seconds(tmp_path / "song")
     assert reader._process is not None

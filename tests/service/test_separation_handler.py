@@ -21,7 +21,7 @@ from stemwright.jobs.queue import Lease
 from stemwright.jobs.supervisor import Supervisor
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
 from stemwright.service.keys import Caller
-from stemwright.service.separation_handler import Separating
+from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.service import Service
 from stemwright.service.task import Submission, Task
 from stemwright.settings import read_settings
@@ -61,7 +61,7 @@ class Bench:
 
     service: Service
     caller: Caller
-    handler: Separating
+    handler: SeparationHandler
 
     def track(self, content: bytes, title: str = "song", caller: Caller | None = None) -> str:
         with self.service.store.writer() as writer:
@@ -98,7 +98,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     settings = read_settings(data=tmp_path_factory.mktemp("data"), rate_limit="0", max_upload_mb=5, workers=1)
     service = Service.open(settings)
     key = service.keys.create("alice", credits_hundredths=1_000_000)
-    yield Bench(service, service.keys.authenticate(key.key), Separating(service))
+    yield Bench(service, service.keys.authenticate(key.key), SeparationHandler(service))
     service.close()
 
 
@@ -378,7 +378,7 @@ def test_a_worker_sweeps_what_died_with_others(bench: Bench, tmp_path: Path) -> 
     waiting = bench.submit(track_id=bench.track(song(tmp_path / "song.wav", 1, seed=10)))
     for name in (waiting.id, "0" * 32):
         (bench.service.settings.work_folder / name).mkdir()
-    Separating(bench.service)
+    SeparationHandler(bench.service)
     assert bench.folder(waiting).exists()
     assert not (bench.service.settings.work_folder / ("0" * 32)).exists()
     bench.service.tasks.cancel(waiting.account_id, waiting.id)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
-from stemwright.service.ip_addresses import is_outside
-from stemwright.service.ssrf_guard import Guard, check_syntax, parse_url
+from stemwright.service.ip_addresses import is_public
+from stemwright.service.ssrf_guard import SsrfGuard, check_syntax, parse_url
 from stemwright.settings import read_settings
 
 PUBLIC = "93.184.216.34"
@@ -151,8 +151,8 @@ INNER = [
 
 @pytest.mark.parametrize("address", INNER)
 def test_inner_addresses_are_refused_as_literals_and_behind_names(address: str) -> None:
-    guard = Guard(read_settings(host="0.0.0.0"), lambda _host, _port: [address])
-    assert not is_outside(ip_address(address))
+    guard = SsrfGuard(read_settings(host="0.0.0.0"), lambda _host, _port: [address])
+    assert not is_public(ip_address(address))
     for host in (address, "innocent.example"):
         with pytest.raises(UrlRefused, match="not public"):
             guard.addresses(host, 80, 1.0)
@@ -160,7 +160,7 @@ def test_inner_addresses_are_refused_as_literals_and_behind_names(address: str) 
 
 @pytest.mark.parametrize("address", [PUBLIC, PUBLIC_V6, "1.1.1.1", "172.32.0.1", "100.128.0.1", "2a00:1450::1"])
 def test_outer_addresses_are_let_through(address: str) -> None:
-    guard = Guard(read_settings(), lambda _host, _port: [address])
+    guard = SsrfGuard(read_settings(), lambda _host, _port: [address])
     assert guard.addresses("example.com", 443, 1.0) == [address]
     assert guard.addresses(address, 443, 1.0) == [address]
 
@@ -168,12 +168,12 @@ def test_outer_addresses_are_let_through(address: str) -> None:
 @given(st.ip_addresses())
 def test_our_lists_are_no_laxer_than_pythons(address: object) -> None:
     parsed = ip_address(str(address))
-    if is_outside(parsed):
+    if is_public(parsed):
         assert parsed.is_global and not parsed.is_multicast and not parsed.is_reserved and not parsed.is_loopback
 
 
 def test_one_inner_address_among_outer_ones_refuses_the_host() -> None:
-    guard = Guard(read_settings(host="0.0.0.0"), lambda _host, _port: [PUBLIC, "10.0.0.1"])
+    guard = SsrfGuard(read_settings(host="0.0.0.0"), lambda _host, _port: [PUBLIC, "10.0.0.1"])
     with pytest.raises(UrlRefused):
         guard.addresses("mixed.example", 80, 1.0)
 
@@ -197,18 +197,20 @@ def test_one_inner_address_among_outer_ones_refuses_the_host() -> None:
 )
 def test_what_is_refused_before_any_look_up(url: str, words: str) -> None:
     with pytest.raises(UrlRefused, match=words) as told:
-        Guard(read_settings()).check(parse_url(url))
+        SsrfGuard(read_settings()).check(parse_url(url))
     assert told.value.code == 451
     assert "secret" not in str(told.value)
 
 
 @pytest.mark.parametrize("port", [80, 443, 1024, 3000, 8080, 8443, 65535])
 def test_ports_of_web_servers_are_let_through(port: int) -> None:
-    Guard(read_settings()).check(parse_url(f"http://example.com:{port}/"))
+    SsrfGuard(read_settings()).check(parse_url(f"http://example.com:{port}/"))
 
 
 def test_a_trailing_dot_changes_nothing() -> None:
-    guard = Guard(read_settings(host="0.0.0.0", allowed_hosts=("inner.example",)), lambda _host, _port: ["127.0.0.1"])
+    guard = SsrfGuard(
+        read_settings(host="0.0.0.0", allowed_hosts=("inner.example",)), lambda _host, _port: ["127.0.0.1"]
+    )
     assert guard.addresses(parse_url("http://inner.example./").host, 80, 1.0) == ["127.0.0.1"]
     with pytest.raises(UrlRefused):
         guard.addresses(parse_url("http://127.0.0.1./").host, 80, 1.0)
@@ -218,7 +220,7 @@ def test_a_trailing_dot_changes_nothing() -> None:
 
 def test_named_hosts_may_have_any_address_and_port() -> None:
     settings = read_settings(host="0.0.0.0", allowed_hosts=("MinIO.internal", "10.0.0.5", "[fd00::5]"))
-    guard = Guard(settings, lambda _host, _port: ["10.0.0.1"])
+    guard = SsrfGuard(settings, lambda _host, _port: ["10.0.0.1"])
     guard.check(parse_url("http://user:key@minio.internal:81/song.mp3"))
     assert guard.addresses("minio.internal", 81, 1.0) == ["10.0.0.1"]
     assert guard.addresses("10.0.0.5", 80, 1.0) == ["10.0.0.5"]
@@ -230,7 +232,7 @@ def test_named_hosts_may_have_any_address_and_port() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_loopback_is_allowed_while_the_server_is_alone_with_it(host: str) -> None:
-    guard = Guard(read_settings(host=host), lambda _host, _port: ["127.0.0.1"])
+    guard = SsrfGuard(read_settings(host=host), lambda _host, _port: ["127.0.0.1"])
     assert guard.addresses("localhost", 8080, 1.0) == ["127.0.0.1"]
     assert guard.addresses("::1", 8080, 1.0) == ["::1"]
     for inner in ("10.0.0.1", "169.254.169.254", "0.0.0.0", "::ffff:10.0.0.1"):
@@ -250,11 +252,11 @@ def test_loopback_is_allowed_while_the_server_is_alone_with_it(host: str) -> Non
 )
 def test_loopback_is_refused_where_others_reach_the_server(settings: dict[str, object]) -> None:
     with pytest.raises(UrlRefused):
-        Guard(read_settings(**settings)).addresses("127.0.0.1", 8080, 1.0)
+        SsrfGuard(read_settings(**settings)).addresses("127.0.0.1", 8080, 1.0)
 
 
 def test_offline_goes_nowhere() -> None:
-    guard = Guard(read_settings(offline=True, allowed_hosts=("example.com",)))
+    guard = SsrfGuard(read_settings(offline=True, allowed_hosts=("example.com",)))
     with pytest.raises(UrlRefused, match="STEMWRIGHT_OFFLINE"):
         guard.check(parse_url("https://example.com/"))
 
@@ -264,10 +266,10 @@ def test_unknown_hosts_are_told() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
     with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid is not known") as told:
-        Guard(read_settings(), unknown).addresses("nowhere.invalid", 80, 1.0)
+        SsrfGuard(read_settings(), unknown).addresses("nowhere.invalid", 80, 1.0)
     assert not isinstance(told.value, UrlRefused)
     with pytest.raises(SourceUnavailable, match="has no address"):
-        Guard(read_settings(), lambda _host, _port: []).addresses("empty.example", 80, 1.0)
+        SsrfGuard(read_settings(), lambda _host, _port: []).addresses("empty.example", 80, 1.0)
 
 
 def test_a_slow_resolver_is_not_waited_for() -> None:
@@ -278,10 +280,10 @@ def test_a_slow_resolver_is_not_waited_for() -> None:
         return [PUBLIC]
 
     with pytest.raises(SourceUnavailable, match="not found in time"):
-        Guard(read_settings(), slow).addresses("slow.example", 80, 0.05)
+        SsrfGuard(read_settings(), slow).addresses("slow.example", 80, 0.05)
     done.set()
 
 
 def test_whatever_the_resolver_says_is_judged() -> None:
     with pytest.raises(UrlRefused):
-        Guard(read_settings(), lambda _host, _port: ["not an address"]).addresses("odd.example", 80, 1.0)
+        SsrfGuard(read_settings(), lambda _host, _port: ["not an address"]).addresses("odd.example", 80, 1.0)

@@ -8,12 +8,12 @@ import pytest
 from stemwright.service import server_state
 from stemwright.service.errors import (
     Conflict,
-    CreditsInsufficient,
+    InsufficientCredits,
     InvalidRequest,
     NotFound,
+    RateLimited,
     ServiceError,
     SwitchedOff,
-    TooFast,
     TooManyRunning,
     UnderMaintenance,
 )
@@ -45,7 +45,7 @@ def test_an_order_that_is_refused_leaves_nothing(open_domain: OpenDomain) -> Non
     refusals: list[tuple[type[ServiceError], Callable[[], Task]]] = [
         (SwitchedOff, lambda: domain.submit(caller, kind="split_stem", stems="twelve")),
         (InvalidRequest, lambda: domain.submit(caller, source_url=None)),
-        (CreditsInsufficient, lambda: domain.submit(caller, kind="split_stem_advanced", stems="drums")),
+        (InsufficientCredits, lambda: domain.submit(caller, kind="split_stem_advanced", stems="drums")),
     ]
     for kind, submit in refusals:
         with pytest.raises(kind):
@@ -55,7 +55,7 @@ def test_an_order_that_is_refused_leaves_nothing(open_domain: OpenDomain) -> Non
     assert domain.queue.depth() == 0
     assert domain.ledger.balance(caller.account_id) == 1500
     domain.submit(caller)
-    with pytest.raises(TooFast) as caught:  # two of the refused ones got as far as the window of three
+    with pytest.raises(RateLimited) as caught:  # two of the refused ones got as far as the window of three
         domain.submit(caller)
     assert 0 < caught.value.retry_after_s <= 101
     assert domain.ledger.balance(caller.account_id) == 500
@@ -65,7 +65,7 @@ def test_a_key_has_limits_of_its_own(domain: Domain) -> None:
     slow = domain.keys.authenticate(domain.keys.create("slow", rate_limit="1/60").key)
     narrow = domain.keys.authenticate(domain.keys.create("narrow", max_running=1).key)
     domain.submit(slow)
-    with pytest.raises(TooFast):
+    with pytest.raises(RateLimited):
         domain.submit(slow)
     domain.submit(narrow)
     with pytest.raises(TooManyRunning):
@@ -190,7 +190,7 @@ def test_of_many_orders_at_once_only_those_paid_for_are_taken(open_domain: OpenD
         for _ in range(5):
             try:
                 taken.append(domain.submit(caller).id)
-            except CreditsInsufficient as error:
+            except InsufficientCredits as error:
                 refused.append(error)
 
     threads = [threading.Thread(target=order) for _ in range(4)]
@@ -233,10 +233,13 @@ def test_deleting_takes_an_ended_task_with_all_that_hangs_on_it(domain: Domain) 
     task = domain.submit(caller)
     with pytest.raises(Conflict):
         domain.tasks.delete(caller.account_id, task.id)
-    assert domain.succeed(domain.hold(), recipe="r")
-    assert domain.work.twin("r", caller.account_id) is not None and domain.work.twin("r", None) is not None
-    assert domain.work.twin("r", domain.caller("bob").account_id) is None
+    assert domain.succeed(domain.hold(), cache_key="r")
+    assert (
+        domain.work.cached_result("r", caller.account_id) is not None
+        and domain.work.cached_result("r", None) is not None
+    )
+    assert domain.work.cached_result("r", domain.caller("bob").account_id) is None
     domain.tasks.delete(caller.account_id, task.id)
     assert domain.tasks.get(caller.account_id, task.id) is None
-    assert domain.work.twin("r", None) is None
+    assert domain.work.cached_result("r", None) is None
     assert domain.deliveries(task.id) == 0

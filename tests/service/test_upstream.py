@@ -9,7 +9,7 @@ import pytest
 
 from stemwright.errors import UsageError
 from stemwright.service import upstream
-from stemwright.service.errors import SourceUnavailable, UpstreamSilent
+from stemwright.service.errors import SourceUnavailable, UpstreamTimeout
 from stemwright.service.ids import new_id, parse_id
 from stemwright.service.upstream import Upstream, vendor
 from stemwright.settings import read_settings
@@ -97,9 +97,9 @@ def test_without_a_key_or_offline_nobody_is_asked(domain: Domain, world: StandIn
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ("silent", UpstreamSilent),
-        ("drip", UpstreamSilent),
-        ("headerless", UpstreamSilent),
+        ("silent", UpstreamTimeout),
+        ("drip", UpstreamTimeout),
+        ("headerless", UpstreamTimeout),
         ("failing", SourceUnavailable),
         ("refusing", SourceUnavailable),
         ("busy", SourceUnavailable),

@@ -15,7 +15,7 @@ import pytest
 
 from stemwright.service import pinned_http
 from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
-from stemwright.service.ssrf_guard import Guard
+from stemwright.service.ssrf_guard import SsrfGuard
 from stemwright.service.url_fetcher import Fetched, Fetcher
 from stemwright.settings import Settings, read_settings
 from tests.stand_in import Song, StandIn, tone
@@ -207,7 +207,7 @@ def test_redirects_inwards_are_refused_and_nothing_is_sent_there(world: StandIn,
     names = Names(song_example=[[PUBLIC]], localhost=[["127.0.0.1"]])
     backend = Rerouted(world.port)
     settings = read_settings(host="0.0.0.0", fetch_timeout_s=2.0)
-    fetcher = Fetcher(settings, Guard(settings, names), backend=backend)
+    fetcher = Fetcher(settings, SsrfGuard(settings, names), backend=backend)
     with pytest.raises(UrlRefused):
         fetch(fetcher, f"http://song.example/faults/redirect?to={quote(inner)}")
     assert backend.asked == [(PUBLIC, 80)]
@@ -219,7 +219,7 @@ def test_the_judged_address_is_the_one_that_is_connected_to(world: StandIn) -> N
     names = Names(rebound_example=[[PUBLIC], ["127.0.0.1"]])
     backend = Rerouted(world.port)
     settings = read_settings(host="0.0.0.0")
-    fetcher = Fetcher(settings, Guard(settings, names), backend=backend)
+    fetcher = Fetcher(settings, SsrfGuard(settings, names), backend=backend)
     fetch(fetcher, "http://rebound.example:8080/faults/named?as=inline")
     assert names.asked == ["rebound.example"]
     assert backend.asked == [(PUBLIC, 8080)]
@@ -232,7 +232,7 @@ def test_the_judged_address_is_the_one_that_is_connected_to(world: StandIn) -> N
 def test_a_name_that_turns_inwards_in_a_redirect_is_judged_anew(world: StandIn) -> None:
     names = Names(rebound_example=[[PUBLIC], ["127.0.0.1"]])
     settings = read_settings(host="0.0.0.0")
-    fetcher = Fetcher(settings, Guard(settings, names), backend=Rerouted(world.port))
+    fetcher = Fetcher(settings, SsrfGuard(settings, names), backend=Rerouted(world.port))
     with pytest.raises(UrlRefused):
         fetch(fetcher, "http://rebound.example/faults/redirect?to=http://rebound.example/audio/x.wav")
     assert len(world.received) == 1
@@ -241,7 +241,7 @@ def test_a_name_that_turns_inwards_in_a_redirect_is_judged_anew(world: StandIn) 
 def test_the_next_address_is_tried_where_one_is_dead(world: StandIn) -> None:
     dead = "2606:2800:220:1:248:1893:25c8:1946"
     settings = read_settings(host="0.0.0.0")
-    guard = Guard(settings, Names(both_example=[[dead, PUBLIC]]))
+    guard = SsrfGuard(settings, Names(both_example=[[dead, PUBLIC]]))
     backend = Rerouted(world.port, broken=[dead])
     assert fetch(Fetcher(settings, guard, backend=backend), "http://both.example/faults/named?as=inline")[1] == b"song"
     assert [address for address, _ in backend.asked] == [dead, PUBLIC]
@@ -298,7 +298,7 @@ def test_tls_is_checked_against_the_name_though_the_address_is_pinned(world: Sta
     subprocess.run(["openssl", *command.split(), *extra], check=True, capture_output=True)
     seen = world.listen_with_tls(certificate, key)
     settings = read_settings(host="0.0.0.0", fetch_timeout_s=2.0)
-    guard = Guard(settings, Names(song_example=[[PUBLIC]], other_example=[[PUBLIC]]))
+    guard = SsrfGuard(settings, Names(song_example=[[PUBLIC]], other_example=[[PUBLIC]]))
     fetcher = Fetcher(
         settings, guard, context=ssl.create_default_context(cafile=str(certificate)), backend=Rerouted(world.port)
     )

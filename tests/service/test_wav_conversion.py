@@ -17,7 +17,7 @@ from stemwright.audio.formats import OutputFormat
 from stemwright.errors import CancelledError, UnreadableInputError
 from stemwright.jobs.handler import Interrupted
 from stemwright.service.errors import Conflict
-from stemwright.service.separation_handler import Separating
+from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.service import Service
 from stemwright.service.task import WAV, Submission, Task
 from stemwright.service.wav_conversion import convert
@@ -135,7 +135,7 @@ class Bench:
     """A service, and a handler of its workers. The account pays."""
 
     service: Service
-    handler: Separating
+    handler: SeparationHandler
     account_id: str
     key: str
 
@@ -180,7 +180,7 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     service = Service.open(read_settings(data=tmp_path_factory.mktemp("data"), rate_limit="0", max_song_minutes=0.5))
     key = service.keys.create("alice", credits_hundredths=1_000).key
-    yield Bench(service, Separating(service), service.keys.authenticate(key).account_id, key)
+    yield Bench(service, SeparationHandler(service), service.keys.authenticate(key).account_id, key)
     service.close()
 
 

@@ -23,7 +23,7 @@ from stemwright.api.native import routes as native
 from stemwright.api.native.event_streams import Streams
 from stemwright.api.paths import PlainPaths
 from stemwright.api.problems import problem_response
-from stemwright.api.request_metrics import Traffic
+from stemwright.api.request_metrics import RequestMetrics
 from stemwright.service.callbacks import Bodies, CallbackLoop
 from stemwright.service.retention import RetentionLoop
 from stemwright.service.service import Service
@@ -84,7 +84,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
     )
     registry = CollectorRegistry()
-    app.add_middleware(Traffic, registry=registry)
+    app.add_middleware(RequestMetrics, registry=registry)
     app.add_middleware(PlainPaths)
     streams = Streams(service)
     Gauge("stemwright_event_streams", "Streams of events that are open.", registry=registry).set_function(

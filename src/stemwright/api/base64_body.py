@@ -12,10 +12,11 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from stemwright.api.body import BadBody, parse_object
+from stemwright.api.body import BodyError, parse_object
 from stemwright.api.content_encoding import Pieces
-from stemwright.api.multipart import IDLE_S, Writer
+from stemwright.api.multipart import IDLE_S
 from stemwright.service.errors import InvalidRequest, TooLarge
+from stemwright.storage.blob_writer import ByteWriter
 
 MAX_OTHER_BYTES = 20_000
 """Of all that is not the file."""
@@ -51,12 +52,12 @@ class Base64Body:
     media_type: str | None
 
 
-async def read_base64(request: Request, file_field: str, writer: Writer, max_bytes: int) -> Base64Body:
+async def read_base64(request: Request, file_field: str, writer: ByteWriter, max_bytes: int) -> Base64Body:
     """Reads a JSON object; the file in ``file_field``, bare base64 or a data URL, goes to ``writer`` as it comes.
 
     Raises:
-        BadBody: it is not a JSON object, or stood still.
-        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
+        BodyError: it is not a JSON object, or stood still.
+        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
         InvalidRequest: the file is not base64.
         TooLarge: the file has more than ``max_bytes``, or the rest more than ``MAX_OTHER_BYTES``.
         StorageError: the file could not be written.
@@ -76,7 +77,7 @@ async def read_base64(request: Request, file_field: str, writer: Writer, max_byt
                 raise TooLarge("The body is larger than any file that this server takes; send a smaller one.")
             await run_in_threadpool(scanner.feed, piece)
     except TimeoutError as error:
-        raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+        raise BodyError(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
     return Base64Body(parse_object(bytes(scanner.others)), file.size_bytes, file.media_type)
 
 
@@ -147,7 +148,7 @@ class _Scanner:
 class _Base64File:
     """Decodes a file piece by piece."""
 
-    def __init__(self, field: str, writer: Writer, max_bytes: int) -> None:
+    def __init__(self, field: str, writer: ByteWriter, max_bytes: int) -> None:
         self.size_bytes = 0
         self.media_type: str | None = None
         self._field = field
@@ -161,7 +162,7 @@ class _Base64File:
 
     def start(self) -> None:
         if self._has_started:
-            raise BadBody(f"{self._field} stands twice in the body.")
+            raise BodyError(f"{self._field} stands twice in the body.")
         self._has_started = True
 
     def feed(self, piece: bytes) -> None:

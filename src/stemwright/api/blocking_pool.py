@@ -12,7 +12,7 @@ _Result = TypeVar("_Result")
 THREADS = 32
 
 
-class Outside:
+class BlockingPool:
     """Threads of its own for work that may wait for other machines: however slow they are, all else is answered."""
 
     def __init__(self, n_threads: int = THREADS) -> None:

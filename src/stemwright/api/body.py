@@ -18,7 +18,7 @@ ARRIVAL_S = 60.0
 """Seconds within which a body must be there."""
 
 
-class BadBody(ServiceError):
+class BodyError(ServiceError):
     """The body is not the JSON object that it should be."""
 
     code = 400
@@ -28,8 +28,8 @@ async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> byt
     """The whole body, decoded.
 
     Raises:
-        BadBody: it has not come in ``ARRIVAL_S`` seconds.
-        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
+        BodyError: it has not come in ``ARRIVAL_S`` seconds.
+        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
         TooLarge: it has more than ``limit_bytes``; not much more than that is ever held.
     """
     held = bytearray()
@@ -40,7 +40,7 @@ async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> byt
                 if len(held) > limit_bytes:
                     raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
     except TimeoutError as error:
-        raise BadBody(f"The request body did not come within {ARRIVAL_S:g} seconds; send it again.") from error
+        raise BodyError(f"The request body did not come within {ARRIVAL_S:g} seconds; send it again.") from error
     return bytes(held)
 
 
@@ -48,7 +48,7 @@ async def read_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> di
     """The body as a JSON object; of a key that comes twice the last one counts.
 
     Raises:
-        BadBody: it is not JSON, not an object, too deep, holds text that is none (NUL, half a surrogate pair), or has not
+        BodyError: it is not JSON, not an object, too deep, holds text that is none (NUL, half a surrogate pair), or has not
             come in time.
         TooLarge: it has more than ``limit_bytes``.
     """
@@ -60,9 +60,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise BadBody("The request body is not valid JSON.") from error
+        raise BodyError("The request body is not valid JSON.") from error
     if not isinstance(parsed, dict):
-        raise BadBody("The request body is not a JSON object.")
+        raise BodyError("The request body is not a JSON object.")
     _check(parsed, MAX_DEPTH)
     return parsed
 
@@ -73,10 +73,10 @@ def _refuse(constant: str) -> None:
 
 def _check(value: object, depth: int) -> None:
     if depth == 0:
-        raise BadBody(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+        raise BodyError(f"The request body is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, str):
         if "\0" in value or not _is_unicode(value):
-            raise BadBody("The request body holds characters that are not text: NUL, or half of a surrogate pair.")
+            raise BodyError("The request body holds characters that are not text: NUL, or half of a surrogate pair.")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check(key, depth)

@@ -23,13 +23,13 @@ GZIP = frozenset(["gzip", "x-gzip"])
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-class BadCoding(ServiceError):
+class EncodingError(ServiceError):
     """The body is not what its Content-Encoding says."""
 
     code = 400
 
 
-class UnknownCoding(ServiceError):
+class UnknownEncoding(ServiceError):
     """The body is encoded in a way that this server does not decode."""
 
     code = 415
@@ -39,7 +39,7 @@ def coding(request: Request) -> str | None:
     """How the body is encoded: ``gzip`` or ``deflate``; None where it is plain.
 
     Raises:
-        UnknownCoding: in another way, or in several.
+        UnknownEncoding: in another way, or in several.
     """
     listed = [
         name.strip().lower() for value in request.headers.getlist("content-encoding") for name in value.split(",")
@@ -51,7 +51,7 @@ def coding(request: Request) -> str | None:
         return "gzip"
     if named == ["deflate"]:
         return "deflate"
-    raise UnknownCoding("The body has a Content-Encoding that is not taken: send it plain, or with gzip or deflate.")
+    raise UnknownEncoding("The body has a Content-Encoding that is not taken: send it plain, or with gzip or deflate.")
 
 
 class Pieces:
@@ -62,7 +62,7 @@ class Pieces:
     """
 
     def __init__(self, request: Request) -> None:
-        """Raises UnknownCoding before anything is read."""
+        """Raises UnknownEncoding before anything is read."""
         self._request = request
         self._coding = coding(request)
         self._pieces = self._read()
@@ -76,7 +76,7 @@ class Pieces:
         """The next piece, which may be empty.
 
         Raises:
-            BadCoding: the body is not encoded as it says, ends early, or goes on behind its end.
+            EncodingError: the body is not encoded as it says, ends early, or goes on behind its end.
         """
         return await anext(self._pieces)
 
@@ -116,23 +116,23 @@ class _Decoder:
         while rest:
             if self._inflater.eof:
                 if self._name != "gzip":
-                    raise BadCoding("The body goes on behind the end of its deflate data; send one body a request.")
+                    raise EncodingError("The body goes on behind the end of its deflate data; send one body a request.")
                 self._inflater = zlib.decompressobj(_GZIP_WINDOW)  # a gzip file may have several members
             try:
                 decoded = self._inflater.decompress(rest, PIECE_BYTES)
             except zlib.error as error:
-                raise BadCoding(f"The body is not {self._name}, which its Content-Encoding says it is.") from error
+                raise EncodingError(f"The body is not {self._name}, which its Content-Encoding says it is.") from error
             rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
             self._n_out += len(decoded)
             if decoded:
                 yield decoded
         if self._n_in > 2 * self._n_out + FRAME_BYTES:
-            raise BadCoding(f"The {self._name} body holds next to nothing; send it plain.")
+            raise EncodingError(f"The {self._name} body holds next to nothing; send it plain.")
 
     def finish(self) -> None:
         """Checks that the body was whole."""
         if self._n_in and (self._inflater is None or not self._inflater.eof):
-            raise BadCoding(f"The {self._name} body ends early: it was cut off.")
+            raise EncodingError(f"The {self._name} body ends early: it was cut off.")
 
 
 def _has_zlib_header(begin: bytes) -> bool:

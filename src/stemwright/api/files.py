@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from stemwright.api.problems import ProblemRoute, documented, problem_response
 from stemwright.formatting import printable
 from stemwright.service.errors import NotFound
-from stemwright.service.linked_files import Download, find_download
+from stemwright.service.linked_files import LinkedFile, find_linked_file
 from stemwright.service.links import Link
 from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN
 from stemwright.service.service import Service
@@ -81,7 +81,7 @@ def _answer(service: Service, request: Request, link: Link | None) -> Response:
     if service.links.has_expired(link):
         return _problem(410, "This link has expired: ask for the task again, or make the file anew.")
     try:
-        download = find_download(service.database, link)
+        download = find_linked_file(service.database, link)
     except NotFound as error:
         return _problem(404, str(error))
     if not service.store.exists(download.digest):
@@ -90,7 +90,7 @@ def _answer(service: Service, request: Request, link: Link | None) -> Response:
     return _give(service, request, download)
 
 
-def _give(service: Service, request: Request, download: Download) -> Response:
+def _give(service: Service, request: Request, download: LinkedFile) -> Response:
     etag = f'"{download.digest}"'
     headers = _EVERYBODY | {
         "Accept-Ranges": "bytes",

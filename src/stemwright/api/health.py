@@ -64,7 +64,7 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
     """
     operations = APIRouter(tags=["Operations"], route_class=ProblemRoute)
     ProcessCollector(registry=registry)
-    registry.register(ServiceCollector(service))
+    registry.register(ServiceMetrics(service))
 
     @operations.get("/livez", summary="Whether the server answers", response_model=Alive)
     async def livez() -> Response:
@@ -102,7 +102,7 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
     return operations
 
 
-class ServiceCollector(Collector):
+class ServiceMetrics(Collector):
     """Figures that are read from the service whenever somebody asks."""
 
     def __init__(self, service: Service) -> None:

@@ -28,7 +28,7 @@ LINGER_S = 5.0
 """Seconds for which a client whose request was refused may go on sending: an end at once could destroy the answer."""
 
 
-class PatientProtocol(H11Protocol):
+class StrictHttpProtocol(H11Protocol):
     """HTTP/1.1 for clients that send whole heads of requests before long. Bodies have limits where they are read."""
 
     _timer: asyncio.TimerHandle | None = None

@@ -11,7 +11,7 @@ from stemwright.storage.blob import StoredBlob
 
 
 @dataclass(frozen=True)
-class OwnFile:
+class LocalFile:
     """A stored file."""
 
     blob: StoredBlob
@@ -19,7 +19,7 @@ class OwnFile:
     media_type: str
 
 
-def own_file(service: Service, account_id: str, link: Link | None) -> OwnFile | None:
+def local_file(service: Service, account_id: str, link: Link | None) -> LocalFile | None:
     """The file that a link leads to; None where there is none, or it is another account's."""
     if link is None or link.kind == "put":
         return None
@@ -34,7 +34,7 @@ def own_file(service: Service, account_id: str, link: Link | None) -> OwnFile | 
     return _file(upload.blob, upload.size_bytes, link.name, upload.media_type) if upload is not None else None
 
 
-def _file(digest: str | None, size_bytes: int | None, name: str, media_type: str | None) -> OwnFile | None:
+def _file(digest: str | None, size_bytes: int | None, name: str, media_type: str | None) -> LocalFile | None:
     if digest is None:
         return None
-    return OwnFile(StoredBlob(digest, size_bytes or 0), name, media_type or media_type_of(name))
+    return LocalFile(StoredBlob(digest, size_bytes or 0), name, media_type or media_type_of(name))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from stemwright.api.body import BadBody
+from stemwright.api.body import BodyError
 from stemwright.api.content_encoding import Pieces, coding
 from stemwright.service.errors import InvalidRequest, TooLarge
+from stemwright.storage.blob_writer import ByteWriter
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -26,13 +27,6 @@ FRAME_BYTES = 20_000
 
 IDLE_S = 60.0
 """Seconds without a byte after which an upload is given up."""
-
-
-class Writer(Protocol):
-    """Where the file goes."""
-
-    def write(self, data: bytes) -> object:
-        """Takes the next bytes."""
 
 
 @dataclass
@@ -59,12 +53,14 @@ def is_form(request: Request) -> bool:
     return parse_options_header(request.headers.get("content-type"))[0] == b"multipart/form-data"
 
 
-async def read_form(request: Request, writer: Writer, max_bytes: int, file_fields: tuple[str, ...] = ("file",)) -> Form:
+async def read_form(
+    request: Request, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...] = ("file",)
+) -> Form:
     """Reads a form; the bytes of its one file go to ``writer`` as they come.
 
     Raises:
-        BadBody: it is no form, or ends early.
-        BadCoding, UnknownCoding: its Content-Encoding cannot be undone.
+        BodyError: it is no form, or ends early.
+        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
         InvalidRequest: it holds two files, or one in a field that is none of ``file_fields``.
         TooLarge: the file has more than ``max_bytes``, or what is not the file more than its share.
         StorageError: the file could not be written.
@@ -74,7 +70,7 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
         raise _too_large(max_bytes)
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
     if not boundary:
-        raise BadBody("The content type names no boundary; let your HTTP client make the form.")
+        raise BodyError("The content type names no boundary; let your HTTP client make the form.")
     reader = _Reader(writer, max_bytes, file_fields)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
@@ -90,18 +86,18 @@ async def read_form(request: Request, writer: Writer, max_bytes: int, file_field
             if n_bytes - reader.form.size_bytes > MAX_FIELD_BYTES + FRAME_BYTES:
                 raise TooLarge("The form holds too much beside the file: send the file and its fields, nothing else.")
     except FormParserError as error:
-        raise BadBody("The form cannot be read; let your HTTP client make it.") from error
+        raise BodyError("The form cannot be read; let your HTTP client make it.") from error
     except TimeoutError as error:
-        raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+        raise BodyError(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
     if not reader.is_whole:
-        raise BadBody("The form ends early: the upload was cut off.")
+        raise BodyError("The form ends early: the upload was cut off.")
     return reader.form
 
 
 class _Reader:
     """Takes a form apart as the parser goes through it."""
 
-    def __init__(self, writer: Writer, max_bytes: int, file_fields: tuple[str, ...]) -> None:
+    def __init__(self, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...]) -> None:
         self.form = Form()
         self.is_whole = False
         self._writer = writer

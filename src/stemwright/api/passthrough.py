@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from stemwright.service.errors import NotFound, UpstreamSilent
+from stemwright.service.errors import NotFound, UpstreamTimeout
 from stemwright.service.pinned_http import tls_context
 from stemwright.service.upstream import Vendor, VendorName, vendor
 from stemwright.settings import Settings
@@ -89,7 +89,7 @@ class Passthrough:
             content: its body, where that was read already; else it is streamed.
 
         Raises:
-            UpstreamSilent: the vendor cannot be reached, or begins no answer within ``upstream_timeout_s`` seconds.
+            UpstreamTimeout: the vendor cannot be reached, or begins no answer within ``upstream_timeout_s`` seconds.
             NotFound: the path climbs, or cannot be written in a URL.
         """
         client = httpx.AsyncClient(
@@ -115,9 +115,9 @@ class Passthrough:
                 )
                 return await client.send(outgoing, stream=True)
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamSilent(f"{name} did not answer in time. Please try again later.") from error
+            raise UpstreamTimeout(f"{name} did not answer in time. Please try again later.") from error
         except httpx.TransportError as error:
-            raise UpstreamSilent(f"{name} could not be reached. Please try again later.") from error
+            raise UpstreamTimeout(f"{name} could not be reached. Please try again later.") from error
 
     def _url(self, request: Request) -> httpx.URL:
         base, path = httpx.URL(self._vendor.url), request.scope["raw_path"]

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from stemwright.api.body import BadBody
-from stemwright.api.content_encoding import BadCoding, UnknownCoding
+from stemwright.api.body import BodyError
+from stemwright.api.content_encoding import EncodingError, UnknownEncoding
 from stemwright.errors import ModelUnavailableError, StemwrightError, StorageError, UsageError
 from stemwright.service import errors
 
@@ -67,12 +67,12 @@ _CUT_OFF = _Kind(400, "cut-off", "The request ended early")
 
 # 455 and 505 are words of the vendors' faces; HTTP has better ones.
 _KINDS: dict[type[Exception], _Kind] = {
-    BadBody: _Kind(400, "bad-body", "The body cannot be read"),
-    BadCoding: _Kind(400, "bad-body", "The body cannot be read"),
-    UnknownCoding: _Kind(415, "unknown-coding", "The body is encoded in an unknown way"),
+    BodyError: _Kind(400, "bad-body", "The body cannot be read"),
+    EncodingError: _Kind(400, "bad-body", "The body cannot be read"),
+    UnknownEncoding: _Kind(415, "unknown-coding", "The body is encoded in an unknown way"),
     ClientDisconnect: _CUT_OFF,
     errors.NotAuthenticated: _Kind(401, "not-authenticated", "No valid API key"),
-    errors.CreditsInsufficient: _Kind(402, "credits-insufficient", "Too few credits"),
+    errors.InsufficientCredits: _Kind(402, "credits-insufficient", "Too few credits"),
     errors.NotPermitted: _Kind(403, "not-permitted", "The key is not for this"),
     errors.SwitchedOff: _Kind(403, "switched-off", "Not offered on this server"),
     errors.NotFound: _Kind(404, "not-found", "There is no such thing"),
@@ -85,12 +85,12 @@ _KINDS: dict[type[Exception], _Kind] = {
     errors.SourceUnavailable: _INVALID,
     UsageError: _INVALID,
     ModelUnavailableError: _INVALID,
-    errors.TooFast: _Kind(429, "too-fast", "Too many requests"),
+    errors.RateLimited: _Kind(429, "too-fast", "Too many requests"),
     errors.TooManyRunning: _Kind(429, "too-many-running", "Too many separations under way"),
     errors.TooManyStreams: _Kind(429, "too-many-streams", "Too many streams of events"),
-    errors.StreamsFull: _Kind(503, "streams-full", "Too many streams of events"),
+    errors.StreamLimitReached: _Kind(503, "streams-full", "Too many streams of events"),
     errors.UnderMaintenance: _Kind(503, "under-maintenance", "Under maintenance"),
-    errors.UpstreamSilent: _Kind(504, "upstream-silent", "The vendor does not answer"),
+    errors.UpstreamTimeout: _Kind(504, "upstream-silent", "The vendor does not answer"),
     StorageError: _Kind(507, "storage", "Nothing can be stored"),
 }
 
@@ -119,7 +119,7 @@ def problem_response(error: Exception) -> Response:
         log.error("storage", problem=str(error))
         return _response(kind, "Nothing can be stored for now. Please try again later.")
     headers = {}
-    if isinstance(error, errors.TooFast):
+    if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(round(error.retry_after_s + 0.5))
     elif kind.status in (429, 503):
         headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -25,7 +25,7 @@ _HOST = re.compile(rb"[-0-9A-Za-z._~!$&'()*+,;=%:\[\]]*")
 _CHUNK_HEAD = re.compile(rb"[0-9A-Fa-f]{1,%d}\r\n" % MAX_CHUNK_DIGITS)
 
 
-class BadFraming(h11.LocalProtocolError):
+class FramingError(h11.LocalProtocolError):
     """The request is refused; the text is for its sender. h11 passes it on as an error of the other side."""
 
 
@@ -48,11 +48,11 @@ class StrictBuffer(ReceiveBuffer):
         """The head of a request, or trailers, up to the empty line, without line ends; None where it is not whole yet.
 
         Raises:
-            BadFraming: it cannot be taken.
+            FramingError: it cannot be taken.
         """
         try:
             return self._lines()
-        except BadFraming as error:
+        except FramingError as error:
             self.complaint = str(error)
             raise
 
@@ -60,7 +60,7 @@ class StrictBuffer(ReceiveBuffer):
         """The head of a chunk with its line end; None where it is not whole yet.
 
         Raises:
-            BadFraming: it is not a plain number.
+            FramingError: it is not a plain number.
         """
         end = self._data.find(b"\r\n")
         if end < 0 and len(self._data) <= MAX_CHUNK_DIGITS + 1 and not _BARE.search(self._data):
@@ -69,7 +69,7 @@ class StrictBuffer(ReceiveBuffer):
             self.complaint = (
                 f"Each chunk begins with its size alone, in at most {MAX_CHUNK_DIGITS} hexadecimal digits, and CRLF."
             )
-            raise BadFraming(self.complaint)
+            raise FramingError(self.complaint)
         return self._extract(end + 2)
 
     def _lines(self) -> list[bytearray] | None:
@@ -79,9 +79,9 @@ class StrictBuffer(ReceiveBuffer):
         end = self._data.find(b"\r\n\r\n", max(0, self._searched - 3))
         size = len(self._data) if end < 0 else end + 4
         if size > MAX_HEAD_BYTES:
-            raise BadFraming(f"The headers have more than {MAX_HEAD_BYTES} bytes; send less.")
+            raise FramingError(f"The headers have more than {MAX_HEAD_BYTES} bytes; send less.")
         if _BARE.search(self._data, max(0, self._searched - 1), size):
-            raise BadFraming("Lines of the headers end with CRLF; a CR or LF alone is not taken.")
+            raise FramingError("Lines of the headers end with CRLF; a CR or LF alone is not taken.")
         if end < 0:
             self._searched = len(self._data)
             return None
@@ -98,40 +98,40 @@ def check_head(lines: list[bytearray]) -> None:
     """Judges the head of a request.
 
     Raises:
-        BadFraming: it is not plain HTTP/1.1 or 1.0 to an origin server.
+        FramingError: it is not plain HTTP/1.1 or 1.0 to an origin server.
     """
     asked = _REQUEST_LINE.fullmatch(lines[0])
     if asked is None:
-        raise BadFraming("The request line is METHOD /path HTTP/1.1, with single spaces and no others.")
+        raise FramingError("The request line is METHOD /path HTTP/1.1, with single spaces and no others.")
     method, target, version = asked.groups()
     if not target.startswith(b"/") and (method, target) != (b"OPTIONS", b"*"):
-        raise BadFraming("The path of a request begins with a slash; this server is no proxy.")
+        raise FramingError("The path of a request begins with a slash; this server is no proxy.")
     fields = _fields(lines[1:])
     lengths, codings, hosts = (
         [value for name, value in fields if name == asked_for]
         for asked_for in (b"content-length", b"transfer-encoding", b"host")
     )
     if len(hosts) > 1 or (not hosts and version == b"1") or not all(map(_HOST.fullmatch, hosts)):
-        raise BadFraming("A request has one Host header, with a name or an address.")
+        raise FramingError("A request has one Host header, with a name or an address.")
     if lengths and codings:
-        raise BadFraming("A request has Content-Length or Transfer-Encoding, not both.")
+        raise FramingError("A request has Content-Length or Transfer-Encoding, not both.")
     if len(lengths) > 1 or not all(value.isdigit() and len(value) <= MAX_LENGTH_DIGITS for value in lengths):
-        raise BadFraming(f"Content-Length is sent once, as a number of at most {MAX_LENGTH_DIGITS} digits.")
+        raise FramingError(f"Content-Length is sent once, as a number of at most {MAX_LENGTH_DIGITS} digits.")
     if codings and ([value.lower() for value in codings] != [b"chunked"] or version == b"0"):
-        raise BadFraming("Transfer-Encoding is sent once, in HTTP/1.1, and says chunked.")
+        raise FramingError("Transfer-Encoding is sent once, in HTTP/1.1, and says chunked.")
 
 
 def _fields(lines: list[bytearray]) -> list[tuple[bytes, bytes]]:
     """Names in small letters, and values.
 
     Raises:
-        BadFraming: a line is not ``Name: value``, or is folded.
+        FramingError: a line is not ``Name: value``, or is folded.
     """
     fields = []
     for line in lines:
         found = _FIELD.fullmatch(line)
         if found is None:
-            raise BadFraming(
+            raise FramingError(
                 "A header is one line, Name: value, with no space before the colon and no control character."
             )
         fields.append((found[1].lower(), found[2].rstrip(b" \t")))

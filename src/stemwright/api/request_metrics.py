@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Traffic:
+class RequestMetrics:
     """A middleware that counts. A route is named by its template, so that ids and strangers' paths make no new figures."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:

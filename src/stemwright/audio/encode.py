@@ -45,7 +45,7 @@ class Tags:
         return {key: value.encode(errors="replace").decode() for key, value in fields.items() if value}
 
 
-class Writer(Protocol):
+class SampleWriter(Protocol):
     """Writes blocks into one container; every failure to write is a StorageError."""
 
     def write(self, block: NDArray[Any]) -> None:
@@ -76,7 +76,7 @@ class Encoder:
             self._resampler = Resampler(sample_rate, file_rate, channels)
             self._channels = channels
             self.notes = (f"{fmt.name} has no {sample_rate} Hz: written at {file_rate} Hz.",)
-        self._writer: Writer
+        self._writer: SampleWriter
         if fmt.name == "ogg":
             from stemwright.audio.vorbis import VorbisWriter
 

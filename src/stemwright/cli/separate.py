@@ -15,7 +15,7 @@ from stemwright.separation.options import FormatName, Options
 if TYPE_CHECKING:
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.progress_display import Meter
-    from stemwright.cli.songs import Song
+    from stemwright.cli.songs import SongInput
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
 
@@ -102,7 +102,7 @@ def separate(
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.model_download import prepare
     from stemwright.cli.progress_display import meter
-    from stemwright.cli.songs import Song, find_songs
+    from stemwright.cli.songs import SongInput, find_songs
     from stemwright.cpu_memory_limits import cores, limit_blas
 
     limit_blas(threads or cores())  # NumPy reads it when it is imported, with the separator
@@ -128,7 +128,7 @@ def separate(
     with Interrupt(quiet=quiet) as interrupt:
         for index, song in enumerate(found):
             count = f"[{index + 1}/{len(found)}] " if len(found) > 1 else ""
-            if not isinstance(song, Song):
+            if not isinstance(song, SongInput):
                 teller.failed(song.named, song.error)
                 continue
             try:
@@ -152,7 +152,7 @@ def separate(
         raise typer.Exit(teller.exit_code)
 
 
-def _separate(separator: Separator, song: Song, options: Options, shown: Meter, interrupt: Interrupt) -> Result:
+def _separate(separator: Separator, song: SongInput, options: Options, shown: Meter, interrupt: Interrupt) -> Result:
     from stemwright.cli.songs import opened
 
     with opened(song) as path, interrupt.patience():

@@ -111,11 +111,11 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves the application: with our own reader of requests, and no other protocol."""
     import uvicorn
 
-    from stemwright.api.http_protocol import PatientProtocol
+    from stemwright.api.http_protocol import StrictHttpProtocol
 
     return uvicorn.Config(
         app,
-        http=PatientProtocol,
+        http=StrictHttpProtocol,
         ws="none",
         log_config=None,
         proxy_headers=bool(settings.trusted_proxies),

@@ -19,7 +19,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True)
-class Song:
+class SongInput:
     """One song to separate.
 
     Attributes:
@@ -39,7 +39,7 @@ class NoSong:
     error: StemwrightError
 
 
-def find_songs(named: Sequence[str], out: Path) -> list[Song | NoSong]:
+def find_songs(named: Sequence[str], out: Path) -> list[SongInput | NoSong]:
     """All songs, in the order of the command line; those in folders sorted by path.
 
     A second song of the same name becomes ``name (2)``, a third ``name (3)``. Stems that lie under ``out`` already are no
@@ -56,7 +56,7 @@ def find_songs(named: Sequence[str], out: Path) -> list[Song | NoSong]:
         raise UsageError(
             "Nothing is piped into standard input (-); name a file, or pipe one: stemwright separate - < song."
         )
-    found: list[Song | NoSong] = []
+    found: list[SongInput | NoSong] = []
     taken: set[str] = set()
     for argument in named:
         try:
@@ -66,12 +66,12 @@ def find_songs(named: Sequence[str], out: Path) -> list[Song | NoSong]:
             continue
         for song in songs:
             title = "stdin" if song == STDIN else song_folder_name(Path(song).stem)
-            found.append(Song(song, _unlike(taken, title)))
+            found.append(SongInput(song, _unlike(taken, title)))
     return found
 
 
 @contextmanager
-def opened(song: Song) -> Iterator[Path]:
+def opened(song: SongInput) -> Iterator[Path]:
     """The file of a song. Standard input lies in a temporary file of the cache folder as long as it is needed.
 
     Raises:

@@ -138,7 +138,7 @@ class Task(Base):
     callback_url: Mapped[str | None] = mapped_column(Text)
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as the client sent it
     price: Mapped[int] = mapped_column(default=0)
-    recipe: Mapped[str | None] = mapped_column(String(64))  # equal recipes give equal stems
+    cache_key: Mapped[str | None] = mapped_column("recipe", String(64))  # equal keys give equal stems
     stage: Mapped[str | None] = mapped_column(String(16))  # fetching separating writing storing
     progress: Mapped[float] = mapped_column(default=0.0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)

@@ -24,7 +24,7 @@ ENDED = b"+"
 """A task has ended."""
 
 
-class Pulse:
+class HeartbeatPipe:
     """A thread that writes the state of the worker to a file that does not block.
 
     Attributes:

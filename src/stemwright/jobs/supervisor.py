@@ -12,8 +12,8 @@ from pathlib import Path
 
 from stemwright.errors import StorageError, storage_error
 from stemwright.jobs.queue import Queue
-from stemwright.jobs.worker import Order
-from stemwright.jobs.worker_process import Slot
+from stemwright.jobs.worker import TaskOrder
+from stemwright.jobs.worker_process import WorkerProcess
 from stemwright.settings import Settings
 
 NAME = "local"
@@ -73,7 +73,7 @@ class Supervisor:
     ) -> None:
         self._queue = queue
         self._slots = [
-            Slot(Order(f"{NAME}/{place}", handler, settings, stall_s), queue, clock)
+            WorkerProcess(TaskOrder(f"{NAME}/{place}", handler, settings, stall_s), queue, clock)
             for place in range(settings.workers)
         ]
         self._drains = threading.Event()

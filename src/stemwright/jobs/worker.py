@@ -26,7 +26,7 @@ from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
-from stemwright.jobs.heartbeat_pipe import ENDED, READY, TICK_S, Pulse
+from stemwright.jobs.heartbeat_pipe import ENDED, READY, TICK_S, HeartbeatPipe
 from stemwright.jobs.queue import Lease, Queue
 from stemwright.settings import Settings
 
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Order:
+class TaskOrder:
     """What a worker is told at its start.
 
     Attributes:
@@ -73,9 +73,9 @@ class Order:
         return base64.b64encode(pickle.dumps(self)) + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes) -> Order:
+    def from_line(cls, line: bytes) -> TaskOrder:
         """The reverse of ``to_line``."""
-        order: Order = pickle.loads(base64.b64decode(line))
+        order: TaskOrder = pickle.loads(base64.b64decode(line))
         return order
 
 
@@ -101,7 +101,7 @@ class Hold:
 class Worker:
     """Takes tasks from a queue and has a handler work on them, until it is told to stop."""
 
-    def __init__(self, order: Order, queue: Queue, pulse: Pulse) -> None:
+    def __init__(self, order: TaskOrder, queue: Queue, pulse: HeartbeatPipe) -> None:
         self._order = order
         self._queue = queue
         self._pulse = pulse
@@ -236,10 +236,10 @@ def most_bytes(settings: Settings, limit_bytes: int | None) -> float:
     return most if limit_bytes is None else min(most, QUOTA_SHARE * limit_bytes / max(1, settings.workers))
 
 
-def work(pulse: Pulse) -> None:
+def work(pulse: HeartbeatPipe) -> None:
     """Runs a worker on the order that comes on standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    order = Order.from_line(_line(0))
+    order = TaskOrder.from_line(_line(0))
     limit_blas(order.settings.worker_threads or cores())
     worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from stemwright.jobs.heartbeat_pipe import Pulse
+from stemwright.jobs.heartbeat_pipe import HeartbeatPipe
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
     os.set_blocking(pulse_file, False)
     os.dup2(2, 1)
-    pulse = Pulse(pulse_file)
+    pulse = HeartbeatPipe(pulse_file)
     pulse.start()
     from stemwright.jobs.worker import work
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from stemwright.jobs.heartbeat_pipe import ENDED, READY
 from stemwright.jobs.queue import Queue
-from stemwright.jobs.worker import Order
+from stemwright.jobs.worker import TaskOrder
 
 SHORT_LIFE_S = 10.0
 """A worker that dies younger than that is restarted after a pause, twice as long each time."""
@@ -35,7 +35,7 @@ COMMAND = (sys.executable, "-P", "-c", "from stemwright.jobs.worker_main import 
 logger = logging.getLogger(__name__)
 
 
-class Slot:
+class WorkerProcess:
     """The place of one worker.
 
     Each worker that is killed for its silence doubles the time that the next ones may be silent, until a task ends: a
@@ -54,7 +54,7 @@ class Slot:
         allowance: by how much the limits are longer than they were at first.
     """
 
-    def __init__(self, order: Order, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, order: TaskOrder, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = order.name
         self.process: subprocess.Popen[bytes] | None = None
         self.is_ready = False

@@ -22,7 +22,7 @@ TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class HeaderReader:
+class DurationReader:
     """Asks the process, which it starts when it is first needed and again after it has died. Safe in threads."""
 
     def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:

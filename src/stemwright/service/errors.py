@@ -46,13 +46,13 @@ class NotPermitted(ServiceError):
     code = 403
 
 
-class CreditsInsufficient(ServiceError):
+class InsufficientCredits(ServiceError):
     """The account cannot pay."""
 
     code = 402
 
 
-class TooFast(ServiceError):
+class RateLimited(ServiceError):
     """Too many requests in a short time."""
 
     code = 429
@@ -74,7 +74,7 @@ class TooManyStreams(ServiceError):
     code = 429
 
 
-class StreamsFull(ServiceError):
+class StreamLimitReached(ServiceError):
     """The server has as many streams of events open as it may."""
 
     code = 503
@@ -120,7 +120,7 @@ class UrlRefused(SourceUnavailable):
     """The address leads where this server does not go."""
 
 
-class UpstreamSilent(ServiceError):
+class UpstreamTimeout(ServiceError):
     """The vendor did not answer in time."""
 
     code = 408

@@ -50,7 +50,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def is_outside(address: IPv4Address | IPv6Address) -> bool:
+def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address belongs to the open internet, without a wrapping that hides another one."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _INNER_V4)

@@ -12,7 +12,7 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.accounts import find_account
 from stemwright.service.clock import Clock
-from stemwright.service.errors import CreditsInsufficient, InvalidRequest, NotFound
+from stemwright.service.errors import InsufficientCredits, InvalidRequest, NotFound
 
 UNMETERED_CREDITS = 1_000_000
 """What the vendors' faces say an account has that pays for nothing."""
@@ -65,7 +65,7 @@ class Ledger:
         """Takes the price of a task within its transaction.
 
         Raises:
-            CreditsInsufficient: the balance does not cover it.
+            InsufficientCredits: the balance does not cover it.
         """
         account = session.get_one(tables.Account, account_id)
         if not account.metered or amount == 0:
@@ -76,7 +76,7 @@ class Ledger:
             .values(balance=tables.Account.balance - amount)
         )
         if not taken.rowcount:  # type: ignore[attr-defined]
-            raise CreditsInsufficient("The current credits are insufficient. Please top up.")
+            raise InsufficientCredits("The current credits are insufficient. Please top up.")
         self._enter(session, account_id, -amount, "charge", task_id)
 
     def refund(self, session: Session, account_id: str, task_id: str) -> None:

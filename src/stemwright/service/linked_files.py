@@ -15,7 +15,7 @@ from stemwright.wire_names import wire_name
 
 
 @dataclass(frozen=True)
-class Download:
+class LinkedFile:
     """A file that may be given out.
 
     Attributes:
@@ -32,7 +32,7 @@ class Download:
     may_change: bool
 
 
-def find_download(database: Database, link: Link) -> Download:
+def find_linked_file(database: Database, link: Link) -> LinkedFile:
     """The file behind a link.
 
     Raises:
@@ -46,7 +46,7 @@ def find_download(database: Database, link: Link) -> Download:
         return _upload(session, link)
 
 
-def _stem(session: Session, link: Link) -> Download:
+def _stem(session: Session, link: Link) -> LinkedFile:
     stem = session.get(tables.Stem, link.id)
     task = session.get(tables.Task, stem.task_id) if stem is not None else None
     if stem is None or task is None:
@@ -54,24 +54,24 @@ def _stem(session: Session, link: Link) -> Download:
     track = session.get(tables.Track, (task.track_id, task.account_id)) if task.track_id else None
     group = wire_name(stem.name).group
     name = f"{track.title} - {group}.{stem.format}" if track is not None and track.title else link.name
-    return Download(stem.blob, stem.size_bytes, MEDIA_TYPES.get(stem.format, UNKNOWN), name, may_change=False)
+    return LinkedFile(stem.blob, stem.size_bytes, MEDIA_TYPES.get(stem.format, UNKNOWN), name, may_change=False)
 
 
-def _track(session: Session, link: Link) -> Download:
+def _track(session: Session, link: Link) -> LinkedFile:
     track = session.get(tables.Track, (link.id, link.account_id))
     if track is None:
         raise NotFound("This track was deleted.")
     if track.blob is None or track.size_bytes is None:
         raise NotFound("The audio of this track has not been fetched yet; try again when its first task has ended.")
     name = track.file_name or link.name
-    return Download(track.blob, track.size_bytes, served_as(track.media_type, name), name, may_change=False)
+    return LinkedFile(track.blob, track.size_bytes, served_as(track.media_type, name), name, may_change=False)
 
 
-def _upload(session: Session, link: Link) -> Download:
+def _upload(session: Session, link: Link) -> LinkedFile:
     upload = session.get(tables.Upload, link.id)
     if upload is None:
         raise NotFound("This upload was deleted.")
     if upload.blob is None:
         raise NotFound("Nothing was uploaded here yet; PUT the file to the link that was given out with this one.")
     name = upload.path.rpartition("/")[2]
-    return Download(upload.blob, upload.size_bytes, served_as(upload.media_type, name), name, may_change=True)
+    return LinkedFile(upload.blob, upload.size_bytes, served_as(upload.media_type, name), name, may_change=True)

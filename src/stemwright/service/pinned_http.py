@@ -25,7 +25,7 @@ Addresses = Callable[[str, int, float], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class PinnedResponse:
     """The head of an answer; header names are in lower case. ``pieces`` gives the body as it comes."""
 
     status: int
@@ -50,7 +50,7 @@ def exchange(
     timeout_s: float,
     context: ssl.SSLContext | None = None,
     backend: httpcore.NetworkBackend | None = None,
-) -> Iterator[Answer]:
+) -> Iterator[PinnedResponse]:
     """Sends a request and gives its answer, until the block is left.
 
     The name of the host goes into TLS and the Host header; the connection goes to what ``addresses`` gave. Nothing is
@@ -86,7 +86,7 @@ def exchange(
             method, url, headers=list(sent.items()), content=body, extensions={"timeout": idle}
         ) as answer:
             named = {_text(name).lower(): _text(value) for name, value in answer.headers}
-            yield Answer(answer.status, named, answer.iter_stream())
+            yield PinnedResponse(answer.status, named, answer.iter_stream())
 
 
 class _Pinned(httpcore.NetworkBackend):

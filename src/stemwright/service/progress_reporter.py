@@ -7,17 +7,17 @@ import time
 from stemwright.errors import CancelledError
 from stemwright.jobs.handler import Control
 from stemwright.jobs.queue import Lease
-from stemwright.service.worker_tasks import Work
+from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.storage.blob_writer import BlobWriter
 
 NOTE_EVERY_S = 1.0
 """How often progress is written down, and the task asked whether it was cancelled."""
 
 
-class Watch:
+class ProgressReporter:
     """Tells how far a task is, and learns whether it goes on."""
 
-    def __init__(self, work: Work, lease: Lease, control: Control) -> None:
+    def __init__(self, work: WorkerTasks, lease: Lease, control: Control) -> None:
         self._work = work
         self._lease = lease
         self._control = control
@@ -25,7 +25,7 @@ class Watch:
         self._noted_at = 0.0
         self._goes_on = True
 
-    def note(self, stage: str, fraction: float | None) -> None:
+    def report(self, stage: str, fraction: float | None) -> None:
         """Says how far it is, as often as one likes.
 
         Raises:
@@ -36,22 +36,22 @@ class Watch:
         if stage != self._stage or now - self._noted_at >= NOTE_EVERY_S:
             self._stage, self._noted_at = stage, now
             self._goes_on = self._work.progress(self._lease.task_id, self._lease.token, stage, fraction)
-        if self.is_over():
+        if self.is_stopped():
             raise CancelledError("The task is not to go on.")
 
-    def is_over(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the task is not to go on: it was cancelled, or is another's, or the worker is to end."""
         return not self._goes_on or self._control.should_stop()
 
 
-class WatchedWriter:
+class ReportingWriter:
     """Takes a song piece by piece for as long as its task goes on."""
 
-    def __init__(self, writer: BlobWriter, watch: Watch) -> None:
+    def __init__(self, writer: BlobWriter, reporter: ProgressReporter) -> None:
         self._writer = writer
-        self._watch = watch
+        self._reporter = reporter
 
     def write(self, data: bytes, /) -> None:
         """Takes a piece."""
-        self._watch.note("fetching", None)
+        self._reporter.report("fetching", None)
         self._writer.write(data)

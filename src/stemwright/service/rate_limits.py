@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 
 from stemwright.service.clock import Clock
-from stemwright.service.errors import TooFast
+from stemwright.service.errors import RateLimited
 from stemwright.service.keys import Caller
 from stemwright.settings import parse_rate
 
@@ -35,7 +35,7 @@ class RateLimits:
             rate: the face's limit, ``COUNT/SECONDS`` or ``0``.
 
         Raises:
-            TooFast: the window is full; says how many seconds to wait.
+            RateLimited: the window is full; says how many seconds to wait.
         """
         parsed = parse_rate(caller.rate_limit or rate)
         if parsed is None:
@@ -47,5 +47,5 @@ class RateLimits:
             while window and window[0] <= now - seconds:
                 window.popleft()
             if len(window) >= count:
-                raise TooFast(MESSAGE, max(1.0, window[-count] + seconds - now))
+                raise RateLimited(MESSAGE, max(1.0, window[-count] + seconds - now))
             window.append(now)

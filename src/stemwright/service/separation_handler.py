@@ -35,7 +35,7 @@ from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.ids import new_id
-from stemwright.service.progress_reporter import Watch, WatchedWriter
+from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
 from stemwright.settings import Settings
@@ -58,12 +58,12 @@ GAVE_UP: dict[Reason, str] = {
 logger = logging.getLogger(__name__)
 
 
-def handler(settings: Settings) -> Separating:
+def handler(settings: Settings) -> SeparationHandler:
     """The handler of the server's workers, with the model of the usual plan loaded."""
-    return Separating(Service.open(settings))
+    return SeparationHandler(Service.open(settings))
 
 
-class Separating:
+class SeparationHandler:
     """Works on tasks; see ``jobs.handler.Handler``. It keeps the model of the last plan loaded."""
 
     def __init__(self, service: Service) -> None:
@@ -92,7 +92,7 @@ class Separating:
 
     def _attempt(self, task: Task, lease: Lease, control: Control, folder: Path) -> None:
         try:
-            self._separate(task, lease, folder, Watch(self._work, lease, control))
+            self._separate(task, lease, folder, ProgressReporter(self._work, lease, control))
         except CancelledError:
             if control.should_stop():
                 raise Interrupted from None
@@ -105,38 +105,38 @@ class Separating:
             logger.warning("task %s failed: %s", task.id, error)
             self._work.fail(task.id, lease.token, FAILED, self._for_clients(error, folder))
 
-    def _separate(self, task: Task, lease: Lease, folder: Path, watch: Watch) -> None:
-        watch.note("fetching", None)
-        song = self._song(task, watch)
+    def _separate(self, task: Task, lease: Lease, folder: Path, reporter: ProgressReporter) -> None:
+        reporter.report("fetching", None)
+        song = self._song(task, reporter)
         if task.is_wav:
-            self._convert(task, lease, song, folder, watch)
+            self._convert(task, lease, song, folder, reporter)
             return
-        recipe = _recipe(task, song)
-        if (twin := self._twin(task, recipe)) is not None:
-            if twin.account_id != task.account_id:
-                self._service.storage_quota.room(task.account_id, sum(stem.size_bytes for stem in twin.stems))
-            stems = [replace(stem, id=new_id()) for stem in twin.stems]
-            self._succeed(lease, stems, twin.seconds or 0.0, recipe, twin.facts)
+        cache_key = _cache_key(task, song)
+        if (cached_result := self._cached_result(task, cache_key)) is not None:
+            if cached_result.account_id != task.account_id:
+                self._service.storage_quota.room(task.account_id, sum(stem.size_bytes for stem in cached_result.stems))
+            stems = [replace(stem, id=new_id()) for stem in cached_result.stems]
+            self._succeed(lease, stems, cached_result.seconds or 0.0, cache_key, cached_result.facts)
             return
         with self._service.store.as_file(song) as path:
-            result = self._result(task, path, folder, watch)
-        watch.note("storing", None)
+            result = self._result(task, path, folder, reporter)
+        reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, sum(stem.path.stat().st_size for stem in result.stems))
         stems = [self._stored(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
-        self._succeed(lease, stems, result.seconds, recipe, _facts(result))
+        self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
 
-    def _convert(self, task: Task, lease: Lease, song: str, folder: Path, watch: Watch) -> None:
+    def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:
         from stemwright.service.wav_conversion import convert
 
         name = task.stem_name or SONG
 
         def on_progress(done_s: float, in_all_s: float | None) -> None:
             self._check_length(done_s)
-            watch.note("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
+            reporter.report("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
 
         with self._service.store.as_file(song) as path:
             converted = convert(self._named(folder, path), folder / "song.wav", name, on_progress)
-        watch.note("storing", None)
+        reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, (folder / "song.wav").stat().st_size)
         blob = self._put(folder / "song.wav")
         stem = Stem(
@@ -162,12 +162,12 @@ class Separating:
         self._succeed(lease, [stem], converted.seconds, None, facts)
 
     def _succeed(
-        self, lease: Lease, stems: list[Stem], seconds: float, recipe: str | None, facts: dict[str, object]
+        self, lease: Lease, stems: list[Stem], seconds: float, cache_key: str | None, facts: dict[str, object]
     ) -> None:
-        if not self._work.succeed(lease.task_id, lease.token, stems, seconds=seconds, recipe=recipe, facts=facts):
+        if not self._work.succeed(lease.task_id, lease.token, stems, seconds=seconds, cache_key=cache_key, facts=facts):
             logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
 
-    def _song(self, task: Task, watch: Watch) -> str:
+    def _song(self, task: Task, reporter: ProgressReporter) -> str:
         """Digest of the song in the store, where it is brought if it is not there."""
         track = self._service.tracks.get(task.account_id, task.track_id)
         if track is None:
@@ -181,21 +181,21 @@ class Separating:
             raise SourceUnavailable("This server's own link to the song has expired, or was not made for this account.")
         self._service.storage_quota.room(track.account_id)
         with store.writer() as writer:
-            watched = WatchedWriter(writer, watch)
-            fetched = self._service.fetcher.fetch(track.url, watched, self._settings.max_upload_mb * 1_000_000)
+            reporting = ReportingWriter(writer, reporter)
+            fetched = self._service.fetcher.fetch(track.url, reporting, self._settings.max_upload_mb * 1_000_000)
             blob = writer.commit()
         self._service.tracks.stored(
             track.account_id, track.id, blob, media_type=fetched.media_type, file_name=fetched.file_name
         )
         return blob.digest
 
-    def _twin(self, task: Task, recipe: str) -> Task | None:
-        twin = self._work.twin(recipe, None if self._settings.share_results else task.account_id)
-        if twin is None or not all(self._service.store.renew(stem.blob) for stem in twin.stems):
+    def _cached_result(self, task: Task, cache_key: str) -> Task | None:
+        cached_result = self._work.cached_result(cache_key, None if self._settings.share_results else task.account_id)
+        if cached_result is None or not all(self._service.store.renew(stem.blob) for stem in cached_result.stems):
             return None
-        return twin
+        return cached_result
 
-    def _result(self, task: Task, path: Path, folder: Path, watch: Watch) -> Result:
+    def _result(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter) -> Result:
         from stemwright.separation.source import FileSource
 
         song = self._named(folder, path)
@@ -209,7 +209,7 @@ class Separating:
 
         def on_progress(progress: Progress) -> None:
             self._check_length(progress.done_s)
-            watch.note(progress.stage, progress.fraction)
+            reporter.report(progress.stage, progress.fraction)
 
         return self._separator.separate_file(
             song,
@@ -223,7 +223,7 @@ class Separating:
             ),
             name="stems",
             on_progress=on_progress,
-            is_cancelled=watch.is_over,
+            is_cancelled=reporter.is_stopped,
         )
 
     @staticmethod
@@ -321,7 +321,7 @@ def _alone(folder: Path, control: Control) -> Iterator[Path]:
         os.close(lock)
 
 
-def _recipe(task: Task, song: str) -> str:
+def _cache_key(task: Task, song: str) -> str:
     """Equal recipes give equal stems."""
     models = [registry.find(name) for step in plan_of(task.plan).steps for name in step.models]
     facts = {

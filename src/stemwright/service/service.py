@@ -13,21 +13,21 @@ from stemwright.service.accounts import Accounts
 from stemwright.service.blobs import Blobs
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
-from stemwright.service.duration_reader import HeaderReader
+from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
 from stemwright.service.ledger import Ledger
 from stemwright.service.links import Links
 from stemwright.service.rate_limits import RateLimits
 from stemwright.service.retention import Retention
 from stemwright.service.storage_quota import Quota
-from stemwright.service.task_completion import Ending
-from stemwright.service.task_sources import Sources
+from stemwright.service.task_completion import TaskCompletion
+from stemwright.service.task_sources import TaskSources
 from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Tracks
 from stemwright.service.uploads import Uploads
 from stemwright.service.upstream import Upstream
 from stemwright.service.url_fetcher import Fetcher
-from stemwright.service.worker_tasks import Work
+from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.settings import Settings
 from stemwright.storage.store import Store
 
@@ -46,12 +46,12 @@ class Service:
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
-    worker_tasks: Work
+    worker_tasks: WorkerTasks
     uploads: Uploads
     storage_quota: Quota
     links: Links
-    task_sources: Sources
-    headers: HeaderReader
+    task_sources: TaskSources
+    headers: DurationReader
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -75,13 +75,13 @@ class Service:
         queue = EmbeddedQueue(database, clock)
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)
-        ending = Ending(queue, ledger, clock)
+        ending = TaskCompletion(queue, ledger, clock)
         tasks = Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock)
         uploads = Uploads(database, settings, clock)
         links = Links(public_url(settings), server_state.secret(database, "link_secret"), clock)
         fetcher = Fetcher(settings)
         upstream = Upstream(settings, tracks)
-        headers = HeaderReader()
+        headers = DurationReader()
         return cls(
             settings=settings,
             clock=clock,
@@ -93,11 +93,11 @@ class Service:
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,
-            worker_tasks=Work(database, ending, clock),
+            worker_tasks=WorkerTasks(database, ending, clock),
             uploads=uploads,
             storage_quota=Quota(database, settings),
             links=links,
-            task_sources=Sources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
+            task_sources=TaskSources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,
             fetcher=fetcher,
             upstream=upstream,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 
 from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
-from stemwright.service.ip_addresses import is_outside, parse_address
+from stemwright.service.ip_addresses import is_public, parse_address
 from stemwright.service.public_access import is_private
 from stemwright.settings import Settings
 
@@ -103,7 +103,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class Guard:
+class SsrfGuard:
     """Judges where URLs lead. Safe in threads."""
 
     def __init__(self, settings: Settings, resolver: Resolver = resolve) -> None:
@@ -164,7 +164,7 @@ class Guard:
         address = parse_address(text)
         if address is None:
             return False
-        return is_outside(address) or (self.allow_loopback and address.is_loopback)
+        return is_public(address) or (self.allow_loopback and address.is_loopback)
 
     def _resolved(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
         # The system's resolver takes no time limit, and whoever owns a name also owns how slowly it is answered.

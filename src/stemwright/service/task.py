@@ -91,7 +91,7 @@ class Task:
     callback_url: str | None
     request: dict[str, Any]
     price: int
-    recipe: str | None
+    cache_key: str | None
     stage: str | None
     progress: float
     cancel_requested: bool

@@ -15,7 +15,7 @@ from stemwright.service.ledger import Ledger
 from stemwright.service.task import UNDER_WAY, State
 
 
-class Ending:
+class TaskCompletion:
     """What follows from the end of a task: its place in the queue goes, credits come back, a callback is due."""
 
     def __init__(self, queue: Queue, ledger: Ledger, clock: Clock = time.time) -> None:

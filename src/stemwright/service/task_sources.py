@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from stemwright.service.duration_reader import HeaderReader
+from stemwright.service.duration_reader import DurationReader
 from stemwright.service.errors import RecordMissing
 from stemwright.service.links import Links
 from stemwright.service.task import Task
@@ -20,7 +20,7 @@ MISSING = "Record does not exist"
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskSource:
     """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task.
 
     ``stem_name`` is what the file is called where it is a stem.
@@ -32,7 +32,7 @@ class Source:
     stem_name: str | None = None
 
 
-class Sources:
+class TaskSources:
     """Finds songs: in the store, at the vendor, by URL."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Sources:
         upstream: Upstream,
         fetcher: Fetcher,
         store: Store,
-        headers: HeaderReader,
+        headers: DurationReader,
     ) -> None:
         self._tracks = tracks
         self._tasks = tasks
@@ -55,25 +55,25 @@ class Sources:
         self._store = store
         self._headers = headers
 
-    def by_ids(self, account_id: str, task_id: str, audio_id: str) -> Source:
+    def by_ids(self, account_id: str, task_id: str, audio_id: str) -> TaskSource:
         """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
 
         Raises:
             RecordMissing: nobody knows it.
-            UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+            UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
         """
         track = self._tracks.find(account_id, task_id, audio_id)
         if track is not None:
-            return Source(track.id)
+            return TaskSource(track.id)
         task = self._tasks.get(account_id, task_id)
         if task is not None:
             return self._by_stem(task, audio_id)
         found = self._upstream.look_up(account_id, task_id, audio_id)
         if found is None:
             raise RecordMissing(MISSING)
-        return Source(found.id)
+        return TaskSource(found.id)
 
-    def by_url(self, account_id: str, url: str) -> Source:
+    def by_url(self, account_id: str, url: str) -> TaskSource:
         """The song at a URL. One under our own address is looked up in the store, and never fetched.
 
         Raises:
@@ -82,23 +82,23 @@ class Sources:
         self._fetcher.check_syntax(url)
         link = self._links.resolve(url)
         if link is None:
-            return Source(url=url)
+            return TaskSource(url=url)
         if link.kind == "track":
             known = self._tracks.get(account_id, link.id)
-            return Source(known.id) if known is not None else Source(url=url)
+            return TaskSource(known.id) if known is not None else TaskSource(url=url)
         if link.kind == "stem":
             task = self._tasks.of_stem(account_id, link.id)
-            return self._by_stem(task, link.id) if task is not None else Source(url=url)
+            return self._by_stem(task, link.id) if task is not None else TaskSource(url=url)
         upload = self._uploads.get(account_id, link.id)
         if upload is None or upload.blob is None:
-            return Source(url=url)
+            return TaskSource(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
         path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its headers
         seconds = self._headers.seconds(path) if path is not None else None
         return self._stored(blob, name, upload.media_type, seconds)
 
-    def _by_stem(self, task: Task, stem_id: str) -> Source:
+    def _by_stem(self, task: Task, stem_id: str) -> TaskSource:
         for stem in task.stems:
             if stem.id == stem_id:
                 blob = StoredBlob(stem.blob, stem.size_bytes)
@@ -107,7 +107,7 @@ class Sources:
                 )
         raise RecordMissing(MISSING)
 
-    def _stored(self, blob: StoredBlob, name: str, media_type: str | None, seconds: float | None) -> Source:
+    def _stored(self, blob: StoredBlob, name: str, media_type: str | None, seconds: float | None) -> TaskSource:
         if not self._store.renew(blob.digest):
             raise RecordMissing(MISSING)
-        return Source(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type, seconds))
+        return TaskSource(song=StoredSong(blob, name.rpartition(".")[0] or name, name, media_type, seconds))

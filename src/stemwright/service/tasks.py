@@ -27,7 +27,7 @@ from stemwright.service.ledger import Ledger
 from stemwright.service.rate_limits import RateLimits
 from stemwright.service.storage_quota import check_quota
 from stemwright.service.task import UNDER_WAY, WAV, State, Submission, Task, as_task, load_task, mark_of
-from stemwright.service.task_completion import Ending
+from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
@@ -53,7 +53,7 @@ class Tasks:
         ledger: Ledger,
         tracks: Tracks,
         limits: RateLimits,
-        ending: Ending,
+        ending: TaskCompletion,
         clock: Clock = time.time,
     ) -> None:
         self._database = database
@@ -69,8 +69,8 @@ class Tasks:
         """Takes an order: charges it, notes it and queues it, in one transaction.
 
         Raises:
-            SwitchedOff, UnderMaintenance, TooFast, TooManyRunning, QuotaExceeded, CreditsInsufficient: it is not taken, and
-                nothing is charged.
+            SwitchedOff, UnderMaintenance, RateLimited, TooManyRunning, QuotaExceeded, InsufficientCredits: it is refused,
+                and nothing is charged.
             InvalidRequest: the stems make no sense.
             Conflict: the idempotency key was used with another body, or the account has a WAV of this audio.
             NotFound: the account has no such track.
@@ -88,8 +88,8 @@ class Tasks:
                 raise UnderMaintenance("The service is under maintenance. Please try again later.")
             if order.idempotency_key and (before := self._repeated(caller.account_id, order, session)) is not None:
                 return before
-            recipe = _wav_recipe(order)
-            if recipe is not None and self._has_result(session, caller.account_id, recipe):
+            cache_key = _wav_cache_key(order)
+            if cache_key is not None and self._has_result(session, caller.account_id, cache_key):
                 raise Conflict(WAV_EXISTS)
             self._check_running(session, caller)
             check_quota(session, self._settings, caller.account_id, more_bytes=1)  # its stems need room
@@ -110,7 +110,7 @@ class Tasks:
                 callback_url=order.callback_url,
                 request=order.request or {},
                 price=self._settings.price(order.kind),
-                recipe=recipe,
+                cache_key=cache_key,
                 progress=0.0,
                 cancel_requested=False,
                 facts={},
@@ -225,10 +225,10 @@ class Tasks:
             return {state: count for state, count in rows}  # noqa: C416  # rows are Row, not tuples, to mypy
 
     @staticmethod
-    def _has_result(session: Session, account_id: str, recipe: str) -> bool:
-        """Whether the account has a task of that recipe that has succeeded, or may still succeed."""
+    def _has_result(session: Session, account_id: str, cache_key: str) -> bool:
+        """Whether the account has a task of that cache_key that has succeeded, or may still succeed."""
         query = select(tables.Task.id).where(
-            tables.Task.recipe == recipe,
+            tables.Task.cache_key == cache_key,
             tables.Task.account_id == account_id,
             tables.Task.state.in_((*UNDER_WAY, "succeeded")),
         )
@@ -275,6 +275,6 @@ def _own(session: Session, account_id: str, task_id: str) -> tables.Task | None:
     return session.scalar(select(tables.Task).where(tables.Task.id == task_id, tables.Task.account_id == account_id))
 
 
-def _wav_recipe(order: Submission) -> str | None:
+def _wav_cache_key(order: Submission) -> str | None:
     """Is known before the work, so that a second order for the same audio can be refused."""
     return f"wav of {order.audio_id}" if order.kind == WAV else None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from stemwright.errors import UsageError
 from stemwright.formatting import printable
-from stemwright.service.errors import SourceUnavailable, UpstreamSilent
+from stemwright.service.errors import SourceUnavailable, UpstreamTimeout
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.pinned_http import USER_AGENT, exchange
 from stemwright.service.ssrf_guard import MAX_URL_LENGTH, parse_url, resolve
@@ -81,14 +81,14 @@ class Upstream:
             The track; None where no vendor has such a song, or has not finished it.
 
         Raises:
-            UpstreamSilent: a vendor did not answer in time, and none of the others has it.
+            UpstreamTimeout: a vendor did not answer in time, and none of the others has it.
             SourceUnavailable: the same with one that failed.
         """
-        failure: UpstreamSilent | SourceUnavailable | None = None
+        failure: UpstreamTimeout | SourceUnavailable | None = None
         for asked in self._vendors:
             try:
                 songs = self._songs(asked, task_id)
-            except (UpstreamSilent, SourceUnavailable) as error:
+            except (UpstreamTimeout, SourceUnavailable) as error:
                 failure = failure or error
                 continue
             if audio_id is None and songs:
@@ -126,7 +126,7 @@ class Upstream:
                         raise SourceUnavailable(f"The answer of {asked.name} is too long.")
                 return _envelope(asked.name, answer.status, bytes(body))
         except httpcore.TimeoutException as error:
-            raise UpstreamSilent(f"{asked.name} did not answer in time. Please try again later.") from error
+            raise UpstreamTimeout(f"{asked.name} did not answer in time. Please try again later.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise SourceUnavailable(f"{asked.name} could not be reached. Please try again later.") from error
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
-from typing import Protocol
 from urllib.parse import unquote
 
 import httpcore
@@ -17,9 +16,10 @@ import httpx
 
 from stemwright.formatting import megabytes, printable
 from stemwright.service.errors import SourceUnavailable
-from stemwright.service.pinned_http import USER_AGENT, Answer, exchange
-from stemwright.service.ssrf_guard import Destination, Guard, check_syntax, parse_url
+from stemwright.service.pinned_http import USER_AGENT, PinnedResponse, exchange
+from stemwright.service.ssrf_guard import Destination, SsrfGuard, check_syntax, parse_url
 from stemwright.settings import Settings
+from stemwright.storage.blob_writer import ByteWriter
 
 MAX_REDIRECTS = 5
 _ASK_PLAIN = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -27,13 +27,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _MAX_MEDIA_TYPE = 100
 _MAX_FILE_NAME = 200
-
-
-class Writer(Protocol):
-    """Takes bytes as they come."""
-
-    def write(self, data: bytes, /) -> object:
-        """Takes some bytes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ class Fetcher:
     def __init__(
         self,
         settings: Settings,
-        guard: Guard | None = None,
+        guard: SsrfGuard | None = None,
         *,
         context: ssl.SSLContext | None = None,
         backend: httpcore.NetworkBackend | None = None,
@@ -71,7 +64,7 @@ class Fetcher:
             backend: makes the connections to judged addresses; the system's sockets, if None.
         """
         self._settings = settings
-        self._guard = guard or Guard(settings)
+        self._guard = guard or SsrfGuard(settings)
         self._context = context
         self._backend = backend
 
@@ -79,7 +72,7 @@ class Fetcher:
         """Checks that a value is a URL; see ``ssrf_guard.check_syntax``."""
         check_syntax(url, field)
 
-    def fetch(self, url: str, writer: Writer, max_bytes: int) -> Fetched:
+    def fetch(self, url: str, writer: ByteWriter, max_bytes: int) -> Fetched:
         """Fetches a file; redirects are followed, each judged anew.
 
         Args:
@@ -113,7 +106,7 @@ class Fetcher:
     @contextmanager
     def _exchange(
         self, method: str, destination: Destination, headers: Mapping[str, str], body: bytes, deadline: float
-    ) -> Iterator[Answer]:
+    ) -> Iterator[PinnedResponse]:
         self._guard.check(destination)
         host = destination.host
         try:
@@ -154,7 +147,7 @@ def _joined(url: str, location: str | None, host: str) -> str:
         raise SourceUnavailable(f"{host} redirects to what is no URL: give the file's own URL.") from error
 
 
-def _take(answer: Answer, source: Destination, writer: Writer, max_bytes: int) -> Fetched:
+def _take(answer: PinnedResponse, source: Destination, writer: ByteWriter, max_bytes: int) -> Fetched:
     if answer.status != 200:
         raise SourceUnavailable(f"{source.host} answered with HTTP status {answer.status} in place of the file.")
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
@@ -173,12 +166,12 @@ def _take(answer: Answer, source: Destination, writer: Writer, max_bytes: int) -
     return Fetched(_media_type(answer), _file_name(answer, source), size_bytes)
 
 
-def _media_type(answer: Answer) -> str | None:
+def _media_type(answer: PinnedResponse) -> str | None:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind if _MEDIA_TYPE.fullmatch(kind) and len(kind) <= _MAX_MEDIA_TYPE else None
 
 
-def _file_name(answer: Answer, source: Destination) -> str | None:
+def _file_name(answer: PinnedResponse, source: Destination) -> str | None:
     message = Message()
     message["Content-Disposition"] = answer.headers.get("content-disposition", "")
     path = source.target.decode("ascii").partition("?")[0]

@@ -18,13 +18,13 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.clock import Clock
 from stemwright.service.task import UNDER_WAY, Stem, Task, as_task, load_task
-from stemwright.service.task_completion import Ending
+from stemwright.service.task_completion import TaskCompletion
 
 
-class Work:
+class WorkerTasks:
     """Tasks in the hands of workers."""
 
-    def __init__(self, database: Database, ending: Ending, clock: Clock = time.time) -> None:
+    def __init__(self, database: Database, ending: TaskCompletion, clock: Clock = time.time) -> None:
         self._database = database
         self._ending = ending
         self._clock = clock
@@ -61,7 +61,7 @@ class Work:
         stems: Sequence[Stem],
         *,
         seconds: float,
-        recipe: str | None,
+        cache_key: str | None,
         facts: dict[str, Any],
     ) -> bool:
         """Ends a task well; gives False, and changes nothing, where it is another worker's now or has ended."""
@@ -70,7 +70,7 @@ class Work:
             if row is None:
                 return False
             row.seconds, row.facts, row.progress = seconds, facts, 1.0
-            row.recipe = row.recipe if recipe is None else recipe
+            row.cache_key = row.cache_key if cache_key is None else cache_key
             track = session.get(tables.Track, (row.track_id, row.account_id))
             if track is not None:
                 track.seconds = seconds  # measured, which is better than what headers said
@@ -97,16 +97,16 @@ class Work:
                 return False
             return self._ending.end(session, row, "cancelled")
 
-    def twin(self, recipe: str, account_id: str | None) -> Task | None:
-        """A task that succeeded with an equal recipe, whose stems are therefore the same.
+    def cached_result(self, cache_key: str, account_id: str | None) -> Task | None:
+        """A task that succeeded with an equal cache key, whose stems are therefore the same.
 
         Args:
-            recipe: of the task at hand.
+            cache_key: of the current task.
             account_id: whose tasks are looked at; None: all accounts'. An answer without work tells by its speed that
                 somebody separated the song before.
         """
         with self._database.read() as session:
-            query = select(tables.Task.id).where(tables.Task.recipe == recipe, tables.Task.state == "succeeded")
+            query = select(tables.Task.id).where(tables.Task.cache_key == cache_key, tables.Task.state == "succeeded")
             if account_id is not None:
                 query = query.where(tables.Task.account_id == account_id)
             found = session.scalar(query.order_by(tables.Task.expires_at.desc()).limit(1))

@@ -8,12 +8,20 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from stemwright.errors import storage_error
 from stemwright.storage.blob import StoredBlob
 
 Keep = Callable[[Path, StoredBlob], None]
 """Takes a whole file into the store, away from its path."""
+
+
+class ByteWriter(Protocol):
+    """Takes the bytes of a file piece by piece."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes the next bytes."""
 
 
 class BlobWriter:

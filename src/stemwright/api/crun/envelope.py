@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from stemwright.errors import StorageError, UsageError
-from stemwright.service.errors import ServiceError, TooFast, TooManyRunning
+from stemwright.service.errors import RateLimited, ServiceError, TooManyRunning
 
 BUSY_RETRY_S = 10
 """When to ask again where no window of time says it: as many tasks are under way as may be."""
@@ -42,7 +42,7 @@ def refusal(error: Exception) -> Response:
     code, message, headers = 500, "The server met an unexpected error. Please try again later.", {}
     if isinstance(error, ServiceError):
         code, message = error.code, str(error)
-        if isinstance(error, TooFast):
+        if isinstance(error, RateLimited):
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         elif isinstance(error, TooManyRunning):
             headers["Retry-After"] = str(BUSY_RETRY_S)

@@ -10,7 +10,7 @@ from stemwright.service.ids import parse_id
 from stemwright.service.service import Service
 from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import Submission
-from stemwright.service.task_sources import Source
+from stemwright.service.task_sources import TaskSource
 
 
 def asked_model(body: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
     Raises:
         InvalidRequest: a field is missing or wrong.
         RecordMissing: the ids lead to no song.
-        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
     mode = asked_mode(body)
     callback_url = _text(body, "callback_url")
@@ -66,7 +66,7 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
     )
 
 
-def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[Source, dict[str, str]]:
+def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[TaskSource, dict[str, str]]:
     """The song, and how the body named it."""
     task_id, suno_id, audio_url = (_text(asked, field, "input.") for field in ("task_id", "suno_id", "audio_url"))
     if audio_url is not None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.blocking_pool import Outside
+from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.crun import schemas, uploads
 from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
@@ -54,7 +54,7 @@ class CrunFace:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._vendor = Passthrough.open(service.settings, "crun")
-        self._outside = Outside()
+        self._blocking_pool = BlockingPool()
 
     async def create_task(self, request: Request) -> Response:
         """Starts a separation. Every request is a new task, and a new charge.
@@ -71,7 +71,7 @@ class CrunFace:
             order = read_order(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await self._outside.run(create)
+        task = await self._blocking_pool.run(create)
         return success({"task_id": dashed(task.id)})
 
     async def task_info(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.body import BadBody
+from stemwright.api.body import BodyError
 from stemwright.api.content_encoding import Pieces
 from stemwright.api.crun.envelope import success
 from stemwright.api.multipart import IDLE_S
@@ -89,9 +89,9 @@ async def receive(service: Service, request: Request) -> Response:
                 if writer.size_bytes > max_bytes:
                     raise _too_large(max_bytes)
         except TimeoutError as error:
-            raise BadBody(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+            raise BodyError(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
         if pieces.received_bytes != declared:
-            raise BadBody(f"The body has {pieces.received_bytes} bytes, not the {declared} of its Content-Length.")
+            raise BodyError(f"The body has {pieces.received_bytes} bytes, not the {declared} of its Content-Length.")
         if writer.size_bytes == 0:
             raise InvalidRequest("body", "The file is empty.")
         blob = await run_in_threadpool(writer.commit)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from stemwright.api.body import BadBody
+from stemwright.api.body import BodyError
 from stemwright.errors import StorageError, UsageError
 from stemwright.service import errors
 from stemwright.settings import Settings
@@ -32,8 +32,8 @@ class WrongMethod(errors.ServiceError):
 
 
 SUNOAPI_CODES: dict[type[Exception], int] = {
-    errors.CreditsInsufficient: 429,
-    errors.TooFast: 430,
+    errors.InsufficientCredits: 429,
+    errors.RateLimited: 430,
     errors.TooManyRunning: 405,
     errors.InvalidRequest: 400,
     errors.RecordMissing: 400,
@@ -64,7 +64,7 @@ class Envelope:
         """The reply to a request that ended in an error. What nobody foresaw is logged, and not told to clients."""
         code, message = self._told(error)
         headers = {}
-        if isinstance(error, errors.TooFast):
+        if isinstance(error, errors.RateLimited):
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         elif isinstance(error, errors.TooManyRunning):
             headers["Retry-After"] = str(BUSY_RETRY_S)
@@ -127,5 +127,5 @@ class UploadEnvelope(Envelope):
         return {"success": False} | super()._body(code, message)
 
     def _told(self, error: Exception) -> tuple[int, str]:
-        wrong = (errors.InvalidRequest, errors.TooLarge, errors.QuotaExceeded, errors.SourceUnavailable, BadBody)
+        wrong = (errors.InvalidRequest, errors.TooLarge, errors.QuotaExceeded, errors.SourceUnavailable, BodyError)
         return (400, str(error)) if isinstance(error, wrong) else super()._told(error)

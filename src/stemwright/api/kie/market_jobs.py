@@ -62,7 +62,7 @@ def read_job(service: Service, account_id: str, body: dict[str, Any]) -> Submiss
     Raises:
         InvalidRequest: a field is missing or wrong.
         RecordMissing: the ids lead to no song.
-        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
     asked = job_input(body, lenient=service.settings.lenient)
     fields = asked | {"callBackUrl": body.get("callBackUrl")}

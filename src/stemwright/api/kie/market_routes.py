@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.blocking_pool import Outside
+from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.kie.envelope import Envelope
 from stemwright.api.kie.fields import MARKET, asked
@@ -32,7 +32,7 @@ class JobFace:
         self._service = service
         self._envelope = envelope
         self._vendor = vendor
-        self._outside = Outside()
+        self._blocking_pool = BlockingPool()
 
     async def create(self, request: Request) -> Response:
         """Starts a separation, or a conversion to WAV. Other models are the vendor's.
@@ -53,7 +53,7 @@ class JobFace:
             order = read_job(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await self._outside.run(submit)
+        task = await self._blocking_pool.run(submit)
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from stemwright.service.ids import parse_id
 from stemwright.service.service import Service
 from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import WAV, Submission
-from stemwright.service.task_sources import MISSING, Source
+from stemwright.service.task_sources import MISSING, TaskSource
 
 ADVANCED = "split_stem_advanced"
 TYPES = {"separate_vocal": "two", "split_stem": "twelve", ADVANCED: "one"}
@@ -30,7 +30,7 @@ def read_order(
     Raises:
         InvalidRequest: a field is missing or wrong.
         RecordMissing: the ids lead to no song.
-        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
     kind = text(body, "type") or "separate_vocal"
     if kind not in TYPES:
@@ -69,7 +69,7 @@ def read_wav_order(
     Raises:
         InvalidRequest: a field is missing or wrong.
         RecordMissing: the ids lead to no song.
-        UpstreamSilent, SourceUnavailable: the vendor did not answer, or not well.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
     callback_url = read_callback_url(body, lenient=service.settings.lenient, is_needed=needs_callback)
     source, named = _by_ids(service, account_id, body, names)
@@ -90,7 +90,7 @@ def read_wav_order(
 
 def _source(
     service: Service, account_id: str, body: dict[str, Any], names: FieldNames
-) -> tuple[Source, dict[str, str]]:
+) -> tuple[TaskSource, dict[str, str]]:
     """The song, and how the body named it."""
     audio_url = text(body, names.audio_url)
     if audio_url is None:
@@ -106,7 +106,7 @@ def _source(
 
 def _by_ids(
     service: Service, account_id: str, body: dict[str, Any], names: FieldNames
-) -> tuple[Source, dict[str, str]]:
+) -> tuple[TaskSource, dict[str, str]]:
     named = {"taskId": needed(body, names.task_id), "audioId": needed(body, names.audio_id)}
     task_id, audio_id = parse_id(named["taskId"]), parse_id(named["audioId"])
     if task_id is None or audio_id is None:

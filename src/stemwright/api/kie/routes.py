@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.blocking_pool import Outside
+from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import parse_object, read_bytes, read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import Envelope, WrongMethod
@@ -22,7 +22,7 @@ from stemwright.api.kie.records import credits, is_kies, song_record, task_recor
 from stemwright.api.kie.request_body import read_order
 from stemwright.api.kie.wav_records import wav_callback_body
 from stemwright.api.kie.wav_routes import WavFace
-from stemwright.api.local_links import own_file
+from stemwright.api.local_links import local_file
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import parse_id
@@ -67,7 +67,7 @@ class KieFace:
         self._service = service
         self._envelope = envelope
         self._vendor = vendor
-        self._outside = Outside()
+        self._blocking_pool = BlockingPool()
 
     async def generate(self, request: Request) -> Response:
         """Starts a separation. Every request is a new task, and a new charge.
@@ -82,7 +82,7 @@ class KieFace:
             order = read_order(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await self._outside.run(submit)
+        task = await self._blocking_pool.run(submit)
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:
@@ -153,7 +153,7 @@ class KieFace:
 
     def _temporary(self, account_id: str, url: str) -> str | None:
         link = self._service.links.resolve(url)
-        if own_file(self._service, account_id, link) is None:
+        if local_file(self._service, account_id, link) is None:
             return None
         return self._service.links.temporary(url, DOWNLOAD_S)
 

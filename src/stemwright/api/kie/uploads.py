@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from stemwright.api.authentication import caller
 from stemwright.api.base64_body import read_base64
-from stemwright.api.blocking_pool import Outside
+from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import read_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import UploadEnvelope
 from stemwright.api.kie.fields import text
 from stemwright.api.kie.records import milliseconds
-from stemwright.api.local_links import own_file
+from stemwright.api.local_links import local_file
 from stemwright.api.multipart import is_form, read_form
 from stemwright.api.upload_limit import allowance
 from stemwright.formatting import printable
@@ -49,7 +49,7 @@ class UploadFace:
         self._envelope = UploadEnvelope(service.settings)
         self._max_bytes = service.settings.max_upload_mb * 1_000_000
         seconds = min(FETCH_S, service.settings.fetch_timeout_s)
-        self._outside = Outside()
+        self._blocking_pool = BlockingPool()
         self._fetcher = Fetcher(service.settings.model_copy(update={"fetch_timeout_s": seconds}))
 
     async def base64_upload(self, request: Request) -> Response:
@@ -88,14 +88,14 @@ class UploadFace:
         if url is None:
             raise InvalidRequest("fileUrl", "fileUrl cannot be blank")
         check_syntax(url, "fileUrl")
-        return await self._outside.run(self._fetch, account_id, url, folder, name)
+        return await self._blocking_pool.run(self._fetch, account_id, url, folder, name)
 
     async def _account(self, request: Request) -> str:
         return (await run_in_threadpool(caller, request, self._service.keys, "write")).account_id
 
     def _fetch(self, account_id: str, url: str, folder: str, name: str | None) -> Response:
         link = self._service.links.resolve(url)
-        own = own_file(self._service, account_id, link)
+        own = local_file(self._service, account_id, link)
         if own is not None and self._service.store.renew(own.blob.digest):
             return self._add(account_id, own.blob, folder, name, own.name, own.media_type)
         if link is not None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import caller
-from stemwright.api.blocking_pool import Outside
+from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.kie.envelope import Envelope
 from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, asked
@@ -29,7 +29,7 @@ class WavFace:
         self._service = service
         self._envelope = envelope
         self._vendor = vendor
-        self._outside = Outside()
+        self._blocking_pool = BlockingPool()
 
     async def generate(self, request: Request) -> Response:
         """Starts the conversion of a song, or of a stem, to WAV. There is one WAV of each: a second order is a 409.
@@ -48,7 +48,7 @@ class WavFace:
             order = read_wav_order(self._service, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
-        task = await self._outside.run(submit)
+        task = await self._blocking_pool.run(submit)
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from stemwright.api.native.views import separation_view
-from stemwright.service.errors import StreamsFull, TooManyStreams
+from stemwright.service.errors import StreamLimitReached, TooManyStreams
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service
 from stemwright.service.task import Task
@@ -96,7 +96,7 @@ class Streams:
 
         Raises:
             TooManyStreams: the account has as many as it may.
-            StreamsFull: the server has.
+            StreamLimitReached: the server has.
         """
         most, most_of_all = self._service.settings.account_event_streams, self._service.settings.event_streams
         if most and self._of_account[who.account_id] >= most:
@@ -104,7 +104,7 @@ class Streams:
                 f"As many streams of events are open as an account may have ({most}): close some, or poll the separation."
             )
         if most_of_all and self.n_open >= most_of_all:
-            raise StreamsFull(
+            raise StreamLimitReached(
                 "As many streams of events are open as this server has: poll the separation, or try again later."
             )
         stream = Stream(who.account_id, who.key_id, task_id)

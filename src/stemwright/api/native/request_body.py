@@ -18,7 +18,7 @@ from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id
 from stemwright.service.service import Service
 from stemwright.service.task import Submission
-from stemwright.service.task_sources import Source
+from stemwright.service.task_sources import TaskSource
 from stemwright.stems import select
 
 KIND = "v1"
@@ -71,7 +71,7 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
     )
 
 
-def _source(service: Service, account_id: str, order: SeparationRequest) -> Source:
+def _source(service: Service, account_id: str, order: SeparationRequest) -> TaskSource:
     if (order.track_id is None) == (order.url is None):
         raise InvalidRequest("track_id", "Name the song once: by track_id, or by url.")
     if order.url is not None:
@@ -79,7 +79,7 @@ def _source(service: Service, account_id: str, order: SeparationRequest) -> Sour
     track_id = parse_id(order.track_id)
     if track_id is None:
         raise InvalidRequest("track_id", NO_TRACK)
-    return Source(track_id)
+    return TaskSource(track_id)
 
 
 def _check_format(order: SeparationRequest) -> None:
