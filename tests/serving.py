@@ -11,9 +11,23 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import psutil
 
 COMMAND = (sys.executable, "-W", "error", "-m", "stemwright", "serve")
 GENTLE_S = 240.0
+
+
+def workers_of(server: psutil.Process) -> list[psutil.Process]:
+    """The worker processes of a server; the process that reads the headers of uploads is none."""
+    return [process for process in server.children() if "worker_main" in command_of(process)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """What a process runs; empty where it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 class Serving:

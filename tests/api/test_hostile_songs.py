@@ -16,7 +16,7 @@ import pytest
 from stemwright.database.engine import Database
 from stemwright.service.keys import Keys
 from tests.api import hostile_songs as songs
-from tests.serving import Serving
+from tests.serving import Serving, workers_of
 
 LONGEST_MINUTES = 0.5
 CREDITS = 1000
@@ -114,7 +114,7 @@ def credits(client: httpx.Client) -> float:
 def processes(serving: Serving) -> list[psutil.Process]:
     """The server and its worker."""
     server = psutil.Process(serving.process.pid)
-    return [server, *server.children()]
+    return [server, *workers_of(server)]
 
 
 @pytest.mark.usefixtures("warm")

@@ -19,6 +19,7 @@ import psutil
 from stemwright.service.service import Service
 from stemwright.settings import read_settings
 from tests.drills.disk import Disk
+from tests.serving import workers_of
 
 CREDITS = 100_000_00
 PATIENCE_S = 240.0
@@ -105,7 +106,7 @@ class Tree:
 
     def workers(self) -> list[psutil.Process]:
         """The processes of its workers."""
-        return [process for process in self.server.children() if "header_process" not in _command(process)]
+        return workers_of(self.server)
 
     def kill_worker(self) -> None:
         """kill -9 of every worker."""
@@ -182,11 +183,3 @@ def _answers(client: httpx.Client, url: str) -> bool:
         return client.get(url).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def _command(process: psutil.Process) -> str:
-    """What a process runs; nothing where it is gone."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

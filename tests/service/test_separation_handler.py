@@ -25,6 +25,7 @@ from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.service import Service
 from stemwright.service.task import Submission, Task
 from stemwright.settings import read_settings
+from tests.audio.signals import write_av
 from tests.jobs.conftest import wait_until
 
 RATE = 22_050
@@ -248,14 +249,20 @@ def test_a_song_that_is_too_long_is_refused(
     bench: Bench, tmp_path: Path, tells_its_length: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.handler, "_settings", bench.service.settings.model_copy(update={"max_song_minutes": 0.5}))
-    samples = 0.1 * np.random.default_rng(13).standard_normal(60 * RATE)
-    soundfile.write(tmp_path / "long.flac", samples, RATE)
-    content = bytearray((tmp_path / "long.flac").read_bytes())
-    if not tells_its_length:
-        content[21] &= 0xF0  # the number of samples in FLAC's header; 0 says that it is not known
-        content[22:26] = bytes(4)
+    values = (3000 * np.random.default_rng(13).standard_normal((1, 60 * RATE))).astype(np.int16)
+    live = {} if tells_its_length else {"live": "1"}  # as a stream is recorded: Matroska has no length then
+    write_av(
+        tmp_path / "long.mka",
+        values,
+        "flac",
+        sample_format="s16",
+        rate=RATE,
+        layout="mono",
+        muxer="matroska",
+        options=live,
+    )
     hands = Hands()
-    task = bench.submit(track_id=bench.track(bytes(content)))
+    task = bench.submit(track_id=bench.track((tmp_path / "long.mka").read_bytes()))
     bench.work(hands)
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)

@@ -66,7 +66,7 @@ def world() -> Iterator[StandIn]:
 
 @pytest.fixture
 def settings() -> Settings:
-    return read_settings(fetch_timeout_s=0.6)
+    return read_settings(fetch_timeout_s=240)
 
 
 @pytest.fixture
@@ -139,18 +139,18 @@ def test_media_types_are_kept_where_they_are_some(world: StandIn, fetcher: Fetch
         ("headers", "broke off, or speaks no HTTP"),
         ("garbage", "speaks no HTTP"),
         ("empty", "empty file"),
-        ("slow", "not answer in time"),
-        ("silent", "not answer in time"),
-        ("drip", "not answer in time"),
-        ("drip-head", "not answer in time"),
-        ("chatter", "not answer in time"),
     ],
 )
-def test_what_goes_wrong_is_told_and_takes_no_longer_than_it_may(
-    world: StandIn, fetcher: Fetcher, path: str, words: str
-) -> None:
+def test_what_goes_wrong_is_told(world: StandIn, fetcher: Fetcher, path: str, words: str) -> None:
     with pytest.raises(SourceUnavailable, match=words) as told:
         fetch(fetcher, f"{world.url}/faults/{path}")
+    assert told.value.code == 451
+
+
+@pytest.mark.parametrize("path", ["slow", "silent", "drip", "drip-head", "chatter"])
+def test_a_source_that_takes_too_long_is_left(world: StandIn, path: str) -> None:
+    with pytest.raises(SourceUnavailable, match="not answer in time") as told:
+        fetch(Fetcher(read_settings(fetch_timeout_s=0.6)), f"{world.url}/faults/{path}")
     assert told.value.code == 451
 
 
@@ -206,7 +206,7 @@ def test_redirects_are_followed(world: StandIn, fetcher: Fetcher, code: int) -> 
 def test_redirects_inwards_are_refused_and_nothing_is_sent_there(world: StandIn, inner: str) -> None:
     names = Names(song_example=[[PUBLIC]], localhost=[["127.0.0.1"]])
     backend = Rerouted(world.port)
-    settings = read_settings(host="0.0.0.0", fetch_timeout_s=2.0)
+    settings = read_settings(host="0.0.0.0", fetch_timeout_s=240)
     fetcher = Fetcher(settings, SsrfGuard(settings, names), backend=backend)
     with pytest.raises(UrlRefused):
         fetch(fetcher, f"http://song.example/faults/redirect?to={quote(inner)}")
@@ -297,7 +297,7 @@ def test_tls_is_checked_against_the_name_though_the_address_is_pinned(world: Sta
     extra = ["-addext", "subjectAltName=DNS:song.example", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(["openssl", *command.split(), *extra], check=True, capture_output=True)
     seen = world.listen_with_tls(certificate, key)
-    settings = read_settings(host="0.0.0.0", fetch_timeout_s=2.0)
+    settings = read_settings(host="0.0.0.0", fetch_timeout_s=240)
     guard = SsrfGuard(settings, Names(song_example=[[PUBLIC]], other_example=[[PUBLIC]]))
     fetcher = Fetcher(
         settings, guard, context=ssl.create_default_context(cafile=str(certificate)), backend=Rerouted(world.port)

@@ -78,6 +78,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads Swagger UI from another host; ours is in pages
         redoc_url=None,
+        redirect_slashes=False,  # paths.PlainPaths removes the slash again, so a client would go in circles
     )
     # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).
     app.add_middleware(

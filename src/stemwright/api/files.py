@@ -54,6 +54,9 @@ def router(service: Service) -> APIRouter:
 
         return give
 
+    def without_link(request: Request) -> Response:
+        return _answer(service, request, None)
+
     def preflight() -> Response:
         allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": "Range, If-Range"}
         return Response(status_code=204, headers=_EVERYBODY | allowed)
@@ -72,6 +75,7 @@ def router(service: Service) -> APIRouter:
         )
         routes.add_api_route(path, give, methods=["HEAD"], include_in_schema=False)
         routes.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
+        routes.add_api_route(f"/{letter}", without_link, methods=["GET", "HEAD"], include_in_schema=False)
     return routes
 
 
