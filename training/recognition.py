@@ -226,25 +226,26 @@ class Findings:
         return f"mean {self.mean():.2f}, of the rarer stems {self.mean(RARE):.2f}; medians: {rows}"
 
 
-AS_THEY_ARE, PRESENCE = "as they are", "true presence given"
+AS_THEY_ARE, LABELLED, PRESENCE = "as they are", "as they are, all stems known", "true presence given"
 MEANS = {"true level given": (-2, -1), "true mean spectrum given": (-1,), "true envelope given": (-2,)}
 """More of the truth: the mean magnitude of each stem over bands (-2), frames (-1) or both."""
 
 
 def measure(mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], Tensor]) -> dict[str, Findings]:
-    """Measures masks as they are, and with some of the truth given. A mix with unknown stems counts only as it is.
+    """Measures masks as they are, and with some of the truth given. A mix with unknown stems counts in the first only.
 
     Args:
         mixes: true stems of each, ``(2, samples)``.
         masks_of: powers ``(4, bands, frames)`` to masks ``(12, 2, bands, frames)``.
     """
-    findings = {name: Findings() for name in (AS_THEY_ARE, PRESENCE, *MEANS)}
+    findings = {name: Findings() for name in (AS_THEY_ARE, LABELLED, PRESENCE, *MEANS)}
     for stems in mixes:
         mix = BandedMix.of(stems)
         masks = masks_of(mix.powers)
         findings[AS_THEY_ARE].add(mix, masks)
         if not mix.is_labelled:
             continue
+        findings[LABELLED].add(mix, masks)
         findings[PRESENCE].add(mix, mix.given_presence(masks))
         for name, dims in MEANS.items():
             findings[name].add(mix, mix.given_means(masks, dims))

@@ -47,6 +47,7 @@ SHAPES = {
     "split": NetworkShape(design="split"),
     "short-instance-split": NetworkShape(design="short-instance-split"),
     "instance-split": NetworkShape(design="instance-split"),
+    "large-split": NetworkShape(design="large-split"),
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }

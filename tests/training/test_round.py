@@ -1,5 +1,8 @@
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +52,49 @@ def arguments(room: Path, *more: str, minutes: float = 0.03) -> list[str]:
     named = ["--corpus", str(room / "corpus"), "--checkpoints", str(room / "checkpoints"), "--run", str(room / "run")]
     fixed = ["--log", str(room / "log.csv"), "--device", "cpu", "--batch", "2", "--frames", "128", "--no-compile"]
     return ["--minutes", str(minutes), *named, *fixed, "--memory-gb", "0.01", *more]
+
+
+def gpu_round(room: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "OUT": str(room / "out"),
+        "PYTHON": sys.executable,
+        "STEMWRIGHT_ROUND_HOME": str(room / "home"),
+        "STEMWRIGHT_ROUND_WORK": str(room),
+        "STEMWRIGHT_ROUND_COPY_S": "1",
+    }
+    environment.pop("STEMWRIGHT_EVAL_DIR", None)
+    command = [str(Path(rounds.__file__).parents[1] / "scripts" / "gpu-round"), *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.mark.long
+def test_a_round_in_a_call_leaves_its_checkpoint_and_the_next_call_continues_it(room: Path) -> None:
+    options = arguments(room)
+    cut = [options.index(name) for name in ("--corpus", "--run", "--log")]  # the script names these
+    options = [
+        word for number, word in enumerate(options) if number not in {at + side for at in cut for side in (0, 1)}
+    ]
+    done = gpu_round(room, "train", *options)
+    assert done.returncode == 0, done.stderr
+    first = shards.load(room / "out" / "pieces")
+    assert first is not None and first.shape == TINY and first.step > 500
+    assert (room / "out" / "log.csv").exists()
+    longer = [*options]
+    longer[longer.index("--minutes") + 1] = "0.3"
+    done = gpu_round(room, "train", *longer)
+    assert done.returncode == 0, done.stderr
+    second = shards.load(room / "out" / "pieces")
+    assert second is not None and second.step > first.step
+    assert json.loads((room / "run" / "start.json").read_text())["minutes"] == 9.0  # one round, in two calls
+
+
+def test_a_round_in_a_call_says_what_it_needs(room: Path) -> None:
+    assert gpu_round(room).returncode == 2
+    failed = gpu_round(
+        room, "train", "--minutes", "1", "--checkpoints", str(room / "checkpoints"), "--shape", "nothing"
+    )
+    assert failed.returncode == 2 and "invalid choice: 'nothing'" in failed.stderr
 
 
 def rows(room: Path) -> list[dict[str, str]]:

@@ -255,6 +255,14 @@ class ShortInstanceSplitTransformer(SplitTransformer):
         super().__init__(shape, norm=instance_norm)
 
 
+class LargeSplitTransformer(SplitTransformer):
+    """The same design with five times the weights (10.1 million), twice the attention and twice the operations: as large as
+    the wheel takes (20 MB in half precision), and meant to be trained on a GPU."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__(shape, widths=(32, 80, 160, 320), blocks=6, norm=instance_norm)
+
+
 def instance_norm(width: int) -> nn.Module:
     """Normalises each channel of each mix over all of its bands and frames; its gains and biases are a batch norm's."""
     return nn.InstanceNorm2d(width, affine=True)
@@ -270,6 +278,7 @@ DESIGNS: dict[str, Callable[[NetworkShape], Network]] = {
     "deep-split": DeepSplitTransformer,
     "instance-split": InstanceSplitTransformer,
     "short-instance-split": ShortInstanceSplitTransformer,
+    "large-split": LargeSplitTransformer,
 }
 
 

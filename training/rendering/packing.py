@@ -1,7 +1,7 @@
 """Packs what a round needs for a machine that can install nothing: programs, voices and compressed sounds.
 
     scripts/pack-round
-    scripts/pack-round --recordings training/permissive
+    scripts/pack-round --recordings training/permissive --instruments training/samples
 
 SoundFonts are compressed with Ogg Vorbis inside (sf3), drum hits and recordings as Ogg Vorbis under their old names, since
 readers detect the format. Each pack is a tar of limited size, to be unpacked at the root of the file system.
@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from training.instruments import kits, soundfont, tonewheel, zynaddsubfx
+from training.instruments import kits, library, soundfont, tonewheel, zynaddsubfx
 
 PACK_ROOT = Path("opt/stemwright-round")
 """Folder of libraries and Python packages, below the root."""
@@ -54,6 +54,9 @@ COMPRESSION = 0.5
 
 RECORDINGS_COMPRESSION = 0.9
 """Of whole recordings: 72 kbit/s. Mixes lose as much to lossy codecs in training anyway."""
+
+MAX_NOTES, MAX_NOTE_S = 48, 4.0
+"""Of each recorded instrument so many recordings are packed, so long at most, with one channel."""
 
 BLOCK = 44_100
 
@@ -136,6 +139,30 @@ def pack_recording(path: Path) -> bytes:
     """A piece of a corpus as Ogg Vorbis."""
     audio, rate = soundfile.read(path, dtype="int16")
     return encode_vorbis(audio, rate, RECORDINGS_COMPRESSION)
+
+
+def pack_note(path: Path) -> bytes:
+    """A recorded note as Ogg Vorbis with one channel. Single-cycle waves stay as they are: a codec would change them."""
+    if path.suffix == ".WAV":
+        return path.read_bytes()
+    audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    audio = audio[: round(MAX_NOTE_S * rate)]
+    fade = min(len(audio), rate // 20)
+    mono = audio.mean(axis=1)
+    mono[len(mono) - fade :] *= np.linspace(1, 0, fade)
+    return encode_vorbis(mono.astype(np.int16), rate)
+
+
+def note_files(samples: Path) -> list[Path]:
+    """Recordings of each instrument that trains, spread evenly over its keys, dynamics and round robins."""
+    files: list[Path] = []
+    for instrument in library.instruments(held_out=False):
+        held = sorted(
+            library.recordings(instrument, samples), key=lambda one: (one.pitch or 0.0, one.dynamic, one.path)
+        )
+        every = max(1, -(-len(held) // MAX_NOTES))
+        files += [recording.path for recording in held[::every]]
+    return files
 
 
 def _packed(path: Path) -> bytes:
@@ -221,7 +248,12 @@ def main() -> None:
     parser.add_argument(
         "--recordings", type=Path, help=f"a folder that scripts/recordings made: comes to /{PACK_ROOT / 'recordings'}"
     )
+    parser.add_argument(
+        "--instruments", type=Path, help=f"a folder that scripts/samples made: comes to /{PACK_ROOT / 'samples'}"
+    )
     options = parser.parse_args()
+    if options.instruments and not options.instruments.is_dir():
+        parser.error(f"--instruments names {options.instruments}, which is no folder: scripts/samples makes one.")
     if options.recordings and not options.recordings.is_dir():
         parser.error(f"--recordings names {options.recordings}, which is no folder: scripts/recordings makes one.")
     shutil.rmtree(options.out, ignore_errors=True)
@@ -245,6 +277,9 @@ def main() -> None:
             packs.add(str(path.relative_to("/")), content)
             if len(content) > 10**6:
                 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB -> {len(content) / 1e6:.1f} MB", flush=True)
+        notes = note_files(options.instruments.resolve()) if options.instruments else []
+        for path, content in zip(notes, pool.map(pack_note, notes, chunksize=16), strict=True):
+            packs.add(str(PACK_ROOT / "samples" / path.relative_to(options.instruments.resolve())), content)
         recordings = sorted(options.recordings.glob("[!.]*/*.flac")) if options.recordings else []
         for path, content in zip(recordings, pool.map(pack_recording, recordings, chunksize=4), strict=True):
             packs.add(str(PACK_ROOT / "recordings" / path.relative_to(options.recordings)), content)

@@ -59,6 +59,42 @@ def test_a_recording_is_read_under_its_old_name_as_long_as_it_was(tmp_path: Path
     assert np.std(after - before.astype(float)) < 0.1 * np.std(before)
 
 
+def test_a_note_keeps_its_name_and_its_pitch_in_less_room(tmp_path: Path) -> None:
+    path = tmp_path / "C4_vl1.wav"
+    time = np.arange(6 * 44_100) / 44_100
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(path, np.stack([tone, tone], 1), 44_100)
+    packed = packing.pack_note(path)
+    assert len(packed) < path.stat().st_size / 20
+    path.write_bytes(packed)
+    audio, rate = soundfile.read(path)
+    assert audio.shape == (round(packing.MAX_NOTE_S * rate),)
+    spectrum = np.abs(np.fft.rfft(audio[rate : 2 * rate]))
+    assert int(spectrum.argmax()) == 440
+    assert np.abs(audio[-50:]).max() < 0.02  # it fades out
+
+
+def test_single_cycle_waves_are_packed_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "BANK.WAV"
+    soundfile.write(path, np.zeros(16_384), 44_100)
+    assert packing.pack_note(path) == path.read_bytes()
+
+
+def test_notes_of_each_instrument_that_trains_are_spread_over_its_keys(tmp_path: Path) -> None:
+    folder = tmp_path / "fm-piano1" / "samples"
+    folder.mkdir(parents=True)
+    for octave in range(1, 8):
+        for key in ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A"):
+            (folder / f"{key}{octave}v60.flac").touch()
+    held_out = tmp_path / "spanish-classical-guitar" / "samples"
+    held_out.mkdir(parents=True)
+    (held_out / "A1.flac").touch()
+    names = [path.name for path in packing.note_files(tmp_path)]
+    assert 20 < len(names) <= packing.MAX_NOTES
+    assert {name.removesuffix("v60.flac")[-1] for name in names} == set("1234567")
+    assert "A1.flac" not in names
+
+
 def test_packs_keep_to_their_size_and_names(tmp_path: Path) -> None:
     packs = packing.Packs(tmp_path, 100_000)
     for number, size in enumerate((60_000, 60_000, 30_000)):
