@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.byte_files import V1_TAG, change_page, id3_tag, join
+from stemwright.audio.ogg import page_checksum
+from tests.audio.byte_files import V1_TAG, change_page, id3_tag, join, put
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 
 SAMPLES = 30001
@@ -147,3 +148,39 @@ def test_a_long_pre_skip_of_opus_is_followed_and_told(tmp_path: Path) -> None:
     given, _, notes = read(path)
     assert given.shape[1] == 4 * SAMPLES - 24000
     assert notes == ["The header of the Opus stream leaves out its first 0.5 s: it was followed."]
+
+
+@pytest.mark.parametrize("make", [vorbis, opus, flac])
+@pytest.mark.parametrize("size", [300, 3000, 12000])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_follows_damaged_pages_stays_in_its_place(tmp_path: Path, make: object, size: int, times: int) -> None:
+    assert callable(make)
+    samples = 8 * SAMPLES
+    path = make(tmp_path / "in.ogg", samples=samples)
+    whole = read(path)[0]
+    put(path, path.stat().st_size // 3, bytes(size))
+    given, source, notes = read(join(tmp_path / "all.ogg", *[path] * times))
+    assert given.shape == (2, times * samples)
+    assert source.duration_s == pytest.approx(times * samples / source.sample_rate, abs=0.01)
+    for start in range(0, times * samples, samples):
+        link = given[:, start : start + samples]
+        assert np.array_equal(link[:, :10000], whole[:, :10000])
+        error = np.abs(link[:, -SAMPLES:] - whole[:, -SAMPLES:])  # Opus remembers what was before
+        assert error.max() < (1e-3 if make is opus else 1e-9)
+    assert len(notes) == 1 and "replaced by silence" in notes[0]
+
+
+@pytest.mark.parametrize("make", [vorbis, opus, flac])
+def test_a_last_page_that_is_damaged_or_cut_is_told(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    path = make(tmp_path / "in.ogg", samples=4 * SAMPLES)
+    data = path.read_bytes()
+    for changed in (data[:-50], data[:-50] + bytes(50)):
+        given, _, notes = read(join(tmp_path / "changed.ogg", changed))
+        assert given.shape[1] < 4 * SAMPLES + 100
+        assert notes == ["The last page of the Ogg stream is damaged: its sound, a second at most, is missing."]
+
+
+def test_the_checksum_of_a_page(tmp_path: Path) -> None:
+    data = vorbis(tmp_path / "in.ogg").read_bytes()
+    assert page_checksum(data[:58]) == data[22:26]  # the first page is one packet of 30 bytes

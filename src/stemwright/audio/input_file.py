@@ -6,7 +6,7 @@ PyAV brings FFmpeg's libraries in its wheel, so no FFmpeg has to be installed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.codec.context import CodecContext
     from av.container import InputContainer
+    from av.packet import Packet
 
 # Playlists and other formats that open further files or addresses are not among them, whatever a file's name says.
 DEMUXERS = (
@@ -29,6 +30,7 @@ DEMUXERS = (
 LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
 ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
 LEAST_BYTES_PER_S = 5.0  # lossless codecs of silence go that low, and nothing else
+MOST_ERRORS = 10  # of a demuxer, one after another, before the file is taken to end
 READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 file"
 
 
@@ -101,6 +103,24 @@ def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, Pie
             f"The sound in {path} is encrypted or in a codec that is not known: export it as WAV or FLAC and try again."
         )
     return container, stream, pieces
+
+
+def packets_of(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """The packets of a stream, an empty one last.
+
+    Behind damage a demuxer may give an error once and go on. What is missing where it does not shows in the length.
+    """
+    import av.error
+
+    n_errors = 0
+    while n_errors < MOST_ERRORS:
+        try:
+            for packet in container.demux(stream):
+                n_errors = 0
+                yield packet
+            return
+        except (av.error.FFmpegError, OSError):
+            n_errors += 1
 
 
 def _close(container: InputContainer, pieces: PieceFile | None) -> None:

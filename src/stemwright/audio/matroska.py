@@ -33,23 +33,18 @@ class PaddingMarks:
         self._most_at_start = MOST_FRAMES * (codec.frame_size or 0) or round(MOST_S * codec.sample_rate)
 
     def judged(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-        """The packets, with marks that can be right. An error of the demuxer ends them."""
-        import av.error
-
+        """The packets, with marks that can be right."""
         waiting: Packet[AudioStream] | None = None
         is_first = True
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.error.FFmpegError, OSError):
-                packet = None
+        for packet in packets:
             if waiting is not None:
-                self._judge(waiting, is_first, is_last=packet is None or not packet.size)
+                self._judge(waiting, is_first, is_last=not packet.size)
                 is_first = False
                 yield waiting
-            if packet is None:
-                return
             waiting = packet
+        if waiting is not None:
+            self._judge(waiting, is_first, is_last=True)
+            yield waiting
 
     def _judge(self, packet: Packet[AudioStream], is_first: bool, is_last: bool) -> None:
         mark = packet.get_sidedata("skip_samples") if packet.has_sidedata("skip_samples") else None

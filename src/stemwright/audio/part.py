@@ -41,6 +41,8 @@ class Part:
     """None: the demuxer's own trimming."""
     drop_silent_start: int = 0
     """Samples at the start, in units of ``keep``'s timescale, that are padding if they are as good as silent."""
+    has_gaps: bool = False
+    """Is a part of the stream missing? Then the timestamps say how much."""
     silence_s: float = 0.0
     """Seconds of silence among the pieces, in the place of damaged bytes."""
     notes: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from stemwright.audio.frame import Block, folded
 from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, source_format
 from stemwright.audio.matroska import PaddingMarks
 from stemwright.audio.part import Part
+from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, packets_of, source_format
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:
@@ -131,16 +131,10 @@ class PartTrack:
 
         time_base = self._stream.time_base
         assert time_base is not None  # every stream that was demuxed has one
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._container, self._stream)
         if self._container.format.name.startswith("matroska"):
             packets = PaddingMarks(self._stream, self._note_once).judged(packets)
-        for number in count():
-            try:
-                packet = next(packets, None)
-            except (av.error.FFmpegError, OSError):
-                return  # a demuxer that gives up: what is missing shows in the length
-            if packet is None:
-                return
+        for number, packet in enumerate(packets):
             rate = self._stream.codec_context.sample_rate
             if packet.pts is not None and packet.duration:
                 self._packets_end = packet.pts + packet.duration
@@ -188,8 +182,8 @@ class PartTrack:
     def _gap(self, frame: AudioFrame, first: AudioFrame, position: int) -> int:
         """Samples of silence to put before ``frame``: as its timestamp says if that is fine, else what was lost.
 
-        Timestamps are looked at behind damage only, since in whole files they can be wrong; but in FLAC every frame tells
-        its own place, and FFmpeg leaves damaged ones out without a word.
+        Timestamps are looked at behind damage only, since in whole files they can be wrong. In FLAC every frame has its
+        own position, and FFmpeg leaves damaged ones out without an error.
         """
         lost, self._lost_samples = self._lost_samples, 0
         if frame.pts is None:  # it comes from the flush at the end: what is missing there is told as an early end
@@ -197,8 +191,12 @@ class PartTrack:
         rate = frame.sample_rate
         base = self._stream.time_base
         fine = frame is not first and base is not None and base * rate <= 1
-        if base and first.pts is not None and fine and (lost or self.format.container == "flac"):
-            gap = round((frame.pts - first.pts) * base * rate) - position
+        if base and first.pts is not None and fine and (lost or self._part.has_gaps or self.format.container == "flac"):
+            start = frame.pts
+            if self._is_ogg_vorbis() and frame.duration and frame.duration != frame.samples:
+                # The first packet of a page: FFmpeg counts back from its end, but by a length that may be wrong.
+                start += frame.duration - frame.samples
+            gap = round((start - first.pts) * base * rate) - position
             if 0 <= gap <= LONGEST_GAP_S * rate:
                 return gap
         return lost
