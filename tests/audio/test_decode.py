@@ -10,6 +10,7 @@ import soundfile
 from stemwright.audio.decode import LONGEST_BLOCK, Decoder, probe
 from stemwright.errors import UsageError
 from tests.api.hostile_songs import zipped_matroska
+from tests.audio.byte_files import join
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 
 INTEGER_FILES = [
@@ -208,6 +209,31 @@ def test_tags(tmp_path: Path) -> None:
         file.write(np.zeros(10))
     source = probe(path)
     assert (source.title, source.artist, source.album) == ("Ein Lied", "Wer", "Was")
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC", "OGG", "CAF"])
+def test_a_tag_before_the_header_is_read(tmp_path: Path, container: str) -> None:
+    song = tmp_path / "in.file"
+    soundfile.write(song, noise(2, 5000).T, 44100, format=container)
+    frames = b""
+    for name, text in ((b"TIT2", "Größe"), (b"TPE1", "Wer")):
+        data = b"\1" + text.encode("utf-16")
+        frames += name + len(data).to_bytes(4, "big") + bytes(2) + data
+    tag = b"ID3\3\0\0" + bytes([0, 0, 0, len(frames)]) + frames
+    source = probe(join(tmp_path / "tagged.file", tag, song))
+    assert (source.title, source.artist) == ("Größe", "Wer")
+    broken = join(tmp_path / "broken.file", tag.replace(b"TIT2", b"\0\0\xff\xff"), song)
+    assert read(broken)[0].shape == (2, 5000)
+
+
+def test_the_tags_of_a_file_itself_come_first(tmp_path: Path) -> None:
+    song = tmp_path / "in.wav"
+    with soundfile.SoundFile(song, "w", 44100, 1) as file:
+        file.title = "own"
+        file.write(np.zeros(1000))
+    frame = b"TIT2" + (4).to_bytes(4, "big") + bytes(3) + b"old"
+    source = probe(join(tmp_path / "tagged.wav", b"ID3\3\0\0\0\0\0" + bytes([len(frame)]) + frame, song))
+    assert source.title == "own"
 
 
 def test_a_real_recording() -> None:

@@ -31,6 +31,8 @@ LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
 ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
 LEAST_BYTES_PER_S = 5.0  # lossless codecs of silence go that low, and nothing else
 MOST_ERRORS = 10  # of a demuxer, one after another, before the file is taken to end
+MOST_TAG_BYTES = 1 << 26
+SILENT_MP3 = 4 * (b"\xff\xfb\x10\xc4".ljust(104, b"\0"))  # behind a tag, for the demuxer of MP3
 READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 file"
 
 
@@ -151,9 +153,16 @@ def check_file(path: Path) -> None:
 
 
 def source_format(
-    container: InputContainer, stream: AudioStream, first: AudioFrame, held_s: float | None
+    container: InputContainer,
+    stream: AudioStream,
+    first: AudioFrame,
+    held_s: float | None,
+    front_tags: Mapping[str, str],
 ) -> SourceFormat:
-    """Describe an open file by its headers and its first decoded frame: headers are wrong on the rate of HE-AAC."""
+    """Describe an open file by its headers and its first decoded frame: headers are wrong on the rate of HE-AAC.
+
+    Tags of the file itself come before ``front_tags``.
+    """
     codec = stream.codec_context.name
     pcm = re.fullmatch(r"pcm_([suf])(\d+).*", codec)
     sample_format = first.format.name.rstrip("p")
@@ -168,7 +177,7 @@ def source_format(
         bits = _usual_depth(
             _coded_bits(codec, stream.codec_context.extradata) or {"u8": 8, "s16": 16}.get(sample_format, 24)
         )
-    tags = _tags(container.metadata) | _tags(stream.metadata)
+    tags = _tags(front_tags) | _tags(container.metadata) | _tags(stream.metadata)
     return SourceFormat(
         container=container.format.name,
         codec=codec.removesuffix("float"),
@@ -183,6 +192,22 @@ def source_format(
         artist=tags.get("artist"),
         album=tags.get("album"),
     )
+
+
+def front_tags(path: Path, part: Part) -> dict[str, str]:
+    """What the ID3 tag before a header says, which only FFmpeg's demuxer of MP3 would read; nothing where it cannot."""
+    import av
+    import av.error
+
+    if part.front_tags is None or part.front_tags.stop > MOST_TAG_BYTES:
+        return {}
+    with path.open("rb") as file:
+        pieces = PieceFile(file, (part.front_tags, SILENT_MP3))
+        try:
+            with av.open(pieces, "r", format="mp3", metadata_errors="replace") as container:
+                return dict(container.metadata)
+        except (av.error.FFmpegError, OSError, ValueError):
+            return {}
 
 
 def held_and_claimed_s(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stemwright.audio.pieces import Piece
+from stemwright.audio.pieces import Piece, Span
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Part:
     """None: the demuxer's own trimming."""
     drop_silent_start: int = 0
     """Samples at the start, in units of ``keep``'s timescale, that are padding if they are as good as silent."""
+    front_tags: Span | None = None
+    """Tags before the header that the demuxer does not see."""
     has_gaps: bool = False
     """Is a part of the stream missing? Then the timestamps say how much."""
     silence_s: float = 0.0

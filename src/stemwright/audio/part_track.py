@@ -13,7 +13,7 @@ from stemwright.audio.frame import Block, folded
 from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, source_format
 from stemwright.audio.matroska import PaddingMarks
 from stemwright.audio.part import Part
-from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, packets_of, source_format
+from stemwright.audio.input_file import SourceFormat, front_tags, held_and_claimed_s, open_sound, packets_of, source_format
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class PartTrack:
             if self._first is None:
                 raise self.silent()
             held_s, self.claimed_s = held_and_claimed_s(path, self._container, self._stream, part)
-            self.format: SourceFormat = source_format(self._container, self._stream, self._first, held_s)
+            self.format: SourceFormat = source_format(
+                self._container, self._stream, self._first, held_s, front_tags(path, part)
+            )
             if self.format.sample_rate > HIGHEST_RATE:
                 raise UnreadableInputError(
                     f"{path} has {self.format.sample_rate} samples a second, more than {HIGHEST_RATE}: convert it to 48000."

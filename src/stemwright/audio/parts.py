@@ -6,6 +6,7 @@ pipe left open is no damage.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from stemwright.audio import adts, flac, mpeg
@@ -48,7 +49,10 @@ def parts_of(path: Path) -> list[Part]:
         is_transport = head[:1] == b"\x47" and window.at(start + 188, 1) == b"\x47"
         if not parts and not is_other(head) and not is_transport:
             parts = mpeg.joined_parts(window, start)
-        return parts or [Part((Span(start, window.size),) if start and is_other(head) else None)]
+        parts = parts or [Part((Span(start, window.size),) if start and is_other(head) else None)]
+        if start and is_other(head):
+            parts[0] = replace(parts[0], front_tags=Span(0, start))
+        return parts
 
 
 def is_other(head: bytes) -> bool:
