@@ -12,19 +12,19 @@ from stemwright.audio.tag_frames import front_tag_size
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 BLOCK_SAMPLES = 1024
 SEARCHED_BYTES = 1 << 16
-POSSIBLE = re.compile(rb"\xff[\xf0-\xff]|ID3|APETAGEX|TAG")  # what a frame or a tag begins with
+POSSIBLE = re.compile(rb"\xff[\xf0-\xff]|ID3|APETAGEX|TAG")  # the first bytes of a frame or a tag
 MARK_BYTES = 12
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a frame's header says."""
+    """The fields of a frame's header."""
 
     size: int
     samples: int
     rate: int
     kind: tuple[int, int, int]
-    """Profile, rate and channels: what does not change within one stream."""
+    """Profile, rate and channels, which do not change within a stream."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class _Run:
 
 
 def read_frame(head: bytes) -> Frame | None:
-    """The header in the first seven bytes; None where they are none."""
+    """Read the header in the first seven bytes; None if they are not one."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return None
     index = head[2] >> 2 & 15
@@ -54,7 +54,7 @@ def read_frame(head: bytes) -> Frame | None:
 
 
 def joined_parts(window: Window, start: int) -> list[Part]:
-    """The streams that follow each other from ``start``, without tags; none where no frames stand there."""
+    """The joined streams from ``start`` on, without tags; an empty list if there are no frames at ``start``."""
     if not _is_confirmed(window, start, 3):
         return []
     runs: list[_Run] = []
@@ -72,7 +72,7 @@ def joined_parts(window: Window, start: int) -> list[Part]:
                 continue
             resumed = _resume(window, offset + 1)
             if run is not None and resumed < window.size:
-                run.add(offset, resumed)  # damage, which the decoder is to see
+                run.add(offset, resumed)  # damage: the decoder gets it, and reports it
             offset = resumed
             continue
         if run is None or not known:
@@ -90,15 +90,15 @@ def joined_parts(window: Window, start: int) -> list[Part]:
     for number, run in enumerate(runs):
         pieces: tuple[Piece, ...] = tuple(run.spans)
         if number == 0 and start > 0:
-            pieces = (Span(0, start), *pieces)  # the title is in a tag before the first frame
+            pieces = (Span(0, start), *pieces)  # a tag with the title may precede the first frame
         parts.append(Part(pieces, "aac", Length(run.samples / run.rate)))
     return parts
 
 
 def _plain_frames(window: Window, offset: int, run: _Run) -> int:
-    """Pass over frames of the run's kind; where something else begins, or the last bytes.
+    """Skip frames of the run's kind; returns where something else begins, or the last bytes.
 
-    An hour has 155,000 of them, so this is the only loop that counts.
+    An hour has 155,000 frames, so only this loop has to be fast.
     """
     first = offset
     samples = 0
@@ -109,7 +109,7 @@ def _plain_frames(window: Window, offset: int, run: _Run) -> int:
         at = 0
         while at + 7 < len(data):
             fixed = data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0
-            # One bit of the third byte is for the maker of the file.
+            # One bit of the third byte is private.
             if not fixed or data[at + 2] & 0xFD != third or data[at + 3] & 0xC0 != fourth:
                 break
             size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
@@ -129,7 +129,7 @@ def _plain_frames(window: Window, offset: int, run: _Run) -> int:
 
 
 def _is_confirmed(window: Window, offset: int, count: int) -> bool:
-    """Do frames of one kind stand here, ``count`` of them or up to the end or a tag?"""
+    """Are there ``count`` frames of one kind at ``offset``, or fewer that end at a tag or at the end of the file?"""
     kind = None
     for number in range(count):
         frame = read_frame(window.at(offset, 7))
@@ -141,14 +141,14 @@ def _is_confirmed(window: Window, offset: int, count: int) -> bool:
 
 
 def _resume(window: Window, offset: int) -> int:
-    """The next place behind damage where frames or a tag begin."""
+    """The next offset after damage where frames or a tag begin."""
     while offset < window.size:
         data = window.at(offset, SEARCHED_BYTES)
         for found in POSSIBLE.finditer(data):
             place = offset + found.start()
             if _is_confirmed(window, place, 2) or front_tag_size(window, place):
                 return place
-        offset += max(1, len(data) - MARK_BYTES)  # a mark may lie across the end
+        offset += max(1, len(data) - MARK_BYTES)  # a start code may lie across the end
         if len(data) <= MARK_BYTES:
             break
     return window.size

@@ -1,4 +1,4 @@
-"""Headers of AIFF, AIFF-C and AU, as they are and as writers into a pipe leave them."""
+"""Headers of AIFF, AIFF-C and AU, complete or as a writer into a pipe leaves them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stemwright.audio.wave import SIGNED_END, SIGNED_SLACK, UNSIGNED_END, UNSIGN
 
 SAMPLE_BYTES = {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
 PLAIN = (b"NONE", b"none", b"twos", b"sowt", b"in24", b"42ni", b"in32", b"23ni", b"raw ")
-SOX_SIZE, SOX_SLACK = 0x7F000000, 1 << 12  # what sox leaves in an AIFF
+SOX_SIZE, SOX_SLACK = 0x7F000000, 1 << 12  # the placeholder of sox in an AIFF
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 
 
@@ -24,7 +24,7 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
         if name == b"COMM" and size >= 18:
             common_at = offset + 8
         elif name == b"SSND":
-            data_at = offset + 16  # behind an offset and a block size
+            data_at = offset + 16  # after the chunk's own offset and block size
             if common_at is not None or _is_open(size, window.size - offset - 8):
                 break
         offset += 8 + size + size % 2
@@ -34,7 +34,7 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
     channels, frames, bits = window.big(common_at, 2), window.big(common_at + 2, 4), window.big(common_at + 6, 2)
     rate = _extended(window.at(common_at + 8, 10))
     kind = window.at(common_at + 18, 4) if is_aifc else b"NONE"
-    # A packet is one sample of each channel, but for IMA ADPCM, whose header counts packets too.
+    # A packet is one sample of each channel. In IMA ADPCM it has 64, and the header counts packets.
     packet, samples = channels * (SAMPLE_BYTES.get(kind) or (bits + 7 >> 3 if kind in PLAIN else 0)), 1
     if kind == b"ima4":
         packet, samples = 34 * channels, 64
@@ -53,7 +53,7 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
         claimed_s = (min(frames, claimed) if frames else claimed) * samples / rate
     length = Length(held * samples / rate, claimed_s)
     if not is_open and (frames or not held) and not start:
-        # FFmpeg takes the byte that fills up an odd chunk for sound.
+        # FFmpeg decodes the padding byte of an odd chunk as sound.
         keep = Keep(0, frames if held - frames == 1 else held, rate) if packet == 1 else None
         return [Part(length=length, keep=keep)]
     head = bytearray(window.at(start, data_at - start))
@@ -68,7 +68,7 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
 
 
 def au_parts(window: Window, start: int) -> list[Part]:
-    """The one stream of an AU file, whose header may leave the size open by 0xffffffff."""
+    """The one stream of an AU file. A size of 0xffffffff in its header means unknown."""
     as_it_is = [Part((Span(start, window.size),) if start else None)]
     data_at = start + window.big(start + 4, 4)
     size, coding, rate, channels = (window.big(start + at, 4) for at in (8, 12, 16, 20))
@@ -87,7 +87,7 @@ def au_parts(window: Window, start: int) -> list[Part]:
 
 
 def _is_open(size: int, left: int) -> bool:
-    """Is this the size that a writer into a pipe leaves? It is more than there is."""
+    """Is this a placeholder of a writer into a pipe? It is larger than the rest of the file."""
     if size <= left:
         return False
     near = abs(size - SIGNED_END) <= SIGNED_SLACK or abs(size - SOX_SIZE) <= SOX_SLACK
@@ -95,7 +95,7 @@ def _is_open(size: int, left: int) -> bool:
 
 
 def _extended(number: bytes) -> int:
-    """A rate as an 80-bit float, in whole Hz; 0 for what is no rate."""
+    """A rate in whole Hz from an 80-bit float; 0 if it is not a possible rate."""
     exponent = (int.from_bytes(number[:2], "big") & 0x7FFF) - 16383 - 63
     mantissa = int.from_bytes(number[2:], "big")
     return mantissa >> -exponent if -63 <= exponent <= 0 else 0

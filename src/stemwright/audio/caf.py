@@ -1,4 +1,4 @@
-"""Headers of Apple's Core Audio Format: sizes that are open, and the packet table that tells of padding."""
+"""Headers of Apple's Core Audio Format: unknown sizes, and the packet table, which states the padding."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import struct
 from stemwright.audio.part import Keep, Length, Part
 from stemwright.audio.pieces import Span, Window
 
-OPEN = (1 << 64) - 1  # a size of -1: the sound goes on to the end of the file
+OPEN = (1 << 64) - 1  # a size of -1: the sound continues to the end of the file
 LARGEST_HELD = 1 << 62
 MOST_PADDING = 16384  # samples at the start: Apple's AAC has 2112, HE-AAC twice that
-PADDED_PACKETS = 4  # an end is padded by fewer
+PADDED_PACKETS = 4  # the padding at the end is less than this
 
 
 def caf_parts(window: Window, start: int) -> list[Part]:
@@ -27,7 +27,7 @@ def caf_parts(window: Window, start: int) -> list[Part]:
         elif name == b"pakt" and size >= 24:
             table_at, table_size = offset + 12, size
         elif name == b"data":
-            data_at, data_size = offset + 16, size  # behind a count of edits
+            data_at, data_size = offset + 16, size  # after a count of edits
         if size >= LARGEST_HELD:
             break
         offset += 12 + size
@@ -49,7 +49,7 @@ def caf_parts(window: Window, start: int) -> list[Part]:
         return as_it_is
     packets, valid = window.big(table_at, 8), window.big(table_at + 8, 8)
     priming, remainder = window.big(table_at + 16, 4), window.big(table_at + 20, 4)
-    # Each packet's size is a number of seven bits a byte, so a table cannot tell of more packets than it has bytes.
+    # The size of each packet takes one byte or more, so a table cannot describe more packets than it has bytes.
     whole = min(packets, table_size - 24) * packet_samples
     is_cut = not is_open and data_size - 4 > left
     claimed = valid if 0 < valid <= whole else whole
@@ -57,11 +57,11 @@ def caf_parts(window: Window, start: int) -> list[Part]:
     length = Length(held / rate, claimed / rate if is_cut else None)
     padding = whole - valid - priming
     fits = valid > 0 and 0 <= priming <= MOST_PADDING and 0 <= padding < PADDED_PACKETS * packet_samples
-    # FFmpeg refuses some tables that are right, and trims a short last packet of ALAC again: it is shown no padding.
+    # FFmpeg refuses some valid tables, and trims a short last packet of ALAC twice: it gets a table without padding.
     none = whole.to_bytes(8, "big") + bytes(8)
     unpadded = (Span(start, table_at + 8), none, Span(table_at + 24, window.size))
     if fits:
         return [Part(unpadded, "caf", length, Keep(priming, priming + valid, round(rate)))]
     note = "The packet table of the CAF file contradicts its packets: it was ignored, all was kept."
-    is_told = valid > 0 or priming > 0 or remainder > 0
-    return [Part(unpadded, "caf", length, Keep(0, None, round(rate)), notes=(note,) if is_told else ())]
+    has_padding = valid > 0 or priming > 0 or remainder > 0
+    return [Part(unpadded, "caf", length, Keep(0, None, round(rate)), notes=(note,) if has_padding else ())]

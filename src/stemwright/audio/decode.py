@@ -1,10 +1,11 @@
 """Files in, blocks of samples out.
 
-Length and alignment are those of what went into the encoder, as far as the file tells them. FFmpeg drops the samples
-that a file marks as padding (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder; the pre-skip
-of Opus). Edit lists and iTunSMPB of MP4, packet tables of CAF, and the LAME tags of joined MP3s are judged by
-``parts_of`` first, for they can be wrong: ``PartTrack`` then trims. An MP3 without a LAME tag and a raw AAC stream do
-not tell their delay: all that they decode to is kept, as players do.
+Length and alignment are those of the encoder's input, as far as the file states them. FFmpeg drops the samples that a
+file marks as padding (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder; the pre-skip of
+Opus). Edit lists and iTunSMPB of MP4, packet tables of CAF, and the LAME tags of joined MP3s can be wrong: ``parts_of``
+checks them, and ``PartTrack`` trims. CodecDelay and DiscardPadding of Matroska are checked by ``PaddingMarks``. MP3
+without a LAME tag and raw AAC do not state their delay: all decoded samples are kept, as players do. So are those of
+AC-3, of fragmented MP4 without an edit list, and of IMA ADPCM with a wrong ``fact`` chunk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""FLAC files that were joined, and the length that the last frame of one tells (RFC 9639)."""
+"""Joined FLAC files, and the length of each by its last frame (RFC 9639)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from stemwright.audio.tag_frames import front_tag_size, start_of_end_tags
 
 HEAD = b"fLaC\x00\x00\x00\x22"  # the first block of metadata is STREAMINFO, of 34 bytes
 SCAN_BYTES = 1 << 18
-# Behind this many bytes of a file's end its last frame begins: 65535 samples of 8 channels of 32 bits take 2 MB.
+# The last frame begins within so many bytes of the end: 65535 samples of 8 channels of 32 bits take 2 MB.
 TAIL_BYTES = 1 << 21
 
 
 def joined_parts(window: Window, start: int) -> list[Part]:
-    """The files that were joined, from ``start``, each without the tags around it."""
+    """The joined files from ``start`` on, each without the tags around it."""
     heads = [start, *_heads(window, _end_of_metadata(window, start))]
     several = len(heads) > 1
     parts = []
@@ -30,7 +30,7 @@ def joined_parts(window: Window, start: int) -> list[Part]:
 
 
 def _end_of_metadata(window: Window, head: int) -> int:
-    """Where the frames begin: pictures, which may hold anything, stand before."""
+    """Where the frames begin: after pictures, whose bytes may look like anything."""
     offset = head + 4
     while offset < window.size:
         block = window.at(offset, 4)
@@ -44,7 +44,7 @@ def _heads(window: Window, offset: int) -> Iterator[int]:
     """Where further files begin."""
     while offset < window.size:
         data = window.at(offset, SCAN_BYTES)
-        found = data.find(HEAD[:4])  # a longer one, with zeros, takes ten times the time where there is silence
+        found = data.find(HEAD[:4])  # a longer pattern, with zeros, takes ten times as long in silence
         if found >= 0:
             info = window.at(offset + found + 8, 34) if window.at(offset + found, len(HEAD)) == HEAD else b""
             rate = int.from_bytes(info[10:13], "big") >> 4
@@ -61,7 +61,7 @@ def _heads(window: Window, offset: int) -> Iterator[int]:
 
 
 def _start_of_front_tag(window: Window, start: int, head: int) -> int:
-    """Where the ID3v2 tag begins that stands right before ``head``; ``head`` where none does."""
+    """Where the ID3v2 tag right before ``head`` begins; ``head`` if there is none."""
     back = min(head - start, SCAN_BYTES * 64)
     if head == window.size or back <= 0:
         return head
@@ -78,7 +78,7 @@ def _start_of_front_tag(window: Window, start: int, head: int) -> int:
 
 
 def _length(window: Window, head: int, stop: int) -> Length | None:
-    """What the last frame tells, and what STREAMINFO claims where the file is cut within a frame."""
+    """The length by the last frame, and the length that STREAMINFO claims if the file is cut within a frame."""
     info = window.at(head + 8, 34)
     rate = int.from_bytes(info[10:13], "big") >> 4
     if len(info) < 34 or not rate:
@@ -89,7 +89,7 @@ def _length(window: Window, head: int, stop: int) -> Length | None:
     tail = window.at(start, stop - start)
     end = None
     is_whole = False
-    # Sync code, reserved bit, and the strategy of its block sizes.
+    # Sync code, reserved bit, blocking strategy.
     for found in reversed([match.start() for match in re.finditer(rb"\xff[\xf8\xf9]", tail)]):
         last = _frame_end(tail[found : found + 16], block)
         if last is None or (claimed and last > claimed + 65535 and claimed != 2**36 - 1):
@@ -105,7 +105,7 @@ def _length(window: Window, head: int, stop: int) -> Length | None:
 
 
 def _frame_end(head: bytes, block: int) -> int | None:
-    """The position behind the frame whose header this is, in samples; None where it is no header."""
+    """The position at the end of the frame with this header, in samples; None if it is not a header."""
     if len(head) < 6 or head[3] & 1 or head[2] >> 4 == 0 or head[2] & 15 == 15:
         return None
     lead = head[4]

@@ -23,7 +23,7 @@ def to_float(frame: AudioFrame) -> Block:
     if raw.dtype == np.float32:
         return np.ascontiguousarray(raw)
     if raw.dtype == np.float64:
-        with np.errstate(over="ignore"):  # to infinity, which is refused further on
+        with np.errstate(over="ignore"):  # to infinity, which the caller refuses
             return np.ascontiguousarray(raw.astype(np.float32))
     if raw.dtype == np.uint8:
         return np.ascontiguousarray((raw.astype(np.float32) - 128) / 128)

@@ -1,4 +1,4 @@
-"""What a file says of its sound, and the door through which every file is opened.
+"""Opens every sound file, and describes its sound.
 
 PyAV brings FFmpeg's libraries in its wheel, so no FFmpeg has to be installed.
 """
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-# Playlists and other formats that open further files or addresses are not among them, whatever a file's name says.
+# No playlists, or other formats that open further files or URLs, whatever the name of the file.
 DEMUXERS = (
     "aac,ac3,aiff,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp2,mp3,mpeg,mpegts,"
     "ogg,tta,w64,wav,wv"
 )
 LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
 ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
-LEAST_BYTES_PER_S = 5.0  # lossless codecs of silence go that low, and nothing else
-MOST_ERRORS = 10  # of a demuxer, one after another, before the file is taken to end
+LEAST_BYTES_PER_S = 5.0  # reached by lossless codecs in silence only
+MOST_ERRORS = 10  # of the demuxer in a row; then the file is taken to end
 MOST_TAG_BYTES = 1 << 26
-SILENT_MP3 = 4 * (b"\xff\xfb\x10\xc4".ljust(104, b"\0"))  # behind a tag, for the demuxer of MP3
+SILENT_MP3 = 4 * (b"\xff\xfb\x10\xc4".ljust(104, b"\0"))  # follows a tag, for the demuxer of MP3
 READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 file"
 
 
@@ -47,27 +47,27 @@ class SourceFormat:
     file_channels: int
     """As in the file."""
     layout: str
-    """libavutil's name: ``mono``, ``stereo``, ``5.1(side)``; ``6 channels`` where the file does not tell."""
+    """libavutil's name: ``mono``, ``stereo``, ``5.1(side)``; ``6 channels`` if the file does not say."""
     bits: int | None
     """Depth of integer samples (8, 16, 24, 32), 32 for float, None for lossy codecs."""
     is_float: bool
     lossless: bool
     duration_s: float | None
-    """What the bytes of the file can hold at most, as far as the headers tell; None where they do not."""
+    """The longest that the bytes of the file can be, in seconds; None if the headers do not say."""
     title: str | None
     artist: str | None
     album: str | None
 
     @property
     def channels(self) -> int:
-        """Channels that decoding gives: one for mono, two for all else."""
+        """Channels after decoding: one for mono, two for all else."""
         return 1 if self.file_channels == 1 else 2
 
 
 def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, PieceFile | None]:
     """Open a part of a file and find its first sound track; raises UnreadableInputError.
 
-    Where the part is in pieces, the file that they are read from comes last: close it after the container.
+    The last one is the file of the pieces, if the part is in pieces: close it after the container.
     """
     import av
     import av.error
@@ -98,7 +98,7 @@ def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, Pie
     if stream is None:
         _close(container, pieces)
         raise UnreadableInputError(f"{path} has no sound track: {READABLE}.")
-    codec: CodecContext | None = stream.codec_context  # PyAV's own types leave out that it can be missing
+    codec: CodecContext | None = stream.codec_context  # PyAV's types do not say that it can be None
     if codec is None or codec.codec_tag in ENCRYPTED_TAGS:
         _close(container, pieces)
         raise UnreadableInputError(
@@ -110,7 +110,7 @@ def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, Pie
 def packets_of(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
     """The packets of a stream, an empty one last.
 
-    Behind damage a demuxer may give an error once and go on. What is missing where it does not shows in the length.
+    After damage a demuxer may raise an error and then continue. If it does not, the length shows what is missing.
     """
     import av.error
 
@@ -159,9 +159,9 @@ def source_format(
     held_s: float | None,
     front_tags: Mapping[str, str],
 ) -> SourceFormat:
-    """Describe an open file by its headers and its first decoded frame: headers are wrong on the rate of HE-AAC.
+    """Describe an open file by its headers and its first decoded frame. (In HE-AAC the header has half the rate.)
 
-    Tags of the file itself come before ``front_tags``.
+    Tags of the file itself take precedence over ``front_tags``.
     """
     codec = stream.codec_context.name
     pcm = re.fullmatch(r"pcm_([suf])(\d+).*", codec)
@@ -195,7 +195,7 @@ def source_format(
 
 
 def front_tags(path: Path, part: Part) -> dict[str, str]:
-    """What the ID3 tag before a header says, which only FFmpeg's demuxer of MP3 would read; nothing where it cannot."""
+    """The ID3 tag before a header, read by FFmpeg's demuxer of MP3; empty if there is none that it can read."""
     import av
     import av.error
 
@@ -213,24 +213,24 @@ def front_tags(path: Path, part: Part) -> dict[str, str]:
 def held_and_claimed_s(
     path: Path, container: InputContainer, stream: AudioStream, part: Part
 ) -> tuple[float | None, float | None]:
-    """How long the sound is at most by the bytes of the file, and how long it was meant to be, in seconds."""
+    """The longest that the bytes of the file can be, and the length by the header, both in seconds."""
     if part.length is not None:
         return part.length.held_s, part.length.claimed_s
     claimed: float | None = None
     if stream.duration is not None and stream.time_base is not None:
         claimed = float(stream.duration * stream.time_base)
-    # The duration of the whole file is that of its longest track, and that may be the picture.
+    # The duration of the file is that of its longest track, which may be the video.
     elif container.duration is not None and not container.streams.video:
         claimed = container.duration / 1_000_000
     if claimed is None or claimed <= 0:
         return None, None
     most = path.stat().st_size / LEAST_BYTES_PER_S
-    # What no file of this size can hold is a placeholder, or a lie, and no sign of damage.
+    # A length that no file of this size can have is a placeholder, or wrong, but not a sign of damage.
     return (claimed, claimed) if claimed <= most else (most, None)
 
 
 def _coded_bits(codec: str, extradata: bytes | None) -> int | None:
-    """Bits in a sample as the codec's own header states them."""
+    """Bits of a sample by the codec's own header."""
     if codec == "flac" and extradata is not None:
         info = extradata[8:] if extradata[:4] == b"fLaC" else extradata  # STREAMINFO, RFC 9639 section 8.2
         if len(info) >= 18:

@@ -1,7 +1,7 @@
-"""Padding that Matroska and WebM mark (CodecDelay, DiscardPadding), judged before FFmpeg leaves it out.
+"""Padding in Matroska and WebM (CodecDelay and DiscardPadding, RFC 9559), checked before FFmpeg trims by it.
 
-FFmpeg hands the marks over as side data of packets: four bytes of samples to skip at the packet's start, four bytes
-at its end (AV_PKT_DATA_SKIP_SAMPLES). RFC 9559, sections 5.1.3.5.7 and 5.1.4.1.25, says what they mean.
+FFmpeg's demuxer turns both into side data of packets (AV_PKT_DATA_SKIP_SAMPLES): the number of samples to skip at the
+start of the packet, then at its end, in four bytes each.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet, PacketSideData
 
-MOST_FRAMES = 3  # that an encoder adds at a start
-MOST_S = 0.1  # where the length of a frame is not known
+MOST_FRAMES = 3  # an encoder adds fewer at the start
+MOST_S = 0.1  # the limit if the length of a frame is not known
 OPUS_RATE = 48000
 ROUNDING = 60  # samples at 48 kHz: some writers round CodecDelay to milliseconds
 
@@ -33,7 +33,7 @@ class PaddingMarks:
         self._most_at_start = MOST_FRAMES * (codec.frame_size or 0) or round(MOST_S * codec.sample_rate)
 
     def judged(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-        """The packets, with marks that can be right."""
+        """The same packets, without marks that cannot be right."""
         waiting: Packet[AudioStream] | None = None
         is_first = True
         for packet in packets:
@@ -56,7 +56,7 @@ class PaddingMarks:
             kept_start = 0
             self._note("The file marks more padding at its start than an encoder adds: it was ignored, all was kept.")
         if at_end and (not is_last or self._is_lossless):
-            # FFmpeg itself ignores what is longer than the packet, so that no more than the last packet is left out.
+            # FFmpeg ignores padding longer than the packet, so no more than the last packet is dropped.
             kept_end = 0
             where = "in a lossless stream" if self._is_lossless else "before the end of its sound"
             self._note(f"The file marks padding {where}: it was ignored, all was kept.")
@@ -66,16 +66,16 @@ class PaddingMarks:
             packet.set_sidedata(mark)
 
     def _opus_start(self, marked: int, pre_skip: int) -> int:
-        """What to skip at the start of Opus: the mark and the pre-skip of its header must be the same.
+        """How many samples to skip at the start of Opus. The mark and the pre-skip of the header should be the same.
 
-        Where they differ, the pre-skip is followed if it can be an encoder's. Without a mark FFmpeg follows it too.
+        If they differ, the pre-skip is used if it is a usual one. Without a mark FFmpeg uses it too.
         """
         skip = pre_skip
         if marked and abs(marked - pre_skip) > ROUNDING:
             if pre_skip > LONGEST_USUAL_SKIP:
                 skip = min(marked, pre_skip)
             elif not pre_skip and marked <= LONGEST_USUAL_SKIP:
-                skip = marked  # all encoders have a delay
+                skip = marked  # every encoder has a delay, so 0 is wrong
             self._note(
                 "The CodecDelay of the file contradicts the header of its Opus stream: "
                 f"{skip / OPUS_RATE:.3f} s were left out at the start."

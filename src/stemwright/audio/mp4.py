@@ -1,4 +1,4 @@
-"""What MP4 and QuickTime tell of padding: edit lists and iTunes' tag, judged against the table of the samples."""
+"""Padding in MP4 and QuickTime: edit lists and iTunes' tag, compared with the sample table."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AAC_BLOCK = 1024
 @dataclass(frozen=True)
 class _Edit:
     length: int
-    """In units of the movie's timescale; 0 up to the end."""
+    """In units of the movie's timescale; 0 means up to the end."""
     begin: int
     """In units of the track's; negative for silence."""
 
 
 @dataclass
 class _Track:
-    """The first sound track. Lengths are in units of its timescale, but for ``presented``."""
+    """The first sound track. Lengths are in units of its timescale; ``presented`` is in units of the movie's."""
 
     timescale: int = 0
     is_sound: bool = False
@@ -51,7 +51,7 @@ class _Track:
 
     @property
     def most_padding(self) -> int:
-        """What an encoder pads a start or an end with at most; nothing where the codec is lossless."""
+        """The most padding that an encoder adds at a start or an end; 0 for lossless codecs."""
         if self.codec in LOSSLESS:
             return 0
         return max(PADDED_PACKETS * self.packet, self.timescale // 10)
@@ -62,7 +62,7 @@ class _Movie:
     timescale: int = 0
     is_fragmented: bool = False
     share_held: float = 1.0
-    """Of the samples' bytes that the header claims, how many the file has."""
+    """The share of the claimed bytes of sound that the file has."""
     itunes: str | None = None
     track: _Track | None = None
 
@@ -71,7 +71,7 @@ def movie_parts(window: Window, origin: int) -> list[Part]:
     """The first sound track of an MP4, and which of its samples are sound."""
     as_it_is = Part((Span(origin, window.size),) if origin else None)
     if origin:
-        return [as_it_is]  # places within the file are counted from its first byte
+        return [as_it_is]  # offsets in the header count from the first byte of the file
     movie = _Movie()
     for name, start, stop in _boxes(window, origin, window.size):
         if name == b"moov":
@@ -94,7 +94,7 @@ def movie_parts(window: Window, origin: int) -> list[Part]:
 
 
 def _fragmented(track: _Track) -> Part:
-    """Fragments tell of their samples as they come, so that only the start of an edit list can be judged."""
+    """Fragments list their own samples, so that only the start of an edit list can be checked."""
     begin = max((edit.begin for edit in track.edits), default=0)
     if begin <= max(PADDED_PACKETS * AAC_BLOCK * 2, track.timescale // 10):
         return Part()
@@ -104,7 +104,7 @@ def _fragmented(track: _Track) -> Part:
 
 
 def _keep(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str, ...]]:
-    """What is sound; how much at the start is padding if it is silent; and what there is to say."""
+    """What to keep; how many samples at the start are padding if they are silent; notes."""
     by_edits, silent, notes = _by_edits(movie, track)
     by_tag = _by_itunes(movie.itunes, track)
     if by_tag is None:
@@ -126,14 +126,14 @@ def _keep(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str, ..
 
 
 def _by_itunes(text: str | None, track: _Track) -> Keep | None:
-    """iTunes' tag: hexadecimal counts of delay, padding and samples. None unless they fit the packets."""
+    """iTunes' tag: hexadecimal counts of delay, padding and samples. None if they do not fit the packets."""
     if text is None:
         return None
     fields = text.split()[1:4]
     if len(fields) < 3 or not all(re.fullmatch("[0-9A-Fa-f]{1,16}", one) for one in fields):
         return None
     delay, padding, count = (int(one, 16) for one in fields)
-    for scale in (1, 2):  # of HE-AAC some count in samples of the core, some in those that it gives
+    for scale in (1, 2):  # for HE-AAC some writers count at half the rate, some at the full one
         whole = (delay + padding + count) * track.timescale // (track.rate_or_unit * scale)
         packet = max(track.last, AAC_BLOCK * 2 * track.timescale // track.rate_or_unit)
         if count > 0 and abs(whole - track.media) < packet:
@@ -164,13 +164,13 @@ def _by_edits(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str
     end = begin + round(length * unit) if all(edit.length for edit in edits) else track.media
     stop = track.media if abs(end - track.media) <= slack else min(end, track.media)
     most_begin = track.most_padding or slack
-    # A last packet that the table of the samples shortens has told of the padding at the end already.
+    # If the sample table has a shorter last packet, the padding at the end is already left out.
     most_end = track.most_padding if track.last == track.packet else slack
     aac_start = AAC_BLOCK * track.timescale // track.rate_or_unit if track.codec == b"mp4a" else 0
     if begin == 0 and abs(track.media - end - aac_start) <= slack < aac_start:
-        return Keep(0, track.media, track.timescale), aac_start, ()  # it counts the sound, but begins with the padding
+        return Keep(0, track.media, track.timescale), aac_start, ()  # its length is right, its start is not
     if begin <= most_begin and track.media - stop <= max(most_end, slack) and begin < stop:
-        # A late start takes the place of the padding in FFmpeg's edit lists; AAC has one block of it at least.
+        # FFmpeg's edit list for a late start leaves out the entry for the padding; AAC has at least one block of it.
         is_late = begin == 0 and any(edit.begin < 0 for edit in track.edits)
         return Keep(begin, stop, track.timescale), aac_start if is_late else 0, ()
     total = sum(edit.length for edit in track.edits)
@@ -185,7 +185,7 @@ def _by_edits(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str
 
 
 def _boxes(window: Window, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each box in a stretch of the file."""
+    """Name, start and end of the content of each box between ``start`` and ``stop``."""
     offset = start
     while offset + 8 <= stop:
         size, name, head = window.big(offset, 4), window.at(offset + 4, 4), 8
@@ -200,7 +200,7 @@ def _boxes(window: Window, start: int, stop: int) -> Iterator[tuple[bytes, int, 
 
 
 def _share_held(window: Window, start: int) -> float:
-    """How much there is of a box whose content begins at ``start`` and goes beyond the end of the file."""
+    """The share that the file has of a box whose content begins at ``start`` and is cut by the end of the file."""
     size = window.big(start - 8, 4)
     size = size - 8 if window.at(start - 4, 4) == b"mdat" else window.big(start - 8, 8) - 16
     left = window.size - start
@@ -216,7 +216,7 @@ def _read_movie(window: Window, start: int, stop: int, movie: _Movie) -> None:
         elif name == b"udta":
             _read_movie(window, begin, end, movie)
         elif name == b"meta":
-            # The full box of MP4 has four bytes more than QuickTime's.
+            # MP4 has four bytes (version and flags) before the content, QuickTime has not.
             at = begin if window.at(begin + 4, 4) == b"hdlr" else begin + 4
             movie.itunes = movie.itunes or _read_itunes(window, at, end)
         elif name == b"trak" and movie.track is None:
@@ -226,7 +226,7 @@ def _read_movie(window: Window, start: int, stop: int, movie: _Movie) -> None:
 
 
 def _read_itunes(window: Window, start: int, stop: int) -> str | None:
-    """The text of iTunes' tag for gapless playing, in either of the two forms of a list of tags; None without one."""
+    """The text of iTunes' tag for gapless playback, from either form of a tag list; None if there is none."""
     keys: list[bytes] = []
     for name, begin, end in _boxes(window, start, stop):
         if name == b"keys":
@@ -266,7 +266,7 @@ def _read_track(window: Window, start: int, stop: int, track: _Track) -> None:
                 track.media += window.big(at, 4) * track.last
         elif name == b"stsd":
             track.codec = window.at(begin + 12, 4)
-            track.rate = window.big(begin + 40, 4) >> 16  # 0 where it has more than 16 bits
+            track.rate = window.big(begin + 40, 4) >> 16  # 0 for rates of more than 16 bits
 
 
 def _edits(window: Window, start: int, stop: int, wide: bool) -> list[_Edit]:

@@ -1,4 +1,4 @@
-"""Streams of MPEG audio (MP3 and its elders): joined files, tags between frames, and the frames that hold no sound.
+"""Streams of MPEG audio (layers I to III): joined files, tags between frames, damage, and info frames.
 
 In a joined file each part may have its own info frame.
 """
@@ -15,16 +15,16 @@ from stemwright.audio.pieces import WINDOW_BYTES, Piece, Span, Window
 from stemwright.audio.tag_frames import front_tag_size
 
 DECODER_DELAY = 529  # samples, of every MP3 decoder
-# Encoders pad start and end by less than two frames each; a tag that tells more is believed if its checksum is right.
+# Encoders pad start and end by less than two frames each; larger values need a correct checksum.
 MOST_PADDING = 2880
 SEARCHED_BYTES = 1 << 16
-POSSIBLE = re.compile(rb"\xff[\xe0-\xff]|ID3|APETAGEX|TAG|LYRICSBEGIN")  # what a frame or a tag begins with
+POSSIBLE = re.compile(rb"\xff[\xe0-\xff]|ID3|APETAGEX|TAG|LYRICSBEGIN")  # the first bytes of a frame or a tag
 MARK_BYTES = 12
 
 
 @dataclass
 class _Run:
-    """Frames of one kind that one decoder takes."""
+    """Frames of one kind, for one decoder."""
 
     kind: tuple[int, int, int]
     frame_samples: int
@@ -41,12 +41,12 @@ class _Run:
 
     @property
     def sound_bytes(self) -> int:
-        """The bytes of the frames."""
+        """The bytes of all frames together."""
         return sum(span.stop - span.start for span in self.spans if isinstance(span, Span))
 
     @property
     def is_whole(self) -> bool:
-        """Are all bytes there that the info frame counts?"""
+        """Does the file have all the bytes that the info frame counts?"""
         if self.info is None or self.info.n_bytes is None:
             return False
         held = self.info_bytes + self.sound_bytes + sum(damage.n_bytes for damage in self.damages)
@@ -61,9 +61,9 @@ class _Run:
 
 
 def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Part]:
-    """The streams that follow each other from ``start`` up to ``stop``, without info frames and tags.
+    """The joined streams from ``start`` to ``stop``, without info frames and tags.
 
-    None where no frame is found.
+    An empty list if no frame is found.
     """
     stop = window.size if stop is None else stop
     first = _first_frame(window, start)
@@ -80,7 +80,7 @@ def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Pa
     for number, run in enumerate(runs):
         pieces, n_lost = _mended(run)
         if number == 0 and 0 == start < first:
-            pieces = (Span(0, first), *pieces)  # the title is in a tag before the first frame
+            pieces = (Span(0, first), *pieces)  # a tag with the title may precede the first frame
         notes: tuple[str, ...] = ()
         keep: Keep | None = None
         if run.info is not None and run.info.delay is not None:
@@ -92,9 +92,9 @@ def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Pa
 
 
 def _mended(run: _Run) -> tuple[tuple[Piece, ...], int]:
-    """A run's frames, with silent ones in the place of those that are damaged; how many these are.
+    """The frames of a run, with silent frames for damaged ones; how many silent frames.
 
-    They are counted among the frames of the run.
+    Adds them to the run's count of frames.
     """
     if not run.damages or not run.n_frames:
         return tuple(span for span in run.spans if isinstance(span, Span)), 0
@@ -118,7 +118,7 @@ def _mended(run: _Run) -> tuple[tuple[Piece, ...], int]:
 
 
 def _first_frame(window: Window, start: int) -> int | None:
-    """The first place where frames of one kind follow each other."""
+    """The first offset where several frames of one kind follow each other."""
     data = window.at(start, SEARCHED_BYTES)
     at = data.find(b"\xff")
     while at >= 0:
@@ -129,7 +129,7 @@ def _first_frame(window: Window, start: int) -> int | None:
 
 
 def _is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
-    """Do frames of one kind stand here, ``count`` of them or up to the end or a tag?"""
+    """Are there ``count`` frames of one kind at ``offset``, or fewer that end at a tag or at the end of the file?"""
     kind = None
     for number in range(count):
         frame = read_frame(window.at(offset, 4))
@@ -141,9 +141,9 @@ def _is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
 
 
 def _plain_frames(window: Window, offset: int, end: int, run: _Run) -> int:
-    """Pass over frames of the run's kind that hold sound; where something else begins, or the last bytes.
+    """Skip frames of sound of the run's kind; returns where something else begins, or the last bytes.
 
-    An hour has 140,000 of them, so this is the only loop that counts.
+    An hour has 140,000 frames, so only this loop has to be fast.
     """
     kind = run.kind
     n_frames = 0
@@ -174,7 +174,7 @@ def _plain_frames(window: Window, offset: int, end: int, run: _Run) -> int:
 
 
 def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
-    """All frames from the first on; and are there neither tags between them nor two kinds of them?"""
+    """All frames from the first on; and True if there are no tags between them, and only one kind of frames."""
     runs: list[_Run] = []
     is_plain = True
     while offset < end:
@@ -212,14 +212,14 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
 
 
 def _resume(window: Window, offset: int) -> int:
-    """The next place behind damage where frames or a tag begin."""
+    """The next offset after damage where frames or a tag begin."""
     while offset < window.size:
         data = window.at(offset, SEARCHED_BYTES)
         for found in POSSIBLE.finditer(data):
             place = offset + found.start()
             if _is_confirmed(window, place, 2) or front_tag_size(window, place):
                 return place
-        offset += max(1, len(data) - MARK_BYTES)  # a mark may lie across the end
+        offset += max(1, len(data) - MARK_BYTES)  # a start code may lie across the end
         if len(data) <= MARK_BYTES:
             break
     return window.size
@@ -239,7 +239,7 @@ def _is_plausible(info: Info, total: int) -> bool:
 
 
 def _agrees(run: _Run) -> bool:
-    """Does FFmpeg read this stream right by itself?"""
+    """Is the info frame correct, so that FFmpeg can trim by it?"""
     info = run.info
     if info is None:
         return True
@@ -248,25 +248,25 @@ def _agrees(run: _Run) -> bool:
 
 
 def _claimed_s(run: _Run) -> float | None:
-    """What an info frame promises, where the bytes that it promises are missing too."""
+    """The length by the info frame, if bytes that it counts are missing; else None."""
     info = run.info
     if info is None or not info.frames or info.frames <= run.n_frames:
         return None
     if run.is_whole:
-        return None  # all bytes are there: the count of frames is wrong
+        return None  # the file is whole: the count of frames is wrong
     claimed = info.frames * run.frame_samples
     if info.n_bytes and not 4000 < info.n_bytes * 8 * run.kind[0] / claimed < 700_000:
-        return None  # no bit rate of MP3
+        return None  # not a bit rate that MP3 can have
     return claimed / run.kind[0]
 
 
 def _keep(run: _Run, info: Info) -> tuple[Keep | None, tuple[str, ...]]:
-    """Which samples of a stream, decoded without its info frame, are sound."""
+    """Which samples to keep of a stream that is decoded without its info frame; notes."""
     total = run.n_frames * run.frame_samples
     assert info.delay is not None and info.padding is not None
     if not _is_plausible(info, total):
         return None, (
-            "A tag of the MP3 tells of more padding at its start or end than is likely: it was ignored, all was kept.",
+            "A tag of the MP3 states more padding at its start or end than is likely: it was ignored, all was kept.",
         )
     stop = None
     if info.frames == run.n_frames:

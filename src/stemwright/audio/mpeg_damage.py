@@ -1,6 +1,6 @@
-"""Damaged bytes in MPEG audio: how many frames stood there, and the silent frames that take their place.
+"""Damage in MPEG audio: how many frames were lost, and silent frames to replace them.
 
-Frames have no numbers, so what follows is only in its place if as many frames are decoded as there were.
+Frames have no timestamps, so the sound after the damage is only at the right time if each lost frame is replaced.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ class Damage:
 
 
 def silent_frame(head: bytes) -> bytes:
-    """A frame of silence, as short as possible, of the kind of the frame whose first four bytes these are.
+    """The shortest frame of silence of the same kind as the frame with this header.
 
-    Its side information is zero, so it takes no bits from the frames before it, and leaves few to those behind it.
+    Its side information is zero: it uses no bits of earlier frames. It is short, so that the frames after it find
+    few wrong bits in the bit reservoir.
     """
     lowest = bytes([head[0], head[1] | 1, head[2] & 0x0C | 0x10, head[3]])  # no checksum, lowest bit rate, no padding
     frame = read_frame(lowest)
@@ -32,18 +33,18 @@ def silent_frame(head: bytes) -> bytes:
 
 
 def repeated(frame: bytes, count: int) -> tuple[bytes, ...]:
-    """A frame many times, in pieces of which most are the same object, so that gigabytes of damage take no memory."""
+    """A frame many times, as pieces that are mostly one object, so that gigabytes of damage take no memory."""
     blocks, rest = divmod(count, BLOCK_FRAMES)
     whole = (frame * BLOCK_FRAMES,) * blocks if blocks else ()
     return (*whole, frame * rest) if rest else whole
 
 
 def lost_frames(damages: Sequence[Damage], mean_bytes: float, missing: int | None) -> list[int]:
-    """How many frames stood in the place of each damage.
+    """How many frames each damage destroyed.
 
-    ``missing`` is how many they are in all, None where nothing tells. The length of the damage and the mean length
-    of a frame tell it exactly where the bit rate is constant. Where it is not, the mean says how ``missing`` is
-    shared among several damages.
+    ``missing`` is the number of all lost frames, None if it is not known. Without it each number is the length of the
+    damage divided by the mean length of a frame, which is exact for a constant bit rate. With it, ``missing`` is
+    shared in proportion to the lengths.
     """
     estimates = [damage.n_bytes / mean_bytes for damage in damages]
     counts = [round(estimate) for estimate in estimates]

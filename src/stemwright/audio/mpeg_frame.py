@@ -1,6 +1,7 @@
-"""The header of a frame of MPEG audio, and the first frame of an MP3 that holds numbers in the place of sound.
+"""Frame headers of MPEG audio, and info frames.
 
-Such an "info frame" is Xing or Info, with LAME's count of the samples that pad start and end, or Fraunhofer's VBRI.
+An info frame is a first frame of an MP3 that has counts where others have sound: Xing or Info, with LAME's numbers of
+padding samples at start and end, or Fraunhofer's VBRI.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ KBPS = {
 }
 RATES = (44100, 48000, 32000)  # of MPEG 1; halves and quarters in MPEG 2 and 2.5
 INFO_NAMES = (b"Xing", b"Info")
-INFO_BYTES = 256  # of a frame, that hold all of an info frame's numbers
-ENCODERS = (b"LAME", b"Lavf", b"Lavc")  # who write delay and padding into an info frame
+INFO_BYTES = 256  # the counts of an info frame are in these first bytes
+ENCODERS = (b"LAME", b"Lavf", b"Lavc")  # these write delay and padding into an info frame
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a frame's header says."""
+    """The fields of a frame's header."""
 
     size: int
     samples: int
@@ -35,11 +36,11 @@ class Frame:
     is_mpeg1: bool
     has_crc: bool
     kind: tuple[int, int, int]
-    """Rate, layer and channels: what does not change within one stream."""
+    """Rate, layer and channels, which do not change within a stream."""
 
     @property
     def info_at(self) -> int:
-        """Where an info frame has its name: behind the side information, which is left empty."""
+        """The offset of an info frame's name: after the side information, which is zero."""
         if self.is_mpeg1:
             return 36 if self.channels == 2 else 21
         return 21 if self.channels == 2 else 13
@@ -47,7 +48,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Info:
-    """An info frame; None for what it does not tell."""
+    """The counts of an info frame; None for those that it does not have."""
 
     frames: int | None
     n_bytes: int | None
@@ -58,7 +59,7 @@ class Info:
 
 @lru_cache(maxsize=1024)
 def read_frame(head: bytes) -> Frame | None:
-    """The header in the first four bytes; None where they are none, or tell no size."""
+    """Read the header in the first four bytes; None if they are not one, or for a free bit rate."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -80,7 +81,7 @@ def read_frame(head: bytes) -> Frame | None:
 
 
 def read_info(frame: Frame, data: bytes) -> Info | None:
-    """The info that a frame's bytes hold; None where it holds sound."""
+    """Read the counts of an info frame; None if the frame has sound."""
     if frame.layer != 3:
         return None
     if data[36:40] == b"VBRI":
@@ -105,7 +106,7 @@ def read_info(frame: Frame, data: bytes) -> Info | None:
 
 
 def crc16(data: bytes) -> int:
-    """The checksum of LAME's tag: CRC-16/ARC."""
+    """CRC-16/ARC, the checksum of LAME's tag."""
     crc = 0
     for byte in data:
         crc ^= byte

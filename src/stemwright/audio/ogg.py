@@ -1,4 +1,4 @@
-"""The pages of an Ogg file, and the streams that are chained in it (RFC 3533)."""
+"""The pages of an Ogg file, and its chained streams (RFC 3533)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from stemwright.audio.pieces import Span, Window
 HEADER_BYTES = 27
 CONTINUED, FIRST, LAST = 1, 2, 4
 NO_GRANULE = 2**64 - 1
-LONGEST_USUAL_SKIP = 9600  # samples; encoders have 312, cutters 3840
+LONGEST_USUAL_SKIP = 9600  # samples; encoders write 312, tools that cut write 3840
 MOST_LOST_PAGES = 16  # counted as packets where page numbers jump
 BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-# The most samples that a packet can hold, to judge positions that a file claims.
+# The most samples in a packet, to check the positions that a file claims.
 LARGEST_PACKET = {"vorbis": 8192, "opus": 5760, "flac": 65535}
 
 
@@ -28,11 +28,11 @@ class _Stream:
     before_last: int = 0
     last_granule: int = 0
     last_page: tuple[int, bytes, int] = (0, b"", 0)
-    """Where its body begins, its table of sizes, and its granule position."""
+    """Where its body begins, its segment table, and its granule position."""
     next_page: int | None = None
     """The number that the next page should have."""
     is_damaged: bool = False
-    """Are pages missing, or do they not have their checksum? FFmpeg leaves those out."""
+    """Are pages missing, or are there pages with a wrong checksum, which FFmpeg drops?"""
     ends_damaged: bool = False
 
     @property
@@ -42,7 +42,7 @@ class _Stream:
         most = self.packets * LARGEST_PACKET[self.codec]
         first = self.first_granule or 0
         granule = self.last_granule
-        # A recording that begins in the middle of a broadcast counts from there.
+        # A recording of a broadcast may begin at any position.
         if first > most:
             granule -= first
         return max(0, min(granule - self.pre_skip, most)) / self.rate
@@ -56,10 +56,10 @@ class _Link:
 
 
 def chained_parts(window: Window, start: int) -> list[Part]:
-    """The links of a chain, each with the length that its pages tell.
+    """The links of a chain, each with its length by the positions of its pages.
 
-    A link begins where a first page follows one that is none. Bytes that are no page are passed over; a file without
-    any page has no links.
+    A link begins at a first page (of a stream) that does not follow another one. Bytes outside pages are skipped; a
+    file without pages has no links.
     """
     links: list[_Link] = []
     offset = start
@@ -86,7 +86,7 @@ def chained_parts(window: Window, start: int) -> list[Part]:
                 skipped = 0
         offset = body + sum(table)
         if offset < window.size and window.at(offset, 4) != b"OggS":
-            following = _next_page(window, body)  # a page that was cut off: the next begins within what it claims
+            following = _next_page(window, body)  # the page is cut off: the next one begins within its claimed size
             skipped += max(0, following - offset)
             offset = following
     if not links:
@@ -120,9 +120,9 @@ def chained_parts(window: Window, start: int) -> list[Part]:
 
 
 def _judged_trimming(window: Window, stream: _Stream) -> tuple[Keep | None, tuple[str, ...]]:
-    """What Opus leaves out at the start (pre-skip), and at the end where the last page's position is before its packets.
+    """Check what Opus trims: the pre-skip at the start, and at the end what is after the last page's position.
 
-    None where FFmpeg does right by itself.
+    Returns None, and notes, if FFmpeg's own trimming is right.
     """
     notes: tuple[str, ...] = ()
     if stream.pre_skip > LONGEST_USUAL_SKIP:
@@ -150,7 +150,7 @@ def _judged_trimming(window: Window, stream: _Stream) -> tuple[Keep | None, tupl
 
 
 def _ends_without_position(stream: _Stream) -> bool:
-    """Do packets end on the last page, but the page has no position that would say where the sound ends?"""
+    """Do packets end on the last page, although it has no position? Then the end of the sound is not known."""
     _, table, granule = stream.last_page
     return bool(stream.rate) and granule in (0, NO_GRANULE) and any(lacing < 255 for lacing in table)
 
@@ -187,7 +187,7 @@ def _first_packet(packet: bytes) -> _Stream:
         return _Stream("vorbis", int.from_bytes(packet[12:16], "little"))
     if packet[:8] == b"OpusHead":
         return _Stream("opus", 48000, pre_skip=int.from_bytes(packet[10:12], "little"))
-    if packet[:5] == b"\x7fFLAC":  # the stream's own header begins behind 13 bytes, and its rate at 10 of STREAMINFO
+    if packet[:5] == b"\x7fFLAC":  # 13 bytes, the 4 bytes of a block header, then STREAMINFO, with the rate at 10
         return _Stream("flac", int.from_bytes(packet[27:30], "big") >> 4)
     if packet[:8] == b"Speex   ":
         return _Stream("speex", int.from_bytes(packet[36:40], "little"))
@@ -195,7 +195,7 @@ def _first_packet(packet: bytes) -> _Stream:
 
 
 def _count(stream: _Stream, body: int, table: bytes, head: bytes, skipped: int | None) -> None:
-    """Take in a page that comes behind ``skipped`` bytes that are no page; None for one that has a wrong checksum."""
+    """Count a page. ``skipped`` bytes before it are not part of a page; None if the page has a wrong checksum."""
     stream.packets += len(table) - table.count(255)
     stream.ends_damaged = skipped is None
     if skipped is None:
@@ -205,7 +205,7 @@ def _count(stream: _Stream, body: int, table: bytes, head: bytes, skipped: int |
     if stream.next_page is not None and number != stream.next_page:
         stream.is_damaged = True
         lost_pages = min((number - stream.next_page) & 0xFFFFFFFF, MOST_LOST_PAGES)
-        stream.packets += skipped or 255 * lost_pages  # a packet has a byte at least, and a page 255 packets at most
+        stream.packets += skipped or 255 * lost_pages  # a packet has at least 1 byte, a page at most 255 packets
     stream.next_page = (number + 1) & 0xFFFFFFFF
     granule = int.from_bytes(head[6:14], "little")
     stream.before_last = stream.last_granule
@@ -219,8 +219,8 @@ def _count(stream: _Stream, body: int, table: bytes, head: bytes, skipped: int |
 def page_checksum(page: bytes) -> bytes:
     """The checksum that a page should have: CRC-32 of polynomial 0x04c11db7, from the highest bit down, from 0.
 
-    zlib's goes from the lowest bit up, so that both bytes and result are turned round; it is 100 times as fast as a
-    loop.
+    zlib begins at the lowest bit, so the bits of all bytes and of the result are reversed. A loop in Python would be
+    too slow for whole files.
     """
     turned = (page[:22] + bytes(4) + page[26:]).translate(BITS_REVERSED)
     checksum = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""What a scan of a file's bytes tells of one of the streams that follow each other in it."""
+"""One of the streams that follow each other in a file: its bytes, its length, its padding."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from stemwright.audio.pieces import Piece, Span
 
 @dataclass(frozen=True)
 class Keep:
-    """Which of the decoded samples are sound and not the encoder's padding, in units of 1 / ``timescale`` seconds."""
+    """The decoded samples that are not the encoder's padding, in units of 1 / ``timescale`` seconds."""
 
     start: int
     stop: int | None
-    """None: up to the end."""
+    """None means up to the end."""
     timescale: int
 
 
@@ -22,9 +22,9 @@ class Length:
     """How long a stream is, in seconds."""
 
     held_s: float
-    """What the bytes of the file can hold at most."""
+    """The longest that the bytes of the file can be."""
     claimed_s: float | None = None
-    """What the header claims where more was meant to be there; None where it left the length open."""
+    """The length by the header, if the file should be longer than it is; else None."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class Part:
     """A stream with its own headers. A file has one, or several where files were joined or a stream was chained."""
 
     pieces: tuple[Piece, ...] | None = None
-    """What is decoded; None for the file as it is."""
+    """The bytes to decode; None for the whole file."""
     demuxer: str | None = None
-    """FFmpeg's name of the container; None where it finds out."""
+    """FFmpeg's name of the container; None lets FFmpeg find out."""
     length: Length | None = None
-    """None: what the demuxer says."""
+    """None: the demuxer's length is used."""
     keep: Keep | None = None
-    """None: the demuxer's own trimming."""
+    """None: the demuxer's own trimming is used."""
     drop_silent_start: int = 0
-    """Samples at the start, in units of ``keep``'s timescale, that are padding if they are as good as silent."""
+    """Samples at the start, in units of ``keep``'s timescale, that are padding if they are nearly silent."""
     front_tags: Span | None = None
-    """Tags before the header that the demuxer does not see."""
+    """Tags before the header, which the demuxer does not get."""
     has_gaps: bool = False
-    """Is a part of the stream missing? Then the timestamps say how much."""
+    """Are parts of the stream missing? Then the timestamps say how long they were."""
     silence_s: float = 0.0
-    """Seconds of silence among the pieces, in the place of damaged bytes."""
+    """Seconds of silence among the pieces, which replace damaged bytes."""
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""One stream of a file, packet by packet: decoded, folded, mended where it is damaged, trimmed at start and end."""
+"""One stream of a file: decoded, folded to stereo, damage replaced by silence, padding trimmed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from stemwright.errors import UnreadableInputError
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-# Kept back until the end of the file is seen: encoders pad the end by less than four frames of 2048 samples.
+# Kept back until the end of the stream: encoders pad the end by less than four frames of 2048 samples.
 TAIL_SAMPLES = 8192
-VORBIS_PADDING = 4096  # what the last packet is shortened by is less than a long block, 2048 samples in practice
-# A jump of the timestamps behind a damaged packet is believed up to here.
+VORBIS_PADDING = 4096  # the last packet is trimmed by less than a long block, 2048 samples in practice
+# Longer gaps between timestamps after damage are taken to be wrong.
 LONGEST_GAP_S = 30.0
-# No recorder goes beyond it; what a header claims more would only take memory.
+# No recorder goes beyond it. Higher rates are errors in headers, and would only take memory.
 HIGHEST_RATE = 768_000
-SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: samples marked as padding are left in
-# The first block of AAC is as good as silent where it is padding: what leaks into it is below this share of the next.
+SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: FFmpeg does not drop samples that are marked as padding
+# If the first block of AAC is padding it is nearly silent: its level is below this share of the next block's.
 SILENT_SHARE = 0.25
 
 
 class PartTrack:
     """Decodes a part of a file from its start to its end; raises UnreadableInputError.
 
-    ``notes`` tells, once all blocks were read, what had to be changed or could not be read; ``format`` describes the
-    part, and ``claimed_s`` how long it was meant to be, None where that is not known.
+    ``notes`` says, after all blocks were read, what was changed or could not be read. ``format`` describes the part.
+    ``claimed_s`` is its length by the header, None if that is not known.
     """
 
     def __init__(self, path: Path, part: Part) -> None:
@@ -53,7 +53,7 @@ class PartTrack:
         try:
             codec = self._stream.codec_context
             if codec.name == "flac":
-                codec.options = {"err_detect": "crccheck+explode"}  # else a damaged packet decodes to noise
+                codec.options = {"err_detect": "crccheck+explode"}  # without it a damaged packet decodes to noise
             if self._is_ogg_vorbis() or part.keep is not None:
                 codec.flags2 |= SKIP_MANUAL  # FFmpeg drops up to a packet too much at the end of some streams
             self._frames = self._decode()
@@ -86,7 +86,7 @@ class PartTrack:
         return self._container.format.name == "ogg" and self._stream.codec_context.name == "vorbis"
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
-        """The whole part, once: the sample rate and ``(1 or 2, samples)`` float32.
+        """The whole part, once: sample rates and blocks ``(1 or 2, samples)`` float32.
 
         Where rate or channels change within the part, they change from one block to the next.
         """
@@ -116,7 +116,7 @@ class PartTrack:
                 yield rate, kept
 
     def _kept(self) -> Iterator[tuple[int, Block]]:
-        """What is not padding, as the part's ``keep`` says."""
+        """Blocks without the padding, by the part's ``keep``."""
         keep = self._part.keep
         if keep is None:
             return self._mended()
@@ -128,7 +128,7 @@ class PartTrack:
         return _without_silent_start(blocks, silent) if silent else blocks
 
     def _decode(self) -> Generator[AudioFrame, None, None]:
-        """Frames as they are; the length of packets that do not decode goes to ``_lost_samples``."""
+        """All frames; the length of packets that do not decode goes to ``_lost_samples``."""
         import av.error
 
         time_base = self._stream.time_base
@@ -156,14 +156,14 @@ class PartTrack:
             yield from frames
 
     def _mended(self) -> Iterator[tuple[int, Block]]:
-        """Frames as blocks, with silence in the place of what was lost between two of them."""
+        """Frames as blocks, with silence for what was lost between two of them."""
         first = self._first
         assert first is not None
         frame: AudioFrame | None = first
         rate = first.sample_rate
         position = 0
         silence_s = self._part.silence_s
-        # FFmpeg lets the first packet of Vorbis out, which only prepares the second, where it was told to drop nothing.
+        # With SKIP_MANUAL FFmpeg also returns the first packet of Vorbis, which only prepares the second.
         early = to_drop = first.samples if self._is_ogg_vorbis() and self._first_packet_sounds else 0
         while frame is not None:
             if frame.sample_rate != rate:
@@ -182,13 +182,13 @@ class PartTrack:
             self.notes.append(f"Damaged parts of the file, {silence_s:.2f} s in all, were replaced by silence.")
 
     def _gap(self, frame: AudioFrame, first: AudioFrame, position: int) -> int:
-        """Samples of silence to put before ``frame``: as its timestamp says if that is fine, else what was lost.
+        """Samples of silence to put before ``frame``: by its timestamp if that is precise, else the lost packets.
 
-        Timestamps are looked at behind damage only, since in whole files they can be wrong. In FLAC every frame has its
-        own position, and FFmpeg leaves damaged ones out without an error.
+        Timestamps are used after damage only, since they can be wrong in undamaged files. In FLAC every frame has its
+        own position, and FFmpeg drops damaged ones without an error.
         """
         lost, self._lost_samples = self._lost_samples, 0
-        if frame.pts is None:  # it comes from the flush at the end: what is missing there is told as an early end
+        if frame.pts is None:  # from the flush at the end: what is missing there is noted as an early end
             return 0
         rate = frame.sample_rate
         base = self._stream.time_base
@@ -223,14 +223,14 @@ class PartTrack:
                 f"{self.path} holds a value that is not a number, or infinite, at {at_s:.3f} s: repair it, or "
                 "export it again as 24-bit integers."
             )
-        self._note_once("Values that were not finite were replaced by silence.")  # a lossy decoder on damaged data
+        self._note_once("Values that were not finite were replaced by silence.")  # damaged data
         return np.where(finite, block, np.float32(0))
 
     def _true_length(self) -> int | None:
-        """Samples without the encoder's padding at the end; None for what was trimmed already.
+        """Length in samples without the encoder's padding at the end; None if that was trimmed before.
 
-        In MP4 a last packet that is marked as shorter than a frame ends where the sound ends. In Ogg Vorbis the
-        position of the last page does.
+        In MP4 the sound ends with a last packet whose duration is shorter than a frame. In Ogg Vorbis it ends at the
+        position of the last page.
         """
         if self._part.keep is not None:
             return None
@@ -251,7 +251,7 @@ class PartTrack:
             self.notes.append(note)
 
     def silent(self) -> UnreadableInputError:
-        """What to say where nothing could be decoded."""
+        """The error if nothing could be decoded."""
         if self._lost_packets:
             return UnreadableInputError(
                 f"The sound in {self.path} cannot be decoded, it is damaged or encrypted: export or download it again."
@@ -267,7 +267,7 @@ class PartTrack:
 
 
 def _cut(blocks: Iterator[tuple[int, Block]], rate: int, first: int, stop: int | None) -> Iterator[tuple[int, Block]]:
-    """Samples ``first`` to ``stop``; blocks of another rate as they are, for the header told nothing of them."""
+    """Samples ``first`` to ``stop``. Blocks of another rate stay as they are: the header does not describe them."""
     position = 0
     for own, block in blocks:
         start, position = position, position + block.shape[1]
@@ -278,7 +278,7 @@ def _cut(blocks: Iterator[tuple[int, Block]], rate: int, first: int, stop: int |
 
 
 def _without_silent_start(blocks: Iterator[tuple[int, Block]], count: int) -> Iterator[tuple[int, Block]]:
-    """Leave out the first ``count`` samples if they are as good as silent beside those that follow."""
+    """Leave out the first ``count`` samples if they are nearly silent compared with the next ``count``."""
     waiting: list[tuple[int, Block]] = []
     held = 0
     for rate, block in blocks:

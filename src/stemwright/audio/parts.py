@@ -1,7 +1,7 @@
-"""Which streams a file holds one after another, and how long they are: a look at its bytes before FFmpeg sees it.
+"""The streams that follow each other in a file, and their lengths: a scan of its bytes before FFmpeg opens it.
 
-Headers are not trusted here: no length is more than the bytes of the file can hold, and a size that a writer into a
-pipe left open is no damage.
+Headers are not trusted: no length is more than the bytes of the file can hold. A size that a writer into a pipe left
+unknown is not damage.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parts_of(path: Path) -> list[Part]:
 
 
 def is_other(head: bytes) -> bool:
-    """Is this the start of a file that holds no bare MPEG frames?"""
+    """Is this the header of a container, so that the file is not bare MPEG audio?"""
     return (
         head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
         or head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")

@@ -1,4 +1,4 @@
-"""A file as stretches of its bytes: what stands between them is left out, and a header may be put in their place."""
+"""Pieces of a file, read as one file: parts of it are left out, and headers are replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes ``start`` to ``stop`` of a file."""
+    """The bytes of a file from ``start`` up to ``stop``."""
 
     start: int
     stop: int
@@ -23,7 +23,7 @@ Piece = bytes | Span
 
 
 class Window:
-    """Reads a file at any place and holds one stretch of it, so that a scan from start to end is cheap."""
+    """Reads a file at any offset, with a buffer, so that a scan from start to end is fast."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -32,7 +32,7 @@ class Window:
         self.size = os.fstat(file.fileno()).st_size
 
     def at(self, offset: int, count: int) -> bytes:
-        """``count`` bytes from ``offset``; fewer at the end of the file."""
+        """``count`` bytes at ``offset``; fewer at the end of the file."""
         place = offset - self._start
         if place < 0 or place + count > len(self._data):
             self._file.seek(offset)
@@ -51,7 +51,7 @@ class Window:
 
 
 class PieceFile:
-    """The pieces one after another, read and sought as one file."""
+    """The pieces one after another, as one file for reading and seeking."""
 
     def __init__(self, file: BinaryIO, pieces: tuple[Piece, ...]) -> None:
         self._file = file
@@ -83,7 +83,7 @@ class PieceFile:
         return b"".join(got)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; the new position."""
+        """Change the position; returns the new one."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._starts[-1]}[whence]
         self._position = min(max(0, base + offset), self._starts[-1])
         return self._position
@@ -93,5 +93,5 @@ class PieceFile:
         return self._position
 
     def close(self) -> None:
-        """Close the file beneath."""
+        """Close the underlying file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""A file's first sound track: its parts one after another, at the rate and with the channels of the first."""
+"""A file's first sound track: all its parts, at the rate and with the channels of the first part."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from stemwright.audio.resample import Resampler
 from stemwright.errors import UnreadableInputError
 
 BLOCK_SAMPLES = 32768
-# A file "ends early" when more than this is missing: containers round their claims, and the delay of WMA counts in.
+# A file "ends early" if more than this is missing: containers round their lengths, and WMA includes its delay.
 EARLY_END_S = 0.2
 
 
 class SoundTrack:
     """Decodes a file from its start to its end; raises UnreadableInputError.
 
-    ``notes`` tells, once all blocks were read, what had to be changed or could not be read.
+    ``notes`` says, after all blocks were read, what was changed or could not be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +66,7 @@ class SoundTrack:
             yield np.concatenate(waiting, axis=1)
 
     def _open_first(self) -> PartTrack:
-        """The first part that holds sound; raises what is wrong with the first of all where none does."""
+        """The first part that can be decoded; raises the error of the very first part if none can."""
         refusal: UnreadableInputError | None = None
         while self._parts:
             try:
@@ -101,7 +101,7 @@ class SoundTrack:
         return None
 
     def _at_one_rate(self) -> Iterator[Block]:
-        """All parts as blocks of the first one's rate and channels."""
+        """All parts as blocks with the rate and channels of the first one."""
         target = self.format.sample_rate
         channels = self.format.channels
         own_channels: int | None = None
@@ -128,7 +128,7 @@ class SoundTrack:
         yield from _rest(resampler)
 
     def _conclude(self, track: PartTrack) -> None:
-        """Take in what a part had to say, and whether it ended before its header says."""
+        """Collect the notes of a part, and check if it was shorter than its header says."""
         for note in track.notes:
             self._note(note)
         read_s = track.read_s
@@ -146,7 +146,7 @@ class SoundTrack:
 
 
 def _rest(resampler: Resampler) -> Iterator[Block]:
-    """What a resampler still holds."""
+    """The samples that are left in a resampler."""
     if resampler.in_rate == resampler.out_rate:
         return
     rest = resampler.process(np.zeros((resampler.channels, 0), np.float32), last=True)

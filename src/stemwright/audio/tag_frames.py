@@ -1,4 +1,4 @@
-"""Tags that stand before, between and behind sound: ID3v2, ID3v1, APE, Lyrics3."""
+"""Tags before, between and after sound: ID3v2, ID3v1, APE, Lyrics3."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ LYRICS_BYTES = 1 << 20  # Lyrics3v2 writes its size with six digits
 
 
 def end_of_front_tags(window: Window, start: int) -> int:
-    """Where the ID3v2 and APE tags that begin at ``start`` end; ``start`` where there are none."""
+    """Where the tags that begin at ``start`` end; ``start`` if there are none."""
     while (size := front_tag_size(window, start)) and start + size < window.size:
         start += size
     return start
 
 
 def front_tag_size(window: Window, start: int) -> int:
-    """Bytes of the tag that begins at ``start``; 0 where none does."""
+    """The size in bytes of the tag at ``start``; 0 if there is none."""
     head = window.at(start, 32)
     if head[:3] == b"ID3" and len(head) >= 10 and 2 <= head[3] <= 4 and all(byte < 0x80 for byte in head[6:10]):
         size = 0
@@ -25,10 +25,10 @@ def front_tag_size(window: Window, start: int) -> int:
         return size + (20 if head[5] & 0x10 else 10)
     if head[:8] == b"APETAGEX" and len(head) == 32:
         is_header = int.from_bytes(head[20:24], "little") & 1 << 29
-        # The size counts items and footer, but not the header; a footer alone ends here.
+        # The size includes items and footer, but not the header. A footer alone ends here.
         return 32 + int.from_bytes(head[12:16], "little") if is_header else 32
     if head[:3] == b"TAG" and start + 128 <= window.size:
-        # "TAG" may be sound: an ID3v1 tag ends the file or stands before a new one.
+        # "TAG" may be sound by chance: an ID3v1 tag ends the file, or another file follows it.
         after = window.at(start + 128, 4)
         if len(after) < 4 or after[:3] in (b"ID3", b"APE", b"TAG") or after in HEADS or after[:2] >= b"\xff\xe0":
             return 128
@@ -40,7 +40,7 @@ def front_tag_size(window: Window, start: int) -> int:
 
 
 def start_of_end_tags(window: Window, start: int, stop: int) -> int:
-    """Where the tags that end at ``stop`` begin, not before ``start``; ``stop`` where there are none."""
+    """Where the tags that end at ``stop`` begin, but not before ``start``; ``stop`` if there are none."""
     while True:
         tail = window.at(stop - 128, 128) if stop - start >= 128 else b""
         foot = window.at(stop - 32, 32) if stop - start >= 32 else b""

@@ -1,4 +1,4 @@
-"""Headers of WAV and its larger kin (RF64, BW64, Wave64), as they are and as writers into a pipe leave them."""
+"""Headers of WAV, RF64, BW64 and Wave64, complete or as a writer into a pipe leaves them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stemwright.audio.pieces import Span, Window
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 MS_ADPCM, IMA_ADPCM, MPEG, MP3 = 2, 0x11, 0x50, 0x55
-# A writer that cannot go back to its header leaves a size near one of these: sox 0x7ffff000, arecord 0x80000000,
-# FFmpeg 0xffffffff.
+# A writer into a pipe cannot correct its header. Its placeholder is near one of these: sox 0x7ffff000, arecord
+# 0x80000000, FFmpeg 0xffffffff.
 SIGNED_END, SIGNED_SLACK = 1 << 31, 1 << 20
 UNSIGNED_END, UNSIGNED_SLACK = 1 << 32, 1 << 24
-LARGEST_HELD = 1 << 62  # of a size of 64 bits; what is more is a placeholder
+LARGEST_HELD = 1 << 62  # of a 64-bit size; larger ones are placeholders
 LEFT_OUT_S = 0.1
-W64_HEAD = b"riff\x2e\x91\xcf\x11"  # a GUID's first bytes
-W64_CHUNK = 24  # GUID and size, which counts itself
+W64_HEAD = b"riff\x2e\x91\xcf\x11"  # the first bytes of a GUID
+W64_CHUNK = 24  # GUID and size; the size includes both
 
 Order = Literal["little", "big"]
 
@@ -39,9 +39,9 @@ class _Format:
         return self.tag in (PCM, FLOAT, A_LAW, MU_LAW)
 
     def samples(self, n_bytes: int) -> int | None:
-        """How many samples so many bytes are; None where the header cannot tell."""
+        """The number of samples in ``n_bytes``; None if the header does not say enough."""
         if self.is_plain:
-            # FFmpeg goes by the bits, so a wrong block size does not count.
+            # FFmpeg uses the bits of a sample, so a wrong block size does not matter.
             frame = self.channels * (self.bits + 7 >> 3) or self.block_bytes
             return n_bytes // frame if frame else None
         if self.tag in (MS_ADPCM, IMA_ADPCM) and self.block_bytes and self.block_samples:
@@ -51,7 +51,7 @@ class _Format:
 
 @dataclass
 class _Header:
-    """What a walk over the chunks found; places are bytes of the file."""
+    """The chunks that were found; offsets count from the start of the file."""
 
     order: Order
     is_w64: bool = False
@@ -64,7 +64,7 @@ class _Header:
 
 
 def wave_parts(window: Window, start: int) -> list[Part]:
-    """The stream of a WAV, RF64 or Wave64 that begins at ``start``, and of each that was joined to it."""
+    """The stream of the WAV, RF64 or Wave64 at ``start``, and those of the files joined to it."""
     parts: list[Part] = []
     following: int | None = start
     while following is not None:
@@ -74,7 +74,7 @@ def wave_parts(window: Window, start: int) -> list[Part]:
 
 
 def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
-    """The parts of the file that begins at ``start``, and where a further one begins."""
+    """The parts of the file at ``start``, and where another file begins, or None."""
     header = _walk_w64(window, start) if window.at(start, 8) == W64_HEAD else _walk_riff(window, start)
     fmt, data_at = header.format, header.data_at
     as_it_is = Part((Span(start, window.size),) if start else None)
@@ -93,11 +93,11 @@ def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
     if not is_open and header.size > left:
         claimed_s = (fmt.samples(header.size) or 0) / fmt.rate
     elif header.fact and fmt.block_samples and held - fmt.block_samples < header.fact < held:
-        # The last block of ADPCM is filled up: the sound ends before.
+        # The last block of ADPCM is padded: the sound ends before it does.
         held, keep = header.fact, Keep(0, header.fact, fmt.rate)
     length = Length(held / fmt.rate, claimed_s)
     if not header.size and not is_open:
-        return [Part((Span(start, data_at),), length=length)], None  # FFmpeg would take what follows for sound
+        return [Part((Span(start, data_at),), length=length)], None  # FFmpeg would decode what follows
     following: int | None = None
     notes: tuple[str, ...] = ()
     if not header.is_w64 and held_bytes < left:
@@ -115,7 +115,7 @@ def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
 
 
 def _joined_file(window: Window, offset: int, order: Order) -> int | None:
-    """Where behind the sound of one file, and the chunks that may follow it, another file begins; None without one."""
+    """Where another file begins, after the chunks that may follow the sound at ``offset``; None if there is none."""
     while offset + 12 <= window.size:
         name = window.at(offset, 12)
         if name[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and name[8:] == b"WAVE":
@@ -128,7 +128,7 @@ def _joined_file(window: Window, offset: int, order: Order) -> int | None:
 
 
 def _mpeg_parts(window: Window, start: int, stop: int) -> list[Part]:
-    """MP3 in RIFF is read as an MP3, with what its info frame tells."""
+    """MP3 in RIFF is read like a bare MP3, info frame included."""
     parts = mpeg.joined_parts(window, start, stop)
     if len(parts) == 1 and parts[0].pieces is None:
         return [Part((Span(start, stop),), "mp3", parts[0].length)]
@@ -198,13 +198,13 @@ def _read_format(body: bytes, order: Order) -> _Format | None:
 
 
 def _is_open(header: _Header, window: Window) -> bool:
-    """Did the writer leave the size of the sound open? It then goes on to the end of the file."""
+    """Is the size of the sound a placeholder? Then the sound continues to the end of the file."""
     assert header.data_at is not None
     size, left = header.size, window.size - header.data_at
     if size == 0:
         return left > 0 and not chunks_follow(window, header.data_at, window.size, header.order, header.is_w64)
     if size <= left:
-        # More than 4 GB, counted in 32 bits.
+        # More than 4 GB, with a size that overflowed 32 bits.
         more = left - size
         return header.ds64_at is None and not header.is_w64 and more >= UNSIGNED_END and more % UNSIGNED_END < 1 << 16
     if header.is_w64 or header.ds64_at is not None:
@@ -213,7 +213,7 @@ def _is_open(header: _Header, window: Window) -> bool:
 
 
 def chunks_follow(window: Window, offset: int, stop: int, order: Order, is_w64: bool = False) -> bool:
-    """Do chunks fill the file from here on, as they do behind one that holds no sound?"""
+    """Does the file consist of chunks from ``offset`` on? Then there is no sound in it."""
     while offset + 8 <= stop:
         name = window.at(offset, 4)
         if not all(0x20 <= byte < 0x7F for byte in name):
@@ -227,7 +227,7 @@ def chunks_follow(window: Window, offset: int, stop: int, order: Order, is_w64: 
 
 
 def _with_sizes(head: bytes, header: _Header, start: int, held: int) -> bytes:
-    """A header with the sizes that the file really has."""
+    """The header with the true sizes."""
     patched = bytearray(head)
 
     def put(at: int, value: int, count: int) -> None:
@@ -240,7 +240,7 @@ def _with_sizes(head: bytes, header: _Header, start: int, held: int) -> bytes:
         put(header.ds64_at, len(head) + held - 8, 8)
         put(header.ds64_at + 8, held, 8)
         put(header.size_at, UNSIGNED_END - 1, 4)
-    else:  # FFmpeg reads on to the end where the size is the largest
+    else:  # with the largest size FFmpeg reads to the end of the file
         put(start + 4, min(len(head) + held - 8, UNSIGNED_END - 1), 4)
         put(header.size_at, min(held, UNSIGNED_END - 1), 4)
     return bytes(patched)
