@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemwright.audio.frame import Block, folded
-from stemwright.audio.input_file import SourceFormat, held_and_claimed_s, open_sound, source_format
+from stemwright.audio.input_file import (
+    SourceFormat,
+    front_tags,
+    held_and_claimed_s,
+    open_sound,
+    packets_of,
+    source_format,
+)
 from stemwright.audio.matroska import PaddingMarks
 from stemwright.audio.part import Part
-from stemwright.audio.input_file import SourceFormat, front_tags, held_and_claimed_s, open_sound, packets_of, source_format
+from stemwright.audio.trim import cut, without_silent_start
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:
@@ -27,8 +34,6 @@ LONGEST_GAP_S = 30.0
 # No recorder goes beyond it. Higher rates are errors in headers, and would only take memory.
 HIGHEST_RATE = 768_000
 SKIP_MANUAL = 1 << 29  # AV_CODEC_FLAG2_SKIP_MANUAL: FFmpeg does not drop samples that are marked as padding
-# If the first block of AAC is padding it is nearly silent: its level is below this share of the next block's.
-SILENT_SHARE = 0.25
 
 
 class PartTrack:
@@ -123,9 +128,9 @@ class PartTrack:
         rate = self.format.sample_rate
         first = round(keep.start * rate / keep.timescale)
         stop = None if keep.stop is None else round(keep.stop * rate / keep.timescale)
-        blocks = _cut(self._mended(), rate, first, stop)
+        blocks = cut(self._mended(), rate, first, stop)
         silent = round(self._part.drop_silent_start * rate / keep.timescale)
-        return _without_silent_start(blocks, silent) if silent else blocks
+        return without_silent_start(blocks, silent) if silent else blocks
 
     def _decode(self) -> Generator[AudioFrame, None, None]:
         """All frames; the length of packets that do not decode goes to ``_lost_samples``."""
@@ -264,34 +269,3 @@ class PartTrack:
         return UnreadableInputError(
             f"The sound in {self.path} is encrypted or in a codec that is not known: export it as WAV or FLAC."
         )
-
-
-def _cut(blocks: Iterator[tuple[int, Block]], rate: int, first: int, stop: int | None) -> Iterator[tuple[int, Block]]:
-    """Samples ``first`` to ``stop``. Blocks of another rate stay as they are: the header does not describe them."""
-    position = 0
-    for own, block in blocks:
-        start, position = position, position + block.shape[1]
-        if own == rate:
-            block = block[:, max(0, first - start) : None if stop is None else max(0, stop - start)]
-        if block.shape[1]:
-            yield own, block
-
-
-def _without_silent_start(blocks: Iterator[tuple[int, Block]], count: int) -> Iterator[tuple[int, Block]]:
-    """Leave out the first ``count`` samples if they are nearly silent compared with the next ``count``."""
-    waiting: list[tuple[int, Block]] = []
-    held = 0
-    for rate, block in blocks:
-        waiting.append((rate, block))
-        held += block.shape[1]
-        if held >= 2 * count:
-            break
-    if waiting and len({(rate, block.shape[0]) for rate, block in waiting}) == 1 and held > count:
-        rate = waiting[0][0]
-        joined = np.concatenate([block for _, block in waiting], axis=1)
-        before, after = joined[:, :count], joined[:, count : 2 * count]
-        is_silent = float(np.mean(before**2)) <= SILENT_SHARE**2 * float(np.mean(after**2))
-        yield rate, joined[:, count:] if is_silent else joined
-    else:
-        yield from waiting
-    yield from blocks
