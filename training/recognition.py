@@ -90,11 +90,21 @@ class BandedMix:
         kept = torch.tensor([float(stem in self.stems) for stem in STEMS])[:, None, None, None] * (masks + 1e-9)
         return kept / kept.sum(0, keepdim=True)
 
-    def given_means(self, masks: Tensor, dims: tuple[int, ...]) -> Tensor:
-        """Masks scaled so that the mean magnitude of each estimate over ``dims`` is the true one, then renormalised."""
-        true = torch.zeros_like(masks)
+    def magnitudes(self) -> Tensor:
+        """True magnitudes of the twelve stems, ``(12, 2, bands, frames)``."""
+        true = torch.zeros(len(STEMS), *self.energy.shape[1:])
         for name, energy in zip(self.stems, self.energy, strict=True):
             true[STEMS.index(name)] = energy.sqrt()
+        return true
+
+    def ideal_masks(self) -> Tensor:
+        """The ideal ratio masks, ``(12, 2, bands, frames)``."""
+        true = self.magnitudes() + 1e-12
+        return true / true.sum(0, keepdim=True)
+
+    def given_means(self, masks: Tensor, dims: tuple[int, ...]) -> Tensor:
+        """Masks scaled so that the mean magnitude of each estimate over ``dims`` is the true one, then renormalised."""
+        true = self.magnitudes()
         estimated = (masks * self.powers[:2].sqrt()).mean(dims, keepdim=True)
         scaled = masks * (true.mean(dims, keepdim=True) / estimated.clamp_min(1e-9)) + 1e-12
         return scaled / scaled.sum(0, keepdim=True)
@@ -227,6 +237,7 @@ class Findings:
 
 
 AS_THEY_ARE, LABELLED, PRESENCE = "as they are", "as they are, all stems known", "true presence given"
+IDEAL = "ideal ratio masks"
 MEANS = {"true level given": (-2, -1), "true mean spectrum given": (-1,), "true envelope given": (-2,)}
 """More of the truth: the mean magnitude of each stem over bands (-2), frames (-1) or both."""
 
@@ -238,7 +249,7 @@ def measure(mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], T
         mixes: true stems of each, ``(2, samples)``.
         masks_of: powers ``(4, bands, frames)`` to masks ``(12, 2, bands, frames)``.
     """
-    findings = {name: Findings() for name in (AS_THEY_ARE, LABELLED, PRESENCE, *MEANS)}
+    findings = {name: Findings() for name in (AS_THEY_ARE, LABELLED, PRESENCE, *MEANS, IDEAL)}
     for stems in mixes:
         mix = BandedMix.of(stems)
         masks = masks_of(mix.powers)
@@ -249,6 +260,7 @@ def measure(mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], T
         findings[PRESENCE].add(mix, mix.given_presence(masks))
         for name, dims in MEANS.items():
             findings[name].add(mix, mix.given_means(masks, dims))
+        findings[IDEAL].add(mix, mix.ideal_masks())
     return findings
 
 

@@ -65,6 +65,14 @@ def test_it_is_near_what_the_audio_says(tmp_path: Path) -> None:
         assert found == pytest.approx(sdr_db(stems[stem], estimates[STEMS.index(stem)]), abs=0.25)
 
 
+def test_ideal_masks_are_better_than_any_guess() -> None:
+    mix = BandedMix.of({"drums": tone(400), "bass": tone(100), "guitar": tone(100.0, 1.5)[::-1].copy()})
+    ideal = mix.ideal_masks()
+    assert torch.allclose(ideal.sum(0), torch.ones(()), atol=1e-5)
+    equal = torch.full_like(ideal, 1 / len(STEMS))
+    assert all(mix.sdr_db(ideal)[stem] > mix.sdr_db(equal)[stem] for stem in ("drums", "bass", "guitar"))
+
+
 def test_shares_add_up_and_say_where_a_stem_went() -> None:
     mix = BandedMix.of(STEREO)
     shares = mix.shares(masks_for(mix.powers.shape[-1], bass=(0.75, 0), synth=(0.25, 0.4), guitar=(0, 0.6)))
