@@ -11,7 +11,7 @@ import soundfile
 
 from examples.song import ensemble, mix, singers
 from examples.song.score import TITLE
-from stemwright.audio.container import ContainerWriter
+from stemwright.audio.ffmpeg_writer import FFmpegWriter
 from stemwright.audio.formats import OutputFormat
 from stemwright.stems import STEMS
 from training.rendering.effects import SAMPLE_RATE_HZ, Audio
@@ -32,7 +32,7 @@ def render() -> dict[str, Audio]:
 
 def write_mp3(audio: Audio, path: Path, bitrate_kbps: int = 192) -> None:
     """Writes ``(2, samples)`` as a tagged MP3 of constant bit rate."""
-    writer = ContainerWriter(path, OutputFormat("mp3", "mp3", None, bitrate_kbps, False), SAMPLE_RATE_HZ, 2, TAGS)
+    writer = FFmpegWriter(path, OutputFormat("mp3", "mp3", None, bitrate_kbps, False), SAMPLE_RATE_HZ, 2, TAGS)
     try:
         for start in range(0, audio.shape[1], BLOCK):
             writer.write(audio[:, start : start + BLOCK])

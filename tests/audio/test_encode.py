@@ -76,7 +76,7 @@ def test_wave_header_is_plain(tmp_path: Path) -> None:
 
 
 def test_aiff_does_not_pass_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stemwright.audio.container.AIFF_BYTES", 4000)
+    monkeypatch.setattr("stemwright.audio.ffmpeg_writer.AIFF_BYTES", 4000)
     with Encoder(tmp_path / "out", lossless("aiff", 16), sample_rate=44100, channels=2, tags=TAGS) as encoder:
         encoder.write(np.zeros((2, 1000), np.int32))
         with pytest.raises(UsageError, match="--format wav or flac"):

@@ -78,13 +78,13 @@ class Encoder:
             self.notes = (f"{fmt.name} has no {sample_rate} Hz: written at {file_rate} Hz.",)
         self._writer: SampleWriter
         if fmt.name == "ogg":
-            from stemwright.audio.vorbis import VorbisWriter
+            from stemwright.audio.vorbis_writer import VorbisWriter
 
             self._writer = VorbisWriter(path, fmt, file_rate, channels, tags.fields())
         else:
-            from stemwright.audio.container import ContainerWriter
+            from stemwright.audio.ffmpeg_writer import FFmpegWriter
 
-            self._writer = ContainerWriter(path, fmt, file_rate, channels, tags.fields())
+            self._writer = FFmpegWriter(path, fmt, file_rate, channels, tags.fields())
 
     def __enter__(self) -> Self:
         return self

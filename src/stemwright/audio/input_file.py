@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemwright.audio.part import Part
-from stemwright.audio.pieces import PieceFile
+from stemwright.audio.containers.part import Part
+from stemwright.audio.containers.pieces import PieceFile
 from stemwright.errors import UnreadableInputError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from stemwright.audio.containers.ogg import LONGEST_USUAL_SKIP
 from stemwright.audio.input_file import LOSSLESS_CODECS
-from stemwright.audio.ogg import LONGEST_USUAL_SKIP
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stemwright.audio.containers.part import Part
 from stemwright.audio.frame import Block, folded
 from stemwright.audio.input_file import (
     SourceFormat,
@@ -19,7 +20,6 @@ from stemwright.audio.input_file import (
     source_format,
 )
 from stemwright.audio.matroska import PaddingMarks
-from stemwright.audio.part import Part
 from stemwright.audio.trim import cut, without_silent_start
 from stemwright.errors import UnreadableInputError
 

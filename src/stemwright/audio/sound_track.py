@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from stemwright.audio.containers.part import Part
+from stemwright.audio.containers.parts import parts_of
 from stemwright.audio.frame import Block, with_channels
 from stemwright.audio.input_file import SourceFormat, check_file
-from stemwright.audio.part import Part
 from stemwright.audio.part_track import PartTrack
-from stemwright.audio.parts import parts_of
 from stemwright.audio.resample import Resampler
 from stemwright.errors import UnreadableInputError
 

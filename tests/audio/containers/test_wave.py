@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio.part import Length
-from stemwright.audio.parts import parts_of
+from stemwright.audio.containers.part import Length
+from stemwright.audio.containers.parts import parts_of
 from stemwright.errors import UnreadableInputError
 from tests.audio.byte_files import APE_FOOTER, after, id3_tag, join, put
 from tests.audio.signals import noise, offset, read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stemwright.audio.pieces import Piece, Span
+from stemwright.audio.containers.pieces import Piece, Span
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemwright.audio.pieces import Piece, PieceFile, Span, Window
+from stemwright.audio.containers.pieces import Piece, PieceFile, Span, Window
 
 CONTENT = bytes(range(200))
 spans = st.tuples(st.integers(0, 200), st.integers(0, 200)).map(lambda ends: Span(min(ends), max(ends)))

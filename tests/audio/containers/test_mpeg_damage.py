@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stemwright.audio.mpeg_damage import Damage, lost_frames, repeated, silent_frame
-from stemwright.audio.mpeg_frame import read_frame
+from stemwright.audio.containers.mpeg_damage import Damage, lost_frames, repeated, silent_frame
+from stemwright.audio.containers.mpeg_frame import read_frame
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.audio import adts
-from stemwright.audio.parts import parts_of
+from stemwright.audio.containers import adts
+from stemwright.audio.containers.parts import parts_of
 from tests.audio.byte_files import APE_FOOTER, V1_TAG, id3_tag, join
 from tests.audio.signals import noise, read, write_av
 

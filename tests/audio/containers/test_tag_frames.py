@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.audio.pieces import Window
-from stemwright.audio.tag_frames import end_of_front_tags, front_tag_size, start_of_end_tags
+from stemwright.audio.containers.pieces import Window
+from stemwright.audio.containers.tag_frames import end_of_front_tags, front_tag_size, start_of_end_tags
 from tests.audio.byte_files import APE_FOOTER, V1_TAG, id3_tag
 
 SOUND = b"\xff\xfb\x90\x64" * 100

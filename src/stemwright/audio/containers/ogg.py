@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import Span, Window
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import Span, Window
 
 HEADER_BYTES = 27
 CONTINUED, FIRST, LAST = 1, 2, 4

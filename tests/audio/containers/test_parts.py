@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemwright.audio.parts import parts_of
+from stemwright.audio.containers.parts import parts_of
 from stemwright.errors import StemwrightError
 from tests.audio.byte_files import APE_FOOTER, V1_TAG, id3_tag, join
 from tests.audio.signals import noise, read, write_av

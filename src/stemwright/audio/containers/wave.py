@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from stemwright.audio import mpeg
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import Span, Window
+from stemwright.audio.containers import mpeg
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import Span, Window
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 MS_ADPCM, IMA_ADPCM, MPEG, MP3 = 2, 0x11, 0x50, 0x55

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stemwright.audio.mpeg_frame import read_frame
+from stemwright.audio.containers.mpeg_frame import read_frame
 
 BLOCK_FRAMES = 1024
 

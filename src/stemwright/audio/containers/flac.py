@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stemwright.audio.part import Length, Part
-from stemwright.audio.pieces import Span, Window
-from stemwright.audio.tag_frames import front_tag_size, start_of_end_tags
+from stemwright.audio.containers.part import Length, Part
+from stemwright.audio.containers.pieces import Span, Window
+from stemwright.audio.containers.tag_frames import front_tag_size, start_of_end_tags
 
 HEAD = b"fLaC\x00\x00\x00\x22"  # the first block of metadata is STREAMINFO, of 34 bytes
 SCAN_BYTES = 1 << 18

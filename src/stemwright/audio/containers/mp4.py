@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import Span, Window
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import Span, Window
 
 LOSSLESS = {b"alac", b"fLaC", b"sowt", b"twos", b"lpcm", b"ipcm", b"fpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw "}
 PADDED_PACKETS = 3  # that an encoder adds at a start or an end, at most

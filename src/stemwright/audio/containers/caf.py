@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import Span, Window
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import Span, Window
 
 OPEN = (1 << 64) - 1  # a size of -1: the sound continues to the end of the file
 LARGEST_HELD = 1 << 62

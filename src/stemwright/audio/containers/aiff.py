@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import Span, Window
-from stemwright.audio.wave import SIGNED_END, SIGNED_SLACK, UNSIGNED_END, UNSIGNED_SLACK, chunks_follow
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import Span, Window
+from stemwright.audio.containers.wave import SIGNED_END, SIGNED_SLACK, UNSIGNED_END, UNSIGNED_SLACK, chunks_follow
 
 SAMPLE_BYTES = {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
 PLAIN = (b"NONE", b"none", b"twos", b"sowt", b"in24", b"42ni", b"in32", b"23ni", b"raw ")

@@ -58,7 +58,7 @@ def _recipe(fmt: OutputFormat, sample_rate: int) -> _Recipe:
     return recipes[fmt.name, fmt.bit_depth]
 
 
-class ContainerWriter:
+class FFmpegWriter:
     """Every format but Ogg Vorbis, whose encoder PyAV's wheels leave out."""
 
     def __init__(self, path: Path, fmt: OutputFormat, sample_rate: int, channels: int, tags: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stemwright.audio.pieces import Window
+from stemwright.audio.containers.pieces import Window
 
 HEADS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")
 LYRICS_BYTES = 1 << 20  # Lyrics3v2 writes its size with six digits

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from stemwright.audio import adts, flac, mpeg
-from stemwright.audio.aiff import aiff_parts, au_parts
-from stemwright.audio.caf import caf_parts
-from stemwright.audio.mp4 import movie_parts
-from stemwright.audio.ogg import chained_parts
-from stemwright.audio.part import Part
-from stemwright.audio.pieces import Span, Window
-from stemwright.audio.tag_frames import end_of_front_tags
-from stemwright.audio.wave import wave_parts
+from stemwright.audio.containers import adts, flac, mpeg
+from stemwright.audio.containers.aiff import aiff_parts, au_parts
+from stemwright.audio.containers.caf import caf_parts
+from stemwright.audio.containers.mp4 import movie_parts
+from stemwright.audio.containers.ogg import chained_parts
+from stemwright.audio.containers.part import Part
+from stemwright.audio.containers.pieces import Span, Window
+from stemwright.audio.containers.tag_frames import end_of_front_tags
+from stemwright.audio.containers.wave import wave_parts
 
 
 def parts_of(path: Path) -> list[Part]:

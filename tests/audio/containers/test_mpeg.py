@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio import mpeg
-from stemwright.audio.parts import parts_of
+from stemwright.audio.containers import mpeg
+from stemwright.audio.containers.parts import parts_of
 from tests.audio.byte_files import APE_FOOTER, V1_TAG, id3_tag, join, put
 from tests.audio.signals import Samples, noise, offset, read, write_av
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from stemwright.audio.part import Length, Part
-from stemwright.audio.pieces import WINDOW_BYTES, Piece, Span, Window
-from stemwright.audio.tag_frames import front_tag_size
+from stemwright.audio.containers.part import Length, Part
+from stemwright.audio.containers.pieces import WINDOW_BYTES, Piece, Span, Window
+from stemwright.audio.containers.tag_frames import front_tag_size
 
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 BLOCK_SAMPLES = 1024

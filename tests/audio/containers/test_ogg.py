@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemwright.audio.ogg import page_checksum
+from stemwright.audio.containers.ogg import page_checksum
 from tests.audio.byte_files import V1_TAG, change_page, id3_tag, join, put
 from tests.audio.signals import noise, offset, read, snr_db, write_av
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from stemwright.audio.mpeg_damage import Damage, lost_frames, repeated, silent_frame
-from stemwright.audio.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
-from stemwright.audio.part import Keep, Length, Part
-from stemwright.audio.pieces import WINDOW_BYTES, Piece, Span, Window
-from stemwright.audio.tag_frames import front_tag_size
+from stemwright.audio.containers.mpeg_damage import Damage, lost_frames, repeated, silent_frame
+from stemwright.audio.containers.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
+from stemwright.audio.containers.part import Keep, Length, Part
+from stemwright.audio.containers.pieces import WINDOW_BYTES, Piece, Span, Window
+from stemwright.audio.containers.tag_frames import front_tag_size
 
 DECODER_DELAY = 529  # samples, of every MP3 decoder
 # Encoders pad start and end by less than two frames each; larger values need a correct checksum.
