@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from tests.audio.byte_files import after, id3_tag, join, put
+from tests.audio.containers.test_wave import SAMPLES, check
 from tests.audio.signals import noise
-from tests.audio.test_wave import SAMPLES, check
 
 # COMM's count of frames and SSND's size, as sox, FFmpeg and others leave them
 PLACEHOLDERS = [

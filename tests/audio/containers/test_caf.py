@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from tests.audio.byte_files import after, put
+from tests.audio.containers.test_wave import SAMPLES, check
 from tests.audio.signals import noise, read
-from tests.audio.test_wave import SAMPLES, check
 
 
 def caf(path: Path, subtype: str, samples: int = SAMPLES) -> Path:
