@@ -16,9 +16,9 @@ from matplotlib.path import Path as Curve
 from PIL import Image
 
 from stemwright.audio.decode import Decoder
-from stemwright.plot.outline import Outline, outline
-from stemwright.plot.picture import COLOURS, FAINT, INK
-from stemwright.plot.song import read_strips
+from stemwright.plot.song_folder_reader import read_strips
+from stemwright.plot.stem_picture import COLOURS, FAINT, INK
+from stemwright.plot.waveform_summary import Outline, outline
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 5.4, 110
 COLUMNS = 600

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import comparisons
-from stemwright.evaluation.songs import Song, find_songs
+from stemwright.evaluation.reference_songs import Song, find_songs
 from stemwright.models import registry, weights
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS

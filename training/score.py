@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import ROWS, comparisons
 from stemwright.evaluation.confusion import energy_shares
+from stemwright.evaluation.reference_songs import Song, find_songs
 from stemwright.evaluation.sdr import sdr_db
-from stemwright.evaluation.songs import Song, find_songs
-from stemwright.evaluation.spectra import samples, spectra
+from stemwright.evaluation.stft_stream import samples, spectra
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
 from stemwright.separation.overlap_add import back_and_forth

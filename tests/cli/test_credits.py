@@ -41,7 +41,7 @@ def test_the_balance_is_the_sum_of_the_entries() -> None:
 
 
 def test_an_account_by_its_id() -> None:
-    from stemwright.cli.data import opened
+    from stemwright.cli.data_folder import opened
     from stemwright.service.accounts import Accounts
 
     with opened(None) as (_, database):

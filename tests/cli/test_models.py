@@ -108,7 +108,7 @@ def test_weights_are_downloaded_verified_and_removed(
 
 def test_a_plan_stands_for_the_best_model_of_each_step_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("stemwright.models.downloads.download", lambda file, *_, **__: asked.append(file.name))
+    monkeypatch.setattr("stemwright.models.weight_download.download", lambda file, *_, **__: asked.append(file.name))
     monkeypatch.setattr("stemwright.models.weights.verify", lambda file: None)
     done = run("models", "download", "best", "--license", "permissive")
     assert done.out.splitlines()[0] == "mel-band-roformer-kim: installed."

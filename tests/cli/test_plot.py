@@ -17,7 +17,7 @@ def test_the_picture_lands_in_the_folder_or_where_it_is_sent() -> None:
 
 
 def test_stems_that_were_separated_here_show_their_presence() -> None:
-    from stemwright.plot.song import read_strips
+    from stemwright.plot.song_folder_reader import read_strips
 
     write_song("song.wav", seconds=1)
     assert run("separate", "song.wav", "--stems", "bass,drums").code == 0

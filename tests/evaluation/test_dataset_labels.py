@@ -4,7 +4,7 @@ import pytest
 
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation.dataset_labels import PARTS, WHOLES, covers, files_by_stem, labelled_estimates, stem_of
-from stemwright.evaluation.songs import find_songs
+from stemwright.evaluation.reference_songs import find_songs
 from stemwright.stems import STEMS
 from tests.evaluation.sounds import noise, write
 

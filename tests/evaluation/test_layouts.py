@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation import moises, msst, musdb
+from stemwright.evaluation import moises_layout, msst_layout, musdb_layout
 from stemwright.evaluation.evaluate import evaluate_estimates
-from stemwright.evaluation.moises import stem_of_track
+from stemwright.evaluation.moises_layout import stem_of_track
 from stemwright.evaluation.scores import score_song
 from stemwright.stems import STEMS
 from tests.evaluation.sounds import RATE_HZ, noise, write
@@ -33,16 +33,16 @@ def moises_song(folder: Path, tracks: dict[tuple[str, str], Any]) -> Path:
 def test_musdb_reads_the_test_songs(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write(tmp_path / part / f"{part} song", FOUR | {"mixture": MIXTURE})
-    (song,) = musdb.find_songs(tmp_path)
+    (song,) = musdb_layout.find_songs(tmp_path)
     assert song.name == "test song" and song.mix == tmp_path / "test/test song/mixture.wav"
     assert tuple(song.stems) == ("vocals", "drums", "bass", "other")
     assert song.coarse["other"] == STEMS[4:]
-    assert [found.name for found in musdb.find_songs(tmp_path / "train")] == ["train song"]
-    assert [found.name for found in musdb.find_songs(tmp_path / "train/train song")] == ["train song"]
+    assert [found.name for found in musdb_layout.find_songs(tmp_path / "train")] == ["train song"]
+    assert [found.name for found in musdb_layout.find_songs(tmp_path / "train/train song")] == ["train song"]
 
 
 def test_musdb_compares_four_stems_with_sums_of_twelve(tmp_path: Path) -> None:
-    (song,) = musdb.find_songs(write(tmp_path / "song", FOUR | {"mixture": MIXTURE}))
+    (song,) = musdb_layout.find_songs(write(tmp_path / "song", FOUR | {"mixture": MIXTURE}))
     given = {name: FOUR.get(name, SILENCE) for name in STEMS}
     given |= {"vocals": FOUR["vocals"] - noise(9), "backing_vocals": noise(9)}
     given |= {"guitar": FOUR["other"] - noise(8), "fx": noise(8)}
@@ -78,14 +78,14 @@ def test_a_song_of_musdb_without_a_file_is_told(tmp_path: Path, missing: str) ->
     signals = FOUR | {"mixture": MIXTURE}
     del signals[missing]
     with pytest.raises(UnreadableInputError, match=f"has no {missing}.wav"):
-        musdb.find_songs(write(tmp_path / "song", signals))
+        musdb_layout.find_songs(write(tmp_path / "song", signals))
 
 
 def test_an_msst_folder_has_any_labels(tmp_path: Path) -> None:
     write(tmp_path / "a", {"mixture": noise(1), "lead-vocal": noise(2), "back-vocal": noise(3)})
     write(tmp_path / "b", {"vocals": noise(1), "instrumental": noise(2)})
     write(tmp_path / "c", {"vocals": noise(1), "instrumental": noise(2), "drums": noise(3), "other": noise(4)})
-    songs = {song.name: song for song in msst.find_songs(tmp_path)}
+    songs = {song.name: song for song in msst_layout.find_songs(tmp_path)}
     assert tuple(songs["a"].stems) == ("vocals", "backing_vocals") and songs["a"].coarse == {}
     assert songs["b"].mix is None and songs["b"].coarse["instrumental"] == STEMS[2:]
     assert tuple(songs["c"].stems) == ("vocals", "drums", "other")
@@ -107,10 +107,10 @@ def test_a_mixture_that_holds_more_than_its_labels_is_told(tmp_path: Path) -> No
 
 def test_msst_needs_true_stems(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="holds no true stems"):
-        msst.find_songs(write(tmp_path / "song", {"mixture": noise(1)}))
+        msst_layout.find_songs(write(tmp_path / "song", {"mixture": noise(1)}))
     everything = {name: noise(1) for name in (*STEMS, "other")}
     with pytest.raises(UnreadableInputError, match="all twelve stems and one named other"):
-        msst.find_songs(write(tmp_path / "full", everything))
+        msst_layout.find_songs(write(tmp_path / "full", everything))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_moisesdb_adds_tracks_up_and_fills_short_ones(tmp_path: Path) -> None:
         ("wind", "flutes (piccolo, bamboo flute, panpipes, flutes etc)"): noise(4),
     }
     moises_song(tmp_path / "moisesdb_v0.1/33b1d4e9", tracks)
-    (song,) = moises.find_songs(tmp_path)
+    (song,) = moises_layout.find_songs(tmp_path)
     assert tuple(song.stems) == ("drums", "woodwinds", "synth") and song.name == "33b1d4e9"
     whole = np.concatenate(list(song.blocks()), axis=-1)
     drums = noise(1).copy()
@@ -155,7 +155,7 @@ def test_moisesdb_adds_tracks_up_and_fills_short_ones(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole[0], drums)
     np.testing.assert_array_equal(whole[2], np.pad(noise(3)[:, :-3], ((0, 0), (0, 3))))
     for named in ("moisesdb_v0.1", "moisesdb_v0.1/33b1d4e9"):
-        assert moises.find_songs(tmp_path / named)[0].stems == song.stems
+        assert moises_layout.find_songs(tmp_path / named)[0].stems == song.stems
     given = write(tmp_path / "given", {"drums": drums, "other": noise(3)})
     report = evaluate_estimates(tmp_path, given, layout="moises")
     assert {row.name: row.sdr_db for row in report.rows} == {"drums": 200.0}
@@ -184,11 +184,11 @@ def test_a_broken_song_of_moisesdb_is_told(tmp_path: Path, record: str, said: st
     (tmp_path / "uuid").mkdir()
     (tmp_path / "uuid/data.json").write_text(record)
     with pytest.raises(UnreadableInputError, match=said):
-        moises.find_songs(tmp_path)
+        moises_layout.find_songs(tmp_path)
 
 
 def test_folders_without_songs_are_told(tmp_path: Path) -> None:
-    for find in (musdb.find_songs, msst.find_songs, moises.find_songs):
+    for find in (musdb_layout.find_songs, msst_layout.find_songs, moises_layout.find_songs):
         with pytest.raises(UnreadableInputError, match="holds no song"):
             find(tmp_path)
         with pytest.raises(UnreadableInputError, match="is not a folder"):

@@ -15,7 +15,7 @@ from stemwright.evaluation.metric_selection import METRICS, read_metrics
 from stemwright.evaluation.metrics.bleedless import RunningBleed, mel_bank
 from stemwright.evaluation.metrics.csdr import RunningCsdr, joint_silence, median_db
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
-from stemwright.evaluation.metrics.measures import Measures
+from stemwright.evaluation.metrics.metric_set import Measures
 from stemwright.evaluation.metrics.si_sdr import RunningSiSdr
 from stemwright.evaluation.sdr import sdr_db
 from tests.evaluation.metric_signals import RATE_HZ, Case, cases, silent_reference

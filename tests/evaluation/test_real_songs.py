@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from stemwright.evaluation.reference_songs import find_songs
 from stemwright.evaluation.scores import score_song
-from stemwright.evaluation.songs import find_songs
 
 FOLDER = os.environ.get("STEMWRIGHT_EVAL_DIR")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stemwright.evaluation.reference_songs import find_songs
 from stemwright.evaluation.scores import SongScores, score_song
 from stemwright.evaluation.sdr import sdr_db
-from stemwright.evaluation.songs import find_songs
 from stemwright.stems import STEMS
 from tests.evaluation.sounds import noise, write
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stemwright.evaluation.reference_songs import find_songs
 from stemwright.evaluation.sdr import sdr_db
-from stemwright.evaluation.songs import find_songs
 from stemwright.stems import STEMS
 from training import recognition, score
 from training.data import features

@@ -330,7 +330,7 @@ def test_the_mix_scores_as_itself_and_the_oracle_high(song: Path) -> None:
     assert sum_parts.sdr_db["drums"] == pytest.approx(0)  # silence
     assert sum_parts.shares["vocals"][0] == pytest.approx(1)
 
-    from stemwright.evaluation.songs import find_songs
+    from stemwright.evaluation.reference_songs import find_songs
 
     blocks = np.concatenate(list(find_songs(song)[0].blocks()), axis=-1)
     errors = np.concatenate(list(oracle_errors([blocks])), axis=-1)[..., : blocks.shape[-1]]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stemwright.errors import StemwrightError
 from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.metric_selection import LayoutName
-from stemwright.evaluation.songs import Files, Song, blocks_of
+from stemwright.evaluation.reference_songs import Files, Song, blocks_of
 from stemwright.stems import SINGING, STEMS
 from training.data.songs import SILENCE_PEAK, label_excluding, to_stereo, write_song
 

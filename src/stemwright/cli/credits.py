@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stemwright.cli.choices import Json, hundredths
-from stemwright.cli.data import Data, opened
+from stemwright.cli.common_options import Json, hundredths
+from stemwright.cli.data_folder import Data, opened
 from stemwright.cli.help_sections import Summarised
 
 app = typer.Typer(

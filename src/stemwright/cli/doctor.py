@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from stemwright.cli.choices import DeviceOption, Json, Plan, Threads
+from stemwright.cli.common_options import DeviceOption, Json, Plan, Threads
 from stemwright.errors import ModelUnavailableError, StemwrightError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from stemwright.formatting import clock, megabytes, printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from stemwright.models.downloads import DownloadProgress
+    from stemwright.models.weight_download import DownloadProgress
 
 LINE_S = 5.0
 """Seconds between two lines of the same stage."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.choices import OUTPUT, SOUND, DeviceOption, Json, License, Plan, Threads
+from stemwright.cli.common_options import OUTPUT, SOUND, DeviceOption, Json, License, Plan, Threads
 from stemwright.errors import storage_error
 from stemwright.evaluation.metric_selection import LayoutName, read_metrics
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from stemwright.evaluation.report import Report
-    from stemwright.evaluation.table import Cells
+    from stemwright.evaluation.report_tables import Cells
 
 
 def evaluate(
@@ -114,7 +114,7 @@ def evaluate(
     if markdown is not None:
         _write_markdown(report, title, markdown)
     if card is not None:
-        from stemwright.plot.card import draw_card
+        from stemwright.plot.quality_card import draw_card
 
         draw_card(report, title, _command(), card)
     if as_json:
@@ -155,7 +155,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _write_markdown(report: Report, title: str, path: Path) -> None:
-    from stemwright.evaluation.table import to_markdown
+    from stemwright.evaluation.report_tables import to_markdown
 
     try:
         path.write_text(to_markdown(report, title, _command()), encoding="utf-8")
@@ -167,7 +167,7 @@ def _print_report(report: Report, *, each_song: bool) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console
-    from stemwright.evaluation.table import confusion_table, facts, rows_table, songs_table
+    from stemwright.evaluation.report_tables import confusion_table, facts, rows_table, songs_table
 
     out = console()
     if each_song:

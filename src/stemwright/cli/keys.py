@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from stemwright.cli.choices import Json, hundredths
-from stemwright.cli.data import Data, opened
+from stemwright.cli.common_options import Json, hundredths
+from stemwright.cli.data_folder import Data, opened
 from stemwright.cli.help_sections import Summarised
 
 app = typer.Typer(cls=Summarised, no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")

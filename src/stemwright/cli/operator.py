@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from stemwright.cli.choices import Json
-from stemwright.cli.data import Data, opened
+from stemwright.cli.common_options import Json
+from stemwright.cli.data_folder import Data, opened
 from stemwright.service import server_state
 
 AccountOption = Annotated[str | None, typer.Option(metavar="A", help="Only this account's.")]

@@ -21,8 +21,8 @@ def plot(
       stemwright plot stems/song
     """
     from stemwright import arguments
-    from stemwright.plot.picture import draw
-    from stemwright.plot.song import read_strips
+    from stemwright.plot.song_folder_reader import read_strips
+    from stemwright.plot.stem_picture import draw
 
     song_dir = arguments.path(song_dir, "SONG_DIR")
     path = song_dir / "stems.png" if out is None else arguments.path(out, "--out")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stemwright.cli.choices import Json
-from stemwright.cli.data import Data, opened
+from stemwright.cli.common_options import Json
+from stemwright.cli.data_folder import Data, opened
 from stemwright.errors import UsageError
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stemwright.cli.choices import OUTPUT, SOUND, WORK, DeviceOption, License, Plan, Threads, length, seconds
+from stemwright.cli.common_options import OUTPUT, SOUND, WORK, DeviceOption, License, Plan, Threads, length, seconds
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.separation.options import FormatName, Options
 
 if TYPE_CHECKING:
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.progress_display import Meter
-    from stemwright.cli.songs import SongInput
+    from stemwright.cli.song_inputs import SongInput
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
 
@@ -102,7 +102,7 @@ def separate(
     from stemwright.cli.interrupt import Interrupt
     from stemwright.cli.model_download import prepare
     from stemwright.cli.progress_display import meter
-    from stemwright.cli.songs import SongInput, find_songs
+    from stemwright.cli.song_inputs import SongInput, find_songs
     from stemwright.cpu_memory_limits import cores, limit_blas
 
     limit_blas(threads or cores())  # NumPy reads it when it is imported, with the separator
@@ -153,7 +153,7 @@ def separate(
 
 
 def _separate(separator: Separator, song: SongInput, options: Options, shown: Meter, interrupt: Interrupt) -> Result:
-    from stemwright.cli.songs import opened
+    from stemwright.cli.song_inputs import opened
 
     with opened(song) as path, interrupt.patience():
         result = separator.separate_file(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.data import Data, settings_of
+from stemwright.cli.data_folder import Data, settings_of
 from stemwright.errors import ModelUnavailableError, StorageError, UsageError
 
 if TYPE_CHECKING:

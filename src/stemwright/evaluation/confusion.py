@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.evaluation.spectra import Samples, spectra
+from stemwright.evaluation.stft_stream import Samples, spectra
 
 _TINY = np.float32(1e-20)
 

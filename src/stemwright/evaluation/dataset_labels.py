@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.songs import Files, Song, estimates_folder, no_estimates, sound_files
+from stemwright.evaluation.reference_songs import Files, Song, estimates_folder, no_estimates, sound_files
 from stemwright.stems import SINGING, STEMS
 
 MIXTURE = "mixture"

@@ -15,9 +15,9 @@ from stemwright.arguments import AnyPath
 from stemwright.errors import storage_error
 from stemwright.evaluation.layouts import LAYOUTS, Layout
 from stemwright.evaluation.metric_selection import LayoutName, read_metrics
+from stemwright.evaluation.reference_songs import Song
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import SongScores, score_song
-from stemwright.evaluation.songs import Song
 from stemwright.separation.options import Device, Options
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stemwright.evaluation import moises, msst, musdb, songs
+from stemwright.evaluation import moises_layout, msst_layout, musdb_layout, reference_songs
 from stemwright.evaluation.dataset_labels import labelled_estimates
 from stemwright.evaluation.metric_selection import LayoutName
-from stemwright.evaluation.songs import Files, Song
+from stemwright.evaluation.reference_songs import Files, Song
 
 
 class Songs(Protocol):
@@ -36,8 +36,8 @@ class Layout:
 
 
 LAYOUTS: dict[LayoutName, Layout] = {
-    "songs": Layout(songs.find_songs, songs.find_estimates),
-    "musdb": Layout(musdb.find_songs, labelled_estimates),
-    "moises": Layout(moises.find_songs, labelled_estimates),
-    "msst": Layout(msst.find_songs, labelled_estimates),
+    "songs": Layout(reference_songs.find_songs, reference_songs.find_estimates),
+    "musdb": Layout(musdb_layout.find_songs, labelled_estimates),
+    "moises": Layout(moises_layout.find_songs, labelled_estimates),
+    "msst": Layout(msst_layout.find_songs, labelled_estimates),
 }

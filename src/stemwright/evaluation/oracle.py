@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stemwright.evaluation.spectra import Samples, Spectra, samples, spectra
+from stemwright.evaluation.stft_stream import Samples, Spectra, samples, spectra
 
 _TINY = np.float32(1e-20)
 

@@ -13,10 +13,10 @@ from stemwright.evaluation.comparisons import Comparison, comparisons
 from stemwright.evaluation.confusion import energy_shares
 from stemwright.evaluation.metrics.csdr import joint_silence
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
-from stemwright.evaluation.metrics.measures import Measures, needs_two_readings
+from stemwright.evaluation.metrics.metric_set import Measures, needs_two_readings
 from stemwright.evaluation.oracle import oracle_errors
+from stemwright.evaluation.reference_songs import Files, Song, aligned_blocks
 from stemwright.evaluation.sdr import RunningSdr, energy, ratio_db
-from stemwright.evaluation.songs import Files, Song, aligned_blocks
 from stemwright.stems import STEMS
 
 Signal = NDArray[np.float64]

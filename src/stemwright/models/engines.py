@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import weights
-from stemwright.models.downloads import DownloadProgress, download
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.registry import Model
+from stemwright.models.weight_download import DownloadProgress, download
 
 OnDownload = Callable[[DownloadProgress], None]
 """Told many times a second how far a download is."""

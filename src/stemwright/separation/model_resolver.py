@@ -9,10 +9,10 @@ from typing import Protocol
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import licences, registry, weights
-from stemwright.models.downloads import is_offline
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
+from stemwright.models.weight_download import is_offline
 from stemwright.separation.analysis_pass import AnalysisPass, MaskPass
 from stemwright.separation.cascade import Cascade, CascadeStep
 from stemwright.separation.engine_cache import EngineCache

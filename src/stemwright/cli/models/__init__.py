@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from stemwright.cli.choices import Json
+from stemwright.cli.common_options import Json
 from stemwright.cli.help_sections import Summarised
-from stemwright.cli.models import adding, files, listing
-from stemwright.cli.models.choices import License
+from stemwright.cli.models import add, files, listing
+from stemwright.cli.models.model_options import License
 
 app = typer.Typer(cls=Summarised)
 
@@ -35,4 +35,4 @@ app.command("show")(listing.show)
 app.command("download")(files.download)
 app.command("verify")(files.verify)
 app.command("remove")(files.remove)
-app.command("add")(adding.add)
+app.command("add")(add.add)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.models.choices import License, Name
+from stemwright.cli.models.model_options import License, Name
 
 if TYPE_CHECKING:
     from stemwright.models.licences import Policy
@@ -34,7 +34,7 @@ def download(
       stemwright models download best
     """
     from stemwright.cli.download_bar import download_bar
-    from stemwright.models import downloads, licences, registry, weights
+    from stemwright.models import licences, registry, weight_download, weights
 
     policy = licences.policy(license)
     models = [registry.find(name) for name in dict.fromkeys(_models_of(names, policy))]
@@ -44,7 +44,7 @@ def download(
         for model in models:
             for file in model.files:
                 if file.url or weights.find(file) is None:  # one that is there but damaged is brought anew
-                    downloads.download(file, weights.weights_folder(), on_progress=on_progress)
+                    weight_download.download(file, weights.weights_folder(), on_progress=on_progress)
                 weights.verify(file)
             typer.echo(f"{model.name}: installed.")
 
@@ -77,7 +77,7 @@ def verify(
 def remove(name: Name) -> None:
     """Removes the weights of a model. A model that you added is forgotten with them."""
     from stemwright.errors import UsageError
-    from stemwright.models import added, registry, weights
+    from stemwright.models import registry, user_models, weights
 
     model = registry.find(name)
     if not model.added and not any(file.url for file in model.files):
@@ -85,7 +85,7 @@ def remove(name: Name) -> None:
     kept = {file.name for other in registry.models() if other.name != model.name for file in other.files}
     was_there = [weights.remove(file) for file in model.files if file.name not in kept]
     if model.added:
-        added.forget(model)
+        user_models.forget(model)
         typer.echo(f"{model.name}: removed and forgotten.")
     else:
         typer.echo(f"{model.name}: {'removed' if any(was_there) else 'was not installed'}.")

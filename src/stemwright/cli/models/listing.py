@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from stemwright.cli.choices import Json
-from stemwright.cli.models.choices import License, Name
+from stemwright.cli.common_options import Json
+from stemwright.cli.models.model_options import License, Name
 
 if TYPE_CHECKING:
     from stemwright.models.registry import Model

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.evaluation.metrics.stft import Float32, MagnitudeStream, hann
+from stemwright.evaluation.metrics.magnitude_stream import Float32, MagnitudeStream, hann
 from stemwright.evaluation.sdr import Samples
 
 N_FFT = 4096

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stemwright.evaluation.metrics.stft import Float32, MagnitudeStream
+from stemwright.evaluation.metrics.magnitude_stream import Float32, MagnitudeStream
 from stemwright.evaluation.sdr import Samples
 
 N_FFT = 2048

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from stemwright.evaluation.report import summarise
-from stemwright.evaluation.table import confusion_table, facts, rows_table, songs_table, to_markdown
+from stemwright.evaluation.report_tables import confusion_table, facts, rows_table, songs_table, to_markdown
 from tests.evaluation.test_report import song
 
 

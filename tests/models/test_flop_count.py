@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stemwright.models.costs import gflop_per_s
+from stemwright.models.flop_count import gflop_per_s
 
 
 class Layer(nn.Module):

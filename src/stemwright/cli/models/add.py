@@ -50,10 +50,10 @@ def add(
 
       stemwright separate song.mp3 --plan strings
     """
-    from stemwright.models import added
+    from stemwright.models import user_models
     from stemwright.separation.plan import plans
 
-    model = added.add(
+    model = user_models.add(
         name,
         config,
         checkpoint,

@@ -59,8 +59,8 @@ def add(
             "To add a model needs PyTorch: install it with `pip install stemwright[torch]`."
         ) from error
     from stemwright.models.checkpoint import load_into, read_checkpoint
-    from stemwright.models.costs import gflop_per_s
-    from stemwright.models.msst import read_config
+    from stemwright.models.flop_count import gflop_per_s
+    from stemwright.models.msst_config import read_config
     from stemwright.models.networks import build
 
     read = read_config(config, architecture)

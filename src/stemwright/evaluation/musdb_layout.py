@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation import msst
+from stemwright.evaluation import msst_layout
 from stemwright.evaluation.dataset_labels import MIXTURE
-from stemwright.evaluation.songs import Song
+from stemwright.evaluation.reference_songs import Song
 
 TARGETS = ("vocals", "drums", "bass", "other")
 """The four stems of every song."""
@@ -20,7 +20,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     Raises:
         UnreadableInputError: the folder is not laid out so, or a song lacks a file.
     """
-    songs = msst.find_songs(folder / "test" if (folder / "test").is_dir() else folder)
+    songs = msst_layout.find_songs(folder / "test" if (folder / "test").is_dir() else folder)
     for song in songs:
         missing = [name for name in (MIXTURE, *TARGETS) if name not in song.stems and (name != MIXTURE or not song.mix)]
         if missing:

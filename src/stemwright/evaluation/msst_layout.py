@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation.dataset_labels import COARSE, MIXTURE, PLAYED, covers, files_by_stem
-from stemwright.evaluation.songs import Song, song_folders, sound_files, sound_format
+from stemwright.evaluation.reference_songs import Song, song_folders, sound_files, sound_format
 
 
 def find_songs(folder: Path) -> tuple[Song, ...]:

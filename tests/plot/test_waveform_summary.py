@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stemwright.plot.outline import FLOOR_DB, MOST_COLUMNS, outline
+from stemwright.plot.waveform_summary import FLOOR_DB, MOST_COLUMNS, outline
 
 RATE_HZ = 44_100
 

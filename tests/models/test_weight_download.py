@@ -20,7 +20,7 @@ import pytest
 
 from stemwright.cli.download_bar import Lines, download_bar
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError
-from stemwright.models.downloads import DownloadProgress, RetryPolicy, download
+from stemwright.models.weight_download import DownloadProgress, RetryPolicy, download
 from stemwright.models.weight_file import WeightFile
 from tests.models.weight_server import (
     Act,
@@ -41,7 +41,7 @@ BY_HAND = r"put the file by hand .*into .*models under the name net v1\.ckpt"
 SCRIPT = """
 import sys
 from pathlib import Path
-from stemwright.models.downloads import download
+from stemwright.models.weight_download import download
 from stemwright.models.weight_file import WeightFile
 
 name, url, size, digest, folder = sys.argv[1:]

@@ -10,7 +10,7 @@ import yaml
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.checkpoint import load_into, read_checkpoint
-from stemwright.models.msst import read_config
+from stemwright.models.msst_config import read_config
 from stemwright.models.networks import build
 from tests.models.published import LABELS, NETWORKS, TUPLE, demucs_package, msst_config, msst_pair, options
 

@@ -6,8 +6,8 @@ import pytest
 from stemwright.errors import StorageError
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import Score, SongScores
-from stemwright.plot.card import draw_card
-from tests.plot.test_picture import size
+from stemwright.plot.quality_card import draw_card
+from tests.plot.test_stem_picture import size
 
 SCORES = (
     Score("vocals", ("vocals",), 7.0, 0.0, 12.0, {"csdr": 6.5, "log_wmse": None}),

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError, storage_error
 from stemwright.formatting import megabytes
-from stemwright.models.transfer import FileChangedError, PermanentError, TransientError, open_download, shown
+from stemwright.models.http_range import FileChangedError, PermanentError, TransientError, open_download, shown
 from stemwright.models.weight_file import PartFile, WeightFile
 
 Stage = Literal["waiting", "downloading", "verifying"]

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.songs import aligned_blocks, find_estimates, find_songs
+from stemwright.evaluation.reference_songs import aligned_blocks, find_estimates, find_songs
 from tests.evaluation.sounds import RATE_HZ, noise, write
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from stemwright.errors import storage_error
 from stemwright.formatting import printable
-from stemwright.plot.outline import Outline
+from stemwright.plot.waveform_summary import Outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.songs import Song, listed, sound_format
+from stemwright.evaluation.reference_songs import Song, listed, sound_format
 from stemwright.stems import STEMS
 
 VERSION = "moisesdb_v0.1"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stemwright.errors import StorageError
-from stemwright.plot.outline import Outline, outline
-from stemwright.plot.picture import Strip, draw
+from stemwright.plot.stem_picture import Strip, draw
+from stemwright.plot.waveform_summary import Outline, outline
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

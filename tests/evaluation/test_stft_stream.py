@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stemwright.evaluation.spectra import HOP, N_FFT, samples, spectra
+from stemwright.evaluation.stft_stream import HOP, N_FFT, samples, spectra
 
 
 def in_blocks(signal: NDArray[np.float32], length: int) -> Iterator[NDArray[np.float32]]:

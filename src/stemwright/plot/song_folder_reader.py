@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation.comparisons import ESTIMATES, UNLABELLED
-from stemwright.plot.outline import outline
-from stemwright.plot.picture import Strip
+from stemwright.plot.stem_picture import Strip
+from stemwright.plot.waveform_summary import outline
 from stemwright.separation.result import Result
 from stemwright.separation.song_folder import RECORD
 from stemwright.sound_files import is_sound_file

@@ -16,9 +16,9 @@ import numpy as np
 from stemwright.errors import storage_error
 from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
-from stemwright.evaluation.table import facts
+from stemwright.evaluation.report_tables import facts
 from stemwright.formatting import clock, decibels
-from stemwright.plot.picture import COLOURS, FAINT, INK, shown
+from stemwright.plot.stem_picture import COLOURS, FAINT, INK, shown
 from stemwright.stems import STEMS
 
 if TYPE_CHECKING:
