@@ -107,7 +107,7 @@ def _refusal(service: Service, request: Request, error: Exception) -> Response:
     """A request that reached no route of a face is refused in the words of the face that its path begins with."""
     path = request.scope["path"]  # request.url would be read from the Host header, which may be anything
     if path.startswith(("/api/v1/client/", "/p/")):
-        return crun_envelope.refusal(error)
+        return crun_envelope.error_response(error)
     if path.startswith("/api/"):
-        return kie_envelope.Envelope(service.settings).refusal(error)
+        return kie_envelope.Envelope(service.settings).error(error)
     return problem_response(error)

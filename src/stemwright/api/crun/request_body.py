@@ -7,13 +7,15 @@ from typing import Any
 from stemwright.api.crun.models import MODES, SPELLINGS
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
-from stemwright.service.service import Service
+from stemwright.service.links import Links
 from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import Submission
-from stemwright.service.task_sources import TaskSource
+from stemwright.service.task_sources import TaskSource, TaskSources
+from stemwright.service.uploads import Uploads
+from stemwright.settings import Settings
 
 
-def asked_model(body: dict[str, Any]) -> str:
+def read_model(body: dict[str, Any]) -> str:
     """The model that a body names.
 
     Raises:
@@ -25,7 +27,7 @@ def asked_model(body: dict[str, Any]) -> str:
     return model
 
 
-def asked_mode(body: dict[str, Any]) -> str:
+def read_mode(body: dict[str, Any]) -> str:
     """The mode that a body names, ``vocal`` where it names none.
 
     Raises:
@@ -39,7 +41,9 @@ def asked_mode(body: dict[str, Any]) -> str:
     return mode
 
 
-def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submission:
+def read_order(
+    settings: Settings, sources: TaskSources, links: Links, uploads: Uploads, account_id: str, body: dict[str, Any]
+) -> Submission:
     """What a body asks for. Looks for its song in the store, and at the vendor where the operator has a key.
 
     Raises:
@@ -47,17 +51,17 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
         RecordMissing: the ids lead to no song.
         UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
-    mode = asked_mode(body)
+    mode = read_mode(body)
     callback_url = _text(body, "callback_url")
     if callback_url is not None:
         check_syntax(callback_url, "callback_url")
-    source, named = _source(service, account_id, _input(body))
+    source, named = _source(sources, links, uploads, account_id, _input(body))
     return Submission(
         face="crun",
         kind=mode,
         stems=MODES[mode],
-        plan=service.settings.plan,
-        format=service.settings.stem_format,
+        plan=settings.plan,
+        format=settings.stem_format,
         track_id=source.track_id,
         source_url=source.url,
         song=source.song,
@@ -66,17 +70,19 @@ def read_order(service: Service, account_id: str, body: dict[str, Any]) -> Submi
     )
 
 
-def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[TaskSource, dict[str, str]]:
+def _source(
+    sources: TaskSources, links: Links, uploads: Uploads, account_id: str, fields: dict[str, Any]
+) -> tuple[TaskSource, dict[str, str]]:
     """The song, and how the body named it."""
-    task_id, suno_id, audio_url = (_text(asked, field, "input.") for field in ("task_id", "suno_id", "audio_url"))
+    task_id, suno_id, audio_url = (_text(fields, name, "input.") for name in ("task_id", "suno_id", "audio_url"))
     if audio_url is not None:
         if task_id is not None or suno_id is not None:
             raise InvalidRequest(
                 "input.audio_url", "input.audio_url stands in place of task_id and suno_id: give either."
             )
         check_syntax(audio_url, "input.audio_url")
-        _check_arrived(service, account_id, audio_url)
-        return service.task_sources.by_url(account_id, audio_url), {"audio_url": audio_url}
+        _check_upload_received(links, uploads, account_id, audio_url)
+        return sources.by_url(account_id, audio_url), {"audio_url": audio_url}
     if task_id is None:
         raise InvalidRequest("input.task_id", "input.task_id is required.")
     if suno_id is None:
@@ -87,26 +93,26 @@ def _source(service: Service, account_id: str, asked: dict[str, Any]) -> tuple[T
     if song is None:
         raise RecordMissing("suno_id not found")
     try:
-        return service.task_sources.by_ids(account_id, task, song), {"task_id": task_id, "suno_id": suno_id}
+        return sources.by_ids(account_id, task, song), {"task_id": task_id, "suno_id": suno_id}
     except RecordMissing as error:
         raise RecordMissing("task_id not found") from error  # the vendor's words (docs/contracts.md, section 11)
 
 
-def _check_arrived(service: Service, account_id: str, url: str) -> None:
+def _check_upload_received(links: Links, uploads: Uploads, account_id: str, url: str) -> None:
     """Refuses the URL of a file for which a link was given out, but which was never sent."""
-    link = service.links.resolve(url)
+    link = links.resolve(url)
     if link is None or link.kind not in ("upload", "put"):
         return
-    upload = service.uploads.get(account_id, link.id)
+    upload = uploads.get(account_id, link.id)
     if upload is not None and upload.blob is None:
         raise InvalidRequest("input.audio_url", "input.audio_url has no file yet: PUT it to the presigned_url first.")
 
 
 def _input(body: dict[str, Any]) -> dict[str, Any]:
-    asked = body.get("input")
-    if not isinstance(asked, dict):
+    fields = body.get("input")
+    if not isinstance(fields, dict):
         raise InvalidRequest("input", "input is required, as an object.")
-    return asked
+    return fields
 
 
 def _text(fields: dict[str, Any], name: str, prefix: str = "") -> str | None:

@@ -17,7 +17,7 @@ from stemwright.api.crun import schemas, uploads
 from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
 from stemwright.api.crun.models import MODEL, SPELLINGS, describe_model, list_models
 from stemwright.api.crun.records import credits, is_cruns, song_record, task_record
-from stemwright.api.crun.request_body import asked_mode, asked_model, read_order
+from stemwright.api.crun.request_body import read_mode, read_model, read_order
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id
@@ -64,11 +64,14 @@ class CrunFace:
         asking = await run_in_threadpool(caller, request, self._service.keys, "write")
         content = await read_bytes(request)
         body = parse_object(content)
-        if (model := asked_model(body)) not in SPELLINGS:
+        if (model := read_model(body)) not in SPELLINGS:
             return await self._forward(request, _named(model), content)
 
         def create() -> Task:
-            order = read_order(self._service, asking.account_id, body)
+            service = self._service
+            order = read_order(
+                service.settings, service.task_sources, service.links, service.uploads, asking.account_id, body
+            )
             return self._service.tasks.submit(asking, order)
 
         task = await self._blocking_pool.run(create)
@@ -94,9 +97,9 @@ class CrunFace:
         asking = await run_in_threadpool(caller, request, self._service.keys, "read")
         content = await read_bytes(request)
         body = parse_object(content)
-        if (model := asked_model(body)) not in SPELLINGS:
+        if (model := read_model(body)) not in SPELLINGS:
             return await self._forward(request, _named(model), content)
-        price = self._service.settings.price(asked_mode(body))
+        price = self._service.settings.price(read_mode(body))
         if request.url.path.endswith("/estimate-credits"):
             return success({"credits": credits(price), "estimated": True})
         balance = await run_in_threadpool(self._service.ledger.balance, asking.account_id)

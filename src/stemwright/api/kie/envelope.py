@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from stemwright.api.body import BodyError
+from stemwright.api.error_mapping import ErrorRule, ErrorTable, error_route, map_error
 from stemwright.errors import StorageError, UsageError
 from stemwright.service import errors
 from stemwright.settings import Settings
 
 BUSY_RETRY_S = 10
-"""When to ask again where no window of time says it: as many tasks are under way as may be."""
+"""``Retry-After`` while as many tasks run as the account may have: nobody knows when one of them ends."""
 
 SERVER_ERROR = "Server Error - Please try again later."
 
-log = structlog.get_logger(__name__)
-
 
 class WrongMethod(errors.ServiceError):
-    """The path is known, and not by this method."""
+    """The path is served, but not with this method."""
 
     code = 405
 
 
-SUNOAPI_CODES: dict[type[Exception], int] = {
-    errors.InsufficientCredits: 429,
-    errors.RateLimited: 430,
-    errors.TooManyRunning: 405,
-    errors.InvalidRequest: 400,
-    errors.RecordMissing: 400,
-    UsageError: 400,
-    WrongMethod: 404,
+ERRORS: ErrorTable = {
+    errors.NotPermitted: ErrorRule(401),  # the vendor's list has no 403
+    errors.TooManyRunning: ErrorRule(retry_after_s=BUSY_RETRY_S),
+    errors.ServiceError: ErrorRule(),
+    UsageError: ErrorRule(422),
+    ClientDisconnect: ErrorRule(400),
+    HTTPException: ErrorRule(),
+    StorageError: ErrorRule(500, "Server Error - Nothing can be stored for now. Please try again later."),
+    Exception: ErrorRule(500, SERVER_ERROR, is_unexpected=True),
 }
-"""Where the sister's numbers differ (contracts, API A')."""
+
+SUNOAPI_ERRORS: ErrorTable = {
+    **ERRORS,
+    errors.InsufficientCredits: ErrorRule(429),
+    errors.RateLimited: ErrorRule(430),
+    errors.TooManyRunning: ErrorRule(405, retry_after_s=BUSY_RETRY_S),
+    errors.InvalidRequest: ErrorRule(400),
+    errors.RecordMissing: ErrorRule(400),
+    UsageError: ErrorRule(400),
+    WrongMethod: ErrorRule(404),
+}
+"""Where sunoapi.org has other codes (docs/contracts.md, section 15)."""
+
+UPLOAD_ERRORS: ErrorTable = dict.fromkeys(
+    (errors.InvalidRequest, errors.TooLarge, errors.QuotaExceeded, errors.SourceUnavailable, BodyError), ErrorRule(400)
+)
+"""Where uploads have other codes (docs/contracts.md, section 7)."""
 
 
 class KieJson(JSONResponse):
@@ -50,82 +63,42 @@ class KieJson(JSONResponse):
 
 
 class Envelope:
-    """Replies of kie's face as the settings want them."""
+    """Replies of kie's API, with the codes and the HTTP status that the settings ask for."""
 
     def __init__(self, settings: Settings) -> None:
-        self._mirrors = settings.mirror_status
-        self._codes = SUNOAPI_CODES if settings.dialect == "sunoapi" else {}
+        self._mirrors_status = settings.mirror_status
+        self._errors = SUNOAPI_ERRORS if settings.dialect == "sunoapi" else ERRORS
 
     def success(self, data: object) -> Response:
-        """A reply that all is well."""
+        """The reply to a request that succeeded."""
         return KieJson({"code": 200, "msg": "success", "data": data})
 
-    def refusal(self, error: Exception) -> Response:
-        """The reply to a request that ended in an error. What nobody foresaw is logged, and not told to clients."""
-        code, message = self._told(error)
-        headers = {}
-        if isinstance(error, errors.RateLimited):
-            headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-        elif isinstance(error, errors.TooManyRunning):
-            headers["Retry-After"] = str(BUSY_RETRY_S)
-        status = code if self._mirrors else 200
-        return KieJson(self._body(code, message), status, headers)
+    def error(self, error: Exception) -> Response:
+        """The reply to a request that failed. Unexpected errors are logged; their text is not sent."""
+        reply = map_error(error, self._errors)
+        status = reply.code if self._mirrors_status else 200
+        return KieJson(self._error_body(reply.code, reply.message), status, reply.headers)
 
-    def route(self) -> type[APIRoute]:
-        """Routes whose errors come in this envelope."""
-        envelope = self
+    def route_class(self) -> type[APIRoute]:
+        """The class of routes whose errors come in this envelope."""
+        return error_route(self.error)
 
-        class KieRoute(APIRoute):
-            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-                handle = super().get_route_handler()
-
-                async def answer(request: Request) -> Response:
-                    try:
-                        return await handle(request)
-                    except Exception as error:
-                        return envelope.refusal(error)
-
-                return answer
-
-        return KieRoute
-
-    def _body(self, code: int, message: str) -> dict[str, Any]:
-        if code == 401:  # the vendor's has no data then
+    def _error_body(self, code: int, message: str) -> dict[str, Any]:
+        if code == 401:  # the vendor sends no data with this code
             return {"code": code, "msg": message}
         return {"code": code, "msg": message, "data": None}
-
-    def _told(self, error: Exception) -> tuple[int, str]:
-        code = next((self._codes[kind] for kind in type(error).__mro__ if kind in self._codes), None)
-        match error:
-            case errors.NotPermitted():
-                return code or 401, str(error)  # no 403 is in the vendor's list
-            case errors.ServiceError():
-                return code or error.code, str(error)
-            case UsageError():
-                return code or 422, str(error)
-            case ClientDisconnect():
-                return 400, "The connection ended before the request did."
-            case HTTPException():
-                return error.status_code, str(error.detail)
-            case StorageError():
-                # Its remedy is the operator's, and names folders of this machine.
-                log.error("storage", problem=str(error))
-                return 500, "Server Error - Nothing can be stored for now. Please try again later."
-            case _:
-                log.error("unexpected error", exc_info=error)
-                return 500, SERVER_ERROR
 
 
 class UploadEnvelope(Envelope):
     """For uploads: ``success`` beside ``code``, which is 400, 401 or 500 (docs/contracts.md, section 7)."""
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._errors = {**self._errors, **UPLOAD_ERRORS}
+
     def success(self, data: object) -> Response:
-        """A reply that the file is stored."""
+        """The reply to an upload that was stored."""
         return KieJson({"success": True, "code": 200, "msg": "File uploaded successfully", "data": data})
 
-    def _body(self, code: int, message: str) -> dict[str, Any]:
-        return {"success": False} | super()._body(code, message)
-
-    def _told(self, error: Exception) -> tuple[int, str]:
-        wrong = (errors.InvalidRequest, errors.TooLarge, errors.QuotaExceeded, errors.SourceUnavailable, BodyError)
-        return (400, str(error)) if isinstance(error, wrong) else super()._told(error)
+    def _error_body(self, code: int, message: str) -> dict[str, Any]:
+        return {"success": False} | super()._error_body(code, message)

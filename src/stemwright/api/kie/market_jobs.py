@@ -28,6 +28,8 @@ from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
 from stemwright.service.task import Submission, Task
+from stemwright.service.task_sources import TaskSources
+from stemwright.settings import Settings
 
 SEPARATE = "ai-music-api/separate-vocals"
 TO_WAV = "ai-music-api/convert-to-wav-format"
@@ -47,7 +49,7 @@ _CAMEL = {"task_id": "taskId", "audio_id": "audioId", "audio_url": "audioUrl", "
 """What clients that came from the old routes write in ``input``."""
 
 
-def asked_model(body: dict[str, Any]) -> str:
+def read_model(body: dict[str, Any]) -> str:
     """The model that a body names.
 
     Raises:
@@ -56,7 +58,7 @@ def asked_model(body: dict[str, Any]) -> str:
     return needed(body, "model")
 
 
-def read_job(service: Service, account_id: str, body: dict[str, Any]) -> Submission:
+def read_job(settings: Settings, sources: TaskSources, account_id: str, body: dict[str, Any]) -> Submission:
     """What a body asks for, of one of our two models.
 
     Raises:
@@ -64,12 +66,12 @@ def read_job(service: Service, account_id: str, body: dict[str, Any]) -> Submiss
         RecordMissing: the ids lead to no song.
         UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
-    asked = job_input(body, lenient=service.settings.lenient)
-    fields = asked | {"callBackUrl": body.get("callBackUrl")}
-    read = read_wav_order if asked_model(body) == TO_WAV else read_order
-    order = read(service, account_id, fields, MARKET, needs_callback=False)
-    kept = {name: asked[name] for name in (*_CAMEL, "type") if isinstance(asked.get(name), str)}
-    return _of_market(order, asked_model(body), kept)
+    given = job_input(body, lenient=settings.lenient)
+    fields = given | {"callBackUrl": body.get("callBackUrl")}
+    read = read_wav_order if read_model(body) == TO_WAV else read_order
+    order = read(settings, sources, account_id, fields, MARKET, needs_callback=False)
+    kept = {name: given[name] for name in (*_CAMEL, "type") if isinstance(given.get(name), str)}
+    return replace(order, request=(order.request or {}) | {"model": read_model(body), "input": kept})
 
 
 def job_input(body: dict[str, Any], *, lenient: bool) -> dict[str, Any]:
@@ -78,13 +80,13 @@ def job_input(body: dict[str, Any], *, lenient: bool) -> dict[str, Any]:
     Raises:
         InvalidRequest: it is missing, or no object.
     """
-    asked = body.get("input")
-    if not isinstance(asked, dict):
-        raise InvalidRequest("input", "input cannot be blank" if asked is None else "input must be an object")
+    given = body.get("input")
+    if not isinstance(given, dict):
+        raise InvalidRequest("input", "input cannot be blank" if given is None else "input must be an object")
     if not lenient:
-        return asked
-    return asked | {
-        name: asked[camel] for name, camel in _CAMEL.items() if asked.get(name) is None and asked.get(camel) is not None
+        return given
+    return given | {
+        name: given[camel] for name, camel in _CAMEL.items() if given.get(name) is None and given.get(camel) is not None
     }
 
 
@@ -125,10 +127,6 @@ def job_callback_body(service: Service, task: Task) -> dict[str, Any]:
     return {"code": _fail_code(task), "msg": old["msg"], "data": data}
 
 
-def _of_market(order: Submission, model: str, asked: dict[str, Any]) -> Submission:
-    return replace(order, request=(order.request or {}) | {"model": model, "input": asked})
-
-
 def _fail_code(task: Task) -> int:
     return UNFETCHED if task.error_code == UNFETCHED else FAIL_CODE
 
@@ -153,8 +151,8 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
 def _param(service: Service, task: Task) -> dict[str, Any]:
     """What was asked, or would have been asked on this route for a task of another."""
     if is_job(task):
-        asked = task.request
-        return {"model": asked["model"], "callBackUrl": asked.get("callBackUrl"), "input": asked["input"]}
+        request = task.request
+        return {"model": request["model"], "callBackUrl": request.get("callBackUrl"), "input": request["input"]}
     song: dict[str, Any] = {"audio_url": task.source_url}
     if task.source_url is None:
         track = service.tracks.get(task.account_id, task.track_id)

@@ -13,7 +13,7 @@ from stemwright.api.blocking_pool import BlockingPool
 from stemwright.api.body import parse_object, read_bytes
 from stemwright.api.kie.envelope import Envelope
 from stemwright.api.kie.fields import MARKET, asked
-from stemwright.api.kie.market_jobs import MODELS, TO_WAV, asked_model, job_input, job_record, read_job
+from stemwright.api.kie.market_jobs import MODELS, TO_WAV, job_input, job_record, read_job, read_model
 from stemwright.api.kie.wav_routes import is_vendors
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import NotFound, RecordMissing
@@ -43,14 +43,14 @@ class JobFace:
         asking = await run_in_threadpool(caller, request, self._service.keys, "write")
         content = await read_bytes(request)
         body = parse_object(content)
-        model = asked_model(body)
+        model = read_model(body)
         if model not in MODELS and self._vendor is None:
             raise NotFound(f"The model {model[:100]!r} is not offered by this server, which has: {', '.join(MODELS)}.")
         if self._vendor is not None and await run_in_threadpool(self._is_vendors, asking.account_id, body):
             return await self._vendor.forward(request, content)
 
         def submit() -> Task:
-            order = read_job(self._service, asking.account_id, body)
+            order = read_job(self._service.settings, self._service.task_sources, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
         task = await self._blocking_pool.run(submit)
@@ -77,7 +77,7 @@ class JobFace:
         raise RecordMissing(MISSING)
 
     def _is_vendors(self, account_id: str, body: dict[str, Any]) -> bool:
-        model = asked_model(body)
+        model = read_model(body)
         if model not in MODELS:
             return True
         fields = job_input(body, lenient=self._service.settings.lenient)

@@ -8,17 +8,18 @@ from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, needed, read_callb
 from stemwright.api.kie.instruments import stem_of
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
-from stemwright.service.service import Service
 from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import WAV, Submission
-from stemwright.service.task_sources import MISSING, TaskSource
+from stemwright.service.task_sources import MISSING, TaskSource, TaskSources
+from stemwright.settings import Settings
 
 ADVANCED = "split_stem_advanced"
 TYPES = {"separate_vocal": "two", "split_stem": "twelve", ADVANCED: "one"}
 
 
 def read_order(
-    service: Service,
+    settings: Settings,
+    sources: TaskSources,
     account_id: str,
     body: dict[str, Any],
     names: FieldNames = OLD_ROUTES,
@@ -39,14 +40,14 @@ def read_order(
     if kind == ADVANCED:
         stem_name = needed(body, names.stem_name)
         stems = stem_of(stem_name, names.stem_name)
-    callback_url = read_callback_url(body, lenient=service.settings.lenient, is_needed=needs_callback)
-    source, named = _source(service, account_id, body, names)
+    callback_url = read_callback_url(body, lenient=settings.lenient, is_needed=needs_callback)
+    source, named = _source(sources, account_id, body, names)
     return Submission(
         face="kie",
         kind=kind,
         stems=stems,
-        plan=service.settings.plan,
-        format=service.settings.stem_format,
+        plan=settings.plan,
+        format=settings.stem_format,
         track_id=source.track_id,
         source_url=source.url,
         song=source.song,
@@ -57,7 +58,8 @@ def read_order(
 
 
 def read_wav_order(
-    service: Service,
+    settings: Settings,
+    sources: TaskSources,
     account_id: str,
     body: dict[str, Any],
     names: FieldNames = OLD_ROUTES,
@@ -71,8 +73,8 @@ def read_wav_order(
         RecordMissing: the ids lead to no song.
         UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
-    callback_url = read_callback_url(body, lenient=service.settings.lenient, is_needed=needs_callback)
-    source, named = _by_ids(service, account_id, body, names)
+    callback_url = read_callback_url(body, lenient=settings.lenient, is_needed=needs_callback)
+    source, named = _by_ids(sources, account_id, body, names)
     return Submission(
         face="kie",
         kind=WAV,
@@ -89,26 +91,26 @@ def read_wav_order(
 
 
 def _source(
-    service: Service, account_id: str, body: dict[str, Any], names: FieldNames
+    sources: TaskSources, account_id: str, body: dict[str, Any], names: FieldNames
 ) -> tuple[TaskSource, dict[str, str]]:
     """The song, and how the body named it."""
     audio_url = text(body, names.audio_url)
     if audio_url is None:
-        return _by_ids(service, account_id, body, names)
+        return _by_ids(sources, account_id, body, names)
     if text(body, names.task_id) is not None or text(body, names.audio_id) is not None:
         raise InvalidRequest(
             names.audio_url,
             f"{names.audio_url} stands in place of {names.task_id} and {names.audio_id}: send either",
         )
     check_syntax(audio_url, names.audio_url)
-    return service.task_sources.by_url(account_id, audio_url), {"audioUrl": audio_url}
+    return sources.by_url(account_id, audio_url), {"audioUrl": audio_url}
 
 
 def _by_ids(
-    service: Service, account_id: str, body: dict[str, Any], names: FieldNames
+    sources: TaskSources, account_id: str, body: dict[str, Any], names: FieldNames
 ) -> tuple[TaskSource, dict[str, str]]:
     named = {"taskId": needed(body, names.task_id), "audioId": needed(body, names.audio_id)}
     task_id, audio_id = parse_id(named["taskId"]), parse_id(named["audioId"])
     if task_id is None or audio_id is None:
         raise RecordMissing(MISSING)
-    return service.task_sources.by_ids(account_id, task_id, audio_id), named
+    return sources.by_ids(account_id, task_id, audio_id), named

@@ -79,7 +79,7 @@ class KieFace:
         body = await read_object(request)
 
         def submit() -> Task:
-            order = read_order(self._service, asking.account_id, body)
+            order = read_order(self._service.settings, self._service.task_sources, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
         task = await self._blocking_pool.run(submit)
@@ -165,7 +165,7 @@ def router(service: Service) -> APIRouter:
     face = KieFace(service, envelope, vendor)
     wav, jobs = WavFace(service, envelope, vendor), JobFace(service, envelope, vendor)
     mirrors = service.settings.mirror_status
-    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route())
+    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route_class())
     generate, download = schemas.body(schemas.GENERATE_BODY), schemas.body(schemas.DOWNLOAD_BODY)
     to_wav, job = schemas.body(schemas.WAV_BODY), schemas.body(schemas.JOB_BODY)
     for path, handler, summary, data, extra in (

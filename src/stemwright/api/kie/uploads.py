@@ -145,7 +145,7 @@ def router(service: Service) -> APIRouter:
     """The three routes."""
     face = UploadFace(service)
     envelope = UploadEnvelope(service.settings)
-    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route())
+    routes = APIRouter(tags=["kie.ai"], route_class=envelope.route_class())
     for path, handler, summary, body in (
         ("/api/file-base64-upload", face.base64_upload, "Upload a file in JSON", schemas.BASE64_UPLOAD),
         ("/api/file-url-upload", face.url_upload, "Upload a file by its address", schemas.URL_UPLOAD),

@@ -45,7 +45,7 @@ class WavFace:
             return await self._vendor.forward(request, content)
 
         def submit() -> Task:
-            order = read_wav_order(self._service, asking.account_id, body)
+            order = read_wav_order(self._service.settings, self._service.task_sources, asking.account_id, body)
             return self._service.tasks.submit(asking, order)
 
         task = await self._blocking_pool.run(submit)

@@ -16,9 +16,9 @@ from stemwright.separation.model_resolver import is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id
-from stemwright.service.service import Service
+from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import Submission
-from stemwright.service.task_sources import TaskSource
+from stemwright.service.task_sources import TaskSource, TaskSources
 from stemwright.stems import select
 
 KIND = "v1"
@@ -31,7 +31,9 @@ NO_TRACK = "There is no track of that id; POST /v1/tracks makes one."
 _ANY_SONG = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, False, True, None, None, None, None)
 
 
-def submission(service: Service, account_id: str, body: dict[str, Any], idempotency_key: str | None) -> Submission:
+def read_submission(
+    sources: TaskSources, account_id: str, body: dict[str, Any], idempotency_key: str | None
+) -> Submission:
     """What the service is asked for.
 
     Raises:
@@ -49,8 +51,8 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
             raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
     _check_format(order)
     if order.callback_url is not None:
-        service.fetcher.check_syntax(order.callback_url, "callback_url")
-    source = _source(service, account_id, order)
+        check_syntax(order.callback_url, "callback_url")
+    source = _source(sources, account_id, order)
     return Submission(
         face="native",
         kind=KIND,
@@ -71,11 +73,11 @@ def submission(service: Service, account_id: str, body: dict[str, Any], idempote
     )
 
 
-def _source(service: Service, account_id: str, order: SeparationRequest) -> TaskSource:
+def _source(sources: TaskSources, account_id: str, order: SeparationRequest) -> TaskSource:
     if (order.track_id is None) == (order.url is None):
         raise InvalidRequest("track_id", "Name the song once: by track_id, or by url.")
     if order.url is not None:
-        return service.task_sources.by_url(account_id, order.url)
+        return sources.by_url(account_id, order.url)
     track_id = parse_id(order.track_id)
     if track_id is None:
         raise InvalidRequest("track_id", NO_TRACK)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from stemwright.api.authentication import caller
 from stemwright.api.body import read_object
-from stemwright.api.native.request_body import NO_TRACK, submission
+from stemwright.api.native.request_body import NO_TRACK, read_submission
 from stemwright.api.native.schemas import Separation, SeparationPage, SeparationRequest, State
 from stemwright.api.native.tracks import Cursor, next_link, parse_cursor
 from stemwright.api.native.views import MAX_PAGE, body_of, reply, separation_view
@@ -43,7 +43,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         body = await read_object(request)
 
         def submit() -> Response:
-            order = submission(service, who.account_id, body, idempotency_key)
+            order = read_submission(service.task_sources, who.account_id, body, idempotency_key)
             try:
                 task = service.tasks.submit(who, order)
             except NotFound as error:
