@@ -221,9 +221,9 @@ def dripping(path: str, first: bytes, headers: dict[str, str] | None = None) -> 
     def send(stage: Stage) -> Outcome:
         server = stage.server()
         with (
-            mock.patch.object(body, "ARRIVAL_S", PATIENCE_S),
-            mock.patch.object(multipart, "IDLE_S", PATIENCE_S),
-            mock.patch.object(base64_body, "IDLE_S", PATIENCE_S),
+            mock.patch.object(body, "BODY_TIMEOUT_S", PATIENCE_S),
+            mock.patch.object(multipart, "IDLE_TIMEOUT_S", PATIENCE_S),
+            mock.patch.object(base64_body, "IDLE_TIMEOUT_S", PATIENCE_S),
         ):
             return outcome(server, lambda: server.client.post(path, content=pieces(), headers=headers))
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from stemwright.api.app import bodies, create_app
+from stemwright.api.app import callback_bodies, create_app
 from stemwright.api.http_protocol import StrictHttpProtocol
 from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat
@@ -123,7 +123,7 @@ class Server:
 
     def deliver(self) -> int:
         """Delivers the callbacks that are due."""
-        return self.service.callbacks.run_due(bodies(self.service))
+        return self.service.callbacks.run_due(callback_bodies(self.service))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from stemwright.api.content_encoding import EncodingError, Pieces
+from stemwright.api.content_encoding import DecodedBody, EncodingError
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import KIE_KEY, StandIn
 
@@ -149,12 +149,12 @@ def test_a_body_that_is_all_frame_does_not_go_on_for_ever(coding: str) -> None:
             yield empty_blocks
 
     with pytest.raises(EncodingError, match="holds next to nothing"):
-        consume(Pieces(arriving(pieces(), coding)))
+        consume(DecodedBody(arriving(pieces(), coding)))
 
 
 def test_no_piece_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = gzip.compress(bytes(10_000_000))
-    sizes = consume(Pieces(arriving(iter([packed]), "gzip")))
+    sizes = consume(DecodedBody(arriving(iter([packed]), "gzip")))
     assert sum(sizes) == 10_000_000 and max(sizes) <= 65_536
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemwright.api.kie.instruments import ANSWERED, INSTRUMENTS, NOWHERE, WITHIN, stem_of
+from stemwright.api.kie.instruments import GROUPS, INSTRUMENTS, STEM_BY_INSTRUMENT, UNSUPPORTED, stem_for_instrument
 from stemwright.service.errors import InvalidRequest
 from stemwright.stems import STEMS, select
 from stemwright.wire_names import WIRE_NAMES
@@ -29,33 +29,33 @@ def test_every_name_of_the_vendors_is_known_once() -> None:
 
 
 def test_every_stem_answers_a_name_and_splits_in_two() -> None:
-    assert set(ANSWERED.values()) == set(STEMS)
-    for name, stem in ANSWERED.items():
-        assert stem_of(name) == stem
+    assert set(STEM_BY_INSTRUMENT.values()) == set(STEMS)
+    for name, stem in STEM_BY_INSTRUMENT.items():
+        assert stem_for_instrument(name) == stem
         assert select(stem).names == (stem, "residual")
 
 
 def test_capitals_and_spaces_around_do_not_matter() -> None:
-    assert stem_of(" drum KIT ") == "drums"
+    assert stem_for_instrument(" drum KIT ") == "drums"
 
 
-@pytest.mark.parametrize(("part", "whole"), [(part, whole) for whole, parts in WITHIN.items() for part in parts])
+@pytest.mark.parametrize(("part", "whole"), [(part, whole) for whole, parts in GROUPS.items() for part in parts])
 def test_a_part_is_refused_with_the_whole_to_ask_for(part: str, whole: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        stem_of(part)
+        stem_for_instrument(part)
     assert refusal.value.field == "stemName"
     assert (
         str(refusal.value)
         == f"stemName '{part}' cannot be told from its like here: send '{whole}' for all of them together."
     )
-    assert stem_of(whole) in STEMS
+    assert stem_for_instrument(whole) in STEMS
 
 
-@pytest.mark.parametrize("name", [*NOWHERE, "Kazoo", "drums\x1b[2J"])
+@pytest.mark.parametrize("name", [*UNSUPPORTED, "Kazoo", "drums\x1b[2J"])
 def test_other_names_are_refused_with_all_that_are_offered(name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        stem_of(name)
-    assert all(offered in str(refusal.value) for offered in ANSWERED)
+        stem_for_instrument(name)
+    assert all(offered in str(refusal.value) for offered in STEM_BY_INSTRUMENT)
     assert "\x1b" not in str(refusal.value)
 
 

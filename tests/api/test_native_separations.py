@@ -126,7 +126,7 @@ class TestEvents:
         assert server.client.get(path, headers={"Last-Event-ID": last}).status_code == 204
 
     def test_heartbeats(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("stemwright.api.native.events.HEARTBEAT_S", 0.1)
+        monkeypatch.setattr("stemwright.api.native.events.HEARTBEAT_INTERVAL_S", 0.1)
         with server.client.stream("GET", f"/v1/separations/{order(server)['id']}/events") as stream:
             assert any(line.startswith(": ping") for line in stream.iter_lines())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from stemwright.api.paths import plain_path
+from stemwright.api.paths import normalize_path
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import KIE_KEY, StandIn
 
@@ -22,7 +22,7 @@ from tests.stand_in import KIE_KEY, StandIn
     ],
 )
 def test_plain_paths(path: bytes, plain: bytes) -> None:
-    assert plain_path(path) == plain
+    assert normalize_path(path) == plain
 
 
 def ways(path: str) -> list[str]:

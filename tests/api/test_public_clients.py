@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from stemwright.api.app import bodies
+from stemwright.api.app import callback_bodies
 from stemwright.service.ids import new_id, parse_id
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import receiver
@@ -223,7 +223,7 @@ class TestClientsOfAutumn2026:
 
     def test_a_typed_reader_of_the_callback_of_a_single_instrument(self, shared: Server) -> None:
         task = shared.succeed(self.order(shared, type="split_stem_advanced", stemName="Lead Vocal"))
-        body = bodies(shared.service)["kie"](task)
+        body = callback_bodies(shared.service)["kie"](task)
         assert body["msg"] == "vocal Removal generated successfully."
         (pair,) = body["data"]["vocal_removal_info"]["origin_data"]
         for part in (pair["extract"], pair["remove"]):

@@ -22,7 +22,7 @@ def test_many_sources_that_drip_keep_nobody_else_waiting(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with StandIn() as source:
-        monkeypatch.setattr(uploads, "FETCH_S", PATIENCE_S)
+        monkeypatch.setattr(uploads, "FETCH_TIMEOUT_S", PATIENCE_S)
         server = open_server(fetch_timeout_s=PATIENCE_S)
         asked = {"fileUrl": f"{source.url}/faults/drip", "uploadPath": "audio"}
         assert asyncio.run(codes_of_slow_ones(server, source, "/api/file-url-upload", asked)) == {400}
@@ -54,8 +54,8 @@ async def codes_of_slow_ones(server: Server, world: StandIn, path: str, asked: d
 def test_clients_that_never_come_to_the_point_keep_nobody_else_waiting(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_S", PATIENCE_S)
-    monkeypatch.setattr(body, "ARRIVAL_S", PATIENCE_S)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(body, "BODY_TIMEOUT_S", PATIENCE_S)
     server = open_server()
     with contextlib.ExitStack() as stack:
         slow = begun(server, stack, 200)
@@ -70,8 +70,8 @@ def test_clients_that_never_come_to_the_point_keep_nobody_else_waiting(
 def test_clients_that_never_come_to_the_point_are_cut_off(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_S", 1.0)
-    monkeypatch.setattr(body, "ARRIVAL_S", 1.0)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 1.0)
     server = open_server()
     with contextlib.ExitStack() as stack:
         *ends, order = [everything(connection) for connection in begun(server, stack, 4)]
@@ -100,7 +100,7 @@ def begun(server: Server, stack: contextlib.ExitStack, count: int) -> list[socke
 def test_a_client_that_waits_between_requests_is_served(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_S", 3.0)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 3.0)
     server = open_server()
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.service.settings.port), timeout=PATIENCE_S) as connection:

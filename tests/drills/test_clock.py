@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.api.app import bodies
+from stemwright.api.app import callback_bodies
 from stemwright.jobs.queue import Lease
 from stemwright.service.errors import RateLimited
 from stemwright.service.ids import new_id
@@ -88,7 +88,7 @@ class Shop:
 
     def deliver(self) -> int:
         """Makes the attempts that are due."""
-        return self.service.callbacks.run_due(bodies(self.service))
+        return self.service.callbacks.run_due(callback_bodies(self.service))
 
     def prove(self, receiver: Receiver) -> None:
         """All has ended, has been paid for once and told of, and its files are there."""

@@ -20,8 +20,8 @@ from stemwright.api.kie import envelope as kie_envelope
 from stemwright.api.kie import routes as kie
 from stemwright.api.kie import uploads
 from stemwright.api.native import routes as native
-from stemwright.api.native.event_streams import Streams
-from stemwright.api.paths import PlainPaths
+from stemwright.api.native.event_streams import EventStreams
+from stemwright.api.paths import PathNormalizer
 from stemwright.api.problems import problem_response
 from stemwright.api.request_metrics import RequestMetrics
 from stemwright.service.callbacks import Bodies, CallbackLoop
@@ -31,7 +31,7 @@ from stemwright.service.service import Service
 DESCRIPTION = """Splits songs into stems. Three faces of one server: kie.ai's (`/api/v1/vocal-removal/…`), crun.ai's
 (`/api/v1/client/…`) and our own (`/v1/…`). The key goes into `Authorization: Bearer …` or `x-api-key: …` on all of them."""
 
-EXPOSED = [
+EXPOSED_HEADERS = [
     "Retry-After",
     "Content-Range",
     "Accept-Ranges",
@@ -42,7 +42,7 @@ EXPOSED = [
 ]
 
 
-def bodies(service: Service) -> Bodies:
+def callback_bodies(service: Service) -> Bodies:
     """What each face sends when a task ends."""
     return {
         "kie": lambda task: kie.callback_body(service, task),
@@ -61,7 +61,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        callbacks = CallbackLoop(service.callbacks, bodies(service))
+        callbacks = CallbackLoop(service.callbacks, callback_bodies(service))
         retention = RetentionLoop(service.retention)
         callbacks.start()
         retention.start()
@@ -82,12 +82,12 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     )
     # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).
     app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
     )
     registry = CollectorRegistry()
     app.add_middleware(RequestMetrics, registry=registry)
-    app.add_middleware(PlainPaths)
-    streams = Streams(service)
+    app.add_middleware(PathNormalizer)
+    streams = EventStreams(service)
     Gauge("stemwright_event_streams", "Streams of events that are open.", registry=registry).set_function(
         lambda: streams.n_open
     )
@@ -99,11 +99,11 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app.include_router(crun.router(service))
     app.include_router(uploads.router(service))
     app.include_router(kie.router(service))
-    app.add_exception_handler(HTTPException, lambda request, error: _refusal(service, request, error))
+    app.add_exception_handler(HTTPException, lambda request, error: _error_response(service, request, error))
     return app
 
 
-def _refusal(service: Service, request: Request, error: Exception) -> Response:
+def _error_response(service: Service, request: Request, error: Exception) -> Response:
     """A request that reached no route of a face is refused in the words of the face that its path begins with."""
     path = request.scope["path"]  # request.url would be read from the Host header, which may be anything
     if path.startswith(("/api/v1/client/", "/p/")):

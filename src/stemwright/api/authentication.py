@@ -10,31 +10,31 @@ from starlette.requests import Request
 from stemwright.service.keys import Caller, Keys
 
 
-def key_of(request: Request) -> str | None:
+def api_key(request: Request) -> str | None:
     """The key that a request carries."""
-    authorization, named = request.headers.get("authorization", ""), request.headers.get("x-api-key", "")
-    if (key := _after_bearer(authorization)) is not None:
+    authorization, x_api_key = request.headers.get("authorization", ""), request.headers.get("x-api-key", "")
+    if (key := _bearer_token(authorization)) is not None:
         return key
-    if named.strip():
-        return _after_bearer(named) or named.strip()
+    if x_api_key.strip():
+        return _bearer_token(x_api_key) or x_api_key.strip()
     # Clients that were told "put the key into Authorization" leave the word Bearer out.
     words = authorization.split()
     return words[0] if len(words) == 1 and words[0].lower() != "bearer" else None
 
 
-def _after_bearer(value: str) -> str | None:
+def _bearer_token(value: str) -> str | None:
     scheme, _, rest = value.strip().partition(" ")
     return rest.strip() or None if scheme.lower() == "bearer" else None
 
 
-def caller(request: Request, keys: Keys, scope: str) -> Caller:
+def authenticate(request: Request, keys: Keys, scope: str) -> Caller:
     """Who asks.
 
     Raises:
         NotAuthenticated: the key is missing, wrong or revoked.
         NotPermitted: it is not for this.
     """
-    found = keys.authenticate(key_of(request))
+    found = keys.authenticate(api_key(request))
     found.require(scope)
     return found
 

@@ -12,9 +12,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from stemwright.api.body import BodyError, parse_object
-from stemwright.api.content_encoding import Pieces
-from stemwright.api.multipart import IDLE_S
+from stemwright.api.body import BodyError, parse_json_object
+from stemwright.api.content_encoding import DecodedBody
+from stemwright.api.multipart import IDLE_TIMEOUT_S
 from stemwright.service.errors import InvalidRequest, TooLarge
 from stemwright.storage.blob_writer import ByteWriter
 
@@ -23,10 +23,10 @@ MAX_OTHER_BYTES = 20_000
 
 MAX_ESCAPE_BYTES = len("\\u002b")
 
-MAX_BYTES_PER_BYTE = 4 / 3 * MAX_ESCAPE_BYTES
+MAX_ENCODED_BYTES_PER_BYTE = 4 / 3 * MAX_ESCAPE_BYTES
 """What a byte of the file may take in the body: its base64, each character of it escaped."""
 
-DATA = b"data:"
+DATA_SCHEME = b"data:"
 MAX_PREFIX_BYTES = 500
 """Of ``data:audio/wav;base64,``."""
 
@@ -64,21 +64,21 @@ async def read_base64(request: Request, file_field: str, writer: ByteWriter, max
     """
     file = _Base64File(file_field, writer, max_bytes)
     scanner = _Scanner(file_field, file)
-    pieces = Pieces(request)
+    chunks = DecodedBody(request)
     n_bytes = 0
     try:
         while True:
-            async with asyncio.timeout(IDLE_S):
-                piece = await anext(pieces, None)
-            if piece is None:
+            async with asyncio.timeout(IDLE_TIMEOUT_S):
+                chunk = await anext(chunks, None)
+            if chunk is None:
                 break
-            n_bytes += len(piece)
-            if n_bytes > MAX_OTHER_BYTES + MAX_BYTES_PER_BYTE * max_bytes:
+            n_bytes += len(chunk)
+            if n_bytes > MAX_OTHER_BYTES + MAX_ENCODED_BYTES_PER_BYTE * max_bytes:
                 raise TooLarge("The body is larger than any file that this server takes; send a smaller one.")
-            await run_in_threadpool(scanner.feed, piece)
+            await run_in_threadpool(scanner.feed, chunk)
     except TimeoutError as error:
-        raise BodyError(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
-    return Base64Body(parse_object(bytes(scanner.others)), file.size_bytes, file.media_type)
+        raise BodyError(f"The upload stood still for {IDLE_TIMEOUT_S:g} seconds and was given up.") from error
+    return Base64Body(parse_json_object(bytes(scanner.others)), file.size_bytes, file.media_type)
 
 
 class _Scanner:
@@ -95,14 +95,14 @@ class _Scanner:
         self._last_key = b""
         self._in_file = False
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         position = 0
-        while position < len(piece):
+        while position < len(chunk):
             if not self._in_file:
-                position = self._copy(piece, position)
+                position = self._copy(chunk, position)
                 continue
-            end = piece.find(b'"', position)
-            self._file.feed(piece[position : end if end >= 0 else len(piece)])
+            end = chunk.find(b'"', position)
+            self._file.feed(chunk[position : end if end >= 0 else len(chunk)])
             if end < 0:
                 return
             self._file.finish()
@@ -110,10 +110,10 @@ class _Scanner:
             self.others.append(_QUOTE)
             position = end + 1
 
-    def _copy(self, piece: bytes, position: int) -> int:
+    def _copy(self, chunk: bytes, position: int) -> int:
         """Copies up to the file, or to the end; gives where it stopped."""
-        for index in range(position, len(piece)):
-            byte = piece[index]
+        for index in range(position, len(chunk)):
+            byte = chunk[index]
             self.others.append(byte)
             if len(self.others) > MAX_OTHER_BYTES:
                 raise TooLarge(f"What is not the file has more than {MAX_OTHER_BYTES} bytes; send less.")
@@ -132,7 +132,7 @@ class _Scanner:
                 self._depth -= 1
             elif byte in (_COLON, _COMMA) and self._depth == 1:
                 self._awaits_key = byte == _COMMA
-        return len(piece)
+        return len(chunk)
 
     def _copy_text(self, byte: int) -> None:
         if self._is_escaped:
@@ -165,36 +165,36 @@ class _Base64File:
             raise BodyError(f"{self._field} stands twice in the body.")
         self._has_started = True
 
-    def feed(self, piece: bytes) -> None:
-        held = self._raw + piece
-        escape = held.rfind(b"\\", -MAX_ESCAPE_BYTES + 1)
-        cut = escape if escape >= 0 else len(held)
-        self._raw = held[cut:]
-        self._take(_unescaped(held[:cut]), last=False)
+    def feed(self, chunk: bytes) -> None:
+        raw = self._raw + chunk
+        escape = raw.rfind(b"\\", -MAX_ESCAPE_BYTES + 1)
+        cut = escape if escape >= 0 else len(raw)
+        self._raw = raw[cut:]
+        self._decode_text(_unescape(raw[:cut]), last=False)
 
     def finish(self) -> None:
-        self._take(_unescaped(self._raw), last=True)
+        self._decode_text(_unescape(self._raw), last=True)
         if not self._is_past_prefix:
-            raise self._wrong()
+            raise self._not_base64()
 
-    def _take(self, text: bytes, *, last: bool) -> None:
+    def _decode_text(self, text: bytes, *, last: bool) -> None:
         self._encoded += text
         if self._is_past_prefix or self._skip_prefix(last=last):
             self._decode(last=last)
 
     def _skip_prefix(self, *, last: bool) -> bool:
         """Takes ``data:…,`` off, once so much is there that it can be told."""
-        if len(self._encoded) < len(DATA) and not last:
+        if len(self._encoded) < len(DATA_SCHEME) and not last:
             return False
-        if self._encoded.startswith(DATA):
+        if self._encoded.startswith(DATA_SCHEME):
             comma = self._encoded.find(b",", 0, MAX_PREFIX_BYTES)
             if comma < 0:
                 if len(self._encoded) >= MAX_PREFIX_BYTES:
-                    raise self._wrong()
+                    raise self._not_base64()
                 return False
-            kind, *options = self._encoded[len(DATA) : comma].split(b";")
+            kind, *options = self._encoded[len(DATA_SCHEME) : comma].split(b";")
             if b"base64" not in options:
-                raise self._wrong()
+                raise self._not_base64()
             self.media_type = kind.decode("latin-1").strip().lower() or None
             self._encoded = self._encoded[comma + 1 :]
         self._is_past_prefix = True
@@ -205,23 +205,23 @@ class _Base64File:
         whole = len(plain) if last else len(plain) // 4 * 4
         ready, self._encoded = plain[:whole], plain[whole:]
         if self._is_padded and ready:
-            raise self._wrong()
+            raise self._not_base64()
         self._is_padded = ready.endswith(b"=")
         if last and not self._is_padded:
             ready += b"=" * (-len(ready) % 4)
         try:
             decoded = base64.b64decode(ready, validate=True)
         except binascii.Error as error:
-            raise self._wrong() from error
+            raise self._not_base64() from error
         self.size_bytes += len(decoded)
         if self.size_bytes > self._max_bytes:
             raise TooLarge(f"The file has more than {self._max_bytes / 1e6:g} MB, the most that this server takes.")
         self._writer.write(decoded)
 
-    def _wrong(self) -> InvalidRequest:
+    def _not_base64(self) -> InvalidRequest:
         return InvalidRequest(self._field, f"{self._field} must be a file in base64, bare or as a data URL")
 
 
-def _unescaped(text: bytes) -> bytes:
+def _unescape(text: bytes) -> bytes:
     """Without what some writers of JSON make of slashes, plus signs and line breaks; other escapes stay, and are wrong."""
     return _ESCAPE.sub(lambda found: _ESCAPED[found[1].lower()], text) if b"\\" in text else text

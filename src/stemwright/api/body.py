@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from stemwright.api.content_encoding import Pieces
+from stemwright.api.content_encoding import DecodedBody
 from stemwright.service.errors import ServiceError, TooLarge
 
 MAX_JSON_BYTES = 1_000_000
 MAX_DEPTH = 32
 
-ARRIVAL_S = 60.0
+BODY_TIMEOUT_S = 60.0
 """Seconds within which a body must be there."""
 
 
@@ -24,27 +24,27 @@ class BodyError(ServiceError):
     code = 400
 
 
-async def read_bytes(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
+async def read_body(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
     """The whole body, decoded.
 
     Raises:
-        BodyError: it has not come in ``ARRIVAL_S`` seconds.
+        BodyError: it has not come in ``BODY_TIMEOUT_S`` seconds.
         EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
         TooLarge: it has more than ``limit_bytes``; not much more than that is ever held.
     """
-    held = bytearray()
+    body = bytearray()
     try:
-        async with asyncio.timeout(ARRIVAL_S):
-            async for piece in Pieces(request):
-                held += piece
-                if len(held) > limit_bytes:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in DecodedBody(request):
+                body += chunk
+                if len(body) > limit_bytes:
                     raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
     except TimeoutError as error:
-        raise BodyError(f"The request body did not come within {ARRIVAL_S:g} seconds; send it again.") from error
-    return bytes(held)
+        raise BodyError(f"The request body did not come within {BODY_TIMEOUT_S:g} seconds; send it again.") from error
+    return bytes(body)
 
 
-async def read_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+async def read_json_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """The body as a JSON object; of a key that comes twice the last one counts.
 
     Raises:
@@ -52,26 +52,26 @@ async def read_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> di
             come in time.
         TooLarge: it has more than ``limit_bytes``.
     """
-    return parse_object(await read_bytes(request, limit_bytes))
+    return parse_json_object(await read_body(request, limit_bytes))
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Parses a body; see ``read_object``."""
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Parses a body; see ``read_json_object``."""
     try:
-        parsed = json.loads(body, parse_constant=_refuse)
+        parsed = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise BodyError("The request body is not valid JSON.") from error
     if not isinstance(parsed, dict):
         raise BodyError("The request body is not a JSON object.")
-    _check(parsed, MAX_DEPTH)
+    _check_value(parsed, MAX_DEPTH)
     return parsed
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _check(value: object, depth: int) -> None:
+def _check_value(value: object, depth: int) -> None:
     if depth == 0:
         raise BodyError(f"The request body is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, str):
@@ -79,11 +79,11 @@ def _check(value: object, depth: int) -> None:
             raise BodyError("The request body holds characters that are not text: NUL, or half of a surrogate pair.")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _check(key, depth)
-            _check(inner, depth - 1)
+            _check_value(key, depth)
+            _check_value(inner, depth - 1)
     elif isinstance(value, list):
         for inner in value:
-            _check(inner, depth - 1)
+            _check_value(inner, depth - 1)
 
 
 def _is_unicode(text: str) -> bool:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 
 from stemwright.service.errors import ServiceError
 
-PIECE_BYTES = 65_536
+MAX_CHUNK_BYTES = 65_536
 """Most decoded bytes that are given at once."""
 
-FRAME_BYTES = 1_000_000
+MAX_OVERHEAD_BYTES = 1_000_000
 """Encoded bytes beyond twice the decoded ones: more is a body that is nearly all frame, and might never end."""
 
 GZIP = frozenset(["gzip", "x-gzip"])
@@ -35,16 +35,14 @@ class UnknownEncoding(ServiceError):
     code = 415
 
 
-def coding(request: Request) -> str | None:
+def body_encoding(request: Request) -> str | None:
     """How the body is encoded: ``gzip`` or ``deflate``; None where it is plain.
 
     Raises:
         UnknownEncoding: in another way, or in several.
     """
-    listed = [
-        name.strip().lower() for value in request.headers.getlist("content-encoding") for name in value.split(",")
-    ]
-    named = [name for name in listed if name not in ("", "identity")]
+    names = [name.strip().lower() for value in request.headers.getlist("content-encoding") for name in value.split(",")]
+    named = [name for name in names if name not in ("", "identity")]
     if not named:
         return None
     if len(named) == 1 and named[0] in GZIP:
@@ -54,7 +52,7 @@ def coding(request: Request) -> str | None:
     raise UnknownEncoding("The body has a Content-Encoding that is not taken: send it plain, or with gzip or deflate.")
 
 
-class Pieces:
+class DecodedBody:
     """The decoded body of a request, piece by piece.
 
     Attributes:
@@ -64,8 +62,8 @@ class Pieces:
     def __init__(self, request: Request) -> None:
         """Raises UnknownEncoding before anything is read."""
         self._request = request
-        self._coding = coding(request)
-        self._pieces = self._read()
+        self._encoding = body_encoding(request)
+        self._chunks = self._read()
         self.received_bytes = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -78,16 +76,16 @@ class Pieces:
         Raises:
             EncodingError: the body is not encoded as it says, ends early, or goes on behind its end.
         """
-        return await anext(self._pieces)
+        return await anext(self._chunks)
 
     async def _read(self) -> AsyncIterator[bytes]:
-        decoder = _Decoder(self._coding) if self._coding is not None else None
-        async for piece in self._request.stream():
-            self.received_bytes += len(piece)
+        decoder = _Decoder(self._encoding) if self._encoding is not None else None
+        async for chunk in self._request.stream():
+            self.received_bytes += len(chunk)
             if decoder is None:
-                yield piece
+                yield chunk
                 continue
-            for decoded in decoder.feed(piece):
+            for decoded in decoder.feed(chunk):
                 yield decoded
         if decoder is not None:
             decoder.finish()
@@ -99,42 +97,42 @@ class _Decoder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._inflater = zlib.decompressobj(_GZIP_WINDOW) if name == "gzip" else None
-        self._begun = b""  # of a deflate body, until its kind is known
-        self._n_in = 0
-        self._n_out = 0
+        self._first_bytes = b""  # of a deflate body, until its kind is known
+        self._n_received = 0
+        self._n_decoded = 0
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What the next piece of the body decodes to."""
-        self._n_in += len(piece)
+        self._n_received += len(chunk)
         if self._inflater is None:
-            self._begun += piece
-            if len(self._begun) < 2:
+            self._first_bytes += chunk
+            if len(self._first_bytes) < 2:
                 return
-            piece, self._begun = self._begun, b""
-            self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _has_zlib_header(piece) else -zlib.MAX_WBITS)
-        rest = piece
+            chunk, self._first_bytes = self._first_bytes, b""
+            self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _has_zlib_header(chunk) else -zlib.MAX_WBITS)
+        rest = chunk
         while rest:
             if self._inflater.eof:
                 if self._name != "gzip":
                     raise EncodingError("The body goes on behind the end of its deflate data; send one body a request.")
                 self._inflater = zlib.decompressobj(_GZIP_WINDOW)  # a gzip file may have several members
             try:
-                decoded = self._inflater.decompress(rest, PIECE_BYTES)
+                decoded = self._inflater.decompress(rest, MAX_CHUNK_BYTES)
             except zlib.error as error:
                 raise EncodingError(f"The body is not {self._name}, which its Content-Encoding says it is.") from error
             rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
-            self._n_out += len(decoded)
+            self._n_decoded += len(decoded)
             if decoded:
                 yield decoded
-        if self._n_in > 2 * self._n_out + FRAME_BYTES:
+        if self._n_received > 2 * self._n_decoded + MAX_OVERHEAD_BYTES:
             raise EncodingError(f"The {self._name} body holds next to nothing; send it plain.")
 
     def finish(self) -> None:
         """Checks that the body was whole."""
-        if self._n_in and (self._inflater is None or not self._inflater.eof):
+        if self._n_received and (self._inflater is None or not self._inflater.eof):
             raise EncodingError(f"The {self._name} body ends early: it was cut off.")
 
 
-def _has_zlib_header(begin: bytes) -> bool:
+def _has_zlib_header(first_bytes: bytes) -> bool:
     """Some clients send deflate without the zlib frame that RFC 9110 (8.4.1.2) asks for."""
-    return begin[0] & 0x0F == 8 and int.from_bytes(begin[:2]) % 31 == 0
+    return first_bytes[0] & 0x0F == 8 and int.from_bytes(first_bytes[:2]) % 31 == 0

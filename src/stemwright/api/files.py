@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stemwright.api.problems import ProblemRoute, documented, problem_response
+from stemwright.api.problems import ProblemRoute, problem_response, problem_responses
 from stemwright.formatting import printable
 from stemwright.service.errors import NotFound
 from stemwright.service.linked_files import LinkedFile, find_linked_file
@@ -24,7 +24,7 @@ from stemwright.service.service import Service
 CACHE_S = 3600
 """How long a browser may keep what never changes; after that it asks again, and is told that it has expired."""
 
-_EVERYBODY = {
+_CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -38,7 +38,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _CONTENT},
     206: {"description": "A range of it", "content": _CONTENT},
     304: {"description": "The client has it already"},
-    **documented(404, 410, 416),
+    **problem_responses(404, 410, 416),
 }
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -48,24 +48,24 @@ def router(service: Service) -> APIRouter:
     """GET, HEAD and OPTIONS of ``/s/`` (stems), ``/t/`` (tracks) and ``/u/`` (uploads); the link is the permission."""
     routes = APIRouter(tags=["files"], route_class=ProblemRoute)
 
-    def giving(letter: str) -> Callable[[str, Request], Response]:
-        def give(link: str, request: Request) -> Response:
-            return _answer(service, request, service.links.read(f"/{letter}/{link}"))
+    def file_endpoint(letter: str) -> Callable[[str, Request], Response]:
+        def get_file(link: str, request: Request) -> Response:
+            return _file_response(service, request, service.links.read(f"/{letter}/{link}"))
 
-        return give
+        return get_file
 
-    def without_link(request: Request) -> Response:
-        return _answer(service, request, None)
+    def get_without_link(request: Request) -> Response:
+        return _file_response(service, request, None)
 
     def preflight() -> Response:
         allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": "Range, If-Range"}
-        return Response(status_code=204, headers=_EVERYBODY | allowed)
+        return Response(status_code=204, headers=_CORS_HEADERS | allowed)
 
     for letter, thing in (("s", "stem"), ("t", "track"), ("u", "upload")):
-        path, give = f"/{letter}/{{link:path}}", giving(letter)
+        path, get_file = f"/{letter}/{{link:path}}", file_endpoint(letter)
         routes.add_api_route(
             path,
-            give,
+            get_file,
             methods=["GET"],
             name=f"get_{thing}_file",
             summary=f"The file of {'an' if thing == 'upload' else 'a'} {thing}, whole or a range of it",
@@ -73,57 +73,57 @@ def router(service: Service) -> APIRouter:
             response_class=StreamingResponse,
             responses=_RESPONSES,
         )
-        routes.add_api_route(path, give, methods=["HEAD"], include_in_schema=False)
+        routes.add_api_route(path, get_file, methods=["HEAD"], include_in_schema=False)
         routes.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
-        routes.add_api_route(f"/{letter}", without_link, methods=["GET", "HEAD"], include_in_schema=False)
+        routes.add_api_route(f"/{letter}", get_without_link, methods=["GET", "HEAD"], include_in_schema=False)
     return routes
 
 
-def _answer(service: Service, request: Request, link: Link | None) -> Response:
+def _file_response(service: Service, request: Request, link: Link | None) -> Response:
     if link is None:
         return _problem(404, "This link leads to nothing: take it whole, as it was given out.")
     if service.links.has_expired(link):
         return _problem(410, "This link has expired: ask for the task again, or make the file anew.")
     try:
-        download = find_linked_file(service.database, link)
+        file = find_linked_file(service.database, link)
     except NotFound as error:
         return _problem(404, str(error))
-    if not service.store.exists(download.digest):
-        logging.getLogger(__name__).error("the file %s of %s %s is lost", download.digest, link.kind, link.id)
+    if not service.store.exists(file.digest):
+        logging.getLogger(__name__).error("the file %s of %s %s is lost", file.digest, link.kind, link.id)
         return _problem(404, "This file is lost: make it anew.")
-    return _give(service, request, download)
+    return _send_file(service, request, file)
 
 
-def _give(service: Service, request: Request, download: LinkedFile) -> Response:
-    etag = f'"{download.digest}"'
-    headers = _EVERYBODY | {
+def _send_file(service: Service, request: Request, file: LinkedFile) -> Response:
+    etag = f'"{file.digest}"'
+    headers = _CORS_HEADERS | {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-transform, "
-        + ("no-cache" if download.may_change else f"max-age={CACHE_S}, immutable"),
-        "Content-Disposition": _disposition(download.name, save="download" in request.query_params),
+        + ("no-cache" if file.may_change else f"max-age={CACHE_S}, immutable"),
+        "Content-Disposition": _disposition(file.name, save="download" in request.query_params),
         "Content-Security-Policy": _SANDBOX,
-        "Content-Type": download.media_type,
+        "Content-Type": file.media_type,
         "ETag": etag,
         "X-Content-Type-Options": "nosniff",
     }
-    if _names(request.headers.get("if-none-match", ""), etag):
+    if _etag_matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
-    size = download.size_bytes
+    size = file.size_bytes
     start, end, status = 0, size, 200
-    asked = request.headers.get("range")
-    if asked and request.method == "GET" and request.headers.get("if-range", etag) == etag:
-        span = parse_range(asked, size)
-        if span is not None and span[0] >= span[1]:
+    range_header = request.headers.get("range")
+    if range_header and request.method == "GET" and request.headers.get("if-range", etag) == etag:
+        byte_range = parse_range(range_header, size)
+        if byte_range is not None and byte_range[0] >= byte_range[1]:
             outside = f"The file has {size} bytes: ask for a range within them."
             return _problem(416, outside, {"Content-Range": f"bytes */{size}"})
-        if span is not None:
-            (start, end), status = span, 206
+        if byte_range is not None:
+            (start, end), status = byte_range, 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
-    pieces: Iterator[bytes] = iter(())
+    chunks: Iterator[bytes] = iter(())
     if request.method == "GET" and end > start:
-        pieces = service.store.read(download.digest, start, end)
-    return StreamingResponse(pieces, status, headers)
+        chunks = service.store.read(file.digest, start, end)
+    return StreamingResponse(chunks, status, headers)
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
@@ -144,7 +144,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def _names(header: str, etag: str) -> bool:
+def _etag_matches(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag in (one.strip().removeprefix("W/") for one in header.split(","))
 
 
@@ -155,4 +155,4 @@ def _disposition(name: str, *, save: bool) -> str:
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    return problem_response(HTTPException(status, detail, headers=_EVERYBODY | (headers or {})))
+    return problem_response(HTTPException(status, detail, headers=_CORS_HEADERS | (headers or {})))

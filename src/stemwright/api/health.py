@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 import stemwright
-from stemwright.api.authentication import caller, key_schemes
-from stemwright.api.problems import ProblemRoute, documented
+from stemwright.api.authentication import authenticate, key_schemes
+from stemwright.api.problems import ProblemRoute, problem_responses
 from stemwright.errors import StorageError
 from stemwright.service.public_access import is_private
 from stemwright.service.service import Service
@@ -91,12 +91,12 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
             "/metrics",
             summary="Figures for Prometheus",
             response_class=Response,
-            responses=documented(401, 403) if access == "key" else None,
+            responses=problem_responses(401, 403) if access == "key" else None,
             dependencies=key_schemes() if access == "key" else None,
         )
         def metrics(request: Request) -> Response:
             if access == "key":
-                caller(request, service.keys, "read")
+                authenticate(request, service.keys, "read")
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return operations

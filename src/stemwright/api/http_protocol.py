@@ -17,14 +17,14 @@ from uvicorn.server import ServerState
 
 from stemwright.api.request_framing import MAX_HEAD_BYTES, StrictBuffer
 
-HEAD_S = 20.0
+HEAD_TIMEOUT_S = 20.0
 """Seconds within which the head of a request must be there: from the connection, or the answer before, on. What was received
 while the server was busy is read first, so a slow server cuts nobody off."""
 
-UNREAD_S = 600.0
+WRITE_TIMEOUT_S = 600.0
 """Seconds for which a client may take nothing of an answer. Browsers stop for minutes while a song is paused."""
 
-LINGER_S = 5.0
+LINGER_TIMEOUT_S = 5.0
 """Seconds for which a client whose request was refused may go on sending: an end at once could destroy the answer."""
 
 
@@ -32,8 +32,8 @@ class StrictHttpProtocol(H11Protocol):
     """HTTP/1.1 for clients that send whole heads of requests before long. Bodies have limits where they are read."""
 
     _timer: asyncio.TimerHandle | None = None
-    _unread_timer: asyncio.TimerHandle | None = None
-    _refused = False
+    _write_timer: asyncio.TimerHandle | None = None
+    _is_refused = False
 
     def __init__(
         self,
@@ -51,40 +51,40 @@ class StrictHttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for the first request."""
         super().connection_made(transport)
-        self._await_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no longer."""
-        self._stop_waiting()
-        self._is_read()
+        self._stop_head_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes what was received; nothing more of a client whose request was refused."""
-        if not self._refused:
+        if not self._is_refused:
             super().data_received(data)
 
     def handle_events(self) -> None:
         """Goes through what was received; a new cycle is a request whose head is whole."""
-        if self._refused:
+        if self._is_refused:
             return
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self._stop_waiting()
+            self._stop_head_timer()
             if any(name == b"upgrade" for name, _ in self.headers):
                 # It is answered as if it had not asked, and what follows it is in nobody's protocol.
                 self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
 
     def on_response_complete(self) -> None:
         """Waits for the next request, which may have been received already."""
-        self._await_head()
+        self._start_head_timer()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses a request, and whatever comes after it on this connection."""
-        self._refused = True
-        self._stop_waiting()
+        self._is_refused = True
+        self._stop_head_timer()
         self._unset_keepalive_if_required()
         if self.cycle is not None and not self.cycle.response_complete:  # it waits for a body that is spoilt
             self.cycle.disconnected = True
@@ -92,7 +92,7 @@ class StrictHttpProtocol(H11Protocol):
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()  # an answer has begun, and cannot be taken back
             return
-        text = f"{self._buffer.complaint or 'The request is not HTTP/1.1 as this server takes it.'}\n".encode()
+        text = f"{self._buffer.error_message or 'The request is not HTTP/1.1 as this server takes it.'}\n".encode()
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),
@@ -107,22 +107,22 @@ class StrictHttpProtocol(H11Protocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-        self._timer = self.loop.call_later(LINGER_S, self.transport.close)
+        self._timer = self.loop.call_later(LINGER_TIMEOUT_S, self.transport.close)
 
     def pause_writing(self) -> None:
         """The client does not keep up: it has some time."""
         super().pause_writing()
-        self._is_read()
-        self._unread_timer = self.loop.call_later(UNREAD_S, self.transport.abort)
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has taken what was there."""
-        self._is_read()
+        self._stop_write_timer()
         super().resume_writing()
 
     def shutdown(self) -> None:
         """Ends the connection, once the request in hand is answered."""
-        if self._refused:
+        if self._is_refused:
             self.transport.close()
         else:
             super().shutdown()
@@ -130,16 +130,16 @@ class StrictHttpProtocol(H11Protocol):
     def _should_upgrade(self) -> bool:
         return False
 
-    def _is_read(self) -> None:
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-    def _await_head(self) -> None:
-        self._stop_waiting()
-        self._timer = self.loop.call_later(HEAD_S, self.transport.close)
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
 
-    def _stop_waiting(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from stemwright.api.body import BodyError
-from stemwright.api.content_encoding import Pieces, coding
+from stemwright.api.content_encoding import DecodedBody, body_encoding
 from stemwright.service.errors import InvalidRequest, TooLarge
 from stemwright.storage.blob_writer import ByteWriter
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 MAX_FIELD_BYTES = 10_000
 """Of all fields that are no file, together."""
 
-FRAME_BYTES = 20_000
+MAX_OVERHEAD_BYTES = 20_000
 """Of boundaries and headers, and of what comes before the first part and after the last."""
 
-IDLE_S = 60.0
+IDLE_TIMEOUT_S = 60.0
 """Seconds without a byte after which an upload is given up."""
 
 
 @dataclass
-class Form:
+class MultipartForm:
     """What was in a form.
 
     Attributes:
@@ -48,14 +48,14 @@ class Form:
     size_bytes: int = 0
 
 
-def is_form(request: Request) -> bool:
+def is_multipart(request: Request) -> bool:
     """Whether the request's body is a form that may hold a file."""
     return parse_options_header(request.headers.get("content-type"))[0] == b"multipart/form-data"
 
 
-async def read_form(
+async def read_multipart(
     request: Request, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...] = ("file",)
-) -> Form:
+) -> MultipartForm:
     """Reads a form; the bytes of its one file go to ``writer`` as they come.
 
     Raises:
@@ -65,40 +65,40 @@ async def read_form(
         TooLarge: the file has more than ``max_bytes``, or what is not the file more than its share.
         StorageError: the file could not be written.
     """
-    declared = request.headers.get("content-length", "") if coding(request) is None else ""
-    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes + MAX_FIELD_BYTES + FRAME_BYTES:
+    declared = request.headers.get("content-length", "") if body_encoding(request) is None else ""
+    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes + MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES:
         raise _too_large(max_bytes)
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
     if not boundary:
         raise BodyError("The content type names no boundary; let your HTTP client make the form.")
-    reader = _Reader(writer, max_bytes, file_fields)
+    reader = _FormReader(writer, max_bytes, file_fields)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
-        pieces = Pieces(request)
+        chunks = DecodedBody(request)
         n_bytes = 0
         while True:
-            async with asyncio.timeout(IDLE_S):
-                piece = await anext(pieces, None)
-            if piece is None:
+            async with asyncio.timeout(IDLE_TIMEOUT_S):
+                chunk = await anext(chunks, None)
+            if chunk is None:
                 break
-            await run_in_threadpool(parser.write, piece)
-            n_bytes += len(piece)
-            if n_bytes - reader.form.size_bytes > MAX_FIELD_BYTES + FRAME_BYTES:
+            await run_in_threadpool(parser.write, chunk)
+            n_bytes += len(chunk)
+            if n_bytes - reader.form.size_bytes > MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES:
                 raise TooLarge("The form holds too much beside the file: send the file and its fields, nothing else.")
     except FormParserError as error:
         raise BodyError("The form cannot be read; let your HTTP client make it.") from error
     except TimeoutError as error:
-        raise BodyError(f"The upload stood still for {IDLE_S:g} seconds and was given up.") from error
+        raise BodyError(f"The upload stood still for {IDLE_TIMEOUT_S:g} seconds and was given up.") from error
     if not reader.is_whole:
         raise BodyError("The form ends early: the upload was cut off.")
     return reader.form
 
 
-class _Reader:
+class _FormReader:
     """Takes a form apart as the parser goes through it."""
 
     def __init__(self, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...]) -> None:
-        self.form = Form()
+        self.form = MultipartForm()
         self.is_whole = False
         self._writer = writer
         self._max_bytes = max_bytes
@@ -107,7 +107,7 @@ class _Reader:
         self._name = bytearray()
         self._value = bytearray()
         self._field = ""
-        self._text: bytearray | None = None  # None while the part is the file
+        self._field_text: bytearray | None = None  # None while the part is the file
         self._field_bytes = 0
 
     def callbacks(self) -> MultipartCallbacks:
@@ -137,21 +137,21 @@ class _Reader:
         # Options are Latin-1 to the parser, and UTF-8 to every client.
         disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
         options = parse_options_header(disposition)[1]
-        self._field = _text(options.get(b"name", b""))
+        self._field = _decode_text(options.get(b"name", b""))
         if b"filename" not in options and self._field not in self._file_fields:
-            self._text = bytearray()
+            self._field_text = bytearray()
             return
         if self._field not in self._file_fields:
             raise InvalidRequest(self._field, f"The file belongs in the field '{self._file_fields[0]}'.")
         if self.form.file_field is not None:
             raise InvalidRequest(self._field, "One file a request; send each on its own.")
-        self._text = None
-        name = _text(options.get(b"filename", b"")).replace("\\", "/").rpartition("/")[2]
+        self._field_text = None
+        name = _decode_text(options.get(b"filename", b"")).replace("\\", "/").rpartition("/")[2]
         self.form.file_field, self.form.file_name = self._field, name or None
         self.form.media_type = self._headers.get(b"content-type", b"").decode("latin-1").strip() or None
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._text is None:
+        if self._field_text is None:
             self.form.size_bytes += end - start
             if self.form.size_bytes > self._max_bytes:
                 raise _too_large(self._max_bytes)
@@ -160,17 +160,17 @@ class _Reader:
         self._field_bytes += end - start
         if self._field_bytes > MAX_FIELD_BYTES:
             raise TooLarge(f"The fields of the form have more than {MAX_FIELD_BYTES} bytes together.")
-        self._text += data[start:end]
+        self._field_text += data[start:end]
 
     def _part_end(self) -> None:
-        if self._text is not None:
-            self.form.fields[self._field] = _text(bytes(self._text))
+        if self._field_text is not None:
+            self.form.fields[self._field] = _decode_text(bytes(self._field_text))
 
     def _end(self) -> None:
         self.is_whole = True
 
 
-def _text(raw: bytes) -> str:
+def _decode_text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace").replace("\0", "")
 
 

@@ -32,28 +32,28 @@ def router(service: Service) -> APIRouter:
     """``/`` and ``/docs`` with their files."""
     pages = APIRouter(include_in_schema=False)
     own, swagger = resources.files("stemwright.web"), resources.files("fastapi_swagger") / "resources"
-    welcome = Template(_text(own / "welcome.html")).substitute(
+    welcome = Template(_read_text(own / "welcome.html")).substitute(
         version=escape(stemwright.__version__), url=escape(public_url(service.settings))
     )
-    _add(pages, "/", welcome, "text/html")
-    _add(pages, "/page.css", _text(own / "page.css"), "text/css")
-    _add(pages, "/docs", _text(own / "docs.html"), "text/html")
-    _add(pages, "/docs/docs.css", _text(own / "docs.css"), "text/css")
-    _add(pages, "/docs/docs.js", _text(own / "docs.js"), "text/javascript")
-    _add(pages, "/docs/swagger-ui.css", swagger / "swagger-ui.css", "text/css")
-    _add(pages, "/docs/swagger-ui-bundle.js", swagger / "swagger-ui-bundle.js", "text/javascript")
+    _add_page(pages, "/", welcome, "text/html")
+    _add_page(pages, "/page.css", _read_text(own / "page.css"), "text/css")
+    _add_page(pages, "/docs", _read_text(own / "docs.html"), "text/html")
+    _add_page(pages, "/docs/docs.css", _read_text(own / "docs.css"), "text/css")
+    _add_page(pages, "/docs/docs.js", _read_text(own / "docs.js"), "text/javascript")
+    _add_page(pages, "/docs/swagger-ui.css", swagger / "swagger-ui.css", "text/css")
+    _add_page(pages, "/docs/swagger-ui-bundle.js", swagger / "swagger-ui-bundle.js", "text/javascript")
     return pages
 
 
-def _add(pages: APIRouter, path: str, content: str | Traversable, media_type: str) -> None:
+def _add_page(pages: APIRouter, path: str, content: str | Traversable, media_type: str) -> None:
     """Adds a page or one of its files; large ones are read when somebody asks, and not kept in memory."""
 
-    def give() -> Response:
-        body = content if isinstance(content, str) else _text(content)
+    def page() -> Response:
+        body = content if isinstance(content, str) else _read_text(content)
         return Response(body, media_type=media_type, headers=HEADERS)
 
-    pages.add_api_route(path, give, methods=["GET", "HEAD"])
+    pages.add_api_route(path, page, methods=["GET", "HEAD"])
 
 
-def _text(file: Traversable) -> str:
+def _read_text(file: Traversable) -> str:
     return file.read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from stemwright.service.pinned_http import tls_context
 from stemwright.service.upstream import Vendor, VendorName, vendor
 from stemwright.settings import Settings
 
-_OF_ONE_HOP = frozenset(
+_HOP_BY_HOP_HEADERS = frozenset(
     [
         "connection",
         "keep-alive",
@@ -34,7 +34,7 @@ _OF_ONE_HOP = frozenset(
         "upgrade",
     ]
 )
-_OF_THE_CLIENT_ALONE = _OF_ONE_HOP | frozenset(
+_DROPPED_REQUEST_HEADERS = _HOP_BY_HOP_HEADERS | frozenset(
     [
         "host",
         "expect",
@@ -49,7 +49,7 @@ _OF_THE_CLIENT_ALONE = _OF_ONE_HOP | frozenset(
     ]
 )
 # Cookies and rules for browsers are about the vendor's own host, not this one; dates, names and CORS this server adds.
-_OF_THE_VENDOR_ALONE = _OF_ONE_HOP | frozenset(
+_DROPPED_RESPONSE_HEADERS = _HOP_BY_HOP_HEADERS | frozenset(
     [
         "set-cookie",
         "strict-transport-security",
@@ -100,7 +100,7 @@ class Passthrough:
         except BaseException:
             await client.aclose()
             raise
-        return _Forwarded(client, answer, self._vendor.key.get_secret_value())
+        return _ForwardedResponse(client, answer, self._vendor.key.get_secret_value())
 
     async def _send(self, client: httpx.AsyncClient, request: Request, content: bytes | None) -> httpx.Response:
         name = self._vendor.name
@@ -132,7 +132,7 @@ class Passthrough:
             raise NotFound("There is no such path.") from error
 
     def _headers(self, request: Request, content: bytes | None) -> list[tuple[str, str]]:
-        dropped = _OF_THE_CLIENT_ALONE | _named_by_connection(request.headers.get("connection", ""))
+        dropped = _DROPPED_REQUEST_HEADERS | _connection_options(request.headers.get("connection", ""))
         if content is not None:
             dropped |= {"content-length", "content-encoding"}  # it was decoded when it was read
         kept = [
@@ -149,26 +149,26 @@ class Passthrough:
         if content is not None:
             return content
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-        return self._pieces(request, limit) if has_body else None
+        return self._body_chunks(request, limit) if has_body else None
 
-    async def _pieces(self, request: Request, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
-        async for piece in request.stream():
+    async def _body_chunks(self, request: Request, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+        async for chunk in request.stream():
             limit.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
-            yield piece
+            yield chunk
 
 
-class _Forwarded(StreamingResponse):
+class _ForwardedResponse(StreamingResponse):
     """The vendor's answer, piece by piece, without the operator's key. Its connection ends with it, however that is."""
 
     def __init__(self, client: httpx.AsyncClient, answer: httpx.Response, key: str) -> None:
-        super().__init__(_blotted(answer.aiter_bytes(), key.encode()), answer.status_code)
+        super().__init__(_redacted(answer.aiter_bytes(), key.encode()), answer.status_code)
         self._client = client
         self._answer = answer
-        dropped = _OF_THE_VENDOR_ALONE | _named_by_connection(answer.headers.get("connection", ""))
+        dropped = _DROPPED_RESPONSE_HEADERS | _connection_options(answer.headers.get("connection", ""))
         if "content-encoding" in answer.headers:  # it is decoded here, which makes it longer
             dropped |= {"content-length"}
         self.raw_headers = [
-            (name.lower(), _blot(value, key.encode()))
+            (name.lower(), _redact(value, key.encode()))
             for name, value in answer.headers.raw
             if (plain := name.decode("latin-1").lower()) not in dropped and not plain.startswith("access-control-")
         ]
@@ -181,18 +181,18 @@ class _Forwarded(StreamingResponse):
             await self._client.aclose()
 
 
-def _named_by_connection(value: str) -> frozenset[str]:
+def _connection_options(value: str) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in value.split(","))
 
 
-def _blot(data: bytes, key: bytes) -> bytes:
+def _redact(data: bytes, key: bytes) -> bytes:
     return data.replace(key, b"*" * len(key))
 
 
-async def _blotted(pieces: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
+async def _redacted(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
     held = b""
-    async for piece in pieces:
-        held = _blot(held + piece, key)
+    async for chunk in chunks:
+        held = _redact(held + chunk, key)
         # What may be the beginning of the key waits for the next piece; all else goes on at once.
         waiting = next((size for size in range(len(key) - 1, 0, -1) if held.endswith(key[:size])), 0)
         ready, held = held[: len(held) - waiting], held[len(held) - waiting :]

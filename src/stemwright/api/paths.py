@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _SLASHES = re.compile(rb"/{2,}")
 
 
-class PlainPaths:
+class PathNormalizer:
     """A middleware that takes such slashes out of a request's path, before any face sees it."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -24,12 +24,12 @@ class PlainPaths:
         """Passes a request on."""
         if scope["type"] == "http":
             raw = scope["raw_path"]
-            plain = plain_path(raw)
-            if plain != raw:
-                scope = {**scope, "raw_path": plain, "path": unquote(plain.decode("latin-1"))}
+            normalized = normalize_path(raw)
+            if normalized != raw:
+                scope = {**scope, "raw_path": normalized, "path": unquote(normalized.decode("latin-1"))}
         await self._app(scope, receive, send)
 
 
-def plain_path(raw: bytes) -> bytes:
+def normalize_path(raw: bytes) -> bytes:
     """``//api//v1/`` as ``/api/v1``. Slashes that are written ``%2F`` belong to a name, and stay."""
     return _SLASHES.sub(b"/", raw).rstrip(b"/") or b"/"

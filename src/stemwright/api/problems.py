@@ -125,7 +125,7 @@ def _fields(error: Exception) -> list[FieldProblem]:
     return []
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that an endpoint can answer with, for its OpenAPI; 422 is always among them."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in {*statuses, 422}}

@@ -18,7 +18,7 @@ MAX_HEAD_BYTES = 65_536
 MAX_LENGTH_DIGITS = 18
 MAX_CHUNK_DIGITS = 15
 
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_BARE_CR_OR_LF = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _HOST = re.compile(rb"[-0-9A-Za-z._~!$&'()*+,;=%:\[\]]*")
@@ -40,9 +40,9 @@ class StrictBuffer(ReceiveBuffer):
 
     def __init__(self, connection: h11.Connection) -> None:
         super().__init__()
-        self.complaint: str | None = None
+        self.error_message: str | None = None
         self._connection = connection
-        self._searched = 0
+        self._n_searched = 0
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
         """The head of a request, or trailers, up to the empty line, without line ends; None where it is not whole yet.
@@ -51,9 +51,9 @@ class StrictBuffer(ReceiveBuffer):
             FramingError: it cannot be taken.
         """
         try:
-            return self._lines()
+            return self._extract_lines()
         except FramingError as error:
-            self.complaint = str(error)
+            self.error_message = str(error)
             raise
 
     def maybe_extract_next_line(self) -> bytearray | None:
@@ -63,34 +63,34 @@ class StrictBuffer(ReceiveBuffer):
             FramingError: it is not a plain number.
         """
         end = self._data.find(b"\r\n")
-        if end < 0 and len(self._data) <= MAX_CHUNK_DIGITS + 1 and not _BARE.search(self._data):
+        if end < 0 and len(self._data) <= MAX_CHUNK_DIGITS + 1 and not _BARE_CR_OR_LF.search(self._data):
             return None
         if not _CHUNK_HEAD.fullmatch(self._data[: end + 2]):
-            self.complaint = (
+            self.error_message = (
                 f"Each chunk begins with its size alone, in at most {MAX_CHUNK_DIGITS} hexadecimal digits, and CRLF."
             )
-            raise FramingError(self.complaint)
+            raise FramingError(self.error_message)
         return self._extract(end + 2)
 
-    def _lines(self) -> list[bytearray] | None:
+    def _extract_lines(self) -> list[bytearray] | None:
         if self._data[:2] == b"\r\n":
             self._extract(2)
             return []
-        end = self._data.find(b"\r\n\r\n", max(0, self._searched - 3))
+        end = self._data.find(b"\r\n\r\n", max(0, self._n_searched - 3))
         size = len(self._data) if end < 0 else end + 4
         if size > MAX_HEAD_BYTES:
             raise FramingError(f"The headers have more than {MAX_HEAD_BYTES} bytes; send less.")
-        if _BARE.search(self._data, max(0, self._searched - 1), size):
+        if _BARE_CR_OR_LF.search(self._data, max(0, self._n_searched - 1), size):
             raise FramingError("Lines of the headers end with CRLF; a CR or LF alone is not taken.")
         if end < 0:
-            self._searched = len(self._data)
+            self._n_searched = len(self._data)
             return None
-        self._searched = 0
+        self._n_searched = 0
         lines = self._extract(size)[:-4].split(b"\r\n")
         if self._connection.their_state is h11.IDLE:
             check_head(lines)
         else:
-            _fields(lines)
+            _parse_fields(lines)
         return lines
 
 
@@ -100,16 +100,16 @@ def check_head(lines: list[bytearray]) -> None:
     Raises:
         FramingError: it is not plain HTTP/1.1 or 1.0 to an origin server.
     """
-    asked = _REQUEST_LINE.fullmatch(lines[0])
-    if asked is None:
+    request_line = _REQUEST_LINE.fullmatch(lines[0])
+    if request_line is None:
         raise FramingError("The request line is METHOD /path HTTP/1.1, with single spaces and no others.")
-    method, target, version = asked.groups()
+    method, target, version = request_line.groups()
     if not target.startswith(b"/") and (method, target) != (b"OPTIONS", b"*"):
         raise FramingError("The path of a request begins with a slash; this server is no proxy.")
-    fields = _fields(lines[1:])
+    fields = _parse_fields(lines[1:])
     lengths, codings, hosts = (
-        [value for name, value in fields if name == asked_for]
-        for asked_for in (b"content-length", b"transfer-encoding", b"host")
+        [value for name, value in fields if name == wanted]
+        for wanted in (b"content-length", b"transfer-encoding", b"host")
     )
     if len(hosts) > 1 or (not hosts and version == b"1") or not all(map(_HOST.fullmatch, hosts)):
         raise FramingError("A request has one Host header, with a name or an address.")
@@ -121,7 +121,7 @@ def check_head(lines: list[bytearray]) -> None:
         raise FramingError("Transfer-Encoding is sent once, in HTTP/1.1, and says chunked.")
 
 
-def _fields(lines: list[bytearray]) -> list[tuple[bytes, bytes]]:
+def _parse_fields(lines: list[bytearray]) -> list[tuple[bytes, bytes]]:
     """Names in small letters, and values.
 
     Raises:

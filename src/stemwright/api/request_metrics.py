@@ -30,14 +30,14 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
+        started = time.perf_counter()
 
-        async def counted(message: Message) -> None:
+        async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"].isalpha() and len(scope["method"]) <= 7 else "other"
                 self._requests.labels(route, method, message["status"]).inc()
-                self._seconds.labels(route).observe(time.perf_counter() - begun)
+                self._seconds.labels(route).observe(time.perf_counter() - started)
             await send(message)
 
-        await self._app(scope, receive, counted)
+        await self._app(scope, receive, send_and_count)

@@ -12,7 +12,7 @@ from stemwright.service.service import Service
 
 
 @asynccontextmanager
-async def allowance(service: Service, account_id: str) -> AsyncIterator[int]:
+async def upload_limit(service: Service, account_id: str) -> AsyncIterator[int]:
     """The most bytes of a file, while it is read.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 MODEL = "suno/vocal-separatio"
 """As crun's pages, catalog and command line spell it (docs/contracts.md, section 11)."""
 
-SPELLINGS = (MODEL, "suno/vocal-separation")
+MODEL_NAMES = (MODEL, "suno/vocal-separation")
 
 MODES = {"vocal": "two", "instrumental": "twelve"}
 """The stems of each mode."""

@@ -26,8 +26,8 @@ STATUSES = {
     "cancelled": "failed",  # crun knows no other word for an end without stems
 }
 
-FAILED = 501
-UNFETCHED = 451
+SEPARATION_FAILED = 501
+SOURCE_UNAVAILABLE = 451
 
 
 def credits(hundredths: int) -> int | float:
@@ -54,7 +54,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     }
 
 
-def is_cruns(track: Track) -> bool:
+def was_made_by_crun(track: Track) -> bool:
     """Whether a song was made at crun, by what was noted of it there."""
     return track.origin == "vendor" and "suno_id" in track.details
 
@@ -123,8 +123,8 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
             result["media_urls"] = [url for _, url in urls]
         return result
     if task.state == "cancelled":
-        return {"code": FAILED, "message": "The task was cancelled.", "media_info": None}
-    code = UNFETCHED if task.error_code == UNFETCHED else FAILED
+        return {"code": SEPARATION_FAILED, "message": "The task was cancelled.", "media_info": None}
+    code = SOURCE_UNAVAILABLE if task.error_code == SOURCE_UNAVAILABLE else SEPARATION_FAILED
     return {
         "code": code,
         "message": task.error_message or ("WAV conversion failed" if task.is_wav else "Vocal separation failed"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.crun.models import MODES, SPELLINGS
+from stemwright.api.crun.models import MODEL_NAMES, MODES
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
 from stemwright.service.links import Links
@@ -23,7 +23,7 @@ def read_model(body: dict[str, Any]) -> str:
     """
     model = _text(body, "model")
     if model is None:
-        raise InvalidRequest("model", f"model is required: {SPELLINGS[0]} separates a song.")
+        raise InvalidRequest("model", f"model is required: {MODEL_NAMES[0]} separates a song.")
     return model
 
 

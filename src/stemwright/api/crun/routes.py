@@ -10,13 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import authenticate
 from stemwright.api.blocking_pool import BlockingPool
-from stemwright.api.body import parse_object, read_bytes
+from stemwright.api.body import parse_json_object, read_body
 from stemwright.api.crun import schemas, uploads
 from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
-from stemwright.api.crun.models import MODEL, SPELLINGS, describe_model, list_models
-from stemwright.api.crun.records import credits, is_cruns, song_record, task_record
+from stemwright.api.crun.models import MODEL, MODEL_NAMES, describe_model, list_models
+from stemwright.api.crun.records import credits, song_record, task_record, was_made_by_crun
 from stemwright.api.crun.request_body import read_mode, read_model, read_order
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
@@ -61,65 +61,65 @@ class CrunFace:
 
         `vocal` gives vocals and instrumental, `instrumental` twelve stems. Other models are the vendor's.
         """
-        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
-        content = await read_bytes(request)
-        body = parse_object(content)
-        if (model := read_model(body)) not in SPELLINGS:
-            return await self._forward(request, _named(model), content)
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
+        content = await read_body(request)
+        body = parse_json_object(content)
+        if (model := read_model(body)) not in MODEL_NAMES:
+            return await self._forward(request, _model_phrase(model), content)
 
         def create() -> Task:
             service = self._service
             order = read_order(
-                service.settings, service.task_sources, service.links, service.uploads, asking.account_id, body
+                service.settings, service.task_sources, service.links, service.uploads, caller.account_id, body
             )
-            return self._service.tasks.submit(asking, order)
+            return self._service.tasks.submit(caller, order)
 
         task = await self._blocking_pool.run(create)
         return success({"task_id": dashed(task.id)})
 
     async def task_info(self, request: Request) -> Response:
         """Tells of a task, whichever face it was made on. Ids are taken with dashes and without."""
-        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
         asked = request.query_params.get("task_id", "").strip()
         if not asked:
             raise InvalidRequest("task_id", "task_id is required.")
         task_id = parse_id(asked)
         if task_id is not None:
-            record = await run_in_threadpool(self._record, asking.account_id, task_id)
+            record = await run_in_threadpool(self._record, caller.account_id, task_id)
             if record is not None:
                 return success(record)
-        if self._vendor is not None and (task_id is None or await run_in_threadpool(self._is_nobodys, task_id)):
+        if self._vendor is not None and (task_id is None or await run_in_threadpool(self._is_unknown, task_id)):
             return await self._forward(request, "TaskInfo")
         raise NotFound("Task not found")
 
     async def estimate(self, request: Request) -> Response:
         """Tells what a task would cost, and whether there are credits for it."""
-        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
-        content = await read_bytes(request)
-        body = parse_object(content)
-        if (model := read_model(body)) not in SPELLINGS:
-            return await self._forward(request, _named(model), content)
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
+        content = await read_body(request)
+        body = parse_json_object(content)
+        if (model := read_model(body)) not in MODEL_NAMES:
+            return await self._forward(request, _model_phrase(model), content)
         price = self._service.settings.price(read_mode(body))
         if request.url.path.endswith("/estimate-credits"):
             return success({"credits": credits(price), "estimated": True})
-        balance = await run_in_threadpool(self._service.ledger.balance, asking.account_id)
+        balance = await run_in_threadpool(self._service.ledger.balance, caller.account_id)
         return success(
             {
                 "estimated_credits": credits(price),
-                "balance": _shown(balance),
+                "balance": _balance_number(balance),
                 "affordable": balance is None or balance >= price,
             }
         )
 
     async def balance(self, request: Request) -> Response:
         """Tells the credits of the key's account; 1000000 where it pays for nothing."""
-        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
-        balance = await run_in_threadpool(self._service.ledger.balance, asking.account_id)
-        return success({"balance": _shown(balance)})
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
+        balance = await run_in_threadpool(self._service.ledger.balance, caller.account_id)
+        return success({"balance": _balance_number(balance)})
 
     async def models(self, request: Request) -> Response:
         """Lists models: the vendor's, which this server's is one of, where the operator has a key."""
-        await run_in_threadpool(caller, request, self._service.keys, "read")
+        await run_in_threadpool(authenticate, request, self._service.keys, "read")
         if self._vendor is not None:
             return await self._forward(request, "Models")
         query = request.query_params
@@ -127,30 +127,30 @@ class CrunFace:
 
     async def model(self, request: Request) -> Response:
         """Tells of one model, with the schema of its input."""
-        await run_in_threadpool(caller, request, self._service.keys, "read")
+        await run_in_threadpool(authenticate, request, self._service.keys, "read")
         name = request.path_params["model"]
-        if name in SPELLINGS:
+        if name in MODEL_NAMES:
             return success(describe_model(name))
-        return await self._forward(request, _named(name))
+        return await self._forward(request, _model_phrase(name))
 
     async def upload_url(self, request: Request) -> Response:
         """Gives two URLs of a new file: `presigned_url` to PUT its bytes to, and `file_url` to name it by.
 
         Stemwright takes the `file_url` as `input.audio_url` of a task. Files other than sound are the vendor's to take.
         """
-        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
-        if self._vendor is not None and not uploads.is_sound(request):
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
+        if self._vendor is not None and not uploads.is_audio(request):
             return await self._forward(request, "This type of file")
-        return await run_in_threadpool(uploads.offer, self._service, asking.account_id, request)
+        return await run_in_threadpool(uploads.create_upload_urls, self._service, caller.account_id, request)
 
     async def upload(self, request: Request) -> Response:
         """Takes the bytes of a file at the `presigned_url`, with the Content-Type it was asked for and a Content-Length."""
-        return await uploads.receive(self._service, request)
+        return await uploads.store_upload(self._service, request)
 
-    async def anything_else(self, request: Request) -> Response:
+    async def catch_all(self, request: Request) -> Response:
         """Hands the request to the vendor, with the operator's key."""
         scope = "read" if request.method in ("GET", "HEAD") else "write"
-        await run_in_threadpool(caller, request, self._service.keys, scope)
+        await run_in_threadpool(authenticate, request, self._service.keys, scope)
         path = request.scope["path"].removeprefix(PREFIX)
         method = "GET" if path.startswith("/job/Models/") else METHODS.get(path)
         if method is not None:
@@ -168,11 +168,11 @@ class CrunFace:
         if task is not None:
             return task_record(self._service, task)
         tracks = self._service.tracks.of_task(account_id, task_id)
-        if not tracks or (self._vendor is not None and is_cruns(tracks[0])):
+        if not tracks or (self._vendor is not None and was_made_by_crun(tracks[0])):
             return None  # the vendor itself knows more of its own songs
         return song_record(self._service, task_id, tracks)
 
-    def _is_nobodys(self, task_id: str) -> bool:
+    def _is_unknown(self, task_id: str) -> bool:
         """Whether no account here has a task of that id: such ids are none of the vendor's business."""
         return self._service.tasks.any(task_id) is None
 
@@ -185,52 +185,56 @@ def router(service: Service) -> APIRouter:
         "/job/CreateTask",
         face.create_task,
         methods=["POST"],
-        responses=schemas.replies(schemas.CREATED, 400, 402, 408, 413, 422, 429, 451, 455, 505),
-        openapi_extra=schemas.takes(schemas.ORDER),
+        responses=schemas.responses(schemas.CREATED, 400, 402, 408, 413, 422, 429, 451, 455, 505),
+        openapi_extra=schemas.with_body(schemas.ORDER),
     )
     routes.add_api_route(
         "/job/TaskInfo",
         face.task_info,
         methods=["GET"],
-        responses=schemas.replies(schemas.TASK, 404, 408, 422),
-        openapi_extra=schemas.asks(schemas.query("task_id", "The task.", required=True)),
+        responses=schemas.responses(schemas.TASK, 404, 408, 422),
+        openapi_extra=schemas.with_parameters(schemas.query_parameter("task_id", "The task.", required=True)),
     )
-    for name, data in (("EstimateTask", schemas.ESTIMATED), ("estimate-credits", schemas.ESTIMATED_BEFORE)):
+    for name, data in (("EstimateTask", schemas.ESTIMATED), ("estimate-credits", schemas.ESTIMATED_CREDITS)):
         routes.add_api_route(
             f"/job/{name}",
             face.estimate,
             methods=["POST"],
             name=name,
-            responses=schemas.replies(data, 400, 408, 413, 422, 505),
-            openapi_extra=schemas.takes(schemas.ESTIMATE),
+            responses=schemas.responses(data, 400, 408, 413, 422, 505),
+            openapi_extra=schemas.with_body(schemas.ESTIMATE),
         )
     routes.add_api_route(
         "/job/Models",
         face.models,
         methods=["GET"],
-        responses=schemas.replies(schemas.MODELS, 408),
-        openapi_extra=schemas.asks(schemas.query("modality", "audio"), schemas.query("operation", "vocal-separation")),
+        responses=schemas.responses(schemas.MODELS, 408),
+        openapi_extra=schemas.with_parameters(
+            schemas.query_parameter("modality", "audio"), schemas.query_parameter("operation", "vocal-separation")
+        ),
     )
     routes.add_api_route(
         "/job/Models/{model:path}",
         face.model,
         methods=["GET"],
-        responses=schemas.replies(schemas.MODEL_ENTRY, 404, 408, 505),
-        openapi_extra=schemas.asks(schemas.in_path("model", "Its name, with its slash.")),
+        responses=schemas.responses(schemas.MODEL_ENTRY, 404, 408, 505),
+        openapi_extra=schemas.with_parameters(schemas.path_parameter("model", "Its name, with its slash.")),
     )
-    routes.add_api_route("/account/balance", face.balance, methods=["GET"], responses=schemas.replies(schemas.BALANCE))
+    routes.add_api_route(
+        "/account/balance", face.balance, methods=["GET"], responses=schemas.responses(schemas.BALANCE)
+    )
     routes.add_api_route(
         "/files/upload-url",
         face.upload_url,
         methods=["GET"],
-        responses=schemas.replies(schemas.UPLOAD_LINKS, 408, 422),
-        openapi_extra=schemas.asks(
-            schemas.query("content_type", "As audio/mpeg.", required=True, pattern=uploads.SOUND),
-            schemas.query("ext", "As .mp3.", required=True, pattern=uploads.EXTENSION),
+        responses=schemas.responses(schemas.UPLOAD_LINKS, 408, 422),
+        openapi_extra=schemas.with_parameters(
+            schemas.query_parameter("content_type", "As audio/mpeg.", required=True, pattern=uploads.AUDIO_TYPES),
+            schemas.query_parameter("ext", "As .mp3.", required=True, pattern=uploads.EXTENSION),
         ),
     )
-    routes.add_api_route("", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
-    routes.add_api_route("/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
+    routes.add_api_route("", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
+    routes.add_api_route("/{path:path}", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
 
     every = APIRouter(route_class=CrunRoute)
     every.add_api_route(
@@ -239,10 +243,11 @@ def router(service: Service) -> APIRouter:
         methods=["PUT"],
         tags=["crun.ai"],
         response_class=Response,
-        responses=schemas.refusals(400, 403, 404, 410, 411, 413, 422) | {200: {"description": "The file is there."}},
+        responses=schemas.error_responses(400, 403, 404, 410, 411, 413, 422)
+        | {200: {"description": "The file is there."}},
         openapi_extra={
             "parameters": [
-                schemas.in_path("link", "What follows /p/ in the presigned_url.", r"^[0-9]+-[0-9a-f]{64}/.+$")
+                schemas.path_parameter("link", "What follows /p/ in the presigned_url.", r"^[0-9]+-[0-9a-f]{64}/.+$")
             ],
             "requestBody": {
                 "description": "With the Content-Type that the link was asked for.",
@@ -256,9 +261,9 @@ def router(service: Service) -> APIRouter:
     return every
 
 
-def _shown(balance: int | None) -> int | float:
+def _balance_number(balance: int | None) -> int | float:
     return UNMETERED_CREDITS if balance is None else credits(balance)
 
 
-def _named(model: str) -> str:
+def _model_phrase(model: str) -> str:
     return f"The model {model[:100]!r}"

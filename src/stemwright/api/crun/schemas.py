@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.crun.models import INPUT_SCHEMA, MODEL, SPELLINGS
+from stemwright.api.crun.models import INPUT_SCHEMA, MODEL, MODEL_NAMES
 
 Schema = dict[str, Any]
 Replies = dict[int | str, dict[str, Any]]
@@ -15,7 +15,7 @@ URL: Schema = {"type": "string", "format": "uri"}
 NUMBER: Schema = {"type": "number"}
 SECONDS: Schema = {"type": "integer", "description": "Seconds since 1970."}
 
-REFUSALS = {
+ERROR_DESCRIPTIONS = {
     400: "The body is not a JSON object.",
     401: "The key is missing, wrong or revoked.",
     402: "Not enough credits.",
@@ -47,7 +47,7 @@ def nullable(schema: Schema) -> Schema:
 ORDER = object_of(
     "model",
     "input",
-    model={**NAME, "description": f"{' or '.join(SPELLINGS)}; others are the vendor's.", "example": MODEL},
+    model={**NAME, "description": f"{' or '.join(MODEL_NAMES)}; others are the vendor's.", "example": MODEL},
     callback_url=nullable({"type": "string", "format": "uri", "description": "Gets the TaskInfo data at the end."}),
     input=INPUT_SCHEMA,
 )
@@ -89,14 +89,14 @@ ESTIMATED = object_of(
     balance=NUMBER,
     affordable={"type": "boolean"},
 )
-ESTIMATED_BEFORE = object_of("credits", "estimated", credits=NUMBER, estimated={"type": "boolean"})
+ESTIMATED_CREDITS = object_of("credits", "estimated", credits=NUMBER, estimated={"type": "boolean"})
 MODEL_ENTRY = object_of("model", model=TEXT)
 MODELS = object_of("models", models={"type": "array", "items": MODEL_ENTRY})
 BALANCE = object_of("balance", balance=NUMBER)
 UPLOAD_LINKS = object_of("presigned_url", "file_url", presigned_url=URL, file_url=URL)
 
 
-def query(name: str, description: str, *, required: bool = False, pattern: str | None = None) -> Schema:
+def query_parameter(name: str, description: str, *, required: bool = False, pattern: str | None = None) -> Schema:
     """A parameter of the query."""
     schema = NAME if required else TEXT
     if pattern is not None:
@@ -104,32 +104,32 @@ def query(name: str, description: str, *, required: bool = False, pattern: str |
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
-def in_path(name: str, description: str, pattern: str = ".+") -> Schema:
+def path_parameter(name: str, description: str, pattern: str = ".+") -> Schema:
     """A part of the path, slashes and all."""
     schema = {**NAME, "pattern": pattern}
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def asks(*parameters: Schema) -> Schema:
+def with_parameters(*parameters: Schema) -> Schema:
     """What an operation takes in its address."""
     return {"parameters": list(parameters)}
 
 
-def takes(schema: Schema) -> Schema:
+def with_body(schema: Schema) -> Schema:
     """What an operation takes as a JSON body."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def replies(data: Schema, *codes: int) -> Replies:
+def responses(data: Schema, *codes: int) -> Replies:
     """The good reply with its data, and the refusals."""
-    return {200: _reply("All is well.", 200, data)} | refusals(401, 403, *codes)
+    return {200: _response("All is well.", 200, data)} | error_responses(401, 403, *codes)
 
 
-def refusals(*codes: int) -> Replies:
+def error_responses(*codes: int) -> Replies:
     """The refusals of these codes, and of a fault."""
-    return {code: _reply(REFUSALS[code], code, {"type": "null"}) for code in (*codes, 500)}
+    return {code: _response(ERROR_DESCRIPTIONS[code], code, {"type": "null"}) for code in (*codes, 500)}
 
 
-def _reply(description: str, code: int, data: Schema) -> dict[str, Any]:
+def _response(description: str, code: int, data: Schema) -> dict[str, Any]:
     envelope = object_of("code", "message", "data", code={"type": "integer", "const": code}, message=TEXT, data=data)
     return {"description": description, "content": {"application/json": {"schema": envelope}}}

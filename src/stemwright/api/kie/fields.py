@@ -24,11 +24,11 @@ class FieldNames:
     stem_name: str
 
 
-OLD_ROUTES = FieldNames("taskId", "audioId", "audioUrl", "stemName")
-MARKET = FieldNames("task_id", "audio_id", "audio_url", "stem_name")
+CAMEL_CASE = FieldNames("taskId", "audioId", "audioUrl", "stemName")
+SNAKE_CASE = FieldNames("task_id", "audio_id", "audio_url", "stem_name")
 
 
-def text(body: dict[str, Any], name: str) -> str | None:
+def optional_text(body: dict[str, Any], name: str) -> str | None:
     """A field's text without spaces around it; None where it is missing, null or blank.
 
     Raises:
@@ -42,19 +42,19 @@ def text(body: dict[str, Any], name: str) -> str | None:
     return value.strip() or None
 
 
-def needed(body: dict[str, Any], name: str) -> str:
+def required_text(body: dict[str, Any], name: str) -> str:
     """A field's text.
 
     Raises:
         InvalidRequest: it is missing, blank, or something else than text.
     """
-    value = text(body, name)
+    value = optional_text(body, name)
     if value is None:
         raise InvalidRequest(name, f"{name} cannot be blank")
     return value
 
 
-def asked(request: Request, name: str) -> str:
+def required_query(request: Request, name: str) -> str:
     """A parameter of the query.
 
     Raises:
@@ -66,7 +66,7 @@ def asked(request: Request, name: str) -> str:
     return value
 
 
-def read_callback_url(body: dict[str, Any], *, lenient: bool, is_needed: bool = True) -> str | None:
+def read_callback_url(body: dict[str, Any], *, lenient: bool, required: bool = True) -> str | None:
     """Where the end of a task is told; None where the client polls only.
 
     The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). While
@@ -75,9 +75,9 @@ def read_callback_url(body: dict[str, Any], *, lenient: bool, is_needed: bool = 
     Raises:
         InvalidRequest: it is no URL, or it is missing and must not be.
     """
-    url = text(body, "callBackUrl")
+    url = optional_text(body, "callBackUrl")
     if url is None:
-        if is_needed and not lenient:
+        if required and not lenient:
             raise InvalidRequest("callBackUrl", "Please enter callBackUrl.")
         return None
     if lenient and not _SCHEME.match(url) and len(url) <= MAX_URL_LENGTH:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stemwright.service.errors import InvalidRequest
 
-ANSWERED = {
+STEM_BY_INSTRUMENT = {
     "Lead Vocal": "vocals",  # with its backing, as everywhere where vocals are asked for alone
     "Backing Vocals": "backing_vocals",
     "Drum Kit": "drums",
@@ -29,7 +29,7 @@ ANSWERED = {
 }
 """The stem that is what the name says."""
 
-WITHIN = {
+GROUPS = {
     "Backing Vocals": ("Choir",),
     "Drum Kit": ("Kick", "Snare", "Cymbals", "Hi-Hat"),
     "Guitar": (
@@ -92,7 +92,7 @@ WITHIN = {
 }
 """What is one of many in a stem, by the name that asks for them all."""
 
-NOWHERE = (
+UNSUPPORTED = (
     "Synth Bass",
     "Double Bass",
     "Horns",
@@ -111,29 +111,29 @@ NOWHERE = (
 )
 """What lies in several stems, or in another from song to song."""
 
-INSTRUMENTS = (*ANSWERED, *(name for names in WITHIN.values() for name in names), *NOWHERE)
+INSTRUMENTS = (*STEM_BY_INSTRUMENT, *(name for names in GROUPS.values() for name in names), *UNSUPPORTED)
 """All names that kie takes."""
 
-_WHOLE = {name: whole for whole, names in WITHIN.items() for name in names}
+_GROUP_OF = {name: whole for whole, names in GROUPS.items() for name in names}
 _SPELLING = {name.lower(): name for name in INSTRUMENTS}
 
 
-def stem_of(name: str, field: str = "stemName") -> str:
+def stem_for_instrument(name: str, field: str = "stemName") -> str:
     """The stem that answers an instrument's name; capitals do not matter. ``field`` is what the client calls it.
 
     Raises:
         InvalidRequest: none does; says what to ask for instead.
     """
     known = _SPELLING.get(name.strip().lower())
-    if known in ANSWERED:
-        return ANSWERED[known]
-    if known in _WHOLE:
-        whole = _WHOLE[known]
+    if known in STEM_BY_INSTRUMENT:
+        return STEM_BY_INSTRUMENT[known]
+    if known in _GROUP_OF:
+        whole = _GROUP_OF[known]
         raise InvalidRequest(
             field,
             f"{field} '{known}' cannot be told from its like here: send '{whole}' for all of them together.",
         )
-    offered = ", ".join(ANSWERED)
+    offered = ", ".join(STEM_BY_INSTRUMENT)
     if known is not None:
         raise InvalidRequest(field, f"{field} '{known}' is no stem of this server: send one of {offered}.")
     raise InvalidRequest(field, f"{field} is not a name of an instrument: send one of {offered}.")

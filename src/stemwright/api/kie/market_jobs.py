@@ -10,14 +10,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from stemwright.api.kie.fields import MARKET, needed
+from stemwright.api.kie.fields import SNAKE_CASE, required_text
 from stemwright.api.kie.records import (
     FAILED,
-    UNFETCHED,
+    SOURCE_UNAVAILABLE,
     callback_body,
     credits,
+    failure_message,
     milliseconds,
-    reason,
     separation_info,
     separation_response,
 )
@@ -55,7 +55,7 @@ def read_model(body: dict[str, Any]) -> str:
     Raises:
         InvalidRequest: it names none.
     """
-    return needed(body, "model")
+    return required_text(body, "model")
 
 
 def read_job(settings: Settings, sources: TaskSources, account_id: str, body: dict[str, Any]) -> Submission:
@@ -69,7 +69,7 @@ def read_job(settings: Settings, sources: TaskSources, account_id: str, body: di
     given = job_input(body, lenient=settings.lenient)
     fields = given | {"callBackUrl": body.get("callBackUrl")}
     read = read_wav_order if read_model(body) == TO_WAV else read_order
-    order = read(settings, sources, account_id, fields, MARKET, needs_callback=False)
+    order = read(settings, sources, account_id, fields, SNAKE_CASE, callback_required=False)
     kept = {name: given[name] for name in (*_CAMEL, "type") if isinstance(given.get(name), str)}
     return replace(order, request=(order.request or {}) | {"model": read_model(body), "input": kept})
 
@@ -107,7 +107,7 @@ def job_record(service: Service, task: Task) -> dict[str, Any]:
         "param": json.dumps(_param(service, task), ensure_ascii=False),
         "resultJson": "" if result is None else json.dumps(result, ensure_ascii=False),
         "failCode": str(_fail_code(task)) if failed else None,
-        "failMsg": reason(service, task, WAV_FAILED if task.is_wav else FAILED) if failed else None,
+        "failMsg": failure_message(service, task, WAV_FAILED if task.is_wav else FAILED) if failed else None,
         "costTime": None if task.ended_at is None else max(0, milliseconds(task.ended_at - began)),
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
         "createTime": milliseconds(task.created_at),
@@ -128,7 +128,7 @@ def job_callback_body(service: Service, task: Task) -> dict[str, Any]:
 
 
 def _fail_code(task: Task) -> int:
-    return UNFETCHED if task.error_code == UNFETCHED else FAIL_CODE
+    return SOURCE_UNAVAILABLE if task.error_code == SOURCE_UNAVAILABLE else FAIL_CODE
 
 
 def _result(service: Service, task: Task) -> dict[str, Any] | None:

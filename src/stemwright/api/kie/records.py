@@ -23,7 +23,7 @@ FLAGS = {
 }
 
 FAILED = "Vocal separation failed"
-UNFETCHED = 451
+SOURCE_UNAVAILABLE = 451
 
 # "pianoUrl" is always null at the vendor: pianos are in keyboardUrl (docs/contracts.md, section 3).
 PIANO_KEY = "pianoUrl"
@@ -36,14 +36,14 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     track = service.tracks.get(task.account_id, task.track_id)
     record = {
         "taskId": task.id,
-        **song_of(task, track),
+        **song_ids(task, track),
         "callbackUrl": callback_url_of(task),
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
         "response": separation_response(service, task, track),
         "successFlag": flag,
         "createTime": milliseconds(task.created_at),
         "errorCode": 500 if failed else None,
-        "errorMessage": reason(service, task) if failed else None,
+        "errorMessage": failure_message(service, task) if failed else None,
     }
     if not service.settings.lenient:
         return record
@@ -65,13 +65,13 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
         "vocal_removal_info": info,
         "response": separation_response(service, task, track),
         "successFlag": FLAGS[task.state],
-        **song_of(task, track),
+        **song_ids(task, track),
     }
     if succeeded:
         separated = "vocal Removal" if sister or task.kind == ADVANCED else "vocal separation"
         return {"code": 200, "msg": f"{separated} generated successfully.", "data": data}
-    if task.error_code == UNFETCHED:
-        return {"code": UNFETCHED, "msg": task.error_message or FAILED, "data": data}
+    if task.error_code == SOURCE_UNAVAILABLE:
+        return {"code": SOURCE_UNAVAILABLE, "msg": task.error_message or FAILED, "data": data}
     code = 400 if sister else 501 if task.kind == ADVANCED else 500
     return {"code": code, "msg": FAILED, "data": data}
 
@@ -91,7 +91,7 @@ def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict
     }
 
 
-def is_kies(track: Track) -> bool:
+def was_made_by_kie(track: Track) -> bool:
     """Whether kie made this song; crun's, which have other keys, are told of here."""
     return track.origin == "vendor" and "audioUrl" in track.details
 
@@ -112,7 +112,7 @@ def callback_url_of(task: Task) -> str:
     return task.callback_url or (sent if isinstance(sent, str) else "")
 
 
-def song_of(task: Task, track: Track | None) -> dict[str, Any]:
+def song_ids(task: Task, track: Track | None) -> dict[str, Any]:
     """Which song it was: the id that the client named it by, and its place among those of its task."""
     named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
     return {"musicId": dashed(named or task.track_id), "musicIndex": track.position if track else 0}
@@ -127,7 +127,7 @@ def separation_response(service: Service, task: Task, track: Track | None) -> di
     response: dict[str, Any] = {
         "id": None,
         "originUrl": _origin_url(service, track),
-        "originData": [_told_apart(data)] if advanced else data,
+        "originData": [_extract_and_remove(data)] if advanced else data,
     }
     for name in WIRE_NAMES.values():
         if name.camel is not None:
@@ -145,7 +145,7 @@ def separation_info(service: Service, task: Task, track: Track | None) -> dict[s
     """The stems by kie's keys in snake_case, of a task that has succeeded."""
     info: dict[str, Any] = {"origin_url": _origin_url(service, track) or ""}
     if task.kind == ADVANCED:
-        return info | {"origin_data": [_told_apart([_origin_data(service, task, stem) for stem in task.stems])]}
+        return info | {"origin_data": [_extract_and_remove([_origin_data(service, task, stem) for stem in task.stems])]}
     urls = {wire_name(stem.name).snake: service.links.stem_url(stem, task) for stem in task.stems}
     return info | {key: url for key, url in urls.items() if key is not None}
 
@@ -159,7 +159,7 @@ def _origin_data(service: Service, task: Task, stem: Stem) -> dict[str, Any]:
     }
 
 
-def _told_apart(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _extract_and_remove(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of a single instrument: itself, and the song without it."""
     extract, remove = data
     return {"extract": extract, "remove": remove}
@@ -172,7 +172,7 @@ def _origin_url(service: Service, track: Track | None) -> str | None:
     return service.links.track_url(track)
 
 
-def reason(service: Service, task: Task, failed: str = FAILED) -> str:
+def failure_message(service: Service, task: Task, failed: str = FAILED) -> str:
     """Why a task failed; where the server is not lenient, only that it did."""
     told = "the task was cancelled." if task.state == "cancelled" else task.error_message
     return f"{failed}: {told}" if service.settings.lenient and told else failed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, needed, read_callback_url, text
-from stemwright.api.kie.instruments import stem_of
+from stemwright.api.kie.fields import CAMEL_CASE, FieldNames, optional_text, read_callback_url, required_text
+from stemwright.api.kie.instruments import stem_for_instrument
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
 from stemwright.service.ssrf_guard import check_syntax
@@ -22,9 +22,9 @@ def read_order(
     sources: TaskSources,
     account_id: str,
     body: dict[str, Any],
-    names: FieldNames = OLD_ROUTES,
+    names: FieldNames = CAMEL_CASE,
     *,
-    needs_callback: bool = True,
+    callback_required: bool = True,
 ) -> Submission:
     """What a body asks to separate. Looks for its song in the store, and at the vendor where the operator has a key.
 
@@ -33,14 +33,14 @@ def read_order(
         RecordMissing: the ids lead to no song.
         UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
-    kind = text(body, "type") or "separate_vocal"
+    kind = optional_text(body, "type") or "separate_vocal"
     if kind not in TYPES:
         raise InvalidRequest("type", f"type must be one of: {', '.join(TYPES)}")
     stems, stem_name = TYPES[kind], None
     if kind == ADVANCED:
-        stem_name = needed(body, names.stem_name)
-        stems = stem_of(stem_name, names.stem_name)
-    callback_url = read_callback_url(body, lenient=settings.lenient, is_needed=needs_callback)
+        stem_name = required_text(body, names.stem_name)
+        stems = stem_for_instrument(stem_name, names.stem_name)
+    callback_url = read_callback_url(body, lenient=settings.lenient, required=callback_required)
     source, named = _source(sources, account_id, body, names)
     return Submission(
         face="kie",
@@ -52,7 +52,7 @@ def read_order(
         source_url=source.url,
         song=source.song,
         callback_url=callback_url,
-        request=named | {"type": kind, "stemName": stem_name, "callBackUrl": text(body, "callBackUrl")},
+        request=named | {"type": kind, "stemName": stem_name, "callBackUrl": optional_text(body, "callBackUrl")},
         stem_name=stem_name,
     )
 
@@ -62,9 +62,9 @@ def read_wav_order(
     sources: TaskSources,
     account_id: str,
     body: dict[str, Any],
-    names: FieldNames = OLD_ROUTES,
+    names: FieldNames = CAMEL_CASE,
     *,
-    needs_callback: bool = True,
+    callback_required: bool = True,
 ) -> Submission:
     """What a body asks to have as WAV: a song or a stem, by its ids.
 
@@ -73,7 +73,7 @@ def read_wav_order(
         RecordMissing: the ids lead to no song.
         UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
     """
-    callback_url = read_callback_url(body, lenient=settings.lenient, is_needed=needs_callback)
+    callback_url = read_callback_url(body, lenient=settings.lenient, required=callback_required)
     source, named = _by_ids(sources, account_id, body, names)
     return Submission(
         face="kie",
@@ -84,7 +84,7 @@ def read_wav_order(
         track_id=source.track_id,
         song=source.song,
         callback_url=callback_url,
-        request=named | {"callBackUrl": text(body, "callBackUrl")},
+        request=named | {"callBackUrl": optional_text(body, "callBackUrl")},
         stem_name=source.stem_name,
         audio_id=parse_id(named["audioId"]),
     )
@@ -94,10 +94,10 @@ def _source(
     sources: TaskSources, account_id: str, body: dict[str, Any], names: FieldNames
 ) -> tuple[TaskSource, dict[str, str]]:
     """The song, and how the body named it."""
-    audio_url = text(body, names.audio_url)
+    audio_url = optional_text(body, names.audio_url)
     if audio_url is None:
         return _by_ids(sources, account_id, body, names)
-    if text(body, names.task_id) is not None or text(body, names.audio_id) is not None:
+    if optional_text(body, names.task_id) is not None or optional_text(body, names.audio_id) is not None:
         raise InvalidRequest(
             names.audio_url,
             f"{names.audio_url} stands in place of {names.task_id} and {names.audio_id}: send either",
@@ -109,7 +109,7 @@ def _source(
 def _by_ids(
     sources: TaskSources, account_id: str, body: dict[str, Any], names: FieldNames
 ) -> tuple[TaskSource, dict[str, str]]:
-    named = {"taskId": needed(body, names.task_id), "audioId": needed(body, names.audio_id)}
+    named = {"taskId": required_text(body, names.task_id), "audioId": required_text(body, names.audio_id)}
     task_id, audio_id = parse_id(named["taskId"]), parse_id(named["audioId"])
     if task_id is None or audio_id is None:
         raise RecordMissing(MISSING)

@@ -9,20 +9,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import authenticate
 from stemwright.api.blocking_pool import BlockingPool
-from stemwright.api.body import parse_object, read_bytes, read_object
+from stemwright.api.body import parse_json_object, read_body, read_json_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import Envelope, WrongMethod
-from stemwright.api.kie.fields import asked, text
+from stemwright.api.kie.fields import optional_text, required_query
 from stemwright.api.kie.market_jobs import is_job, job_callback_body
 from stemwright.api.kie.market_routes import JobFace
 from stemwright.api.kie.records import callback_body as separation_callback_body
-from stemwright.api.kie.records import credits, is_kies, song_record, task_record
+from stemwright.api.kie.records import credits, song_record, task_record, was_made_by_kie
 from stemwright.api.kie.request_body import read_order
 from stemwright.api.kie.wav_records import wav_callback_body
 from stemwright.api.kie.wav_routes import WavFace
-from stemwright.api.local_links import local_file
+from stemwright.api.local_links import find_local_file
 from stemwright.api.passthrough import Passthrough
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import parse_id
@@ -32,7 +32,7 @@ from stemwright.service.task import Task
 
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
-DOWNLOAD_S = 20 * 60.0
+DOWNLOAD_LINK_S = 20 * 60.0
 """Seconds that a link of ``common/download-url`` works."""
 
 METHODS = {
@@ -75,12 +75,12 @@ class KieFace:
         The song is named by `taskId` and `audioId`, or by `audioUrl`. `separate_vocal` gives vocals and instrumental,
         `split_stem` twelve stems, `split_stem_advanced` the one stem of `stemName`, and the song without it.
         """
-        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
-        body = await read_object(request)
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
+        body = await read_json_object(request)
 
         def submit() -> Task:
-            order = read_order(self._service.settings, self._service.task_sources, asking.account_id, body)
-            return self._service.tasks.submit(asking, order)
+            order = read_order(self._service.settings, self._service.task_sources, caller.account_id, body)
+            return self._service.tasks.submit(caller, order)
 
         task = await self._blocking_pool.run(submit)
         return self._envelope.success({"taskId": task.id})
@@ -88,23 +88,23 @@ class KieFace:
     async def record_info(self, request: Request) -> Response:
         """Tells of a separation, whichever face it was made on; `data` is null where there is none of that id."""
 
-        def look() -> dict[str, Any] | None:
-            account_id = caller(request, self._service.keys, "read").account_id
-            task_id = parse_id(asked(request, "taskId"))
+        def read() -> dict[str, Any] | None:
+            account_id = authenticate(request, self._service.keys, "read").account_id
+            task_id = parse_id(required_query(request, "taskId"))
             task = self._service.tasks.get(account_id, task_id) if task_id is not None else None
             return task_record(self._service, task) if task is not None and not task.is_wav else None
 
-        return self._envelope.success(await run_in_threadpool(look))
+        return self._envelope.success(await run_in_threadpool(read))
 
     async def generated(self, request: Request) -> Response:
         """Tells of songs: those that were uploaded here look as if they had been generated, others are the vendor's."""
 
-        def look() -> tuple[dict[str, Any] | None, bool]:
-            account_id = caller(request, self._service.keys, "read").account_id
-            task_id = parse_id(asked(request, "taskId"))
+        def read() -> tuple[dict[str, Any] | None, bool]:
+            account_id = authenticate(request, self._service.keys, "read").account_id
+            task_id = parse_id(required_query(request, "taskId"))
             return self._songs(account_id, task_id) if task_id is not None else (None, False)
 
-        songs, is_ours = await run_in_threadpool(look)
+        songs, is_ours = await run_in_threadpool(read)
         if songs is None and not is_ours and self._vendor is not None:
             return await self._vendor.forward(request)
         return self._envelope.success(songs)
@@ -112,30 +112,30 @@ class KieFace:
     async def credit(self, request: Request) -> Response:
         """Tells the credits of the key's account; 1000000 where it pays for nothing."""
 
-        def look() -> int | None:
-            return self._service.ledger.balance(caller(request, self._service.keys, "read").account_id)
+        def read() -> int | None:
+            return self._service.ledger.balance(authenticate(request, self._service.keys, "read").account_id)
 
-        balance = await run_in_threadpool(look)
+        balance = await run_in_threadpool(read)
         return self._envelope.success(UNMETERED_CREDITS if balance is None else credits(balance))
 
     async def download_url(self, request: Request) -> Response:
         """Gives a link to a file of this server that works for 20 minutes, or for as long as the file is kept."""
-        asking = await run_in_threadpool(caller, request, self._service.keys, "read")
-        content = await read_bytes(request)
-        url = text(parse_object(content), "url")
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
+        content = await read_body(request)
+        url = optional_text(parse_json_object(content), "url")
         if url is None:
             raise InvalidRequest("url", "url cannot be blank")
-        found = await run_in_threadpool(self._temporary, asking.account_id, url)
+        found = await run_in_threadpool(self._temporary_link, caller.account_id, url)
         if found is not None:
             return self._envelope.success(found)
         if self._vendor is not None and self._service.links.resolve(url) is None:
             return await self._vendor.forward(request, content)
         raise InvalidRequest("url", "url is wrong")
 
-    async def anything_else(self, request: Request) -> Response:
+    async def catch_all(self, request: Request) -> Response:
         """Hands the request to the vendor, with the operator's key."""
         scope = "read" if request.method in ("GET", "HEAD", "OPTIONS") else "write"
-        await run_in_threadpool(caller, request, self._service.keys, scope)
+        await run_in_threadpool(authenticate, request, self._service.keys, scope)
         path = request.url.path
         if path in METHODS:
             raise WrongMethod(f"{path} takes {METHODS[path]}, not {request.method}.")
@@ -146,16 +146,16 @@ class KieFace:
     def _songs(self, account_id: str, task_id: str) -> tuple[dict[str, Any] | None, bool]:
         """The songs of a task, if they are told of here; and whether the id is ours: the vendor is not asked for such."""
         tracks = self._service.tracks.of_task(account_id, task_id)
-        if tracks and (self._vendor is None or not is_kies(tracks[0])):
+        if tracks and (self._vendor is None or not was_made_by_kie(tracks[0])):
             return song_record(self._service, task_id, tracks), True
         # The vendor itself knows more of its own songs.
         return None, not tracks and self._service.tasks.any(task_id) is not None
 
-    def _temporary(self, account_id: str, url: str) -> str | None:
+    def _temporary_link(self, account_id: str, url: str) -> str | None:
         link = self._service.links.resolve(url)
-        if local_file(self._service, account_id, link) is None:
+        if find_local_file(self._service, account_id, link) is None:
             return None
-        return self._service.links.temporary(url, DOWNLOAD_S)
+        return self._service.links.temporary(url, DOWNLOAD_LINK_S)
 
 
 def router(service: Service) -> APIRouter:
@@ -169,25 +169,25 @@ def router(service: Service) -> APIRouter:
     generate, download = schemas.body(schemas.GENERATE_BODY), schemas.body(schemas.DOWNLOAD_BODY)
     to_wav, job = schemas.body(schemas.WAV_BODY), schemas.body(schemas.JOB_BODY)
     for path, handler, summary, data, extra in (
-        ("vocal-removal/generate", face.generate, "Separate a song", schemas.TASK_ID, schemas.takes(generate)),
-        ("vocal-removal/record-info", face.record_info, "A separation", schemas.RECORD, schemas.asks("taskId")),
-        ("wav/generate", wav.generate, "Convert a song or a stem to WAV", schemas.TASK_ID, schemas.takes(to_wav)),
-        ("wav/record-info", wav.record_info, "A conversion to WAV", schemas.WAV_RECORD, schemas.asks("taskId")),
-        ("jobs/createTask", jobs.create, "Start a task by its model", schemas.TASK_ID, schemas.takes(job)),
-        ("jobs/recordInfo", jobs.record_info, "A task", schemas.JOB_RECORD, schemas.asks("taskId")),
-        ("generate/record-info", face.generated, "Songs of a task", schemas.SONGS, schemas.asks("taskId")),
-        ("chat/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
-        ("generate/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.asks()),
-        ("common/download-url", face.download_url, "A link for 20 minutes", schemas.URL, schemas.takes(download)),
+        ("vocal-removal/generate", face.generate, "Separate a song", schemas.TASK_ID, schemas.with_body(generate)),
+        ("vocal-removal/record-info", face.record_info, "A separation", schemas.RECORD, schemas.with_query("taskId")),
+        ("wav/generate", wav.generate, "Convert a song or a stem to WAV", schemas.TASK_ID, schemas.with_body(to_wav)),
+        ("wav/record-info", wav.record_info, "A conversion to WAV", schemas.WAV_RECORD, schemas.with_query("taskId")),
+        ("jobs/createTask", jobs.create, "Start a task by its model", schemas.TASK_ID, schemas.with_body(job)),
+        ("jobs/recordInfo", jobs.record_info, "A task", schemas.JOB_RECORD, schemas.with_query("taskId")),
+        ("generate/record-info", face.generated, "Songs of a task", schemas.SONGS, schemas.with_query("taskId")),
+        ("chat/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.with_query()),
+        ("generate/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.with_query()),
+        ("common/download-url", face.download_url, "A link for 20 minutes", schemas.URL, schemas.with_body(download)),
     ):
         routes.add_api_route(
             f"/api/v1/{path}",
             handler,
             methods=[METHODS[f"/api/v1/{path}"]],
             summary=summary,
-            responses=schemas.replies(data, mirrors),
+            responses=schemas.responses(data, mirrors),
             openapi_extra=extra,
         )
-    routes.add_api_route("/api", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
-    routes.add_api_route("/api/{path:path}", face.anything_else, methods=EVERY_METHOD, include_in_schema=False)
+    routes.add_api_route("/api", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
+    routes.add_api_route("/api/{path:path}", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
     return routes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.kie.instruments import ANSWERED
+from stemwright.api.kie.instruments import STEM_BY_INSTRUMENT
 from stemwright.wire_names import WIRE_NAMES
 
 Schema = dict[str, Any]
@@ -14,7 +14,7 @@ URL: Schema = {"type": "string", "format": "uri"}
 MILLISECONDS: Schema = {"type": "integer", "description": "Milliseconds since 1970."}
 CREDITS: Schema = {"type": "number", "description": "1000000 where the account pays for nothing."}
 
-REFUSALS = (
+ERRORS_NOTE = (
     "A refusal too: HTTP says 200, `code` says what happened (400, 401, 402, 404, 405, 408, 409, 413, 415, 422, 429, 451, "
     "455, 500, 505), `msg` why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status is the code."
 )
@@ -43,7 +43,7 @@ GENERATE_BODY: Schema = object_of(
     },
     audioUrl={**URL, "description": "A file of one's own, in place of taskId and audioId."},
     type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
-    stemName={"type": "string", "enum": list(ANSWERED), "description": "For split_stem_advanced."},
+    stemName={"type": "string", "enum": list(STEM_BY_INSTRUMENT), "description": "For split_stem_advanced."},
     callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
 )
 
@@ -65,7 +65,7 @@ JOB_BODY: Schema = object_of(
         audio_id={"type": "string", "description": "The song or the stem."},
         audio_url={**URL, "description": "A file of one's own, in place of both ids; for a separation."},
         type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
-        stem_name={"type": "string", "enum": list(ANSWERED), "description": "For split_stem_advanced."},
+        stem_name={"type": "string", "enum": list(STEM_BY_INSTRUMENT), "description": "For split_stem_advanced."},
     ),
 )
 
@@ -144,7 +144,7 @@ SONGS = object_of("taskId", "response", "status", taskId=TEXT, response={"type":
 
 DOWNLOAD_BODY = object_of("url", url=URL)
 
-_PLACE: dict[str, Schema] = {
+_UPLOAD_FIELDS: dict[str, Schema] = {
     "uploadPath": {"type": "string", "minLength": 1, "example": "audio"},
     "fileName": {"type": "string", "minLength": 1, "description": "The same name again takes the place of the file."},
 }
@@ -159,10 +159,11 @@ def body(schema: Schema, media_type: str = "application/json") -> Schema:
     return {"required": True, "content": {media_type: {"schema": schema}}}
 
 
-BASE64_UPLOAD = body(object_of("base64Data", "uploadPath", base64Data=TEXT, **_PLACE))
-URL_UPLOAD = body(object_of("fileUrl", "uploadPath", fileUrl=URL, **_PLACE))
+BASE64_UPLOAD = body(object_of("base64Data", "uploadPath", base64Data=TEXT, **_UPLOAD_FIELDS))
+URL_UPLOAD = body(object_of("fileUrl", "uploadPath", fileUrl=URL, **_UPLOAD_FIELDS))
 STREAM_UPLOAD = body(
-    object_of("file", "uploadPath", file={"type": "string", "format": "binary"}, **_PLACE), "multipart/form-data"
+    object_of("file", "uploadPath", file={"type": "string", "format": "binary"}, **_UPLOAD_FIELDS),
+    "multipart/form-data",
 )
 
 _UPLOADED = object_of(
@@ -183,25 +184,25 @@ _UPLOADED = object_of(
 )
 
 
-def takes(content: Schema) -> Schema:
+def with_body(content: Schema) -> Schema:
     """What OpenAPI adds to an endpoint with a body."""
     return {"requestBody": content, "security": SECURITY}
 
 
-def asks(*names: str) -> Schema:
+def with_query(*names: str) -> Schema:
     """What OpenAPI adds to an endpoint with parameters, all of them needed, in its query."""
     parameters = [{"name": name, "in": "query", "required": True, "schema": TEXT} for name in names]
     return {"parameters": parameters, "security": SECURITY}
 
 
-def replies(data: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
+def responses(data: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
     """The replies of an endpoint whose good one has this data."""
-    return _replies(object_of("code", "msg", code={"type": "integer"}, msg=TEXT, data=nullable(data)), mirrors)
+    return _responses(object_of("code", "msg", code={"type": "integer"}, msg=TEXT, data=nullable(data)), mirrors)
 
 
-def upload_replies(mirrors: bool) -> dict[int | str, dict[str, Any]]:
+def upload_responses(mirrors: bool) -> dict[int | str, dict[str, Any]]:
     """The replies of an upload."""
-    return _replies(
+    return _responses(
         object_of(
             "success",
             "code",
@@ -215,7 +216,7 @@ def upload_replies(mirrors: bool) -> dict[int | str, dict[str, Any]]:
     )
 
 
-def _replies(envelope: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
+def _responses(envelope: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
     content = {"application/json": {"schema": envelope}}
-    good = {"description": f"The reply. {REFUSALS}", "content": content}
+    good = {"description": f"The reply. {ERRORS_NOTE}", "content": content}
     return {200: good, "default": {"description": "A refusal.", "content": content}} if mirrors else {200: good}

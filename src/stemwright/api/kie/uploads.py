@@ -13,17 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import authenticate
 from stemwright.api.base64_body import read_base64
 from stemwright.api.blocking_pool import BlockingPool
-from stemwright.api.body import read_object
+from stemwright.api.body import read_json_object
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import UploadEnvelope
-from stemwright.api.kie.fields import text
+from stemwright.api.kie.fields import optional_text
 from stemwright.api.kie.records import milliseconds
-from stemwright.api.local_links import local_file
-from stemwright.api.multipart import is_form, read_form
-from stemwright.api.upload_limit import allowance
+from stemwright.api.local_links import find_local_file
+from stemwright.api.multipart import is_multipart, read_multipart
+from stemwright.api.upload_limit import upload_limit
 from stemwright.formatting import printable
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.media_types import UNKNOWN, extension_of, media_type_of
@@ -33,8 +33,8 @@ from stemwright.service.uploads import Upload, clean_path
 from stemwright.service.url_fetcher import Fetcher
 from stemwright.storage.blob import StoredBlob
 
-ROOT = "kieai"
-FETCH_S = 30.0
+ROOT_FOLDER = "kieai"
+FETCH_TIMEOUT_S = 30.0
 """Seconds that the vendor gives a file to arrive by URL."""
 
 MAX_NAME_CHARACTERS = 200
@@ -48,18 +48,18 @@ class UploadFace:
         self._service = service
         self._envelope = UploadEnvelope(service.settings)
         self._max_bytes = service.settings.max_upload_mb * 1_000_000
-        seconds = min(FETCH_S, service.settings.fetch_timeout_s)
+        seconds = min(FETCH_TIMEOUT_S, service.settings.fetch_timeout_s)
         self._blocking_pool = BlockingPool()
         self._fetcher = Fetcher(service.settings.model_copy(update={"fetch_timeout_s": seconds}))
 
     async def base64_upload(self, request: Request) -> Response:
         """Stores a file that comes in JSON: `base64Data` is bare base64, or a data URL."""
         account_id = await self._account(request)
-        async with allowance(self._service, account_id) as max_bytes:
+        async with upload_limit(self._service, account_id) as max_bytes:
             with self._service.store.writer() as writer:
                 body = await read_base64(request, "base64Data", writer, max_bytes)
-                folder, name = _place(body.fields)
-                text(body.fields, "base64Data")
+                folder, name = _folder_and_name(body.fields)
+                optional_text(body.fields, "base64Data")
                 if body.size_bytes == 0:
                     raise InvalidRequest("base64Data", "base64Data cannot be blank")
                 blob = await run_in_threadpool(writer.commit)
@@ -68,12 +68,12 @@ class UploadFace:
     async def stream_upload(self, request: Request) -> Response:
         """Stores a file that comes in the field `file` of a form."""
         account_id = await self._account(request)
-        if not is_form(request):
+        if not is_multipart(request):
             raise InvalidRequest("file", "The body must be a form (multipart/form-data) with the field file")
-        async with allowance(self._service, account_id) as max_bytes:
+        async with upload_limit(self._service, account_id) as max_bytes:
             with self._service.store.writer() as writer:
-                form = await read_form(request, writer, max_bytes)
-                folder, name = _place(form.fields)
+                form = await read_multipart(request, writer, max_bytes)
+                folder, name = _folder_and_name(form.fields)
                 if form.size_bytes == 0:
                     raise InvalidRequest("file", "file cannot be blank")
                 blob = await run_in_threadpool(writer.commit)
@@ -82,20 +82,20 @@ class UploadFace:
     async def url_upload(self, request: Request) -> Response:
         """Fetches a file, within 30 seconds, and stores it."""
         account_id = await self._account(request)
-        body = await read_object(request)
-        folder, name = _place(body)
-        url = text(body, "fileUrl")
+        body = await read_json_object(request)
+        folder, name = _folder_and_name(body)
+        url = optional_text(body, "fileUrl")
         if url is None:
             raise InvalidRequest("fileUrl", "fileUrl cannot be blank")
         check_syntax(url, "fileUrl")
         return await self._blocking_pool.run(self._fetch, account_id, url, folder, name)
 
     async def _account(self, request: Request) -> str:
-        return (await run_in_threadpool(caller, request, self._service.keys, "write")).account_id
+        return (await run_in_threadpool(authenticate, request, self._service.keys, "write")).account_id
 
     def _fetch(self, account_id: str, url: str, folder: str, name: str | None) -> Response:
         link = self._service.links.resolve(url)
-        own = local_file(self._service, account_id, link)
+        own = find_local_file(self._service, account_id, link)
         if own is not None and self._service.store.renew(own.blob.digest):
             return self._add(account_id, own.blob, folder, name, own.name, own.media_type)
         if link is not None:
@@ -123,8 +123,8 @@ class UploadFace:
         extension = (given_name or "").rpartition(".")[2].lower() if "." in (given_name or "") else ""
         if not _EXTENSION.fullmatch(extension):
             extension = extension_of(media_type)
-        name = name or f"{milliseconds(self._service.clock())}-{_chance()}.{extension}"
-        path = f"{ROOT}/{account_id}/{folder}/{name}"
+        name = name or f"{milliseconds(self._service.clock())}-{_random_text()}.{extension}"
+        path = f"{ROOT_FOLDER}/{account_id}/{folder}/{name}"
         upload = self._service.uploads.add(account_id, path, blob, media_type)
         return self._envelope.success(self._record(upload))
 
@@ -156,18 +156,18 @@ def router(service: Service) -> APIRouter:
             handler,
             methods=["POST"],
             summary=summary,
-            responses=schemas.upload_replies(service.settings.mirror_status),
-            openapi_extra=schemas.takes(body),
+            responses=schemas.upload_responses(service.settings.mirror_status),
+            openapi_extra=schemas.with_body(body),
         )
     return routes
 
 
-def _place(fields: dict[str, Any]) -> tuple[str, str | None]:
+def _folder_and_name(fields: dict[str, Any]) -> tuple[str, str | None]:
     """The folder that a client wants a file in, and its name if it says one."""
-    folder = text(fields, "uploadPath")
+    folder = optional_text(fields, "uploadPath")
     if folder is None or not folder.strip("/"):
         raise InvalidRequest("uploadPath", "uploadPath cannot be blank")
-    name = text(fields, "fileName")
+    name = optional_text(fields, "fileName")
     if name is not None and ("/" in name or len(name) > MAX_NAME_CHARACTERS):
         raise InvalidRequest(
             "fileName", f"fileName must be a name of at most {MAX_NAME_CHARACTERS} characters, without /"
@@ -175,5 +175,5 @@ def _place(fields: dict[str, Any]) -> tuple[str, str | None]:
     return clean_path(folder), name
 
 
-def _chance() -> str:
+def _random_text() -> str:
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(11))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemwright.api.kie.records import UNFETCHED, callback_url_of, milliseconds, reason, song_of
+from stemwright.api.kie.records import SOURCE_UNAVAILABLE, callback_url_of, failure_message, milliseconds, song_ids
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 
@@ -26,14 +26,14 @@ def wav_record(service: Service, task: Task) -> dict[str, Any]:
     track = service.tracks.get(task.account_id, task.track_id)
     record = {
         "taskId": task.id,
-        **song_of(task, track),
+        **song_ids(task, track),
         "callbackUrl": callback_url_of(task),
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
         "response": None if url is None else {"audioWavUrl": url},
         "successFlag": flag,
         "createTime": milliseconds(task.created_at),
         "errorCode": 500 if failed else None,
-        "errorMessage": reason(service, task, FAILED) if failed else None,
+        "errorMessage": failure_message(service, task, FAILED) if failed else None,
     }
     if not service.settings.lenient:
         return record
@@ -49,12 +49,12 @@ def wav_callback_body(service: Service, task: Task) -> dict[str, Any]:
         "task_id": task.id,
         "taskId": task.id,
         "successFlag": FLAGS[task.state],
-        **song_of(task, track),
+        **song_ids(task, track),
     }
     if task.state == "succeeded":
         return {"code": 200, "msg": "success", "data": data}
-    if task.error_code == UNFETCHED:
-        return {"code": UNFETCHED, "msg": task.error_message or FAILED, "data": data}
+    if task.error_code == SOURCE_UNAVAILABLE:
+        return {"code": SOURCE_UNAVAILABLE, "msg": task.error_message or FAILED, "data": data}
     return {"code": 500, "msg": FAILED, "data": data}
 
 

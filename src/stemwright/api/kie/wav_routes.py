@@ -8,12 +8,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import authenticate
 from stemwright.api.blocking_pool import BlockingPool
-from stemwright.api.body import parse_object, read_bytes
+from stemwright.api.body import parse_json_object, read_body
 from stemwright.api.kie.envelope import Envelope
-from stemwright.api.kie.fields import OLD_ROUTES, FieldNames, asked
-from stemwright.api.kie.records import is_kies
+from stemwright.api.kie.fields import CAMEL_CASE, FieldNames, required_query
+from stemwright.api.kie.records import was_made_by_kie
 from stemwright.api.kie.request_body import read_wav_order
 from stemwright.api.kie.wav_records import wav_record
 from stemwright.api.passthrough import Passthrough
@@ -36,17 +36,17 @@ class WavFace:
 
         Songs that kie made are kie's to convert, where the operator has a key: it has them without loss.
         """
-        asking = await run_in_threadpool(caller, request, self._service.keys, "write")
-        content = await read_bytes(request)
-        body = parse_object(content)
+        caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
+        content = await read_body(request)
+        body = parse_json_object(content)
         if self._vendor is not None and await run_in_threadpool(
-            is_vendors, self._service, asking.account_id, body, OLD_ROUTES
+            belongs_to_vendor, self._service, caller.account_id, body, CAMEL_CASE
         ):
             return await self._vendor.forward(request, content)
 
         def submit() -> Task:
-            order = read_wav_order(self._service.settings, self._service.task_sources, asking.account_id, body)
-            return self._service.tasks.submit(asking, order)
+            order = read_wav_order(self._service.settings, self._service.task_sources, caller.account_id, body)
+            return self._service.tasks.submit(caller, order)
 
         task = await self._blocking_pool.run(submit)
         return self._envelope.success({"taskId": task.id})
@@ -54,9 +54,9 @@ class WavFace:
     async def record_info(self, request: Request) -> Response:
         """Tells of a conversion; `data` is null where there is none of that id."""
 
-        def look() -> tuple[dict[str, Any] | None, bool]:
-            account_id = caller(request, self._service.keys, "read").account_id
-            task_id = parse_id(asked(request, "taskId"))
+        def read() -> tuple[dict[str, Any] | None, bool]:
+            account_id = authenticate(request, self._service.keys, "read").account_id
+            task_id = parse_id(required_query(request, "taskId"))
             if task_id is None:
                 return None, False
             task = self._service.tasks.get(account_id, task_id)
@@ -64,16 +64,16 @@ class WavFace:
                 return wav_record(self._service, task), True
             return None, self._service.tasks.any(task_id) is not None
 
-        record, is_ours = await run_in_threadpool(look)
+        record, is_ours = await run_in_threadpool(read)
         if record is None and not is_ours and self._vendor is not None:
             return await self._vendor.forward(request)
         return self._envelope.success(record)
 
 
-def is_vendors(service: Service, account_id: str, body: dict[str, Any], names: FieldNames) -> bool:
+def belongs_to_vendor(service: Service, account_id: str, body: dict[str, Any], names: FieldNames) -> bool:
     """Whether the ids of a body name a song that kie made, or one that nobody here knows."""
     task_id, audio_id = parse_id(body.get(names.task_id)), parse_id(body.get(names.audio_id))
     if task_id is None or audio_id is None:
         return False
     track = service.tracks.find(account_id, task_id, audio_id)
-    return is_kies(track) if track is not None else service.tasks.any(task_id) is None
+    return was_made_by_kie(track) if track is not None else service.tasks.any(task_id) is None

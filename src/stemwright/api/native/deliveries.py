@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
+from stemwright.api.authentication import authenticate
 from stemwright.api.native import schemas
-from stemwright.api.native.views import moment, reply
-from stemwright.api.problems import documented
+from stemwright.api.native.views import json_response, to_datetime
+from stemwright.api.problems import problem_responses
 from stemwright.service.callbacks import Delivery
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
@@ -22,23 +22,23 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/separations/{separation_id}/deliveries",
         summary="All attempts to deliver the callback",
         response_model=schemas.Deliveries,
-        responses=documented(401, 403, 404),
+        responses=problem_responses(401, 403, 404),
     )
     def list_deliveries(request: Request, separation_id: str) -> Response:
-        account_id = caller(request, service.keys, "read").account_id
+        account_id = authenticate(request, service.keys, "read").account_id
         log = service.callbacks.log(account_id, parse_id(separation_id) or "")
-        return reply(schemas.Deliveries(deliveries=[_view(delivery) for delivery in log]))
+        return json_response(schemas.Deliveries(deliveries=[_view(delivery) for delivery in log]))
 
     @router.post(
         "/v1/separations/{separation_id}/deliveries/replay",
         summary="Send the callback once more, now",
         status_code=202,
         response_model=schemas.Delivery,
-        responses=documented(401, 403, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     def replay(request: Request, separation_id: str) -> Response:
-        account_id = caller(request, service.keys, "write").account_id
-        return reply(_view(service.callbacks.replay(account_id, parse_id(separation_id) or "")), 202)
+        account_id = authenticate(request, service.keys, "write").account_id
+        return json_response(_view(service.callbacks.replay(account_id, parse_id(separation_id) or "")), 202)
 
 
 def _view(delivery: Delivery) -> schemas.Delivery:
@@ -46,8 +46,8 @@ def _view(delivery: Delivery) -> schemas.Delivery:
         id=dashed(delivery.id),
         attempt=delivery.attempt,
         state=delivery.state,
-        due_at=moment(delivery.due_at),
-        attempted_at=None if delivery.attempted_at is None else moment(delivery.attempted_at),
+        due_at=to_datetime(delivery.due_at),
+        attempted_at=None if delivery.attempted_at is None else to_datetime(delivery.attempted_at),
         status_code=delivery.status_code,
         error=delivery.error,
     )

@@ -18,14 +18,14 @@ from stemwright.service.keys import Caller
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 """Seconds between two looks at all tasks that are followed; workers note progress once a second."""
 
-KEYS_EVERY_S = 2.0
+KEY_CHECK_INTERVAL_S = 2.0
 """Seconds between two looks at the keys: a stream whose key is revoked ends."""
 
-AT_ONCE = 8
-BREATH_S = 0.005
+WAKE_BATCH_SIZE = 8
+WAKE_PAUSE_S = 0.005
 """So many streams are woken, and then other requests get so long: a thousand streams of one task hold up nobody."""
 
 RETRY_MS = 2000
@@ -34,61 +34,61 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class News:
+class TaskEvent:
     """A task as its streams tell of it.
 
     Attributes:
         mark: names what a client has seen; the same wherever the stream is taken up again.
-        event: the bytes of the server-sent event.
+        encoded: the bytes of the server-sent event.
     """
 
     mark: str
-    event: bytes
+    encoded: bytes
     has_ended: bool
 
 
 @dataclass(eq=False)
-class Stream:
+class EventStream:
     """One open stream."""
 
     account_id: str
     key_id: str
     task_id: str
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    is_over: bool = False
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
+    is_closed: bool = False
 
 
 @dataclass(eq=False)
-class _Followed:
+class _FollowedTask:
     """A task and its streams."""
 
-    news: News
-    streams: set[Stream] = field(default_factory=set)
+    event: TaskEvent
+    streams: set[EventStream] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
-class _Look:
+class _PollResult:
     """What a look at the database found: tasks that changed or are gone (None), and keys that are in use."""
 
-    changed: dict[str, News | None]
+    changed: dict[str, TaskEvent | None]
     keys: frozenset[str] | None
 
 
-class Streams:
+class EventStreams:
     """The streams of one server. Its methods are for the thread of the event loop."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._followed: dict[str, _Followed] = {}
-        self._of_account: Counter[str] = Counter()
-        self._watcher: asyncio.Task[None] | None = None
+        self._followed: dict[str, _FollowedTask] = {}
+        self._n_by_account: Counter[str] = Counter()
+        self._poller: asyncio.Task[None] | None = None
 
     @property
     def n_open(self) -> int:
         """Streams that are open now."""
-        return self._of_account.total()
+        return self._n_by_account.total()
 
-    def open(self, who: Caller, task_id: str, news: News) -> Stream:
+    def open(self, caller: Caller, task_id: str, event: TaskEvent) -> EventStream:
         """Opens a stream; ``close`` it.
 
         Args:
@@ -98,23 +98,24 @@ class Streams:
             TooManyStreams: the account has as many as it may.
             StreamLimitReached: the server has.
         """
-        most, most_of_all = self._service.settings.account_event_streams, self._service.settings.event_streams
-        if most and self._of_account[who.account_id] >= most:
+        account_limit, server_limit = self._service.settings.account_event_streams, self._service.settings.event_streams
+        if account_limit and self._n_by_account[caller.account_id] >= account_limit:
             raise TooManyStreams(
-                f"As many streams of events are open as an account may have ({most}): close some, or poll the separation."
+                f"As many streams of events are open as an account may have ({account_limit}): "
+                "close some, or poll the separation."
             )
-        if most_of_all and self.n_open >= most_of_all:
+        if server_limit and self.n_open >= server_limit:
             raise StreamLimitReached(
                 "As many streams of events are open as this server has: poll the separation, or try again later."
             )
-        stream = Stream(who.account_id, who.key_id, task_id)
-        self._of_account[who.account_id] += 1
-        self._followed.setdefault(task_id, _Followed(news)).streams.add(stream)
-        if self._watcher is None:
-            self._watcher = asyncio.get_running_loop().create_task(self._watch())
+        stream = EventStream(caller.account_id, caller.key_id, task_id)
+        self._n_by_account[caller.account_id] += 1
+        self._followed.setdefault(task_id, _FollowedTask(event)).streams.add(stream)
+        if self._poller is None:
+            self._poller = asyncio.get_running_loop().create_task(self._poll_until_closed())
         return stream
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: EventStream) -> None:
         """Forgets a stream."""
         followed = self._followed.get(stream.task_id)
         if followed is None or stream not in followed.streams:
@@ -122,83 +123,83 @@ class Streams:
         followed.streams.remove(stream)
         if not followed.streams:
             del self._followed[stream.task_id]
-        self._of_account[stream.account_id] -= 1
-        if not self._of_account[stream.account_id]:
-            del self._of_account[stream.account_id]
+        self._n_by_account[stream.account_id] -= 1
+        if not self._n_by_account[stream.account_id]:
+            del self._n_by_account[stream.account_id]
 
-    async def events(self, stream: Stream, seen: str | None) -> AsyncIterator[bytes]:
+    async def events(self, stream: EventStream, last_mark: str | None) -> AsyncIterator[bytes]:
         """What the stream sends: the newest state whenever it is another, until the task or the key has ended.
 
         Args:
             seen: the mark of what its client has seen.
         """
         followed = self._followed[stream.task_id]
-        while not stream.is_over:
-            stream.woken.clear()
-            news = followed.news
-            if news.mark != seen:
-                seen = news.mark
-                yield news.event
-            elif news.has_ended:
+        while not stream.is_closed:
+            stream.wakeup.clear()
+            event = followed.event
+            if event.mark != last_mark:
+                last_mark = event.mark
+                yield event.encoded
+            elif event.has_ended:
                 return
             else:
-                await stream.woken.wait()
+                await stream.wakeup.wait()
 
-    async def _watch(self) -> None:
+    async def _poll_until_closed(self) -> None:
         """Looks at the database for as long as there are streams."""
         try:
-            keys_at = time.monotonic() + KEYS_EVERY_S
+            next_key_check = time.monotonic() + KEY_CHECK_INTERVAL_S
             while self._followed:
-                with_keys = time.monotonic() >= keys_at
-                marks = {task_id: followed.news.mark for task_id, followed in self._followed.items()}
-                keys = self._keys() if with_keys else frozenset[str]()
+                checks_keys = time.monotonic() >= next_key_check
+                marks = {task_id: followed.event.mark for task_id, followed in self._followed.items()}
+                keys = self._key_ids() if checks_keys else frozenset[str]()
                 try:
-                    await self._tell(await run_in_threadpool(self._look, marks, keys), keys)
-                    keys_at = time.monotonic() + KEYS_EVERY_S if with_keys else keys_at
+                    await self._apply(await run_in_threadpool(self._poll, marks, keys), keys)
+                    next_key_check = time.monotonic() + KEY_CHECK_INTERVAL_S if checks_keys else next_key_check
                 except Exception:  # the database may be busy or full for a moment: the streams outlive that
                     log.exception("the tasks of streams could not be read")
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(POLL_INTERVAL_S)
         finally:
-            self._watcher = None
+            self._poller = None
 
-    def _look(self, marks: dict[str, str], keys: Collection[str]) -> _Look:
+    def _poll(self, marks: dict[str, str], keys: Collection[str]) -> _PollResult:
         found = self._service.tasks.marks(marks)
-        changed: dict[str, News | None] = {}
+        changed: dict[str, TaskEvent | None] = {}
         for task_id, mark in marks.items():
             if found.get(task_id) != mark:
                 task = self._service.tasks.any(task_id)
-                changed[task_id] = news_of(self._service, task) if task is not None else None
-        return _Look(changed, frozenset(self._service.keys.in_use(keys)) if keys else None)
+                changed[task_id] = task_event(self._service, task) if task is not None else None
+        return _PollResult(changed, frozenset(self._service.keys.in_use(keys)) if keys else None)
 
-    async def _tell(self, look: _Look, asked: Collection[str]) -> None:
-        woken = []
-        for task_id, news in look.changed.items():
+    async def _apply(self, result: _PollResult, checked_keys: Collection[str]) -> None:
+        to_wake = []
+        for task_id, event in result.changed.items():
             if (followed := self._followed.get(task_id)) is None:
                 continue
-            if news is not None:
-                followed.news = news
+            if event is not None:
+                followed.event = event
             for stream in followed.streams:
-                stream.is_over = stream.is_over or news is None
-                woken.append(stream)
-        if look.keys is not None:
-            revoked = set(asked) - look.keys
-            for stream in self._all():
+                stream.is_closed = stream.is_closed or event is None
+                to_wake.append(stream)
+        if result.keys is not None:
+            revoked = set(checked_keys) - result.keys
+            for stream in self._open_streams():
                 if stream.key_id in revoked:
-                    stream.is_over = True
-                    woken.append(stream)
-        for place, stream in enumerate(woken, 1):
-            stream.woken.set()
-            if place % AT_ONCE == 0:
-                await asyncio.sleep(BREATH_S)
+                    stream.is_closed = True
+                    to_wake.append(stream)
+        for place, stream in enumerate(to_wake, 1):
+            stream.wakeup.set()
+            if place % WAKE_BATCH_SIZE == 0:
+                await asyncio.sleep(WAKE_PAUSE_S)
 
-    def _keys(self) -> frozenset[str]:
-        return frozenset(stream.key_id for stream in self._all())
+    def _key_ids(self) -> frozenset[str]:
+        return frozenset(stream.key_id for stream in self._open_streams())
 
-    def _all(self) -> list[Stream]:
+    def _open_streams(self) -> list[EventStream]:
         return [stream for followed in self._followed.values() for stream in followed.streams]
 
 
-def news_of(service: Service, task: Task) -> News:
+def task_event(service: Service, task: Task) -> TaskEvent:
     """A task as its streams tell of it."""
     event = ServerSentEvent(
         data=separation_view(service, task).model_dump_json(),
@@ -207,4 +208,4 @@ def news_of(service: Service, task: Task) -> News:
         retry=RETRY_MS,
         sep="\n",
     )
-    return News(task.mark, event.encode(), task.has_ended)
+    return TaskEvent(task.mark, event.encode(), task.has_ended)

@@ -12,17 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stemwright.api.authentication import caller
-from stemwright.api.native.event_streams import News, Streams, news_of
+from stemwright.api.authentication import authenticate
+from stemwright.api.native.event_streams import EventStreams, TaskEvent, task_event
 from stemwright.api.native.separations import find_task
-from stemwright.api.problems import documented
+from stemwright.api.problems import problem_responses
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service
 
-HEARTBEAT_S = 15
+HEARTBEAT_INTERVAL_S = 15
 
 
-def add_routes(router: APIRouter, service: Service, streams: Streams) -> None:
+def add_routes(router: APIRouter, service: Service, streams: EventStreams) -> None:
     """Puts the endpoint on our own API's router."""
 
     @router.get(
@@ -32,7 +32,7 @@ def add_routes(router: APIRouter, service: Service, streams: Streams) -> None:
         responses={
             200: {"content": {"text/event-stream": {}}},
             204: {"description": "Nothing more will come"},
-            **documented(401, 403, 404, 429, 503),
+            **problem_responses(401, 403, 404, 429, 503),
         },
     )
     async def follow(
@@ -42,23 +42,23 @@ def add_routes(router: APIRouter, service: Service, streams: Streams) -> None:
             str | None, Header(description="Of a stream that broke: what was seen stays out.")
         ] = None,
     ) -> Response:
-        def find() -> tuple[Caller, str, News]:
-            who = caller(request, service.keys, "read")
-            task = find_task(service, who.account_id, separation_id)
-            return who, task.id, news_of(service, task)
+        def find() -> tuple[Caller, str, TaskEvent]:
+            caller = authenticate(request, service.keys, "read")
+            task = find_task(service, caller.account_id, separation_id)
+            return caller, task.id, task_event(service, task)
 
-        who, task_id, news = await run_in_threadpool(find)
-        if news.has_ended and last_event_id == news.mark:
+        caller, task_id, event = await run_in_threadpool(find)
+        if event.has_ended and last_event_id == event.mark:
             return Response(status_code=204)  # tells a browser's EventSource to stop coming back
-        stream = streams.open(who, task_id, news)
-        return _Events(streams.events(stream, last_event_id), lambda: streams.close(stream))
+        stream = streams.open(caller, task_id, event)
+        return _EventStreamResponse(streams.events(stream, last_event_id), lambda: streams.close(stream))
 
 
-class _Events(EventSourceResponse):
+class _EventStreamResponse(EventSourceResponse):
     """The stream as an answer; it is closed however the answer ends, even where nobody took a byte of it."""
 
     def __init__(self, events: AsyncIterator[bytes], close: Callable[[], None]) -> None:
-        super().__init__(events, ping=HEARTBEAT_S, sep="\n", headers={"X-Accel-Buffering": "no"})
+        super().__init__(events, ping=HEARTBEAT_INTERVAL_S, sep="\n", headers={"X-Accel-Buffering": "no"})
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stemwright.api.native.schemas import SeparationRequest, read
+from stemwright.api.native.schemas import SeparationRequest, parse_request
 from stemwright.audio.formats import output_format
 from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
@@ -28,7 +28,7 @@ MAX_KEY_CHARACTERS = 255
 
 NO_TRACK = "There is no track of that id; POST /v1/tracks makes one."
 
-_ANY_SONG = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, False, True, None, None, None, None)
+_EXAMPLE_FORMAT = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, False, True, None, None, None, None)
 
 
 def read_submission(
@@ -41,11 +41,11 @@ def read_submission(
     """
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
         raise InvalidRequest("Idempotency-Key", f"A key has 1 to {MAX_KEY_CHARACTERS} characters.")
-    order = read(SeparationRequest, body)
+    order = parse_request(SeparationRequest, body)
     stems = order.stems if isinstance(order.stems, str) else ",".join(order.stems)
-    with _field("stems"):
+    with _errors_of_field("stems"):
         select(stems)
-    with _field("plan"):
+    with _errors_of_field("plan"):
         plan = plan_of(order.plan)
         if not is_installed(plan):
             raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
@@ -87,13 +87,13 @@ def _source(sources: TaskSources, account_id: str, order: SeparationRequest) -> 
 def _check_format(order: SeparationRequest) -> None:
     """Judged with a song of no special kind: whether a format has a depth or a bit rate is the same for all of them."""
     try:
-        output_format(order.format, bit_depth=order.bit_depth, bitrate_kbps=order.bitrate_kbps, source=_ANY_SONG)
+        output_format(order.format, bit_depth=order.bit_depth, bitrate_kbps=order.bitrate_kbps, source=_EXAMPLE_FORMAT)
     except UsageError as error:
         field = "bit_depth" if order.bit_depth is not None else "bitrate_kbps"
-        raise InvalidRequest(field, _in_our_words(str(error))) from error
+        raise InvalidRequest(field, _with_field_names(str(error))) from error
 
 
-def _in_our_words(sentence: str) -> str:
+def _with_field_names(sentence: str) -> str:
     """A sentence about flags of the command line, said of fields."""
     for flag, name in (("--bit-depth", "bit_depth"), ("--bitrate", "bitrate_kbps"), ("--format", "format")):
         sentence = sentence.replace(flag, name)
@@ -101,7 +101,7 @@ def _in_our_words(sentence: str) -> str:
 
 
 @contextmanager
-def _field(name: str) -> Iterator[None]:
+def _errors_of_field(name: str) -> Iterator[None]:
     """What goes wrong within is wrong with this field."""
     try:
         yield

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from stemwright.api.authentication import caller, key_schemes
+from stemwright.api.authentication import authenticate, key_schemes
 from stemwright.api.native import deliveries, events, schemas, separations, tracks, zip
-from stemwright.api.native.event_streams import Streams
+from stemwright.api.native.event_streams import EventStreams
 from stemwright.api.native.request_body import KIND
-from stemwright.api.native.views import moment, reply, separation_view
-from stemwright.api.problems import Problem, ProblemRoute, documented
+from stemwright.api.native.views import json_response, separation_view, to_datetime
+from stemwright.api.problems import Problem, ProblemRoute, problem_responses
 from stemwright.models import registry
 from stemwright.separation.model_resolver import is_installed
 from stemwright.separation.plan import Plan, plan_of
@@ -28,7 +28,7 @@ from stemwright.stems import STEMS
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def router(service: Service, streams: Streams) -> APIRouter:
+def router(service: Service, streams: EventStreams) -> APIRouter:
     """All endpoints of our own API."""
     native = APIRouter(
         route_class=ProblemRoute,
@@ -39,8 +39,8 @@ def router(service: Service, streams: Streams) -> APIRouter:
     for part in (tracks, separations, zip, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
-    _add_facts(native, service)
-    _add_rest(native)
+    _add_account_routes(native, service)
+    _add_catch_all(native)
     return native
 
 
@@ -48,22 +48,22 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
     """What is posted to ``callback_url`` when a separation has ended."""
     event = schemas.Event(
         type=f"separation.{task.state}",  # type: ignore[arg-type]  # only ended ones are told of
-        timestamp=moment(task.ended_at or service.clock()),
+        timestamp=to_datetime(task.ended_at or service.clock()),
         data=separation_view(service, task),
     )
     return event.model_dump(mode="json")
 
 
-def _add_facts(native: APIRouter, service: Service) -> None:
+def _add_account_routes(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/credits",
         summary="What the account has",
         response_model=schemas.Credits,
-        responses=documented(401, 403),
+        responses=problem_responses(401, 403),
     )
     def credits_left(request: Request) -> Response:
-        balance = service.ledger.balance(caller(request, service.keys, "read").account_id)
-        return reply(
+        balance = service.ledger.balance(authenticate(request, service.keys, "read").account_id)
+        return json_response(
             schemas.Credits(
                 metered=balance is not None,
                 credits=None if balance is None else balance / 100,
@@ -75,15 +75,15 @@ def _add_facts(native: APIRouter, service: Service) -> None:
         "/v1/plans",
         summary="What separates songs",
         response_model=schemas.Plans,
-        responses=documented(401, 403),
+        responses=problem_responses(401, 403),
     )
     def plans(request: Request) -> Response:
-        caller(request, service.keys, "read")
+        authenticate(request, service.keys, "read")
         known = [*all_plans(), *(plan_of(model.name) for model in registry.models())]
-        return reply(schemas.Plans(plans=[_shown(plan) for plan in known if is_installed(plan)]))
+        return json_response(schemas.Plans(plans=[_plan_view(plan) for plan in known if is_installed(plan)]))
 
 
-def _shown(plan: Plan) -> schemas.Plan:
+def _plan_view(plan: Plan) -> schemas.Plan:
     models = [registry.find(step.models[0]) for step in plan.steps]
     stems = {stem for model in models for stem in model.stems}
     return schemas.Plan(
@@ -94,13 +94,13 @@ def _shown(plan: Plan) -> schemas.Plan:
     )
 
 
-def _add_rest(native: APIRouter) -> None:
+def _add_catch_all(native: APIRouter) -> None:
     """Answers what no endpoint of ours does, so that it is a problem too."""
     endpoints = list(native.routes)
 
     @native.api_route("/v1", methods=EVERY_METHOD, include_in_schema=False)
     @native.api_route("/v1/{path:path}", methods=EVERY_METHOD, include_in_schema=False)
-    def rest(request: Request) -> Response:
+    def catch_all(request: Request) -> Response:
         allowed: set[str] = set()
         for endpoint in endpoints:
             if endpoint.matches(request.scope)[0] is not Match.NONE:

@@ -194,10 +194,10 @@ class Event(BaseModel):
     data: Separation
 
 
-_Asked = TypeVar("_Asked", bound=_Request)
+_RequestT = TypeVar("_RequestT", bound=_Request)
 
 
-def read(model: type[_Asked], body: dict[str, Any]) -> _Asked:
+def parse_request(model: type[_RequestT], body: dict[str, Any]) -> _RequestT:
     """A body as the request that it should be.
 
     Raises:

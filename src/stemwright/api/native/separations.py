@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
-from stemwright.api.body import read_object
+from stemwright.api.authentication import authenticate
+from stemwright.api.body import read_json_object
 from stemwright.api.native.request_body import NO_TRACK, read_submission
 from stemwright.api.native.schemas import Separation, SeparationPage, SeparationRequest, State
 from stemwright.api.native.tracks import Cursor, next_link, parse_cursor
-from stemwright.api.native.views import MAX_PAGE, body_of, reply, separation_view
-from stemwright.api.problems import documented
+from stemwright.api.native.views import MAX_PAGE, json_response, request_body_schema, separation_view
+from stemwright.api.problems import problem_responses
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
@@ -30,8 +30,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         summary="Separate a song",
         status_code=201,
         response_model=Separation,
-        responses=documented(400, 401, 402, 403, 409, 413, 429, 503, 507),
-        openapi_extra=body_of(SeparationRequest),
+        responses=problem_responses(400, 401, 402, 403, 409, 413, 429, 503, 507),
+        openapi_extra=request_body_schema(SeparationRequest),
     )
     async def add_separation(
         request: Request,
@@ -39,19 +39,19 @@ def add_routes(router: APIRouter, service: Service) -> None:
             str | None, Header(description="The same key with the same body gives the same separation.")
         ] = None,
     ) -> Response:
-        who = await run_in_threadpool(caller, request, service.keys, "write")
-        body = await read_object(request)
+        caller = await run_in_threadpool(authenticate, request, service.keys, "write")
+        body = await read_json_object(request)
 
         def submit() -> Response:
-            order = read_submission(service.task_sources, who.account_id, body, idempotency_key)
+            order = read_submission(service.task_sources, caller.account_id, body, idempotency_key)
             try:
-                task = service.tasks.submit(who, order)
+                task = service.tasks.submit(caller, order)
             except NotFound as error:
                 raise InvalidRequest("track_id", NO_TRACK) from error
             headers = {"Location": f"/v1/separations/{dashed(task.id)}"}
             if task.request != order.request:
                 headers["Idempotency-Replayed"] = "true"
-            return reply(separation_view(service, task), 201, headers)
+            return json_response(separation_view(service, task), 201, headers)
 
         return await run_in_threadpool(submit)
 
@@ -59,7 +59,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/separations",
         summary="All separations",
         response_model=SeparationPage,
-        responses=documented(401, 403, 404),
+        responses=problem_responses(401, 403, 404),
     )
     def list_separations(
         request: Request,
@@ -67,42 +67,42 @@ def add_routes(router: APIRouter, service: Service) -> None:
         after: Cursor = None,
         state: State | None = None,
     ) -> Response:
-        account_id = caller(request, service.keys, "read").account_id
+        account_id = authenticate(request, service.keys, "read").account_id
         found = service.tasks.list(account_id, after=parse_cursor(after), limit=limit + 1, state=state)
         page = SeparationPage(
             separations=[separation_view(service, task) for task in found[:limit]],
             next=dashed(found[limit - 1].id) if len(found) > limit else None,
         )
-        return reply(page, headers=next_link(request, limit, page.next))
+        return json_response(page, headers=next_link(request, limit, page.next))
 
     @router.get(
         "/v1/separations/{separation_id}",
         summary="A separation: how far it is, or its stems",
         response_model=Separation,
-        responses=documented(401, 403, 404),
+        responses=problem_responses(401, 403, 404),
     )
     def get_separation(request: Request, separation_id: str) -> Response:
-        account_id = caller(request, service.keys, "read").account_id
-        return reply(separation_view(service, find_task(service, account_id, separation_id)))
+        account_id = authenticate(request, service.keys, "read").account_id
+        return json_response(separation_view(service, find_task(service, account_id, separation_id)))
 
     @router.post(
         "/v1/separations/{separation_id}/cancel",
         summary="Cancel a separation; one that has ended stays as it is",
         response_model=Separation,
-        responses=documented(401, 403, 404),
+        responses=problem_responses(401, 403, 404),
     )
     def cancel_separation(request: Request, separation_id: str) -> Response:
-        account_id = caller(request, service.keys, "write").account_id
-        return reply(separation_view(service, service.tasks.cancel(account_id, parse_id(separation_id) or "")))
+        account_id = authenticate(request, service.keys, "write").account_id
+        return json_response(separation_view(service, service.tasks.cancel(account_id, parse_id(separation_id) or "")))
 
     @router.delete(
         "/v1/separations/{separation_id}",
         summary="Forget a separation and its stems",
         status_code=204,
-        responses=documented(401, 403, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     def delete_separation(request: Request, separation_id: str) -> Response:
-        account_id = caller(request, service.keys, "write").account_id
+        account_id = authenticate(request, service.keys, "write").account_id
         service.tasks.delete(account_id, parse_id(separation_id) or "")
         return Response(status_code=204)
 

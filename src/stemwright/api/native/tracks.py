@@ -10,20 +10,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import caller
-from stemwright.api.body import read_object
-from stemwright.api.multipart import is_form, read_form
-from stemwright.api.native.schemas import UUID, Track, TrackPage, TrackRequest, read
-from stemwright.api.native.views import MAX_PAGE, body_of, reply, track_view
-from stemwright.api.problems import documented
-from stemwright.api.upload_limit import allowance
+from stemwright.api.authentication import authenticate
+from stemwright.api.body import read_json_object
+from stemwright.api.multipart import is_multipart, read_multipart
+from stemwright.api.native.schemas import UUID, Track, TrackPage, TrackRequest, parse_request
+from stemwright.api.native.views import MAX_PAGE, json_response, request_body_schema, track_view
+from stemwright.api.problems import problem_responses
+from stemwright.api.upload_limit import upload_limit
 from stemwright.formatting import printable
 from stemwright.service import tracks
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
 
-TITLE_CHARACTERS = 500
+MAX_TITLE_CHARACTERS = 500
 
 Cursor = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra=UUID)]
 
@@ -32,7 +32,7 @@ _FORM = {
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
-        "title": {"type": "string", "maxLength": TITLE_CHARACTERS},
+        "title": {"type": "string", "maxLength": MAX_TITLE_CHARACTERS},
     },
     "additionalProperties": False,
 }
@@ -46,52 +46,57 @@ def add_routes(router: APIRouter, service: Service) -> None:
         summary="Upload a song, or name its address",
         status_code=201,
         response_model=Track,
-        responses=documented(400, 401, 403, 413, 507),
-        openapi_extra=body_of(TrackRequest, form=_FORM),
+        responses=problem_responses(400, 401, 403, 413, 507),
+        openapi_extra=request_body_schema(TrackRequest, form=_FORM),
     )
     async def add_track(request: Request) -> Response:
-        account_id = (await run_in_threadpool(caller, request, service.keys, "write")).account_id
-        if is_form(request):
-            track = await _upload(service, account_id, request)
+        account_id = (await run_in_threadpool(authenticate, request, service.keys, "write")).account_id
+        if is_multipart(request):
+            track = await _add_upload(service, account_id, request)
         else:
-            order = read(TrackRequest, await read_object(request))
-            track = await run_in_threadpool(_name, service, account_id, order)
-        return reply(track_view(service, track), 201, {"Location": f"/v1/tracks/{dashed(track.id)}"})
+            order = parse_request(TrackRequest, await read_json_object(request))
+            track = await run_in_threadpool(_add_by_url, service, account_id, order)
+        return json_response(track_view(service, track), 201, {"Location": f"/v1/tracks/{dashed(track.id)}"})
 
-    @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=documented(401, 403, 404))
+    @router.get("/v1/tracks", summary="All songs", response_model=TrackPage, responses=problem_responses(401, 403, 404))
     def list_tracks(
         request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: Cursor = None
     ) -> Response:
-        account_id = caller(request, service.keys, "read").account_id
+        account_id = authenticate(request, service.keys, "read").account_id
         found = service.tracks.list(account_id, after=parse_cursor(after), limit=limit + 1)
         page = TrackPage(
             tracks=[track_view(service, track) for track in found[:limit]],
             next=dashed(found[limit - 1].id) if len(found) > limit else None,
         )
-        return reply(page, headers=next_link(request, limit, page.next))
+        return json_response(page, headers=next_link(request, limit, page.next))
 
-    @router.get("/v1/tracks/{track_id}", summary="A song", response_model=Track, responses=documented(401, 403, 404))
+    @router.get(
+        "/v1/tracks/{track_id}", summary="A song", response_model=Track, responses=problem_responses(401, 403, 404)
+    )
     def get_track(request: Request, track_id: str) -> Response:
-        account_id = caller(request, service.keys, "read").account_id
+        account_id = authenticate(request, service.keys, "read").account_id
         track = service.tracks.get(account_id, parse_id(track_id) or "")
         if track is None:
             raise NotFound("There is no track of that id.")
-        return reply(track_view(service, track))
+        return json_response(track_view(service, track))
 
     @router.delete(
-        "/v1/tracks/{track_id}", summary="Delete a song", status_code=204, responses=documented(401, 403, 404, 409)
+        "/v1/tracks/{track_id}",
+        summary="Delete a song",
+        status_code=204,
+        responses=problem_responses(401, 403, 404, 409),
     )
     def delete_track(request: Request, track_id: str) -> Response:
-        account_id = caller(request, service.keys, "write").account_id
+        account_id = authenticate(request, service.keys, "write").account_id
         service.tracks.delete(account_id, parse_id(track_id) or "")
         return Response(status_code=204)
 
 
-async def _upload(service: Service, account_id: str, request: Request) -> tracks.Track:
+async def _add_upload(service: Service, account_id: str, request: Request) -> tracks.Track:
     # A writer that is left without a commit leaves nothing behind: that is all a cut-off upload needs.
     with service.store.writer() as writer:
-        async with allowance(service, account_id) as max_bytes:
-            form = await read_form(request, writer, max_bytes)
+        async with upload_limit(service, account_id) as max_bytes:
+            form = await read_multipart(request, writer, max_bytes)
         unknown = sorted(form.fields.keys() - {"title"})
         if unknown:
             raise InvalidRequest(unknown[0], "There is no such field; there are: file, title.")
@@ -100,8 +105,8 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
         if form.size_bytes == 0:
             raise InvalidRequest("file", "The file is empty.")
         title = form.fields.get("title", "").strip()
-        if len(title) > TITLE_CHARACTERS:
-            raise InvalidRequest("title", f"A title has at most {TITLE_CHARACTERS} characters.")
+        if len(title) > MAX_TITLE_CHARACTERS:
+            raise InvalidRequest("title", f"A title has at most {MAX_TITLE_CHARACTERS} characters.")
         name = printable(form.file_name or "")[-200:] or None
         seconds = await run_in_threadpool(service.headers.seconds, writer.path)
         blob = await run_in_threadpool(writer.commit)
@@ -116,7 +121,7 @@ async def _upload(service: Service, account_id: str, request: Request) -> tracks
     )
 
 
-def _name(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
+def _add_by_url(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
     """A track for an address; one of our own is the track that lies there."""
     source = service.task_sources.by_url(account_id, order.url)
     if source.track_id is not None and (track := service.tracks.get(account_id, source.track_id)) is not None:
@@ -125,7 +130,7 @@ def _name(service: Service, account_id: str, order: TrackRequest) -> tracks.Trac
     with service.database.write() as session:
         if source.song is not None:
             return service.tracks.add_song(session, account_id, source.song)
-        return service.tracks.add_url(session, account_id, order.url, printable(title)[:TITLE_CHARACTERS])
+        return service.tracks.add_url(session, account_id, order.url, printable(title)[:MAX_TITLE_CHARACTERS])
 
 
 def parse_cursor(after: str | None) -> str | None:

@@ -30,8 +30,8 @@ def track_view(service: Service, track: Track) -> schemas.Track:
         media_type=track.media_type,
         file_name=track.file_name,
         url=service.links.track_url(track) if track.blob else track.url,
-        created_at=moment(track.created_at),
-        expires_at=moment(track.expires_at),
+        created_at=to_datetime(track.created_at),
+        expires_at=to_datetime(track.expires_at),
     )
 
 
@@ -63,10 +63,10 @@ def separation_view(service: Service, task: Task) -> schemas.Separation:
         stems=[_stem_view(service, task, stem) for stem in task.stems],
         zip=f"/v1/separations/{dashed(task.id)}/stems.zip" if task.stems else None,
         error=schemas.Failure(code=task.error_code or 500, message=task.error_message or "") if failed else None,
-        created_at=moment(task.created_at),
-        started_at=_maybe(task.started_at),
-        ended_at=_maybe(task.ended_at),
-        expires_at=moment(task.expires_at),
+        created_at=to_datetime(task.created_at),
+        started_at=_to_optional_datetime(task.started_at),
+        ended_at=_to_optional_datetime(task.ended_at),
+        expires_at=to_datetime(task.expires_at),
     )
 
 
@@ -85,21 +85,21 @@ def _stem_view(service: Service, task: Task, stem: Stem) -> schemas.Stem:
     )
 
 
-def moment(seconds: float) -> datetime:
+def to_datetime(seconds: float) -> datetime:
     """Seconds since 1970 as a time."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _maybe(seconds: float | None) -> datetime | None:
-    return None if seconds is None else moment(seconds)
+def _to_optional_datetime(seconds: float | None) -> datetime | None:
+    return None if seconds is None else to_datetime(seconds)
 
 
-def reply(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+def json_response(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
     """A view as the answer."""
     return JSONResponse(view.model_dump(mode="json"), status_code=status, headers=headers)
 
 
-def body_of(*models: type[BaseModel], form: dict[str, Any] | None = None) -> dict[str, Any]:
+def request_body_schema(*models: type[BaseModel], form: dict[str, Any] | None = None) -> dict[str, Any]:
     """A request's body for OpenAPI: the JSON of a model, and a form where one is taken."""
     content: dict[str, Any] = {}
     if form is not None:
