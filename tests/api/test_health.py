@@ -50,7 +50,7 @@ def test_not_ready_without_its_database(server: Server, monkeypatch: pytest.Monk
     monkeypatch.setattr(server.service.database, "read", broken)
     reply = httpx.get(f"{server.url}/readyz")
     assert reply.status_code == 503
-    assert reply.json()["database"].startswith("does not answer: see that its disk has room")
+    assert reply.json()["database"].startswith("does not answer: check that its disk has free space")
 
 
 def test_figures(server: Server) -> None:

@@ -46,7 +46,7 @@ def test_a_part_is_refused_with_the_whole_to_ask_for(part: str, whole: str) -> N
     assert refusal.value.field == "stemName"
     assert (
         str(refusal.value)
-        == f"stemName '{part}' cannot be told from its like here: send '{whole}' for all of them together."
+        == f"stemName '{part}' cannot be separated on its own: send '{whole}' to get the whole group."
     )
     assert stem_for_instrument(whole) in STEMS
 

@@ -165,7 +165,7 @@ BOGUS = {"taskId": "bogus", "audioId": "bogus", "callBackUrl": "https://example.
         (BOGUS | {"type": {}}, 422, "type must be a string"),
         (BOGUS | {"type": "split_stem_advanced"}, 422, "stemName cannot be blank"),
         (BOGUS | {"callBackUrl": {}}, 422, "callBackUrl must be a string"),
-        (BOGUS | {"audioUrl": HOOK}, 422, "audioUrl stands in place of taskId and audioId: send either"),
+        (BOGUS | {"audioUrl": HOOK}, 422, "audioUrl replaces taskId and audioId: send one or the other"),
         ({"audioUrl": 7, "callBackUrl": HOOK}, 422, "audioUrl must be a string"),
     ],
 )
@@ -207,7 +207,7 @@ def test_an_instrument_that_no_stem_answers(shared: Server) -> None:
     code, message = refused(shared, order(shared, type="split_stem_advanced", stemName="Kick"))
     assert (code, message) == (
         422,
-        "stemName 'Kick' cannot be told from its like here: send 'Drum Kit' for all of them together.",
+        "stemName 'Kick' cannot be separated on its own: send 'Drum Kit' to get the whole group.",
     )
 
 

@@ -205,12 +205,12 @@ def test_strict_records_have_no_second_result_and_need_no_callback(open_server: 
         (
             {"model": SEPARATE, "input": {"audio_url": HOOK, "task_id": "t"}},
             422,
-            "audio_url stands in place of task_id and audio_id: send either",
+            "audio_url replaces task_id and audio_id: send one or the other",
         ),
         (
             {"model": SEPARATE, "input": {"type": "split_stem_advanced", "stem_name": "Kick"}},
             422,
-            "stem_name 'Kick' cannot be told from its like here: send 'Drum Kit' for all of them together.",
+            "stem_name 'Kick' cannot be separated on its own: send 'Drum Kit' to get the whole group.",
         ),
         (
             {"model": "ai-music-api/extend", "input": {}},

@@ -76,7 +76,7 @@ def test_clients_that_never_come_to_the_point_are_cut_off(
     with contextlib.ExitStack() as stack:
         *ends, order = [everything(connection) for connection in begun(server, stack, 4)]
     assert ends == [b"", b"", b""]
-    assert order.startswith(b"HTTP/1.1 400 ") and b"did not come within 1 seconds" in order
+    assert order.startswith(b"HTTP/1.1 400 ") and b"did not arrive within 1 seconds" in order
     assert server.client.get("/v1/separations").json()["separations"] == []
 
 

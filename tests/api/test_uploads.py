@@ -319,7 +319,7 @@ def test_files_that_are_too_large_leave_nothing(open_server: OpenServer) -> None
         told(server.client.post(STREAM, data={"uploadPath": "a"}, files={"file": ("a.mp3", more)})),
     ]
     for reply in replies:
-        assert refused(reply) == (400, "The file has more than 1 MB, the most that this server takes.")
+        assert refused(reply) == (400, "The file has more than 1 MB, the limit of this server.")
     assert files_left(server) == before
 
 

@@ -1,1 +1,1 @@
-"""The faces: each translates a wire contract to the service, and back."""
+"""The three APIs (faces). Each translates between its wire format and the service."""

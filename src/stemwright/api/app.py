@@ -1,4 +1,4 @@
-"""The application: all faces under one address."""
+"""The web application: all APIs under one address."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from stemwright.service.callbacks import Bodies, CallbackLoop
 from stemwright.service.retention import RetentionLoop
 from stemwright.service.service import Service
 
-DESCRIPTION = """Splits songs into stems. Three faces of one server: kie.ai's (`/api/v1/vocal-removal/…`), crun.ai's
-(`/api/v1/client/…`) and our own (`/v1/…`). The key goes into `Authorization: Bearer …` or `x-api-key: …` on all of them."""
+DESCRIPTION = """Splits songs into stems. Three APIs on one server: kie.ai's (`/api/v1/vocal-removal/…`), crun.ai's
+(`/api/v1/client/…`) and our own (`/v1/…`). Send the key in `Authorization: Bearer …` or `x-api-key: …` on all of them."""
 
 EXPOSED_HEADERS = [
     "Retry-After",
@@ -43,7 +43,7 @@ EXPOSED_HEADERS = [
 
 
 def callback_bodies(service: Service) -> Bodies:
-    """What each face sends when a task ends."""
+    """The callback body of each API, as a function of the ended task."""
     return {
         "kie": lambda task: kie.callback_body(service, task),
         "crun": lambda task: crun.callback_body(service, task),
@@ -52,11 +52,11 @@ def callback_bodies(service: Service) -> Bodies:
 
 
 def create_app(service: Service, n_workers_ready: Callable[[], int] | None = None) -> FastAPI:
-    """The application on a service. While it runs it delivers callbacks and sweeps up what has expired.
+    """The web application of a service. While it runs, it delivers callbacks and deletes what has expired.
 
     Args:
-        service: the domain.
-        n_workers_ready: how many workers of this process take tasks; None where it has none of its own.
+        service: accounts, tracks, tasks and their storage.
+        n_workers_ready: how many workers of this server are ready; None if it has no workers of its own.
     """
 
     @asynccontextmanager
@@ -76,9 +76,9 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
         version=stemwright.__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads Swagger UI from another host; ours is in pages
+        docs_url=None,  # FastAPI's page loads Swagger UI from another host; ours is in pages.py
         redoc_url=None,
-        redirect_slashes=False,  # paths.PlainPaths removes the slash again, so a client would go in circles
+        redirect_slashes=False,  # paths.PlainPaths removes the slash again, so a redirect would loop
     )
     # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).
     app.add_middleware(
@@ -88,14 +88,14 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app.add_middleware(RequestMetrics, registry=registry)
     app.add_middleware(PathNormalizer)
     streams = EventStreams(service)
-    Gauge("stemwright_event_streams", "Streams of events that are open.", registry=registry).set_function(
+    Gauge("stemwright_event_streams", "Event streams that are open.", registry=registry).set_function(
         lambda: streams.n_open
     )
     app.include_router(health.router(service, registry, n_workers_ready))
     app.include_router(pages.router(service))
     app.include_router(files.router(service))
     app.include_router(native.router(service, streams))
-    # crun's paths begin as kie's do; the catch-all of each face comes after its own routes.
+    # crun's paths begin like kie's, so crun comes first. Each catch-all comes after the other routes of its API.
     app.include_router(crun.router(service))
     app.include_router(uploads.router(service))
     app.include_router(kie.router(service))
@@ -104,8 +104,8 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
 
 
 def _error_response(service: Service, request: Request, error: Exception) -> Response:
-    """A request that reached no route of a face is refused in the words of the face that its path begins with."""
-    path = request.scope["path"]  # request.url would be read from the Host header, which may be anything
+    """An error outside the routes (404, 405), in the format of the API that the path belongs to."""
+    path = request.scope["path"]  # not request.url, which is built from the Host header, and that may be anything
     if path.startswith(("/api/v1/client/", "/p/")):
         return crun_envelope.error_response(error)
     if path.startswith("/api/"):

@@ -1,4 +1,4 @@
-"""Whose request this is. Every face takes the key in ``Authorization``, with or without ``Bearer``, or in ``x-api-key``."""
+"""The API key of a request. All APIs accept it in ``Authorization``, with or without ``Bearer``, or in ``x-api-key``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def api_key(request: Request) -> str | None:
         return key
     if x_api_key.strip():
         return _bearer_token(x_api_key) or x_api_key.strip()
-    # Clients that were told "put the key into Authorization" leave the word Bearer out.
+    # Some clients send the key in Authorization without the word Bearer.
     words = authorization.split()
     return words[0] if len(words) == 1 and words[0].lower() != "bearer" else None
 
@@ -28,11 +28,11 @@ def _bearer_token(value: str) -> str | None:
 
 
 def authenticate(request: Request, keys: Keys, scope: str) -> Caller:
-    """Who asks.
+    """Whose key the request carries.
 
     Raises:
         NotAuthenticated: the key is missing, wrong or revoked.
-        NotPermitted: it is not for this.
+        NotPermitted: the key does not have the scope.
     """
     found = keys.authenticate(api_key(request))
     found.require(scope)
@@ -40,5 +40,5 @@ def authenticate(request: Request, keys: Keys, scope: str) -> Caller:
 
 
 def key_schemes() -> list[Dependency]:
-    """Dependencies of a route that tell OpenAPI where the key goes; they check nothing."""
+    """Route dependencies that document in OpenAPI where the key is sent. They check nothing."""
     return [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyHeader(name="x-api-key", auto_error=False))]

@@ -1,4 +1,4 @@
-"""JSON that holds a whole file in base64, read as it arrives: memory does not grow with the file."""
+"""JSON with a file in base64, parsed while it arrives: memory does not grow with the file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from stemwright.service.errors import InvalidRequest, TooLarge
 from stemwright.storage.blob_writer import ByteWriter
 
 MAX_OTHER_BYTES = 20_000
-"""Of all that is not the file."""
+"""Of everything except the file."""
 
 MAX_ESCAPE_BYTES = len("\\u002b")
 
 MAX_ENCODED_BYTES_PER_BYTE = 4 / 3 * MAX_ESCAPE_BYTES
-"""What a byte of the file may take in the body: its base64, each character of it escaped."""
+"""The most bytes that one byte of the file takes in the body: base64 with each character escaped."""
 
 DATA_SCHEME = b"data:"
 MAX_PREFIX_BYTES = 500
@@ -39,12 +39,12 @@ _ESCAPED = {b"u002b": b"+", b"u002f": b"/", b"u003d": b"=", b"/": b"/", b"n": b"
 
 @dataclass(frozen=True)
 class Base64Body:
-    """What was in a body.
+    """The content of a body.
 
     Attributes:
-        fields: the JSON object, with an empty text in place of the file.
-        size_bytes: of the file; 0 where there was none.
-        media_type: of the file, where a data URL says it.
+        fields: the JSON object, with an empty string in place of the file.
+        size_bytes: of the file; 0 if there was none.
+        media_type: of the file, if it came as a data URL with a media type.
     """
 
     fields: dict[str, Any]
@@ -53,11 +53,11 @@ class Base64Body:
 
 
 async def read_base64(request: Request, file_field: str, writer: ByteWriter, max_bytes: int) -> Base64Body:
-    """Reads a JSON object; the file in ``file_field``, bare base64 or a data URL, goes to ``writer`` as it comes.
+    """Reads a JSON object and writes the file in ``file_field``, base64 or a data URL, to ``writer`` as it arrives.
 
     Raises:
-        BodyError: it is not a JSON object, or stood still.
-        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
+        BodyError: it is not a JSON object, or no data arrives for ``IDLE_TIMEOUT_S`` seconds.
+        EncodingError, UnknownEncoding: it cannot be decoded as its Content-Encoding says.
         InvalidRequest: the file is not base64.
         TooLarge: the file has more than ``max_bytes``, or the rest more than ``MAX_OTHER_BYTES``.
         StorageError: the file could not be written.
@@ -74,22 +74,22 @@ async def read_base64(request: Request, file_field: str, writer: ByteWriter, max
                 break
             n_bytes += len(chunk)
             if n_bytes > MAX_OTHER_BYTES + MAX_ENCODED_BYTES_PER_BYTE * max_bytes:
-                raise TooLarge("The body is larger than any file that this server takes; send a smaller one.")
+                raise TooLarge("The body is larger than the largest file that this server accepts; send a smaller one.")
             await run_in_threadpool(scanner.feed, chunk)
     except TimeoutError as error:
-        raise BodyError(f"The upload stood still for {IDLE_TIMEOUT_S:g} seconds and was given up.") from error
+        raise BodyError(f"No data arrived for {IDLE_TIMEOUT_S:g} seconds, so the upload was stopped.") from error
     return Base64Body(parse_json_object(bytes(scanner.others)), file.size_bytes, file.media_type)
 
 
 class _Scanner:
-    """Copies JSON, but for the one text of the top-level object that is the file. It leaves errors to the JSON parser."""
+    """Copies JSON except for the file, a string of the top-level object. Errors of syntax are left to the JSON parser."""
 
     def __init__(self, file_field: str, file: _Base64File) -> None:
         self.others = bytearray()
         self._key = f'"{file_field}"'.encode()
         self._file = file
         self._depth = 0
-        self._text_start: int | None = None  # in `others`, of the text in hand
+        self._text_start: int | None = None  # index in `others` of the current string
         self._is_escaped = False
         self._awaits_key = False
         self._last_key = b""
@@ -111,12 +111,12 @@ class _Scanner:
             position = end + 1
 
     def _copy(self, chunk: bytes, position: int) -> int:
-        """Copies up to the file, or to the end; gives where it stopped."""
+        """Copies up to the file or the end of the chunk. Returns the position after that."""
         for index in range(position, len(chunk)):
             byte = chunk[index]
             self.others.append(byte)
             if len(self.others) > MAX_OTHER_BYTES:
-                raise TooLarge(f"What is not the file has more than {MAX_OTHER_BYTES} bytes; send less.")
+                raise TooLarge(f"The body has more than {MAX_OTHER_BYTES} bytes besides the file; send less.")
             if self._text_start is not None:
                 self._copy_text(byte)
             elif byte == _QUOTE:
@@ -146,7 +146,7 @@ class _Scanner:
 
 
 class _Base64File:
-    """Decodes a file piece by piece."""
+    """Decodes a file in chunks."""
 
     def __init__(self, field: str, writer: ByteWriter, max_bytes: int) -> None:
         self.size_bytes = 0
@@ -154,15 +154,15 @@ class _Base64File:
         self._field = field
         self._writer = writer
         self._max_bytes = max_bytes
-        self._raw = b""  # may be the beginning of an escape of JSON's
-        self._encoded = b""  # is not decoded yet
+        self._raw = b""  # may be the start of a JSON escape
+        self._encoded = b""  # not decoded yet
         self._has_started = False
         self._is_past_prefix = False
         self._is_padded = False
 
     def start(self) -> None:
         if self._has_started:
-            raise BodyError(f"{self._field} stands twice in the body.")
+            raise BodyError(f"{self._field} occurs twice in the body.")
         self._has_started = True
 
     def feed(self, chunk: bytes) -> None:
@@ -183,7 +183,7 @@ class _Base64File:
             self._decode(last=last)
 
     def _skip_prefix(self, *, last: bool) -> bool:
-        """Takes ``data:…,`` off, once so much is there that it can be told."""
+        """Removes ``data:…,``. Returns False while more data is needed to decide."""
         if len(self._encoded) < len(DATA_SCHEME) and not last:
             return False
         if self._encoded.startswith(DATA_SCHEME):
@@ -215,7 +215,7 @@ class _Base64File:
             raise self._not_base64() from error
         self.size_bytes += len(decoded)
         if self.size_bytes > self._max_bytes:
-            raise TooLarge(f"The file has more than {self._max_bytes / 1e6:g} MB, the most that this server takes.")
+            raise TooLarge(f"The file has more than {self._max_bytes / 1e6:g} MB, the limit of this server.")
         self._writer.write(decoded)
 
     def _not_base64(self) -> InvalidRequest:
@@ -223,5 +223,5 @@ class _Base64File:
 
 
 def _unescape(text: bytes) -> bytes:
-    """Without what some writers of JSON make of slashes, plus signs and line breaks; other escapes stay, and are wrong."""
+    """Undoes the escapes that JSON writers use in base64: slash, plus, equals, line breaks. Others stay, as errors."""
     return _ESCAPE.sub(lambda found: _ESCAPED[found[1].lower()], text) if b"\\" in text else text

@@ -1,4 +1,4 @@
-"""Waiting for other machines without keeping anybody else waiting."""
+"""A thread pool for work that waits for other servers, so that such work does not use up Starlette's own pool."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ THREADS = 32
 
 
 class BlockingPool:
-    """Threads of its own for work that may wait for other machines: however slow they are, all else is answered."""
+    """A limited number of threads for calls that may block on the network. Other requests do not wait for them."""
 
     def __init__(self, n_threads: int = THREADS) -> None:
         self._limiter = CapacityLimiter(n_threads)
 
     async def run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
-        """Runs the work in one of the threads, when one is free."""
+        """Runs ``work`` in a thread as soon as one is free."""
         return await to_thread.run_sync(work, *arguments, limiter=self._limiter)

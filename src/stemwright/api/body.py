@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON of a bounded size, whatever a stranger sends."""
+"""Request bodies: JSON with limits of size, depth and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_JSON_BYTES = 1_000_000
 MAX_DEPTH = 32
 
 BODY_TIMEOUT_S = 60.0
-"""Seconds within which a body must be there."""
+"""Seconds within which the whole body must arrive."""
 
 
 class BodyError(ServiceError):
@@ -28,9 +28,9 @@ async def read_body(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> byte
     """The whole body, decoded.
 
     Raises:
-        BodyError: it has not come in ``BODY_TIMEOUT_S`` seconds.
-        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
-        TooLarge: it has more than ``limit_bytes``; not much more than that is ever held.
+        BodyError: it did not arrive within ``BODY_TIMEOUT_S`` seconds.
+        EncodingError, UnknownEncoding: it cannot be decoded as its Content-Encoding says.
+        TooLarge: it has more than ``limit_bytes``; reading stops there.
     """
     body = bytearray()
     try:
@@ -40,16 +40,16 @@ async def read_body(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> byte
                 if len(body) > limit_bytes:
                     raise TooLarge(f"The body has more than {limit_bytes} bytes; send a smaller one.")
     except TimeoutError as error:
-        raise BodyError(f"The request body did not come within {BODY_TIMEOUT_S:g} seconds; send it again.") from error
+        raise BodyError(f"The request body did not arrive within {BODY_TIMEOUT_S:g} seconds; send it again.") from error
     return bytes(body)
 
 
 async def read_json_object(request: Request, limit_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """The body as a JSON object; of a key that comes twice the last one counts.
+    """The body as a JSON object. If a key occurs twice, the last one counts.
 
     Raises:
-        BodyError: it is not JSON, not an object, too deep, holds text that is none (NUL, half a surrogate pair), or has not
-            come in time.
+        BodyError: it is not JSON, not an object, nested too deep, has NUL or half a surrogate pair in its text, or did
+            not arrive in time.
         TooLarge: it has more than ``limit_bytes``.
     """
     return parse_json_object(await read_body(request, limit_bytes))

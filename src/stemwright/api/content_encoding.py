@@ -1,6 +1,6 @@
-"""Bodies of requests as their clients meant them: ``Content-Encoding`` gzip and deflate are decoded as they arrive.
+"""Decodes request bodies with ``Content-Encoding`` gzip or deflate while they arrive.
 
-Every limit of a body counts decoded bytes, and no more than one piece of them is held at a time.
+Size limits count decoded bytes. Not more than one decoded chunk is in memory at a time.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from starlette.requests import Request
 from stemwright.service.errors import ServiceError
 
 MAX_CHUNK_BYTES = 65_536
-"""Most decoded bytes that are given at once."""
+"""The largest decoded chunk."""
 
 MAX_OVERHEAD_BYTES = 1_000_000
-"""Encoded bytes beyond twice the decoded ones: more is a body that is nearly all frame, and might never end."""
+"""A body may have this many encoded bytes more than twice its decoded bytes. Beyond that it is nearly all headers (empty
+gzip members, for example) and might never end."""
 
 GZIP = frozenset(["gzip", "x-gzip"])
 
@@ -30,16 +31,16 @@ class EncodingError(ServiceError):
 
 
 class UnknownEncoding(ServiceError):
-    """The body is encoded in a way that this server does not decode."""
+    """The server does not support the Content-Encoding of the body."""
 
     code = 415
 
 
 def body_encoding(request: Request) -> str | None:
-    """How the body is encoded: ``gzip`` or ``deflate``; None where it is plain.
+    """The encoding of the body, ``gzip`` or ``deflate``; None if it has none.
 
     Raises:
-        UnknownEncoding: in another way, or in several.
+        UnknownEncoding: another encoding, or several.
     """
     names = [name.strip().lower() for value in request.headers.getlist("content-encoding") for name in value.split(",")]
     named = [name for name in names if name not in ("", "identity")]
@@ -49,14 +50,14 @@ def body_encoding(request: Request) -> str | None:
         return "gzip"
     if named == ["deflate"]:
         return "deflate"
-    raise UnknownEncoding("The body has a Content-Encoding that is not taken: send it plain, or with gzip or deflate.")
+    raise UnknownEncoding("The Content-Encoding of the body is not supported: use gzip or deflate, or none.")
 
 
 class DecodedBody:
-    """The decoded body of a request, piece by piece.
+    """The decoded body of a request, in chunks.
 
     Attributes:
-        received_bytes: what has arrived so far, as it was sent.
+        received_bytes: encoded bytes received so far.
     """
 
     def __init__(self, request: Request) -> None:
@@ -67,14 +68,14 @@ class DecodedBody:
         self.received_bytes = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces."""
+        """Iterates over the chunks."""
         return self
 
     async def __anext__(self) -> bytes:
-        """The next piece, which may be empty.
+        """The next chunk, which may be empty.
 
         Raises:
-            EncodingError: the body is not encoded as it says, ends early, or goes on behind its end.
+            EncodingError: the body is not encoded as its header says, ends early, or has data after its end.
         """
         return await anext(self._chunks)
 
@@ -97,12 +98,12 @@ class _Decoder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._inflater = zlib.decompressobj(_GZIP_WINDOW) if name == "gzip" else None
-        self._first_bytes = b""  # of a deflate body, until its kind is known
+        self._first_bytes = b""  # of a deflate body, until we know whether it has a zlib header
         self._n_received = 0
         self._n_decoded = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """What the next piece of the body decodes to."""
+        """The decoded chunks of the next encoded chunk."""
         self._n_received += len(chunk)
         if self._inflater is None:
             self._first_bytes += chunk
@@ -114,25 +115,27 @@ class _Decoder:
         while rest:
             if self._inflater.eof:
                 if self._name != "gzip":
-                    raise EncodingError("The body goes on behind the end of its deflate data; send one body a request.")
+                    raise EncodingError(
+                        "The body has data after the end of its deflate stream; send one body per request."
+                    )
                 self._inflater = zlib.decompressobj(_GZIP_WINDOW)  # a gzip file may have several members
             try:
                 decoded = self._inflater.decompress(rest, MAX_CHUNK_BYTES)
             except zlib.error as error:
-                raise EncodingError(f"The body is not {self._name}, which its Content-Encoding says it is.") from error
+                raise EncodingError(f"The body is not {self._name}, although its Content-Encoding says so.") from error
             rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
             self._n_decoded += len(decoded)
             if decoded:
                 yield decoded
         if self._n_received > 2 * self._n_decoded + MAX_OVERHEAD_BYTES:
-            raise EncodingError(f"The {self._name} body holds next to nothing; send it plain.")
+            raise EncodingError(f"The {self._name} body has almost no content; send it without Content-Encoding.")
 
     def finish(self) -> None:
-        """Checks that the body was whole."""
+        """Checks that the body was complete."""
         if self._n_received and (self._inflater is None or not self._inflater.eof):
             raise EncodingError(f"The {self._name} body ends early: it was cut off.")
 
 
 def _has_zlib_header(first_bytes: bytes) -> bool:
-    """Some clients send deflate without the zlib frame that RFC 9110 (8.4.1.2) asks for."""
+    """Some clients send deflate without the zlib header that RFC 9110 (8.4.1.2) requires."""
     return first_bytes[0] & 0x0F == 8 and int.from_bytes(first_bytes[:2]) % 31 == 0

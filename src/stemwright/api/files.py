@@ -1,4 +1,4 @@
-"""Files by their links: stems, tracks and uploads, to browsers, players and programs."""
+"""Serves files by their signed links: stems, tracks and uploads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN
 from stemwright.service.service import Service
 
 CACHE_S = 3600
-"""How long a browser may keep what never changes; after that it asks again, and is told that it has expired."""
+"""How long a browser may cache a file that does not change; then it asks again, so that expiry takes effect."""
 
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -30,7 +30,7 @@ _CORS_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _SANDBOX = "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
-"""A stranger's file, opened in a browser, can run and reach nothing."""
+"""An uploaded file that is opened in a browser can run no script and load nothing."""
 
 _CONTENT: dict[str, Any] = {media_type: {} for media_type in dict.fromkeys([*MEDIA_TYPES.values(), UNKNOWN])}
 
@@ -45,7 +45,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 def router(service: Service) -> APIRouter:
-    """GET, HEAD and OPTIONS of ``/s/`` (stems), ``/t/`` (tracks) and ``/u/`` (uploads); the link is the permission."""
+    """GET, HEAD and OPTIONS of ``/s/`` (stems), ``/t/`` (tracks) and ``/u/`` (uploads); the link is the authorization."""
     routes = APIRouter(tags=["files"], route_class=ProblemRoute)
 
     def file_endpoint(letter: str) -> Callable[[str, Request], Response]:
@@ -81,16 +81,16 @@ def router(service: Service) -> APIRouter:
 
 def _file_response(service: Service, request: Request, link: Link | None) -> Response:
     if link is None:
-        return _problem(404, "This link leads to nothing: take it whole, as it was given out.")
+        return _problem(404, "This link is not valid: copy the whole link as the server returned it.")
     if service.links.has_expired(link):
-        return _problem(410, "This link has expired: ask for the task again, or make the file anew.")
+        return _problem(410, "This link has expired: read the task again, or create the file again.")
     try:
         file = find_linked_file(service.database, link)
     except NotFound as error:
         return _problem(404, str(error))
     if not service.store.exists(file.digest):
         logging.getLogger(__name__).error("the file %s of %s %s is lost", file.digest, link.kind, link.id)
-        return _problem(404, "This file is lost: make it anew.")
+        return _problem(404, "This file is lost: create it again.")
     return _send_file(service, request, file)
 
 
@@ -114,7 +114,7 @@ def _send_file(service: Service, request: Request, file: LinkedFile) -> Response
     if range_header and request.method == "GET" and request.headers.get("if-range", etag) == etag:
         byte_range = parse_range(range_header, size)
         if byte_range is not None and byte_range[0] >= byte_range[1]:
-            outside = f"The file has {size} bytes: ask for a range within them."
+            outside = f"The file has {size} bytes: request a range within them."
             return _problem(416, outside, {"Content-Range": f"bytes */{size}"})
         if byte_range is not None:
             (start, end), status = byte_range, 206
@@ -127,11 +127,11 @@ def _send_file(service: Service, request: Request, file: LinkedFile) -> Response
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """The first byte and the one behind the last of a ``Range`` header.
+    """The first byte and the one after the last of a ``Range`` header.
 
     Returns:
-        None where the header is to be ignored (RFC 9110, 14.2): it makes no sense, or asks for several ranges, which a
-        server need not serve. Of a range outside the file the end is not behind the start.
+        None if the header must be ignored (RFC 9110, 14.2): it is malformed, or has several ranges, which a server need
+        not support. For a range outside the file, the end is not greater than the start.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""What operators and their tools ask: is it alive, is it ready, what does it do."""
+"""Endpoints for operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from stemwright.service.service import Service
 STATES = ("pending", "running", "succeeded", "failed", "cancelled")
 
 NO_DATABASE = (
-    "does not answer: see that its disk has room and the server may write there; the log says what is wrong. "
-    "If the file is damaged, go back to a backup."
+    "does not answer: check that its disk has free space and that the server may write there; "
+    "the log says what is wrong. If the file is damaged, restore a backup."
 )
 NO_STORAGE = (
-    "cannot be written: free some space, or give the server the right to write to its data folder or bucket; "
+    "cannot be written: free some space, or let the server write to its data folder or bucket; "
     "the log says what is wrong."
 )
 NO_WORKER = "none is ready: after a start a worker loads its model first. If this stays, the log says why workers end."
@@ -45,7 +45,7 @@ class Alive(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether the server can work; each check is ``ok``, or says what is missing and what to do."""
+    """Whether the server can process tasks. Each check is ``ok``, or says what is missing and what to do."""
 
     status: str
     database: str
@@ -55,12 +55,12 @@ class Readiness(BaseModel):
 
 
 def router(service: Service, registry: CollectorRegistry, n_workers_ready: Callable[[], int] | None) -> APIRouter:
-    """``/livez`` and ``/readyz``, which want no key, and ``/metrics``, which wants one where others reach the server.
+    """``/livez`` and ``/readyz``, which need no key, and ``/metrics``, which may need one (``Settings.metrics``).
 
     Args:
-        service: what is asked about.
-        registry: where other figures are.
-        n_workers_ready: how many of this server's own workers take tasks; None where it has none.
+        service: is checked.
+        registry: has the other metrics.
+        n_workers_ready: how many of this server's own workers are ready; None if it has none.
     """
     operations = APIRouter(tags=["Operations"], route_class=ProblemRoute)
     ProcessCollector(registry=registry)
@@ -103,17 +103,17 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
 
 
 class ServiceMetrics(Collector):
-    """Figures that are read from the service whenever somebody asks."""
+    """Metrics that are read from the service at each scrape."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: so that registering it reads nothing."""
+        """Empty, so that registering reads nothing from the service."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """All figures, of this moment."""
+        """The current values."""
         info = GaugeMetricFamily("stemwright_info", "The release that runs.", labels=["version"])
         info.add_metric([stemwright.__version__], 1)
         yield info
@@ -142,7 +142,7 @@ def _check_database(service: Service) -> str:
 
 
 def _check_storage(service: Service) -> str:
-    """Writes a byte as an upload would, and leaves nothing behind."""
+    """Writes one byte like an upload, without keeping it."""
     try:
         with service.store.writer() as writer:
             writer.write(b"\0")
@@ -156,4 +156,4 @@ def _check_keys(service: Service) -> str | None:
     try:
         return None if service.keys.any() else NO_KEY
     except (sqlalchemy.exc.SQLAlchemyError, StorageError):
-        return None  # the database is what is wrong then
+        return None  # the check of the database reports that

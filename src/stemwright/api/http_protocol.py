@@ -1,7 +1,7 @@
-"""The connections of clients: requests are judged strictly, and clients that never come to the point are cut off.
+"""The HTTP protocol class for uvicorn: strict framing, and timeouts for slow or idle clients.
 
-The choice of uvicorn's h11 over its httptools is made here. Of the requests in ``tests/api/test_framing.py`` neither refuses
-all; h11 is Python, so that its input can be judged first (``framing``).
+It is based on uvicorn's h11 protocol, not httptools. Neither refuses all requests in ``tests/api/test_request_framing.py``,
+but h11 is written in Python, so its input can be checked first (``request_framing``).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from uvicorn.server import ServerState
 from stemwright.api.request_framing import MAX_HEAD_BYTES, StrictBuffer
 
 HEAD_TIMEOUT_S = 20.0
-"""Seconds within which the head of a request must be there: from the connection, or the answer before, on. What was received
-while the server was busy is read first, so a slow server cuts nobody off."""
+"""Seconds for the head of a request, counted from the connection or the previous response. Data that was received while the
+server was busy is read first, so a slow server does not close connections."""
 
 WRITE_TIMEOUT_S = 600.0
-"""Seconds for which a client may take nothing of an answer. Browsers stop for minutes while a song is paused."""
+"""Seconds for which a client may read nothing of a response. Browsers stop reading for minutes while a song is paused."""
 
 LINGER_TIMEOUT_S = 5.0
-"""Seconds for which a client whose request was refused may go on sending: an end at once could destroy the answer."""
+"""Seconds for which the connection stays open after a refused request. Closing at once could lose the response."""
 
 
 class StrictHttpProtocol(H11Protocol):
-    """HTTP/1.1 for clients that send whole heads of requests before long. Bodies have limits where they are read."""
+    """HTTP/1.1 with strict framing and a timeout for request heads. Bodies have their own limits where they are read."""
 
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -43,29 +43,29 @@ class StrictHttpProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # h11 counts what is not whole yet, so its limit is never met before the buffer's own
+        # twice, so that the limit of the buffer is reached before that of h11
         self.conn = h11.Connection(h11.SERVER, 2 * MAX_HEAD_BYTES)
         self._buffer = StrictBuffer(self.conn)
         self.conn._receive_buffer = self._buffer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to wait for the first request."""
+        """Starts the timeout for the first request."""
         super().connection_made(transport)
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
+        """Stops all timers."""
         self._stop_head_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes what was received; nothing more of a client whose request was refused."""
+        """Handles received data; ignores it after a refused request."""
         if not self._is_refused:
             super().data_received(data)
 
     def handle_events(self) -> None:
-        """Goes through what was received; a new cycle is a request whose head is whole."""
+        """Handles the events of received data. A new cycle means that the head of a request is complete."""
         if self._is_refused:
             return
         before = self.cycle
@@ -73,26 +73,26 @@ class StrictHttpProtocol(H11Protocol):
         if self.cycle is not before:
             self._stop_head_timer()
             if any(name == b"upgrade" for name, _ in self.headers):
-                # It is answered as if it had not asked, and what follows it is in nobody's protocol.
+                # Upgrade is ignored, so what follows may be in another protocol: close after the response.
                 self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
 
     def on_response_complete(self) -> None:
-        """Waits for the next request, which may have been received already."""
+        """Starts the timeout for the next request, which may have arrived already."""
         self._start_head_timer()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses a request, and whatever comes after it on this connection."""
+        """Refuses a request and everything after it on this connection."""
         self._is_refused = True
         self._stop_head_timer()
         self._unset_keepalive_if_required()
-        if self.cycle is not None and not self.cycle.response_complete:  # it waits for a body that is spoilt
+        if self.cycle is not None and not self.cycle.response_complete:  # its handler waits for the rest of the body
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.close()  # an answer has begun, and cannot be taken back
+            self.transport.close()  # a response has begun already
             return
-        text = f"{self._buffer.error_message or 'The request is not HTTP/1.1 as this server takes it.'}\n".encode()
+        text = f"{self._buffer.error_message or 'The request is not valid HTTP/1.1.'}\n".encode()
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),
@@ -110,18 +110,18 @@ class StrictHttpProtocol(H11Protocol):
         self._timer = self.loop.call_later(LINGER_TIMEOUT_S, self.transport.close)
 
     def pause_writing(self) -> None:
-        """The client does not keep up: it has some time."""
+        """Starts the timeout for a client that does not read."""
         super().pause_writing()
         self._stop_write_timer()
         self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client has taken what was there."""
+        """Stops the timeout: the client reads again."""
         self._stop_write_timer()
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Ends the connection, once the request in hand is answered."""
+        """Closes the connection after the current response."""
         if self._is_refused:
             self.transport.close()
         else:

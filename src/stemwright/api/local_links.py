@@ -1,4 +1,4 @@
-"""Files of this server behind its own links, for those whom they belong to."""
+"""Looks up files of this server by links that it gave out itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LocalFile:
 
 
 def find_local_file(service: Service, account_id: str, link: Link | None) -> LocalFile | None:
-    """The file that a link leads to; None where there is none, or it is another account's."""
+    """The file of a link; None if there is none or if it belongs to another account."""
     if link is None or link.kind == "put":
         return None
     if link.kind == "stem":

@@ -1,4 +1,4 @@
-"""Logs on standard error: for people on a terminal, one JSON object a line elsewhere. Keys and bodies are never in them."""
+"""Logs on standard error: readable text on a terminal, else one JSON object per line. Keys and bodies are never logged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def configure_logs() -> None:
     root.setLevel(logging.INFO)
     for name in ("httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Every poll of every client would be a line; /metrics counts them.
+    # One line per poll of each client would be too much; /metrics counts requests.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

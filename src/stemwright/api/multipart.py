@@ -1,4 +1,4 @@
-"""Forms with a file (``multipart/form-data``), read as they arrive: memory does not grow with the file."""
+"""Forms with a file (``multipart/form-data``), parsed while they arrive: memory does not grow with the file."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_FIELD_BYTES = 10_000
-"""Of all fields that are no file, together."""
+"""Of all fields except the file, together."""
 
 MAX_OVERHEAD_BYTES = 20_000
-"""Of boundaries and headers, and of what comes before the first part and after the last."""
+"""Of boundaries, part headers, and data before the first and after the last part."""
 
 IDLE_TIMEOUT_S = 60.0
-"""Seconds without a byte after which an upload is given up."""
+"""Seconds without data after which an upload is stopped."""
 
 
 @dataclass
 class MultipartForm:
-    """What was in a form.
+    """The content of a form.
 
     Attributes:
-        fields: the plain fields; of one that comes twice, the last.
-        file_field: name of the file's field; None where no file was sent.
-        file_name: as the client says, without folders; None where it does not.
-        media_type: of the file, as the client says.
+        fields: all fields except the file; if a field occurs twice, the last.
+        file_field: name of the file's field; None if no file was sent.
+        file_name: as sent by the client, without folders; None if not sent.
+        media_type: of the file, as sent by the client.
         size_bytes: of the file.
     """
 
@@ -49,20 +49,20 @@ class MultipartForm:
 
 
 def is_multipart(request: Request) -> bool:
-    """Whether the request's body is a form that may hold a file."""
+    """Whether the body is a form that can have a file."""
     return parse_options_header(request.headers.get("content-type"))[0] == b"multipart/form-data"
 
 
 async def read_multipart(
     request: Request, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...] = ("file",)
 ) -> MultipartForm:
-    """Reads a form; the bytes of its one file go to ``writer`` as they come.
+    """Reads a form and writes the bytes of its file to ``writer`` as they arrive.
 
     Raises:
-        BodyError: it is no form, or ends early.
-        EncodingError, UnknownEncoding: its Content-Encoding cannot be undone.
-        InvalidRequest: it holds two files, or one in a field that is none of ``file_fields``.
-        TooLarge: the file has more than ``max_bytes``, or what is not the file more than its share.
+        BodyError: it is not a form, ends early, or no data arrives for ``IDLE_TIMEOUT_S`` seconds.
+        EncodingError, UnknownEncoding: it cannot be decoded as its Content-Encoding says.
+        InvalidRequest: it has two files, or a file in a field that is not one of ``file_fields``.
+        TooLarge: the file has more than ``max_bytes``, or the other data exceeds its limits.
         StorageError: the file could not be written.
     """
     declared = request.headers.get("content-length", "") if body_encoding(request) is None else ""
@@ -70,7 +70,7 @@ async def read_multipart(
         raise _too_large(max_bytes)
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
     if not boundary:
-        raise BodyError("The content type names no boundary; let your HTTP client make the form.")
+        raise BodyError("The Content-Type has no boundary; let your HTTP client build the form.")
     reader = _FormReader(writer, max_bytes, file_fields)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
@@ -84,18 +84,18 @@ async def read_multipart(
             await run_in_threadpool(parser.write, chunk)
             n_bytes += len(chunk)
             if n_bytes - reader.form.size_bytes > MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES:
-                raise TooLarge("The form holds too much beside the file: send the file and its fields, nothing else.")
+                raise TooLarge("The form has too much data besides the file: send only the file and its fields.")
     except FormParserError as error:
-        raise BodyError("The form cannot be read; let your HTTP client make it.") from error
+        raise BodyError("The form cannot be read; let your HTTP client build it.") from error
     except TimeoutError as error:
-        raise BodyError(f"The upload stood still for {IDLE_TIMEOUT_S:g} seconds and was given up.") from error
+        raise BodyError(f"No data arrived for {IDLE_TIMEOUT_S:g} seconds, so the upload was stopped.") from error
     if not reader.is_whole:
         raise BodyError("The form ends early: the upload was cut off.")
     return reader.form
 
 
 class _FormReader:
-    """Takes a form apart as the parser goes through it."""
+    """Collects the parts of a form in the callbacks of the parser."""
 
     def __init__(self, writer: ByteWriter, max_bytes: int, file_fields: tuple[str, ...]) -> None:
         self.form = MultipartForm()
@@ -103,11 +103,11 @@ class _FormReader:
         self._writer = writer
         self._max_bytes = max_bytes
         self._file_fields = file_fields
-        self._headers: dict[bytes, bytes] = {}  # of the part in hand
+        self._headers: dict[bytes, bytes] = {}  # of the current part
         self._name = bytearray()
         self._value = bytearray()
         self._field = ""
-        self._field_text: bytearray | None = None  # None while the part is the file
+        self._field_text: bytearray | None = None  # None while the current part is the file
         self._field_bytes = 0
 
     def callbacks(self) -> MultipartCallbacks:
@@ -134,7 +134,7 @@ class _FormReader:
         self._value.clear()
 
     def _headers_finished(self) -> None:
-        # Options are Latin-1 to the parser, and UTF-8 to every client.
+        # The parser decodes options as Latin-1, but all clients send UTF-8.
         disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
         options = parse_options_header(disposition)[1]
         self._field = _decode_text(options.get(b"name", b""))
@@ -142,9 +142,9 @@ class _FormReader:
             self._field_text = bytearray()
             return
         if self._field not in self._file_fields:
-            raise InvalidRequest(self._field, f"The file belongs in the field '{self._file_fields[0]}'.")
+            raise InvalidRequest(self._field, f"Send the file in the field '{self._file_fields[0]}'.")
         if self.form.file_field is not None:
-            raise InvalidRequest(self._field, "One file a request; send each on its own.")
+            raise InvalidRequest(self._field, "Send one file per request.")
         self._field_text = None
         name = _decode_text(options.get(b"filename", b"")).replace("\\", "/").rpartition("/")[2]
         self.form.file_field, self.form.file_name = self._field, name or None
@@ -175,4 +175,4 @@ def _decode_text(raw: bytes) -> str:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"The file has more than {max_bytes / 1e6:g} MB, the most that this server takes.")
+    return TooLarge(f"The file has more than {max_bytes / 1e6:g} MB, the limit of this server.")

@@ -1,4 +1,4 @@
-"""Pages for browsers: ``/`` leads on, ``/docs`` shows the API. All that they load comes from this server."""
+"""Pages for browsers: the start page ``/`` and the API reference ``/docs``. They load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No script within a page, and nothing from another host. Swagger UI's pictures are ``data:`` in its style sheet."""
+"""No inline scripts, nothing from other hosts. The style sheet of Swagger UI has its images as ``data:`` URLs."""
 
 HEADERS = {
     "Cache-Control": "no-cache",
@@ -46,7 +46,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _add_page(pages: APIRouter, path: str, content: str | Traversable, media_type: str) -> None:
-    """Adds a page or one of its files; large ones are read when somebody asks, and not kept in memory."""
+    """Adds a page or one of its files. A ``Traversable`` is read for each request and not kept in memory."""
 
     def page() -> Response:
         body = content if isinstance(content, str) else _read_text(content)

@@ -1,7 +1,7 @@
-"""Passing requests on to a vendor with the operator's key, and its answers back, both as streams.
+"""Forwards requests to a vendor with the operator's key, and streams the responses back.
 
-Neither side sees the other's key: the client's stays here with its cookies, and the operator's is blotted out wherever
-the vendor should repeat it.
+Neither side sees the other's key: the client's key and cookies are not forwarded, and the operator's key is replaced by
+asterisks if it occurs in a response.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DROPPED_REQUEST_HEADERS = _HOP_BY_HOP_HEADERS | frozenset(
         "true-client-ip",
     ]
 )
-# Cookies and rules for browsers are about the vendor's own host, not this one; dates, names and CORS this server adds.
+# Cookies and browser policies are for the vendor's host. Date, server name and CORS headers are set by this server.
 _DROPPED_RESPONSE_HEADERS = _HOP_BY_HOP_HEADERS | frozenset(
     [
         "set-cookie",
@@ -65,10 +65,9 @@ _DROPPED_RESPONSE_HEADERS = _HOP_BY_HOP_HEADERS | frozenset(
 
 
 class Passthrough:
-    """The way to one vendor.
+    """Forwards requests to one vendor.
 
-    Each request has a connection of its own: one that was kept may have died meanwhile, and an order must not be sent
-    twice to find that out.
+    Each request uses a new connection. A kept one may be closed by now, and a retry could create a task twice.
     """
 
     def __init__(self, settings: Settings, to: Vendor) -> None:
@@ -77,20 +76,20 @@ class Passthrough:
 
     @classmethod
     def open(cls, settings: Settings, name: VendorName) -> Self | None:
-        """The way to the vendor of that name; None where the operator has no key of it."""
+        """For the vendor with that name; None if the operator has no key for it."""
         found = vendor(settings, name)
         return cls(settings, found) if found is not None else None
 
     async def forward(self, request: Request, content: bytes | None = None) -> Response:
-        """Gives the vendor's answer to a client's request: same method, path, query and body.
+        """The vendor's response to a client's request, sent with the same method, path, query and body.
 
         Args:
-            request: its key has been checked.
-            content: its body, where that was read already; else it is streamed.
+            request: authenticated already.
+            content: its body if it was read already; else the body is streamed.
 
         Raises:
-            UpstreamTimeout: the vendor cannot be reached, or begins no answer within ``upstream_timeout_s`` seconds.
-            NotFound: the path climbs, or cannot be written in a URL.
+            UpstreamTimeout: the vendor cannot be reached, or does not respond within ``upstream_timeout_s`` seconds.
+            NotFound: the path has ``.`` or ``..`` segments, or is not valid in a URL.
         """
         client = httpx.AsyncClient(
             verify=tls_context(), timeout=self._timeout_s, follow_redirects=False, trust_env=False
@@ -105,7 +104,7 @@ class Passthrough:
     async def _send(self, client: httpx.AsyncClient, request: Request, content: bytes | None) -> httpx.Response:
         name = self._vendor.name
         try:
-            # Counted from the last piece that the client sent, as a large body takes its time.
+            # Restarted with each chunk that the client sends: a large body may take longer.
             async with asyncio.timeout(self._timeout_s) as limit:
                 outgoing = client.build_request(
                     request.method,
@@ -134,13 +133,13 @@ class Passthrough:
     def _headers(self, request: Request, content: bytes | None) -> list[tuple[str, str]]:
         dropped = _DROPPED_REQUEST_HEADERS | _connection_options(request.headers.get("connection", ""))
         if content is not None:
-            dropped |= {"content-length", "content-encoding"}  # it was decoded when it was read
+            dropped |= {"content-length", "content-encoding"}  # the body was decoded when it was read
         kept = [
             (name, value)
             for name, value in request.headers.items()
             if name not in dropped and not name.startswith(("x-forwarded-", "cf-"))
         ]
-        # Plain, so that the answer can be searched for the key.
+        # Not compressed, so that the key can be found in the response.
         return [*kept, ("accept-encoding", "identity"), *self._vendor.headers.items()]
 
     def _body(
@@ -158,14 +157,14 @@ class Passthrough:
 
 
 class _ForwardedResponse(StreamingResponse):
-    """The vendor's answer, piece by piece, without the operator's key. Its connection ends with it, however that is."""
+    """Streams the vendor's response without the operator's key, and closes the connection in every case."""
 
     def __init__(self, client: httpx.AsyncClient, answer: httpx.Response, key: str) -> None:
         super().__init__(_redacted(answer.aiter_bytes(), key.encode()), answer.status_code)
         self._client = client
         self._answer = answer
         dropped = _DROPPED_RESPONSE_HEADERS | _connection_options(answer.headers.get("connection", ""))
-        if "content-encoding" in answer.headers:  # it is decoded here, which makes it longer
+        if "content-encoding" in answer.headers:  # httpx decodes it, so the length changes
             dropped |= {"content-length"}
         self.raw_headers = [
             (name.lower(), _redact(value, key.encode()))
@@ -193,7 +192,7 @@ async def _redacted(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[b
     held = b""
     async for chunk in chunks:
         held = _redact(held + chunk, key)
-        # What may be the beginning of the key waits for the next piece; all else goes on at once.
+        # The end of the data may be the start of the key: that part waits for the next chunk.
         waiting = next((size for size in range(len(key) - 1, 0, -1) if held.endswith(key[:size])), 0)
         ready, held = held[: len(held) - waiting], held[len(held) - waiting :]
         if ready:

@@ -1,7 +1,7 @@
-"""Paths as clients write them: a doubled slash and one at the end mean nothing.
+"""Request paths: doubled slashes and a slash at the end are ignored.
 
-A base URL that is pasted with its ``/`` makes every path begin with two of them. Redirects would not do: clients send a
-redirected POST again as GET, or not at all.
+A base URL that ends in ``/`` gives paths that begin with ``//``. A redirect does not help: clients repeat a redirected
+POST as GET, or not at all.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _SLASHES = re.compile(rb"/{2,}")
 
 
 class PathNormalizer:
-    """A middleware that takes such slashes out of a request's path, before any face sees it."""
+    """Middleware that removes such slashes from the path before routing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
+        """Handles a request with the normalized path."""
         if scope["type"] == "http":
             raw = scope["raw_path"]
             normalized = normalize_path(raw)
@@ -31,5 +31,5 @@ class PathNormalizer:
 
 
 def normalize_path(raw: bytes) -> bytes:
-    """``//api//v1/`` as ``/api/v1``. Slashes that are written ``%2F`` belong to a name, and stay."""
+    """``//api//v1/`` as ``/api/v1``. An encoded slash (``%2F``) is part of a name and stays."""
     return _SLASHES.sub(b"/", raw).rstrip(b"/") or b"/"

@@ -1,4 +1,4 @@
-"""Errors of our own API: ``application/problem+json`` (RFC 9457), whatever went wrong."""
+"""Errors of our own API: ``application/problem+json`` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRY_AFTER_S = 5
 
 
 class FieldProblem(BaseModel):
-    """One field that is wrong."""
+    """One invalid field."""
 
     field: str
     detail: str
@@ -37,11 +37,11 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblem] = Field(default=[], description="The fields that are wrong, where fields are.")
+    errors: list[FieldProblem] = Field(default=[], description="The invalid fields, if any.")
 
 
 class InvalidFields(errors.ServiceError):
-    """Several fields are missing or wrong; each comes with a sentence."""
+    """Fields are missing or wrong; one sentence for each."""
 
     code = 422
 
@@ -50,7 +50,7 @@ class InvalidFields(errors.ServiceError):
         self.fields = fields
 
 
-NO_KEY = "Send a key that is in use as 'Authorization: Bearer sw_…'; `stemwright keys create NAME` makes one."
+NO_KEY = "Send a valid key as 'Authorization: Bearer sw_…'; `stemwright keys create NAME` creates one."
 
 
 def _rule(code: int, name: str, title: str, message: str | None = None) -> ErrorRule:
@@ -58,24 +58,24 @@ def _rule(code: int, name: str, title: str, message: str | None = None) -> Error
     return ErrorRule(code, message, RETRY_AFTER_S if code in (429, 503) else None, headers, name=name, title=title)
 
 
-_INVALID = _rule(422, "invalid-request", "The request makes no sense")
+_INVALID = _rule(422, "invalid-request", "The request is invalid")
 _FAULT = ErrorRule(500, is_unexpected=True, name="fault", title="The server failed")
 
 # 455 and 505 are codes of the vendors; HTTP has better ones.
 ERRORS: ErrorTable = {
     BodyError: _rule(400, "bad-body", "The body cannot be read"),
     EncodingError: _rule(400, "bad-body", "The body cannot be read"),
-    UnknownEncoding: _rule(415, "unknown-coding", "The body is encoded in an unknown way"),
+    UnknownEncoding: _rule(415, "unknown-coding", "The Content-Encoding is not supported"),
     ClientDisconnect: _rule(400, "cut-off", "The request ended early"),
     HTTPException: ErrorRule(),
     errors.NotAuthenticated: _rule(401, "not-authenticated", "No valid API key", NO_KEY),
     errors.InsufficientCredits: _rule(402, "credits-insufficient", "Too few credits"),
-    errors.NotPermitted: _rule(403, "not-permitted", "The key is not for this"),
+    errors.NotPermitted: _rule(403, "not-permitted", "The key lacks the scope"),
     errors.SwitchedOff: _rule(403, "switched-off", "Not offered on this server"),
-    errors.NotFound: _rule(404, "not-found", "There is no such thing"),
-    errors.Conflict: _rule(409, "conflict", "It contradicts what is there"),
+    errors.NotFound: _rule(404, "not-found", "Not found"),
+    errors.Conflict: _rule(409, "conflict", "Conflict with the current state"),
     errors.TooLarge: _rule(413, "too-large", "Too many bytes"),
-    errors.QuotaExceeded: _rule(413, "quota-exceeded", "The account's files take all their room"),
+    errors.QuotaExceeded: _rule(413, "quota-exceeded", "The account's storage quota is used up"),
     errors.InvalidRequest: _INVALID,
     InvalidFields: _INVALID,
     errors.RecordMissing: _INVALID,
@@ -83,9 +83,9 @@ ERRORS: ErrorTable = {
     UsageError: _INVALID,
     ModelUnavailableError: _INVALID,
     errors.RateLimited: _rule(429, "too-fast", "Too many requests"),
-    errors.TooManyRunning: _rule(429, "too-many-running", "Too many separations under way"),
-    errors.TooManyStreams: _rule(429, "too-many-streams", "Too many streams of events"),
-    errors.StreamLimitReached: _rule(503, "streams-full", "Too many streams of events"),
+    errors.TooManyRunning: _rule(429, "too-many-running", "Too many separations are running"),
+    errors.TooManyStreams: _rule(429, "too-many-streams", "Too many event streams are open"),
+    errors.StreamLimitReached: _rule(503, "streams-full", "Too many event streams are open"),
     errors.UnderMaintenance: _rule(503, "under-maintenance", "Under maintenance"),
     errors.UpstreamTimeout: _rule(504, "upstream-silent", "The vendor does not answer"),
     StorageError: _rule(
@@ -126,7 +126,7 @@ def _fields(error: Exception) -> list[FieldProblem]:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that an endpoint can answer with, for its OpenAPI; 422 is always among them."""
+    """The error responses of an endpoint for OpenAPI; 422 is always included."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in {*statuses, 422}}
 

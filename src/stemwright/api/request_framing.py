@@ -1,8 +1,8 @@
-"""Where a request begins and ends, judged strictly: what two servers could read in two ways is refused.
+"""Strict framing of requests: refuses what a proxy and this server could read in two ways (request smuggling).
 
-h11 takes lines that end with a bare LF, folded headers, Content-Length beside Transfer-Encoding, equal lengths sent twice
-and chunk extensions (RFC 9112 lets it). A proxy in front that reads them differently lets a stranger put a second request
-into somebody else's connection. Nothing but attacks sends them.
+h11 accepts lines that end with a bare LF, folded headers, Content-Length together with Transfer-Encoding, the same length
+twice, and chunk extensions (RFC 9112 allows that). If a proxy reads them differently, an attacker can put a second request
+into another client's connection. Ordinary clients do not send them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _CHUNK_HEAD = re.compile(rb"[0-9A-Fa-f]{1,%d}\r\n" % MAX_CHUNK_DIGITS)
 
 
 class FramingError(h11.LocalProtocolError):
-    """The request is refused; the text is for its sender. h11 passes it on as an error of the other side."""
+    """The request is refused; the message is sent to the client. h11 reports it as an error of the remote side."""
 
 
 class StrictBuffer(ReceiveBuffer):
-    """What was received and not read yet.
+    """Received bytes that are not parsed yet.
 
-    It takes the place of h11's own (0.16), whose readers ask it for heads, trailers and heads of chunks.
+    It replaces h11's own buffer (0.16), from which h11's readers take heads, trailers and chunk headers.
 
     Attributes:
-        complaint: why the last request was refused.
+        error_message: why a request was refused; None if none was.
     """
 
     def __init__(self, connection: h11.Connection) -> None:
@@ -45,10 +45,10 @@ class StrictBuffer(ReceiveBuffer):
         self._n_searched = 0
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
-        """The head of a request, or trailers, up to the empty line, without line ends; None where it is not whole yet.
+        """The head of a request, or trailers, up to the empty line, without line ends; None if it is not complete yet.
 
         Raises:
-            FramingError: it cannot be taken.
+            FramingError: it is refused.
         """
         try:
             return self._extract_lines()
@@ -57,17 +57,17 @@ class StrictBuffer(ReceiveBuffer):
             raise
 
     def maybe_extract_next_line(self) -> bytearray | None:
-        """The head of a chunk with its line end; None where it is not whole yet.
+        """The header line of a chunk with its line end; None if it is not complete yet.
 
         Raises:
-            FramingError: it is not a plain number.
+            FramingError: it is not only a hexadecimal number.
         """
         end = self._data.find(b"\r\n")
         if end < 0 and len(self._data) <= MAX_CHUNK_DIGITS + 1 and not _BARE_CR_OR_LF.search(self._data):
             return None
         if not _CHUNK_HEAD.fullmatch(self._data[: end + 2]):
             self.error_message = (
-                f"Each chunk begins with its size alone, in at most {MAX_CHUNK_DIGITS} hexadecimal digits, and CRLF."
+                f"Each chunk must begin with only its size, in at most {MAX_CHUNK_DIGITS} hexadecimal digits, and CRLF."
             )
             raise FramingError(self.error_message)
         return self._extract(end + 2)
@@ -81,7 +81,7 @@ class StrictBuffer(ReceiveBuffer):
         if size > MAX_HEAD_BYTES:
             raise FramingError(f"The headers have more than {MAX_HEAD_BYTES} bytes; send less.")
         if _BARE_CR_OR_LF.search(self._data, max(0, self._n_searched - 1), size):
-            raise FramingError("Lines of the headers end with CRLF; a CR or LF alone is not taken.")
+            raise FramingError("Header lines must end with CRLF; CR or LF alone is not accepted.")
         if end < 0:
             self._n_searched = len(self._data)
             return None
@@ -95,34 +95,34 @@ class StrictBuffer(ReceiveBuffer):
 
 
 def check_head(lines: list[bytearray]) -> None:
-    """Judges the head of a request.
+    """Checks the head of a request.
 
     Raises:
         FramingError: it is not plain HTTP/1.1 or 1.0 to an origin server.
     """
     request_line = _REQUEST_LINE.fullmatch(lines[0])
     if request_line is None:
-        raise FramingError("The request line is METHOD /path HTTP/1.1, with single spaces and no others.")
+        raise FramingError("The request line must be METHOD /path HTTP/1.1, with single spaces.")
     method, target, version = request_line.groups()
     if not target.startswith(b"/") and (method, target) != (b"OPTIONS", b"*"):
-        raise FramingError("The path of a request begins with a slash; this server is no proxy.")
+        raise FramingError("The request path must begin with a slash; this server is not a proxy.")
     fields = _parse_fields(lines[1:])
     lengths, codings, hosts = (
         [value for name, value in fields if name == wanted]
         for wanted in (b"content-length", b"transfer-encoding", b"host")
     )
     if len(hosts) > 1 or (not hosts and version == b"1") or not all(map(_HOST.fullmatch, hosts)):
-        raise FramingError("A request has one Host header, with a name or an address.")
+        raise FramingError("A request must have one Host header with a name or an address.")
     if lengths and codings:
-        raise FramingError("A request has Content-Length or Transfer-Encoding, not both.")
+        raise FramingError("A request must not have both Content-Length and Transfer-Encoding.")
     if len(lengths) > 1 or not all(value.isdigit() and len(value) <= MAX_LENGTH_DIGITS for value in lengths):
-        raise FramingError(f"Content-Length is sent once, as a number of at most {MAX_LENGTH_DIGITS} digits.")
+        raise FramingError(f"Content-Length must be sent once, as a number of at most {MAX_LENGTH_DIGITS} digits.")
     if codings and ([value.lower() for value in codings] != [b"chunked"] or version == b"0"):
-        raise FramingError("Transfer-Encoding is sent once, in HTTP/1.1, and says chunked.")
+        raise FramingError("Transfer-Encoding must be sent once, in HTTP/1.1, and be chunked.")
 
 
 def _parse_fields(lines: list[bytearray]) -> list[tuple[bytes, bytes]]:
-    """Names in small letters, and values.
+    """Names in lower case, and values.
 
     Raises:
         FramingError: a line is not ``Name: value``, or is folded.
@@ -132,7 +132,7 @@ def _parse_fields(lines: list[bytearray]) -> list[tuple[bytes, bytes]]:
         found = _FIELD.fullmatch(line)
         if found is None:
             raise FramingError(
-                "A header is one line, Name: value, with no space before the colon and no control character."
+                "A header must be one line, Name: value, without a space before the colon or a control character."
             )
         fields.append((found[1].lower(), found[2].rstrip(b" \t")))
     return fields

@@ -1,4 +1,4 @@
-"""Counts requests: by route, method and status, and how long their answers took to begin."""
+"""Request metrics: counts by route, method and status, and the time until the response begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class RequestMetrics:
-    """A middleware that counts. A route is named by its template, so that ids and strangers' paths make no new figures."""
+    """Middleware that counts. The label is the route's template, so that ids in paths do not create new time series."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class RequestMetrics:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, and counts its answer."""
+        """Handles a request and counts its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

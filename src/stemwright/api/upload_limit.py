@@ -1,4 +1,4 @@
-"""How large a file may be that an account sends: the server's limit, or what is left of the account's quota."""
+"""The size limit of an upload: the server's limit, or what is left of the account's quota if that is less."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from stemwright.service.service import Service
 
 @asynccontextmanager
 async def upload_limit(service: Service, account_id: str) -> AsyncIterator[int]:
-    """The most bytes of a file, while it is read.
+    """The largest accepted file in bytes; for the time that the file is read.
 
     Raises:
-        QuotaExceeded: the account has no room, or the file has more bytes than that.
+        QuotaExceeded: the account's quota is used up, or the file does not fit into the rest of it.
     """
-    most_bytes = service.settings.max_upload_mb * 1_000_000
-    room_bytes = await run_in_threadpool(service.storage_quota.room, account_id)
-    if room_bytes is None or room_bytes >= most_bytes:
-        yield most_bytes
+    server_limit_bytes = service.settings.max_upload_mb * 1_000_000
+    quota_left_bytes = await run_in_threadpool(service.storage_quota.room, account_id)
+    if quota_left_bytes is None or quota_left_bytes >= server_limit_bytes:
+        yield server_limit_bytes
         return
     try:
-        yield room_bytes
+        yield quota_left_bytes
     except TooLarge:
-        await run_in_threadpool(service.storage_quota.room, account_id, most_bytes)
+        await run_in_threadpool(service.storage_quota.room, account_id, server_limit_bytes)
         raise

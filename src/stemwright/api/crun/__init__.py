@@ -1,1 +1,1 @@
-"""crun.ai's face: its paths, names, envelope and codes."""
+"""crun.ai's API: its paths, names, envelope and codes."""

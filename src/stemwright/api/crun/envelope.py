@@ -11,7 +11,7 @@ from stemwright.errors import StorageError, UsageError
 from stemwright.service.errors import ServiceError, TooManyRunning
 
 BUSY_RETRY_S = 10
-"""``Retry-After`` while as many tasks run as the account may have: nobody knows when one of them ends."""
+"""``Retry-After`` while the account has its maximum of running tasks; when one of them ends is not known."""
 
 
 class WrongMethod(ServiceError):

@@ -1,4 +1,4 @@
-"""The models that crun's face has: one, under two spellings. Its entries have the shape of crun's own catalog."""
+"""The models of crun's API that are served here: one, with two spellings. Entries are as in crun's own catalog."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MODEL = "suno/vocal-separatio"
 MODEL_NAMES = (MODEL, "suno/vocal-separation")
 
 MODES = {"vocal": "two", "instrumental": "twelve"}
-"""The stems of each mode."""
+"""Stems by mode."""
 
 INPUT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "task_id": {"type": "string", "description": "A finished task that made or took in a song."},
+        "task_id": {"type": "string", "description": "The task of the song."},
         "suno_id": {"type": "string", "description": "The song in that task."},
         "mode": {
             "type": "string",
@@ -26,7 +26,7 @@ INPUT_SCHEMA: dict[str, Any] = {
         "audio_url": {
             "type": "string",
             "format": "uri",
-            "description": "In place of both ids, Stemwright's own: a song's URL, as the file_url of files/upload-url.",
+            "description": "Stemwright only, in place of both ids: URL of a song, such as the file_url of files/upload-url.",
         },
     },
     "anyOf": [{"required": ["task_id", "suno_id"]}, {"required": ["audio_url"]}],
@@ -45,11 +45,11 @@ _ENTRY: dict[str, Any] = {
 
 
 def list_models(modality: str | None, operation: str | None) -> dict[str, Any]:
-    """The list, narrowed to a modality and an operation where they are given."""
+    """The list of models, filtered by modality and operation if given."""
     fits = modality in (None, "", _ENTRY["modality"]) and operation in (None, "", *_ENTRY["operations"])
     return {"models": [{"model": MODEL, **_ENTRY}] if fits else []}
 
 
 def describe_model(model: str) -> dict[str, Any]:
-    """One model, under the spelling that was asked for, with the schema of its input."""
+    """One model, in the requested spelling, with the schema of its input."""
     return {"model": model, **_ENTRY, "input_schema": INPUT_SCHEMA}

@@ -1,4 +1,4 @@
-"""Bodies of crun's CreateTask, read into what the service takes."""
+"""Parses the body of crun's CreateTask into a submission for the service."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stemwright.settings import Settings
 
 
 def read_model(body: dict[str, Any]) -> str:
-    """The model that a body names.
+    """The model in a body.
 
     Raises:
-        InvalidRequest: it names none.
+        InvalidRequest: it is missing.
     """
     model = _text(body, "model")
     if model is None:
@@ -28,10 +28,10 @@ def read_model(body: dict[str, Any]) -> str:
 
 
 def read_mode(body: dict[str, Any]) -> str:
-    """The mode that a body names, ``vocal`` where it names none.
+    """The mode in a body; ``vocal`` if it is missing.
 
     Raises:
-        InvalidRequest: there is no such mode, or ``input`` is no object.
+        InvalidRequest: there is no such mode, or ``input`` is not an object.
     """
     mode = _input(body).get("mode")
     if mode is None:
@@ -44,12 +44,12 @@ def read_mode(body: dict[str, Any]) -> str:
 def read_order(
     settings: Settings, sources: TaskSources, links: Links, uploads: Uploads, account_id: str, body: dict[str, Any]
 ) -> Submission:
-    """What a body asks for. Looks for its song in the store, and at the vendor where the operator has a key.
+    """The submission for a body. Finds the song in the store, or at the vendor if the operator has a key.
 
     Raises:
         InvalidRequest: a field is missing or wrong.
-        RecordMissing: the ids lead to no song.
-        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
+        RecordMissing: there is no song with these ids.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or with an error.
     """
     mode = read_mode(body)
     callback_url = _text(body, "callback_url")
@@ -73,12 +73,12 @@ def read_order(
 def _source(
     sources: TaskSources, links: Links, uploads: Uploads, account_id: str, fields: dict[str, Any]
 ) -> tuple[TaskSource, dict[str, str]]:
-    """The song, and how the body named it."""
+    """The song, and the fields of the body that name it."""
     task_id, suno_id, audio_url = (_text(fields, name, "input.") for name in ("task_id", "suno_id", "audio_url"))
     if audio_url is not None:
         if task_id is not None or suno_id is not None:
             raise InvalidRequest(
-                "input.audio_url", "input.audio_url stands in place of task_id and suno_id: give either."
+                "input.audio_url", "input.audio_url replaces task_id and suno_id: send one or the other."
             )
         check_syntax(audio_url, "input.audio_url")
         _check_upload_received(links, uploads, account_id, audio_url)
@@ -99,7 +99,7 @@ def _source(
 
 
 def _check_upload_received(links: Links, uploads: Uploads, account_id: str, url: str) -> None:
-    """Refuses the URL of a file for which a link was given out, but which was never sent."""
+    """Refuses the URL of a reserved upload whose file was not sent yet."""
     link = links.resolve(url)
     if link is None or link.kind not in ("upload", "put"):
         return
@@ -111,12 +111,12 @@ def _check_upload_received(links: Links, uploads: Uploads, account_id: str, url:
 def _input(body: dict[str, Any]) -> dict[str, Any]:
     fields = body.get("input")
     if not isinstance(fields, dict):
-        raise InvalidRequest("input", "input is required, as an object.")
+        raise InvalidRequest("input", "input is required and must be an object.")
     return fields
 
 
 def _text(fields: dict[str, Any], name: str, prefix: str = "") -> str | None:
-    """A field's text; None where it is missing, null or blank."""
+    """The string in a field; None if it is missing, null or blank."""
     value = fields.get(name)
     if value is None:
         return None

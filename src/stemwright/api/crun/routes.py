@@ -1,4 +1,4 @@
-"""crun.ai's face, ``/api/v1/client/…`` (docs/contracts.md, sections 11 to 14)."""
+"""crun.ai's API, ``/api/v1/client/…`` (docs/contracts.md, sections 11 to 14)."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ METHODS = {
     "/account/balance": "GET",
     "/files/upload-url": "GET",
 }
-"""Of the paths that this server answers itself, which the vendor is never asked by another method."""
+"""The paths that this server answers itself. Other methods on them are not forwarded to the vendor."""
 
 KEY_PLACES = [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyHeader(name="x-api-key", auto_error=False))]
 """These only tell OpenAPI where the key goes."""
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What a callback brings: the data of TaskInfo."""
+    """The body of a callback: the data of TaskInfo."""
     return task_record(service, task)
 
 
 class CrunFace:
-    """The handlers. Whatever is not served here goes to the vendor where the operator has a key, and is a 505 elsewhere."""
+    """The handlers. What is not served here is forwarded to the vendor if the operator has a key, else the code is 505."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -57,9 +57,9 @@ class CrunFace:
         self._blocking_pool = BlockingPool()
 
     async def create_task(self, request: Request) -> Response:
-        """Starts a separation. Every request is a new task, and a new charge.
+        """Starts a separation. Every request creates a new task and is charged.
 
-        `vocal` gives vocals and instrumental, `instrumental` twelve stems. Other models are the vendor's.
+        `vocal` gives vocals and instrumental, `instrumental` twelve stems. Other models are forwarded to the vendor.
         """
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
         content = await read_body(request)
@@ -78,7 +78,7 @@ class CrunFace:
         return success({"task_id": dashed(task.id)})
 
     async def task_info(self, request: Request) -> Response:
-        """Tells of a task, whichever face it was made on. Ids are taken with dashes and without."""
+        """The state of a task, created on any of the APIs. Ids may have dashes or not."""
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
         asked = request.query_params.get("task_id", "").strip()
         if not asked:
@@ -93,7 +93,7 @@ class CrunFace:
         raise NotFound("Task not found")
 
     async def estimate(self, request: Request) -> Response:
-        """Tells what a task would cost, and whether there are credits for it."""
+        """The price of a task, and whether the account has enough credits for it."""
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
         content = await read_body(request)
         body = parse_json_object(content)
@@ -112,13 +112,13 @@ class CrunFace:
         )
 
     async def balance(self, request: Request) -> Response:
-        """Tells the credits of the key's account; 1000000 where it pays for nothing."""
+        """The credits of the account; 1000000 if it is not metered."""
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
         balance = await run_in_threadpool(self._service.ledger.balance, caller.account_id)
         return success({"balance": _balance_number(balance)})
 
     async def models(self, request: Request) -> Response:
-        """Lists models: the vendor's, which this server's is one of, where the operator has a key."""
+        """Lists models: those of the vendor if the operator has a key, else the one of this server."""
         await run_in_threadpool(authenticate, request, self._service.keys, "read")
         if self._vendor is not None:
             return await self._forward(request, "Models")
@@ -126,7 +126,7 @@ class CrunFace:
         return success(list_models(query.get("modality"), query.get("operation")))
 
     async def model(self, request: Request) -> Response:
-        """Tells of one model, with the schema of its input."""
+        """One model with the schema of its input."""
         await run_in_threadpool(authenticate, request, self._service.keys, "read")
         name = request.path_params["model"]
         if name in MODEL_NAMES:
@@ -134,9 +134,10 @@ class CrunFace:
         return await self._forward(request, _model_phrase(name))
 
     async def upload_url(self, request: Request) -> Response:
-        """Gives two URLs of a new file: `presigned_url` to PUT its bytes to, and `file_url` to name it by.
+        """Returns two URLs for a new file: PUT it to `presigned_url`; `file_url` is its address.
 
-        Stemwright takes the `file_url` as `input.audio_url` of a task. Files other than sound are the vendor's to take.
+        Use `file_url` as `input.audio_url` of a task. Requests for other types than audio and video are forwarded to the
+        vendor.
         """
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
         if self._vendor is not None and not uploads.is_audio(request):
@@ -144,11 +145,11 @@ class CrunFace:
         return await run_in_threadpool(uploads.create_upload_urls, self._service, caller.account_id, request)
 
     async def upload(self, request: Request) -> Response:
-        """Takes the bytes of a file at the `presigned_url`, with the Content-Type it was asked for and a Content-Length."""
+        """Uploads a file to its `presigned_url`, with the requested Content-Type and a Content-Length."""
         return await uploads.store_upload(self._service, request)
 
     async def catch_all(self, request: Request) -> Response:
-        """Hands the request to the vendor, with the operator's key."""
+        """Forwards the request to the vendor with the operator's key."""
         scope = "read" if request.method in ("GET", "HEAD") else "write"
         await run_in_threadpool(authenticate, request, self._service.keys, scope)
         path = request.scope["path"].removeprefix(PREFIX)
@@ -163,22 +164,22 @@ class CrunFace:
         return await self._vendor.forward(request, content)
 
     def _record(self, account_id: str, task_id: str) -> dict[str, Any] | None:
-        """What is known here of an id: a separation, or songs that were taken in."""
+        """A task or uploaded songs of the account with this id."""
         task = self._service.tasks.get(account_id, task_id)
         if task is not None:
             return task_record(self._service, task)
         tracks = self._service.tracks.of_task(account_id, task_id)
         if not tracks or (self._vendor is not None and was_made_by_crun(tracks[0])):
-            return None  # the vendor itself knows more of its own songs
+            return None  # the vendor's own record of its songs has more data
         return song_record(self._service, task_id, tracks)
 
     def _is_unknown(self, task_id: str) -> bool:
-        """Whether no account here has a task of that id: such ids are none of the vendor's business."""
+        """Whether no account has a task with this id. Ids of other accounts must not be sent to the vendor."""
         return self._service.tasks.any(task_id) is None
 
 
 def router(service: Service) -> APIRouter:
-    """All routes of the face; the last one takes what no other does."""
+    """All routes of this API; the last one is the catch-all."""
     face = CrunFace(service)
     routes = APIRouter(prefix=PREFIX, tags=["crun.ai"], route_class=CrunRoute, dependencies=KEY_PLACES)
     routes.add_api_route(
@@ -193,7 +194,7 @@ def router(service: Service) -> APIRouter:
         face.task_info,
         methods=["GET"],
         responses=schemas.responses(schemas.TASK, 404, 408, 422),
-        openapi_extra=schemas.with_parameters(schemas.query_parameter("task_id", "The task.", required=True)),
+        openapi_extra=schemas.with_parameters(schemas.query_parameter("task_id", "Id of the task.", required=True)),
     )
     for name, data in (("EstimateTask", schemas.ESTIMATED), ("estimate-credits", schemas.ESTIMATED_CREDITS)):
         routes.add_api_route(
@@ -218,7 +219,7 @@ def router(service: Service) -> APIRouter:
         face.model,
         methods=["GET"],
         responses=schemas.responses(schemas.MODEL_ENTRY, 404, 408, 505),
-        openapi_extra=schemas.with_parameters(schemas.path_parameter("model", "Its name, with its slash.")),
+        openapi_extra=schemas.with_parameters(schemas.path_parameter("model", "Name of the model, with its slash.")),
     )
     routes.add_api_route(
         "/account/balance", face.balance, methods=["GET"], responses=schemas.responses(schemas.BALANCE)
@@ -229,36 +230,38 @@ def router(service: Service) -> APIRouter:
         methods=["GET"],
         responses=schemas.responses(schemas.UPLOAD_LINKS, 408, 422),
         openapi_extra=schemas.with_parameters(
-            schemas.query_parameter("content_type", "As audio/mpeg.", required=True, pattern=uploads.AUDIO_TYPES),
-            schemas.query_parameter("ext", "As .mp3.", required=True, pattern=uploads.EXTENSION),
+            schemas.query_parameter(
+                "content_type", "For example audio/mpeg.", required=True, pattern=uploads.AUDIO_TYPES
+            ),
+            schemas.query_parameter("ext", "For example .mp3.", required=True, pattern=uploads.EXTENSION),
         ),
     )
     routes.add_api_route("", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
     routes.add_api_route("/{path:path}", face.catch_all, methods=EVERY_METHOD, include_in_schema=False)
 
-    every = APIRouter(route_class=CrunRoute)
-    every.add_api_route(
+    all_routes = APIRouter(route_class=CrunRoute)
+    all_routes.add_api_route(
         "/p/{link:path}",
         face.upload,
         methods=["PUT"],
         tags=["crun.ai"],
         response_class=Response,
         responses=schemas.error_responses(400, 403, 404, 410, 411, 413, 422)
-        | {200: {"description": "The file is there."}},
+        | {200: {"description": "The file is stored."}},
         openapi_extra={
             "parameters": [
                 schemas.path_parameter("link", "What follows /p/ in the presigned_url.", r"^[0-9]+-[0-9a-f]{64}/.+$")
             ],
             "requestBody": {
-                "description": "With the Content-Type that the link was asked for.",
+                "description": "The file, with the Content-Type of the request for the link.",
                 "required": True,
                 "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
             },
         },
     )
-    every.add_api_route("/p", face.upload, methods=["PUT"], include_in_schema=False)
-    every.include_router(routes)
-    return every
+    all_routes.add_api_route("/p", face.upload, methods=["PUT"], include_in_schema=False)
+    all_routes.include_router(routes)
+    return all_routes
 
 
 def _balance_number(balance: int | None) -> int | float:

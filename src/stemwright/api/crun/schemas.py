@@ -1,4 +1,4 @@
-"""What OpenAPI says of crun's face: bodies, queries and replies."""
+"""OpenAPI of crun's API: bodies, queries and responses."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ERROR_DESCRIPTIONS = {
     401: "The key is missing, wrong or revoked.",
     402: "Not enough credits.",
     403: "The key may not do this.",
-    404: "There is no such thing.",
+    404: "Not found.",
     408: "The vendor did not answer in time.",
     410: "The link has expired.",
     411: "The request has no Content-Length.",
     413: "The body is too large.",
-    422: "A field is missing or wrong, or the ids lead to no song.",
-    429: "Too many new tasks, or too many under way; Retry-After says when to try again.",
-    451: "The vendor's song could not be had.",
-    455: "Under maintenance: no new tasks.",
-    500: "A fault of the server's.",
-    505: "The model, mode or path is not offered here, and no vendor's key is set.",
+    422: "A field is missing or wrong, or there is no song with these ids.",
+    429: "Too many new tasks, or too many running; Retry-After says when to try again.",
+    451: "The song could not be fetched from the vendor.",
+    455: "Under maintenance: no new tasks are accepted.",
+    500: "An error in the server.",
+    505: "The model, mode or path is not available here, and no vendor key is set.",
 }
 
 
@@ -40,15 +40,21 @@ def object_of(*required: str, **properties: Schema) -> Schema:
 
 
 def nullable(schema: Schema) -> Schema:
-    """The same, or null."""
+    """The schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 ORDER = object_of(
     "model",
     "input",
-    model={**NAME, "description": f"{' or '.join(MODEL_NAMES)}; others are the vendor's.", "example": MODEL},
-    callback_url=nullable({"type": "string", "format": "uri", "description": "Gets the TaskInfo data at the end."}),
+    model={**NAME, "description": f"{' or '.join(MODEL_NAMES)}; others are forwarded to the vendor.", "example": MODEL},
+    callback_url=nullable(
+        {
+            "type": "string",
+            "format": "uri",
+            "description": "Gets a POST of the TaskInfo data at the end.",
+        }
+    ),
     input=INPUT_SCHEMA,
 )
 
@@ -74,7 +80,7 @@ TASK = object_of(
             suno_data={"type": "array", "items": {"type": "object"}},
         )
     ),
-    duration_s=nullable({"type": "integer", "description": "Seconds that the work took."}),
+    duration_s=nullable({"type": "integer", "description": "Processing time in seconds."}),
     complete_at=nullable(SECONDS),
     source={"type": "string", "const": "api"},
     credits=NUMBER,
@@ -97,7 +103,7 @@ UPLOAD_LINKS = object_of("presigned_url", "file_url", presigned_url=URL, file_ur
 
 
 def query_parameter(name: str, description: str, *, required: bool = False, pattern: str | None = None) -> Schema:
-    """A parameter of the query."""
+    """A query parameter."""
     schema = NAME if required else TEXT
     if pattern is not None:
         schema = {**schema, "pattern": f"^({pattern})$"}
@@ -105,28 +111,28 @@ def query_parameter(name: str, description: str, *, required: bool = False, patt
 
 
 def path_parameter(name: str, description: str, pattern: str = ".+") -> Schema:
-    """A part of the path, slashes and all."""
+    """A path parameter, which may contain slashes."""
     schema = {**NAME, "pattern": pattern}
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
 def with_parameters(*parameters: Schema) -> Schema:
-    """What an operation takes in its address."""
+    """The parameters of an operation."""
     return {"parameters": list(parameters)}
 
 
 def with_body(schema: Schema) -> Schema:
-    """What an operation takes as a JSON body."""
+    """The JSON body of an operation."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def responses(data: Schema, *codes: int) -> Replies:
-    """The good reply with its data, and the refusals."""
-    return {200: _response("All is well.", 200, data)} | error_responses(401, 403, *codes)
+    """The response of success with its data, and error responses."""
+    return {200: _response("Success.", 200, data)} | error_responses(401, 403, *codes)
 
 
 def error_responses(*codes: int) -> Replies:
-    """The refusals of these codes, and of a fault."""
+    """Error responses of these codes and of 500."""
     return {code: _response(ERROR_DESCRIPTIONS[code], code, {"type": "null"}) for code in (*codes, 500)}
 
 

@@ -1,4 +1,4 @@
-"""crun's upload: ask for a link, PUT the bytes, name the file's URL in a task (docs/contracts.md, section 14)."""
+"""crun's upload: request a link, PUT the file, use its URL in a task (docs/contracts.md, section 14)."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from stemwright.service.service import Service
 from stemwright.service.uploads import Upload
 
 PUT_LINK_S = 3600.0
-"""How long the link to PUT works."""
+"""How long an upload link is valid."""
 
 AUDIO_TYPES = r"(audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(ogg|octet-stream)"
-"""Types of files that may hold a song."""
+"""Media types that can be a song, as a regular expression."""
 
 EXTENSION = r"\.?([A-Za-z0-9]{1,10})"
 
 
 class LengthRequired(ServiceError):
-    """The request does not say how long its body is."""
+    """The request has no Content-Length."""
 
     code = 411
 
 
 class LinkExpired(ServiceError):
-    """The link's time is over."""
+    """The link has expired."""
 
     code = 410
 
 
 def is_audio(request: Request) -> bool:
-    """Whether the file that a link is asked for may hold a song."""
+    """Whether the requested media type can be a song."""
     return re.fullmatch(AUDIO_TYPES, _requested_type(request)) is not None
 
 
 def create_upload_urls(service: Service, account_id: str, request: Request) -> Response:
-    """The two URLs of a new file.
+    """Reserves an upload; the response has the URL to PUT the file to, and the URL of the file.
 
     Raises:
-        InvalidRequest: the type is missing or none of sound, or the extension is none.
+        InvalidRequest: the media type or the extension is missing or invalid.
     """
     if not _requested_type(request):
-        raise InvalidRequest("content_type", "content_type is required, as audio/mpeg.")
+        raise InvalidRequest("content_type", "content_type is required, for example audio/mpeg.")
     if not is_audio(request):
-        raise InvalidRequest("content_type", "content_type must be a type of sound or film, as audio/mpeg.")
+        raise InvalidRequest("content_type", "content_type must be an audio or video type, for example audio/mpeg.")
     extension = re.fullmatch(EXTENSION, request.query_params.get("ext", "").strip())
     if extension is None:
-        raise InvalidRequest("ext", "ext is required: the end of the file's name, as .mp3.")
+        raise InvalidRequest("ext", "ext is required: the extension of the file, for example .mp3.")
     path = f"crun/{new_id()}.{extension[1].lower()}"
     upload = service.uploads.reserve(account_id, path, _requested_type(request))
     return success(
@@ -66,9 +66,9 @@ def create_upload_urls(service: Service, account_id: str, request: Request) -> R
 
 
 async def store_upload(service: Service, request: Request) -> Response:
-    """Takes the bytes of a file for which a link was given out. The link is the permission; a key is not asked for.
+    """Stores the body as the file of a reserved upload. The link is the authorization; no key is needed.
 
-    A second PUT takes the place of the first, so that a client may try again.
+    A second PUT replaces the file, so that a client can try again.
     """
     upload = await run_in_threadpool(_find_upload, service, request)
     declared = _check_length(request, service.settings.max_upload_mb * 1_000_000)
@@ -89,7 +89,7 @@ async def store_upload(service: Service, request: Request) -> Response:
                 if writer.size_bytes > max_bytes:
                     raise _too_large(max_bytes)
         except TimeoutError as error:
-            raise BodyError(f"The upload stood still for {IDLE_TIMEOUT_S:g} seconds and was given up.") from error
+            raise BodyError(f"No data arrived for {IDLE_TIMEOUT_S:g} seconds, so the upload was stopped.") from error
         if chunks.received_bytes != declared:
             raise BodyError(f"The body has {chunks.received_bytes} bytes, not the {declared} of its Content-Length.")
         if writer.size_bytes == 0:
@@ -106,20 +106,20 @@ def _requested_type(request: Request) -> str:
 def _find_upload(service: Service, request: Request) -> Upload:
     link = service.links.read(request.scope["path"])
     if link is None or link.kind != "put":
-        raise NotFound("This is no link to upload to; ask for one at files/upload-url.")
+        raise NotFound("This is not an upload link; request one at files/upload-url.")
     upload = None if service.links.has_expired(link) else service.uploads.any(link.id)
     if upload is None:
-        raise LinkExpired("This link to upload to has expired; ask for a new one at files/upload-url.")
+        raise LinkExpired("This upload link has expired; request a new one at files/upload-url.")
     return upload
 
 
 def _check_length(request: Request, max_bytes: int) -> int:
-    """The length that the request declares.
+    """The length in the Content-Length header.
 
     Raises:
-        LengthMissing: it declares none.
+        LengthRequired: it is missing.
         InvalidRequest: it is 0.
-        TooLarge: it is more than is taken; nothing of the body has been read then.
+        TooLarge: it is more than ``max_bytes``; the body has not been read.
     """
     declared = request.headers.get("content-length", "")
     if not (declared.isascii() and declared.isdigit()):
@@ -132,4 +132,4 @@ def _check_length(request: Request, max_bytes: int) -> int:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"The file has more than {megabytes(max_bytes)}, the most that is taken; send a smaller one.")
+    return TooLarge(f"The file has more than {megabytes(max_bytes)}, the limit of this server; send a smaller one.")

@@ -1,1 +1,1 @@
-"""kie.ai's face: its paths, names, envelope and codes."""
+"""kie.ai's API: its paths, names, envelope and codes."""

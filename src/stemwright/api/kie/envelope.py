@@ -16,7 +16,7 @@ from stemwright.service import errors
 from stemwright.settings import Settings
 
 BUSY_RETRY_S = 10
-"""``Retry-After`` while as many tasks run as the account may have: nobody knows when one of them ends."""
+"""``Retry-After`` while the account has its maximum of running tasks; when one of them ends is not known."""
 
 SERVER_ERROR = "Server Error - Please try again later."
 

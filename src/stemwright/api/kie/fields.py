@@ -1,4 +1,4 @@
-"""Fields of the bodies that kie's face takes, on the old routes and on the market's."""
+"""Reads fields of request bodies on kie's API: camelCase on the older routes, snake_case on the market routes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FieldNames:
-    """How a route names the fields of an order."""
+    """The names of fields on a route."""
 
     task_id: str
     audio_id: str
@@ -29,10 +29,10 @@ SNAKE_CASE = FieldNames("task_id", "audio_id", "audio_url", "stem_name")
 
 
 def optional_text(body: dict[str, Any], name: str) -> str | None:
-    """A field's text without spaces around it; None where it is missing, null or blank.
+    """The string in a field, stripped; None if it is missing, null or blank.
 
     Raises:
-        InvalidRequest: it is something else than text.
+        InvalidRequest: it is not a string.
     """
     value = body.get(name)
     if value is None:
@@ -43,10 +43,10 @@ def optional_text(body: dict[str, Any], name: str) -> str | None:
 
 
 def required_text(body: dict[str, Any], name: str) -> str:
-    """A field's text.
+    """The string in a required field.
 
     Raises:
-        InvalidRequest: it is missing, blank, or something else than text.
+        InvalidRequest: it is missing, blank, or not a string.
     """
     value = optional_text(body, name)
     if value is None:
@@ -55,7 +55,7 @@ def required_text(body: dict[str, Any], name: str) -> str:
 
 
 def required_query(request: Request, name: str) -> str:
-    """A parameter of the query.
+    """A required query parameter.
 
     Raises:
         InvalidRequest: it is missing or blank.
@@ -67,13 +67,13 @@ def required_query(request: Request, name: str) -> str:
 
 
 def read_callback_url(body: dict[str, Any], *, lenient: bool, required: bool = True) -> str | None:
-    """Where the end of a task is told; None where the client polls only.
+    """The callback URL; None if nothing is to be posted.
 
-    The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). While
-    lenient, a value without a scheme means that nothing is posted.
+    The vendor's own playground sends ``"playground"``, and clients copy that (docs/contracts.md, section 16). If
+    ``lenient``, a value without a scheme means that nothing is posted.
 
     Raises:
-        InvalidRequest: it is no URL, or it is missing and must not be.
+        InvalidRequest: it is not a URL, or it is missing but required.
     """
     url = optional_text(body, "callBackUrl")
     if url is None:

@@ -1,8 +1,7 @@
-"""The instruments that kie's ``split_stem_advanced`` names, and which of them one of the twelve stems answers.
+"""The instruments of kie's ``split_stem_advanced``, and which of the twelve stems they are.
 
-A stem answers a name when the stem is what the name says: ``Drum Kit`` is the drums. ``Kick`` is not, though a kick is
-somewhere in them: whoever asked for it would get, or lose, the whole kit. Such names are refused, and the refusal says
-what to ask for instead.
+A name is accepted if it means a whole stem: ``Drum Kit`` is the drums. ``Kick`` is only a part of that stem: a client that
+requests it would get, or remove, the whole kit. Such names are refused, and the error says what to request instead.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from stemwright.service.errors import InvalidRequest
 
 STEM_BY_INSTRUMENT = {
-    "Lead Vocal": "vocals",  # with its backing, as everywhere where vocals are asked for alone
+    "Lead Vocal": "vocals",  # with backing vocals, as in every request for vocals alone
     "Backing Vocals": "backing_vocals",
     "Drum Kit": "drums",
     "Electronic Drum Kit": "drums",
@@ -27,7 +26,7 @@ STEM_BY_INSTRUMENT = {
     "Synth": "synth",
     "Sound Effects": "fx",
 }
-"""The stem that is what the name says."""
+"""Accepted names, and the stem of each."""
 
 GROUPS = {
     "Backing Vocals": ("Choir",),
@@ -90,7 +89,7 @@ GROUPS = {
     "Synth": ("Synth Pad", "Synth Keys", "Synth Lead", "Synth Voice", "Arpeggiator"),
     "Sound Effects": ("Risers",),
 }
-"""What is one of many in a stem, by the name that asks for them all."""
+"""Instruments that are only a part of a stem, by the name of the whole stem."""
 
 UNSUPPORTED = (
     "Synth Bass",
@@ -109,20 +108,20 @@ UNSUPPORTED = (
     "Whistle",
     "Theremin",
 )
-"""What lies in several stems, or in another from song to song."""
+"""Instruments that are in several stems, or not in the same stem in each song."""
 
 INSTRUMENTS = (*STEM_BY_INSTRUMENT, *(name for names in GROUPS.values() for name in names), *UNSUPPORTED)
-"""All names that kie takes."""
+"""All names that kie accepts."""
 
 _GROUP_OF = {name: whole for whole, names in GROUPS.items() for name in names}
 _SPELLING = {name.lower(): name for name in INSTRUMENTS}
 
 
 def stem_for_instrument(name: str, field: str = "stemName") -> str:
-    """The stem that answers an instrument's name; capitals do not matter. ``field`` is what the client calls it.
+    """The stem for an instrument's name; case is ignored. ``field`` is the name of the field in the request.
 
     Raises:
-        InvalidRequest: none does; says what to ask for instead.
+        InvalidRequest: there is none; the message says what to request instead.
     """
     known = _SPELLING.get(name.strip().lower())
     if known in STEM_BY_INSTRUMENT:
@@ -131,9 +130,9 @@ def stem_for_instrument(name: str, field: str = "stemName") -> str:
         whole = _GROUP_OF[known]
         raise InvalidRequest(
             field,
-            f"{field} '{known}' cannot be told from its like here: send '{whole}' for all of them together.",
+            f"{field} '{known}' cannot be separated on its own: send '{whole}' to get the whole group.",
         )
     offered = ", ".join(STEM_BY_INSTRUMENT)
     if known is not None:
-        raise InvalidRequest(field, f"{field} '{known}' is no stem of this server: send one of {offered}.")
-    raise InvalidRequest(field, f"{field} is not a name of an instrument: send one of {offered}.")
+        raise InvalidRequest(field, f"{field} '{known}' is not available on this server: send one of {offered}.")
+    raise InvalidRequest(field, f"{field} is not the name of an instrument: send one of {offered}.")

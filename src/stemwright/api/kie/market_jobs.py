@@ -1,7 +1,6 @@
-"""The market's routes, ``jobs/createTask`` and ``jobs/recordInfo``, one pair for all models (docs/contracts.md, section 10).
+"""The market's routes, ``jobs/createTask`` and ``jobs/recordInfo``, for all models (docs/contracts.md, section 10).
 
-Two of its models are served here. The tasks are the same as those of the old routes, and each pair of routes tells of
-the other's.
+Two of the models are served here. Tasks are the same as on the older routes, and can be read on either.
 """
 
 from __future__ import annotations
@@ -46,25 +45,25 @@ STATES = {
 FAIL_CODE = 501
 
 _CAMEL = {"task_id": "taskId", "audio_id": "audioId", "audio_url": "audioUrl", "stem_name": "stemName"}
-"""What clients that came from the old routes write in ``input``."""
+"""Names in ``input`` that clients of the older routes use."""
 
 
 def read_model(body: dict[str, Any]) -> str:
-    """The model that a body names.
+    """The model in a body.
 
     Raises:
-        InvalidRequest: it names none.
+        InvalidRequest: it is missing.
     """
     return required_text(body, "model")
 
 
 def read_job(settings: Settings, sources: TaskSources, account_id: str, body: dict[str, Any]) -> Submission:
-    """What a body asks for, of one of our two models.
+    """The submission for a body with one of our two models.
 
     Raises:
         InvalidRequest: a field is missing or wrong.
-        RecordMissing: the ids lead to no song.
-        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
+        RecordMissing: there is no song with these ids.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or with an error.
     """
     given = job_input(body, lenient=settings.lenient)
     fields = given | {"callBackUrl": body.get("callBackUrl")}
@@ -75,10 +74,10 @@ def read_job(settings: Settings, sources: TaskSources, account_id: str, body: di
 
 
 def job_input(body: dict[str, Any], *, lenient: bool) -> dict[str, Any]:
-    """The ``input`` of a body; while lenient, names in camelCase stand for those in snake_case.
+    """The ``input`` of a body; if lenient, names in camelCase are accepted for those in snake_case.
 
     Raises:
-        InvalidRequest: it is missing, or no object.
+        InvalidRequest: it is missing, or not an object.
     """
     given = body.get("input")
     if not isinstance(given, dict):
@@ -91,12 +90,12 @@ def job_input(body: dict[str, Any], *, lenient: bool) -> dict[str, Any]:
 
 
 def is_job(task: Task) -> bool:
-    """Whether a task was ordered on the market's route."""
+    """Whether a task was created on the market route."""
     return task.face == "kie" and "model" in task.request
 
 
 def job_record(service: Service, task: Task) -> dict[str, Any]:
-    """The ``data`` of ``jobs/recordInfo``, for a task of whichever face."""
+    """The ``data`` of ``jobs/recordInfo``, for a task of any of the APIs."""
     failed = task.has_ended and task.state != "succeeded"
     result = _result(service, task)
     began = task.created_at if task.started_at is None else task.started_at
@@ -114,12 +113,12 @@ def job_record(service: Service, task: Task) -> dict[str, Any]:
         "updateTime": milliseconds(task.ended_at or task.started_at or task.created_at),
         "creditsConsumed": credits(task.price) if task.state == "succeeded" else 0,
     }
-    # The real service repeats the result beside its JSON; no page has that.
+    # The real service also sends the result as an object, which is not documented.
     return record | {"response": result} if service.settings.lenient else record
 
 
 def job_callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What is posted when such a task ends: its record, with what the old routes post beside it."""
+    """The callback body of such a task: its record, and all that the older routes post."""
     old = wav_callback_body(service, task) if task.is_wav else callback_body(service, task)
     data = old["data"] | job_record(service, task)
     if task.state == "succeeded":
@@ -132,7 +131,7 @@ def _fail_code(task: Task) -> int:
 
 
 def _result(service: Service, task: Task) -> dict[str, Any] | None:
-    """Every layout that a careful reader knows; the vendor documents none (docs/contracts.md, section 10)."""
+    """The result in all known layouts, since the vendor does not document it (docs/contracts.md, section 10)."""
     if task.state != "succeeded":
         return None
     if task.is_wav:
@@ -141,7 +140,7 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
     track = service.tracks.get(task.account_id, task.track_id)
     response = separation_response(service, task, track)
     assert response is not None
-    # An item of a single instrument is the instrument itself to readers of a flat list, and has both to others.
+    # For split_stem_advanced: the instrument as a flat item, for clients that read a list, with extract and remove.
     items = [item | item["extract"] if "extract" in item else item for item in response["originData"]]
     info = separation_info(service, task, track) | {"origin_data": items}
     camel = {key: value for key, value in response.items() if value is not None and key != "originData"}
@@ -149,7 +148,7 @@ def _result(service: Service, task: Task) -> dict[str, Any] | None:
 
 
 def _param(service: Service, task: Task) -> dict[str, Any]:
-    """What was asked, or would have been asked on this route for a task of another."""
+    """The parameters of the request; for a task of another route, those that create the same task here."""
     if is_job(task):
         request = task.request
         return {"model": request["model"], "callBackUrl": request.get("callBackUrl"), "input": request["input"]}

@@ -1,4 +1,4 @@
-"""``jobs/createTask`` and ``jobs/recordInfo``: our two models, others are the vendor's (docs/contracts.md, section 10)."""
+"""``jobs/createTask`` and ``jobs/recordInfo``: two models of ours; others are forwarded (docs/contracts.md, section 10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stemwright.service.service import Service
 from stemwright.service.task import Task
 
 MISSING = "recordInfo is null"
-"""The vendor's own words for an unknown task (docs/contracts.md, section 10)."""
+"""The vendor's own message for an unknown task (docs/contracts.md, section 10)."""
 
 
 class JobFace:
@@ -35,9 +35,9 @@ class JobFace:
         self._blocking_pool = BlockingPool()
 
     async def create(self, request: Request) -> Response:
-        """Starts a separation, or a conversion to WAV. Other models are the vendor's.
+        """Starts a separation, or a conversion to WAV. Other models are forwarded to the vendor.
 
-        `input` names the song by `task_id` and `audio_id`; a separation takes `audio_url` in place of both, `type`, and
+        `input` has the song as `task_id` and `audio_id`. A separation accepts `audio_url` in place of both, `type`, and
         `stem_name` for `split_stem_advanced`.
         """
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
@@ -57,7 +57,7 @@ class JobFace:
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:
-        """Tells of a task of ours, whichever route it was ordered on; others are the vendor's."""
+        """The state of a task of this server, created on any route; unknown ids are forwarded to the vendor."""
 
         def read() -> tuple[dict[str, Any] | None, bool]:
             account_id = authenticate(request, self._service.keys, "read").account_id

@@ -19,7 +19,7 @@ FLAGS = {
     "running": "PENDING",
     "succeeded": "SUCCESS",
     "failed": "GENERATE_AUDIO_FAILED",
-    "cancelled": "GENERATE_AUDIO_FAILED",  # kie knows no other word for an end without stems
+    "cancelled": "GENERATE_AUDIO_FAILED",  # kie has no other state for this
 }
 
 FAILED = "Vocal separation failed"
@@ -30,7 +30,7 @@ PIANO_KEY = "pianoUrl"
 
 
 def task_record(service: Service, task: Task) -> dict[str, Any]:
-    """The ``data`` of ``vocal-removal/record-info``, for a task of whichever face."""
+    """The ``data`` of ``vocal-removal/record-info``, for a task of any of the APIs."""
     failed = task.has_ended and task.state != "succeeded"
     flag = FLAGS[task.state]
     track = service.tracks.get(task.account_id, task.track_id)
@@ -47,19 +47,19 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
     }
     if not service.settings.lenient:
         return record
-    # Clients read these two in record-info, where no page of the vendor's has them (docs/contracts.md, section 16).
+    # Clients read these two, which are not documented here (docs/contracts.md, section 16).
     info = separation_info(service, task, track) if task.state == "succeeded" else None
     return record | {"status": flag, "vocal_removal_info": info}
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What is posted when a task ends: every form that a page or a client knows (docs/contracts.md, section 4.5)."""
-    sister = service.settings.dialect == "sunoapi"
+    """The callback body, in all known forms (docs/contracts.md, section 4.5)."""
+    is_sunoapi = service.settings.dialect == "sunoapi"
     succeeded = task.state == "succeeded"
     track = service.tracks.get(task.account_id, task.track_id)
     info = separation_info(service, task, track) if succeeded else None
     data: dict[str, Any] = {"task_id": task.id, "taskId": task.id}
-    if not sister:
+    if not is_sunoapi:
         data["vocal_separation_info"] = info
     data |= {
         "vocal_removal_info": info,
@@ -68,16 +68,16 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
         **song_ids(task, track),
     }
     if succeeded:
-        separated = "vocal Removal" if sister or task.kind == ADVANCED else "vocal separation"
+        separated = "vocal Removal" if is_sunoapi or task.kind == ADVANCED else "vocal separation"
         return {"code": 200, "msg": f"{separated} generated successfully.", "data": data}
     if task.error_code == SOURCE_UNAVAILABLE:
         return {"code": SOURCE_UNAVAILABLE, "msg": task.error_message or FAILED, "data": data}
-    code = 400 if sister else 501 if task.kind == ADVANCED else 500
+    code = 400 if is_sunoapi else 501 if task.kind == ADVANCED else 500
     return {"code": code, "msg": FAILED, "data": data}
 
 
 def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict[str, Any]:
-    """``data`` of ``generate/record-info`` for uploads, as if kie had made them (docs/contracts.md, section 9)."""
+    """``data`` of ``generate/record-info`` for uploads, like generated songs (docs/contracts.md, section 9)."""
     return {
         "taskId": task_id,
         "parentMusicId": "",
@@ -92,34 +92,34 @@ def song_record(service: Service, task_id: str, tracks: Sequence[Track]) -> dict
 
 
 def was_made_by_kie(track: Track) -> bool:
-    """Whether kie made this song; crun's, which have other keys, are told of here."""
+    """Whether kie generated this song. Songs from crun have other keys in ``details``."""
     return track.origin == "vendor" and "audioUrl" in track.details
 
 
 def credits(hundredths: int) -> int | float:
-    """Credits as JSON has them: whole where they are whole."""
+    """Credits for JSON: an integer if possible."""
     return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100
 
 
 def milliseconds(moment: float) -> int:
-    """A moment as the vendor writes it."""
+    """A time in seconds as the vendor's milliseconds."""
     return round(moment * 1000)
 
 
 def callback_url_of(task: Task) -> str:
-    """As the client sent it, even where nothing is posted there."""
+    """The callback URL as the client sent it, even if nothing is posted there."""
     sent = task.request.get("callBackUrl") if task.face == "kie" else None
     return task.callback_url or (sent if isinstance(sent, str) else "")
 
 
 def song_ids(task: Task, track: Track | None) -> dict[str, Any]:
-    """Which song it was: the id that the client named it by, and its place among those of its task."""
+    """The id of the song as in the request, and its index in its task."""
     named = parse_id(task.request.get("audioId")) if task.face == "kie" else None
     return {"musicId": dashed(named or task.track_id), "musicIndex": track.position if track else 0}
 
 
 def separation_response(service: Service, task: Task, track: Track | None) -> dict[str, Any] | None:
-    """The stems by kie's keys in camelCase, unused ones null; None until they are there."""
+    """The stems by kie's keys in camelCase, unused ones null; None until the task has succeeded."""
     if task.state != "succeeded":
         return None
     data = [_origin_data(service, task, stem) for stem in task.stems]
@@ -142,10 +142,11 @@ def separation_response(service: Service, task: Task, track: Track | None) -> di
 
 
 def separation_info(service: Service, task: Task, track: Track | None) -> dict[str, Any]:
-    """The stems by kie's keys in snake_case, of a task that has succeeded."""
+    """The stems by kie's keys in snake_case, for a task that has succeeded."""
     info: dict[str, Any] = {"origin_url": _origin_url(service, track) or ""}
     if task.kind == ADVANCED:
-        return info | {"origin_data": [_extract_and_remove([_origin_data(service, task, stem) for stem in task.stems])]}
+        data = [_origin_data(service, task, stem) for stem in task.stems]
+        return info | {"origin_data": [_extract_and_remove(data)]}
     urls = {wire_name(stem.name).snake: service.links.stem_url(stem, task) for stem in task.stems}
     return info | {key: url for key, url in urls.items() if key is not None}
 
@@ -160,32 +161,32 @@ def _origin_data(service: Service, task: Task, stem: Stem) -> dict[str, Any]:
 
 
 def _extract_and_remove(data: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of a single instrument: itself, and the song without it."""
+    """The two stems of ``split_stem_advanced``: the instrument, and the song without it."""
     extract, remove = data
     return {"extract": extract, "remove": remove}
 
 
 def _origin_url(service: Service, track: Track | None) -> str | None:
-    """The mix, which the sister fills in. At kie it is null, and clients take every URL of a response for a stem."""
+    """The mix, for sunoapi.org only. At kie it is null, and clients treat every URL of a response as a stem."""
     if service.settings.dialect != "sunoapi" or track is None or track.blob is None:
         return None
     return service.links.track_url(track)
 
 
 def failure_message(service: Service, task: Task, failed: str = FAILED) -> str:
-    """Why a task failed; where the server is not lenient, only that it did."""
-    told = "the task was cancelled." if task.state == "cancelled" else task.error_message
-    return f"{failed}: {told}" if service.settings.lenient and told else failed
+    """Why a task failed; if the server is not lenient, only that it failed."""
+    detail = "the task was cancelled." if task.state == "cancelled" else task.error_message
+    return f"{failed}: {detail}" if service.settings.lenient and detail else failed
 
 
 def _suno_data(service: Service, track: Track) -> dict[str, Any]:
     url = service.links.track_url(track) if track.blob is not None else track.url
-    told = {key: track.details.get(key) for key in ("imageUrl", "prompt", "tags")}
+    texts = {key: track.details.get(key) for key in ("imageUrl", "prompt", "tags")}
     return {
         "id": dashed(track.id),
         "audioUrl": url,
         "streamAudioUrl": url,
-        **{key: value if isinstance(value, str) else "" for key, value in told.items()},
+        **{key: value if isinstance(value, str) else "" for key, value in texts.items()},
         "modelName": "imported",
         "title": track.title,
         "createTime": datetime.fromtimestamp(track.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),

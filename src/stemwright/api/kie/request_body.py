@@ -1,4 +1,4 @@
-"""Bodies of orders, read into what the service takes (docs/contracts.md, sections 2, 5 and 10)."""
+"""Parses bodies of separations and conversions to submissions (docs/contracts.md, sections 2, 5 and 10)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read_order(
     *,
     callback_required: bool = True,
 ) -> Submission:
-    """What a body asks to separate. Looks for its song in the store, and at the vendor where the operator has a key.
+    """The submission of a separation. Finds the song in the store, or at the vendor if the operator has a key.
 
     Raises:
         InvalidRequest: a field is missing or wrong.
-        RecordMissing: the ids lead to no song.
-        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
+        RecordMissing: there is no song with these ids.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or with an error.
     """
     kind = optional_text(body, "type") or "separate_vocal"
     if kind not in TYPES:
@@ -66,12 +66,12 @@ def read_wav_order(
     *,
     callback_required: bool = True,
 ) -> Submission:
-    """What a body asks to have as WAV: a song or a stem, by its ids.
+    """The submission of a conversion to WAV: a song or a stem, by its ids.
 
     Raises:
         InvalidRequest: a field is missing or wrong.
-        RecordMissing: the ids lead to no song.
-        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
+        RecordMissing: there is no song with these ids.
+        UpstreamTimeout, SourceUnavailable: the vendor did not answer, or with an error.
     """
     callback_url = read_callback_url(body, lenient=settings.lenient, required=callback_required)
     source, named = _by_ids(sources, account_id, body, names)
@@ -93,14 +93,14 @@ def read_wav_order(
 def _source(
     sources: TaskSources, account_id: str, body: dict[str, Any], names: FieldNames
 ) -> tuple[TaskSource, dict[str, str]]:
-    """The song, and how the body named it."""
+    """The song, and the fields of the body that name it."""
     audio_url = optional_text(body, names.audio_url)
     if audio_url is None:
         return _by_ids(sources, account_id, body, names)
     if optional_text(body, names.task_id) is not None or optional_text(body, names.audio_id) is not None:
         raise InvalidRequest(
             names.audio_url,
-            f"{names.audio_url} stands in place of {names.task_id} and {names.audio_id}: send either",
+            f"{names.audio_url} replaces {names.task_id} and {names.audio_id}: send one or the other",
         )
     check_syntax(audio_url, names.audio_url)
     return sources.by_url(account_id, audio_url), {"audioUrl": audio_url}

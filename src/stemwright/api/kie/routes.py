@@ -1,4 +1,4 @@
-"""kie.ai's face, ``/api/v1/…`` (docs/contracts.md, sections 1 to 9)."""
+"""kie.ai's API, ``/api/v1/…`` (docs/contracts.md, sections 1 to 9)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from stemwright.service.task import Task
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 
 DOWNLOAD_LINK_S = 20 * 60.0
-"""Seconds that a link of ``common/download-url`` works."""
+"""Seconds that a link from ``common/download-url`` is valid."""
 
 METHODS = {
     "/api/v1/vocal-removal/generate": "POST",
@@ -50,18 +50,18 @@ METHODS = {
     "/api/file-url-upload": "POST",
     "/api/file-stream-upload": "POST",
 }
-"""The paths that this server answers itself; all others are the vendor's."""
+"""The paths that this server answers itself; all others are forwarded to the vendor."""
 
 
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What is posted when a task of this face ends, in the words of the route that it was ordered on."""
+    """The callback body of a task of this API, in the form of the route on which it was created."""
     if is_job(task):
         return job_callback_body(service, task)
     return wav_callback_body(service, task) if task.is_wav else separation_callback_body(service, task)
 
 
 class KieFace:
-    """The handlers. Whatever is not served here goes to the vendor where the operator has a key, and is a 404 elsewhere."""
+    """The handlers. What is not served here is forwarded to the vendor if the operator has a key, else the code is 404."""
 
     def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None) -> None:
         self._service = service
@@ -70,9 +70,9 @@ class KieFace:
         self._blocking_pool = BlockingPool()
 
     async def generate(self, request: Request) -> Response:
-        """Starts a separation. Every request is a new task, and a new charge.
+        """Starts a separation. Every request creates a new task and is charged.
 
-        The song is named by `taskId` and `audioId`, or by `audioUrl`. `separate_vocal` gives vocals and instrumental,
+        Send the song as `taskId` and `audioId`, or as `audioUrl`. `separate_vocal` gives vocals and instrumental,
         `split_stem` twelve stems, `split_stem_advanced` the one stem of `stemName`, and the song without it.
         """
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
@@ -86,7 +86,7 @@ class KieFace:
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:
-        """Tells of a separation, whichever face it was made on; `data` is null where there is none of that id."""
+        """The state of a separation, created on any of the APIs; `data` is null if the id is unknown."""
 
         def read() -> dict[str, Any] | None:
             account_id = authenticate(request, self._service.keys, "read").account_id
@@ -97,7 +97,7 @@ class KieFace:
         return self._envelope.success(await run_in_threadpool(read))
 
     async def generated(self, request: Request) -> Response:
-        """Tells of songs: those that were uploaded here look as if they had been generated, others are the vendor's."""
+        """The songs of a task: uploaded songs in the form of generated ones; other ids are forwarded to the vendor."""
 
         def read() -> tuple[dict[str, Any] | None, bool]:
             account_id = authenticate(request, self._service.keys, "read").account_id
@@ -110,7 +110,7 @@ class KieFace:
         return self._envelope.success(songs)
 
     async def credit(self, request: Request) -> Response:
-        """Tells the credits of the key's account; 1000000 where it pays for nothing."""
+        """The credits of the account; 1000000 if it is not metered."""
 
         def read() -> int | None:
             return self._service.ledger.balance(authenticate(request, self._service.keys, "read").account_id)
@@ -119,7 +119,7 @@ class KieFace:
         return self._envelope.success(UNMETERED_CREDITS if balance is None else credits(balance))
 
     async def download_url(self, request: Request) -> Response:
-        """Gives a link to a file of this server that works for 20 minutes, or for as long as the file is kept."""
+        """A link to a file of this server, valid for 20 minutes or until the file expires."""
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "read")
         content = await read_body(request)
         url = optional_text(parse_json_object(content), "url")
@@ -133,7 +133,7 @@ class KieFace:
         raise InvalidRequest("url", "url is wrong")
 
     async def catch_all(self, request: Request) -> Response:
-        """Hands the request to the vendor, with the operator's key."""
+        """Forwards the request to the vendor with the operator's key."""
         scope = "read" if request.method in ("GET", "HEAD", "OPTIONS") else "write"
         await run_in_threadpool(authenticate, request, self._service.keys, scope)
         path = request.url.path
@@ -144,11 +144,11 @@ class KieFace:
         return await self._vendor.forward(request)
 
     def _songs(self, account_id: str, task_id: str) -> tuple[dict[str, Any] | None, bool]:
-        """The songs of a task, if they are told of here; and whether the id is ours: the vendor is not asked for such."""
+        """The songs of a task, if this server answers for them; and whether the id is ours, so that it is not forwarded."""
         tracks = self._service.tracks.of_task(account_id, task_id)
         if tracks and (self._vendor is None or not was_made_by_kie(tracks[0])):
             return song_record(self._service, task_id, tracks), True
-        # The vendor itself knows more of its own songs.
+        # The vendor's own record of its songs has more data.
         return None, not tracks and self._service.tasks.any(task_id) is not None
 
     def _temporary_link(self, account_id: str, url: str) -> str | None:
@@ -159,7 +159,7 @@ class KieFace:
 
 
 def router(service: Service) -> APIRouter:
-    """All routes of the face; the last one takes what no other does."""
+    """All routes of this API; the last one is the catch-all."""
     envelope = Envelope(service.settings)
     vendor = Passthrough.open(service.settings, "kie")
     face = KieFace(service, envelope, vendor)
@@ -176,8 +176,8 @@ def router(service: Service) -> APIRouter:
         ("jobs/createTask", jobs.create, "Start a task by its model", schemas.TASK_ID, schemas.with_body(job)),
         ("jobs/recordInfo", jobs.record_info, "A task", schemas.JOB_RECORD, schemas.with_query("taskId")),
         ("generate/record-info", face.generated, "Songs of a task", schemas.SONGS, schemas.with_query("taskId")),
-        ("chat/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.with_query()),
-        ("generate/credit", face.credit, "Credits that are left", schemas.CREDITS, schemas.with_query()),
+        ("chat/credit", face.credit, "Credits of the account", schemas.CREDITS, schemas.with_query()),
+        ("generate/credit", face.credit, "Credits of the account", schemas.CREDITS, schemas.with_query()),
         ("common/download-url", face.download_url, "A link for 20 minutes", schemas.URL, schemas.with_body(download)),
     ):
         routes.add_api_route(

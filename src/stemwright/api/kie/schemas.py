@@ -1,4 +1,4 @@
-"""What OpenAPI says of kie's face: bodies, queries and replies."""
+"""OpenAPI of kie's API: bodies, queries and responses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 URL: Schema = {"type": "string", "format": "uri"}
 MILLISECONDS: Schema = {"type": "integer", "description": "Milliseconds since 1970."}
-CREDITS: Schema = {"type": "number", "description": "1000000 where the account pays for nothing."}
+CREDITS: Schema = {"type": "number", "description": "1000000 if the account is not metered."}
 
 ERRORS_NOTE = (
-    "A refusal too: HTTP says 200, `code` says what happened (400, 401, 402, 404, 405, 408, 409, 413, 415, 422, 429, 451, "
-    "455, 500, 505), `msg` why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status is the code."
+    "Errors have HTTP status 200 too; `code` has the error (400, 401, 402, 404, 405, 408, 409, 413, 415, 422, 429, 451, "
+    "455, 500, 505), `msg` says why, and `data` is null. With STEMWRIGHT_MIRROR_STATUS the HTTP status equals the code."
 )
 
 
@@ -26,7 +26,7 @@ def object_of(*required: str, **properties: Schema) -> Schema:
 
 
 def nullable(schema: Schema) -> Schema:
-    """The same, or null."""
+    """The schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -41,7 +41,7 @@ GENERATE_BODY: Schema = object_of(
         "type": "string",
         "description": "The song: audio_id of an upload, or id of one of a task's songs or stems.",
     },
-    audioUrl={**URL, "description": "A file of one's own, in place of taskId and audioId."},
+    audioUrl={**URL, "description": "URL of a file, in place of taskId and audioId."},
     type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
     stemName={"type": "string", "enum": list(STEM_BY_INSTRUMENT), "description": "For split_stem_advanced."},
     callBackUrl={**URL, "description": "Gets a POST when the task has ended."},
@@ -63,7 +63,7 @@ JOB_BODY: Schema = object_of(
     input=object_of(
         task_id={"type": "string", "description": "Task of the song; with audio_id, or else audio_url."},
         audio_id={"type": "string", "description": "The song or the stem."},
-        audio_url={**URL, "description": "A file of one's own, in place of both ids; for a separation."},
+        audio_url={**URL, "description": "URL of a file, in place of both ids; for a separation only."},
         type={"type": "string", "enum": ["separate_vocal", "split_stem", "split_stem_advanced"]},
         stem_name={"type": "string", "enum": list(STEM_BY_INSTRUMENT), "description": "For split_stem_advanced."},
     ),
@@ -129,11 +129,11 @@ JOB_RECORD = object_of(
     taskId=TEXT,
     model=TEXT,
     state={"type": "string", "enum": ["waiting", "generating", "success", "fail"]},
-    param={"type": "string", "description": "The order as JSON."},
-    resultJson={"type": "string", "description": "The result as JSON; empty until it is there."},
+    param={"type": "string", "description": "The parameters of the request as JSON."},
+    resultJson={"type": "string", "description": "The result as JSON; empty until the task has succeeded."},
     failCode=nullable(TEXT),
     failMsg=nullable(TEXT),
-    costTime=nullable({"type": "integer", "description": "Milliseconds of work."}),
+    costTime=nullable({"type": "integer", "description": "Processing time in milliseconds."}),
     completeTime=nullable(MILLISECONDS),
     createTime=MILLISECONDS,
     updateTime=MILLISECONDS,
@@ -146,16 +146,16 @@ DOWNLOAD_BODY = object_of("url", url=URL)
 
 _UPLOAD_FIELDS: dict[str, Schema] = {
     "uploadPath": {"type": "string", "minLength": 1, "example": "audio"},
-    "fileName": {"type": "string", "minLength": 1, "description": "The same name again takes the place of the file."},
+    "fileName": {"type": "string", "minLength": 1, "description": "An existing file with this name is replaced."},
 }
 
 
 SECURITY: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
-"""Either place for the key, by the names that our own API declares."""
+"""The two places for the key, by the names that our own API declares."""
 
 
 def body(schema: Schema, media_type: str = "application/json") -> Schema:
-    """A body of a request."""
+    """A request body."""
     return {"required": True, "content": {media_type: {"schema": schema}}}
 
 
@@ -185,23 +185,23 @@ _UPLOADED = object_of(
 
 
 def with_body(content: Schema) -> Schema:
-    """What OpenAPI adds to an endpoint with a body."""
+    """The OpenAPI additions of an endpoint with a body."""
     return {"requestBody": content, "security": SECURITY}
 
 
 def with_query(*names: str) -> Schema:
-    """What OpenAPI adds to an endpoint with parameters, all of them needed, in its query."""
+    """The OpenAPI additions of an endpoint with required query parameters."""
     parameters = [{"name": name, "in": "query", "required": True, "schema": TEXT} for name in names]
     return {"parameters": parameters, "security": SECURITY}
 
 
 def responses(data: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
-    """The replies of an endpoint whose good one has this data."""
+    """The responses of an endpoint with this data on success."""
     return _responses(object_of("code", "msg", code={"type": "integer"}, msg=TEXT, data=nullable(data)), mirrors)
 
 
 def upload_responses(mirrors: bool) -> dict[int | str, dict[str, Any]]:
-    """The replies of an upload."""
+    """The responses of an upload."""
     return _responses(
         object_of(
             "success",
@@ -219,4 +219,4 @@ def upload_responses(mirrors: bool) -> dict[int | str, dict[str, Any]]:
 def _responses(envelope: Schema, mirrors: bool) -> dict[int | str, dict[str, Any]]:
     content = {"application/json": {"schema": envelope}}
     good = {"description": f"The reply. {ERRORS_NOTE}", "content": content}
-    return {200: good, "default": {"description": "A refusal.", "content": content}} if mirrors else {200: good}
+    return {200: good, "default": {"description": "An error.", "content": content}} if mirrors else {200: good}

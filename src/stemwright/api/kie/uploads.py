@@ -1,4 +1,4 @@
-"""kie's three uploads, under the vendor's paths (docs/contracts.md, section 7). Files go to the disk as they come."""
+"""kie's three uploads, under the vendor's paths (docs/contracts.md, section 7). Files are written while they arrive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from stemwright.storage.blob import StoredBlob
 
 ROOT_FOLDER = "kieai"
 FETCH_TIMEOUT_S = 30.0
-"""Seconds that the vendor gives a file to arrive by URL."""
+"""Seconds to fetch a file by URL, as at the vendor."""
 
 MAX_NAME_CHARACTERS = 200
 _EXTENSION = re.compile(r"[a-z0-9]{1,5}")
@@ -53,7 +53,7 @@ class UploadFace:
         self._fetcher = Fetcher(service.settings.model_copy(update={"fetch_timeout_s": seconds}))
 
     async def base64_upload(self, request: Request) -> Response:
-        """Stores a file that comes in JSON: `base64Data` is bare base64, or a data URL."""
+        """Stores a file from JSON: `base64Data` is base64 or a data URL."""
         account_id = await self._account(request)
         async with upload_limit(self._service, account_id) as max_bytes:
             with self._service.store.writer() as writer:
@@ -66,7 +66,7 @@ class UploadFace:
         return await run_in_threadpool(self._add, account_id, blob, folder, name, None, body.media_type)
 
     async def stream_upload(self, request: Request) -> Response:
-        """Stores a file that comes in the field `file` of a form."""
+        """Stores a file from the field `file` of a form."""
         account_id = await self._account(request)
         if not is_multipart(request):
             raise InvalidRequest("file", "The body must be a form (multipart/form-data) with the field file")
@@ -99,7 +99,7 @@ class UploadFace:
         if own is not None and self._service.store.renew(own.blob.digest):
             return self._add(account_id, own.blob, folder, name, own.name, own.media_type)
         if link is not None:
-            raise InvalidRequest("fileUrl", "fileUrl leads to a file of this server that is not there any more")
+            raise InvalidRequest("fileUrl", "fileUrl is a file of this server that no longer exists")
         self._service.storage_quota.room(account_id)
         with self._service.store.writer() as writer:
             fetched = self._fetcher.fetch(url, writer, self._max_bytes)
@@ -115,7 +115,7 @@ class UploadFace:
         given_name: str | None,
         given_type: str | None,
     ) -> Response:
-        """Notes a stored file; ``given_name`` and ``given_type`` are what its sender says of it."""
+        """Adds a stored file as an upload; ``given_name`` and ``given_type`` are from the client or server that sent it."""
         named_type = media_type_of(name or given_name or "")
         media_type = printable(given_type or named_type)[:100]
         if media_type == UNKNOWN:
@@ -148,7 +148,7 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(tags=["kie.ai"], route_class=envelope.route_class())
     for path, handler, summary, body in (
         ("/api/file-base64-upload", face.base64_upload, "Upload a file in JSON", schemas.BASE64_UPLOAD),
-        ("/api/file-url-upload", face.url_upload, "Upload a file by its address", schemas.URL_UPLOAD),
+        ("/api/file-url-upload", face.url_upload, "Upload a file by URL", schemas.URL_UPLOAD),
         ("/api/file-stream-upload", face.stream_upload, "Upload a file in a form", schemas.STREAM_UPLOAD),
     ):
         routes.add_api_route(
@@ -163,7 +163,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _folder_and_name(fields: dict[str, Any]) -> tuple[str, str | None]:
-    """The folder that a client wants a file in, and its name if it says one."""
+    """The folder for a file, and its name if given."""
     folder = optional_text(fields, "uploadPath")
     if folder is None or not folder.strip("/"):
         raise InvalidRequest("uploadPath", "uploadPath cannot be blank")

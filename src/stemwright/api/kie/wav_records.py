@@ -1,4 +1,4 @@
-"""What kie's face tells of a WAV: in ``wav/record-info``, and in the callback at its end (docs/contracts.md, section 5)."""
+"""kie's records of a WAV conversion: ``wav/record-info``, and the callback at its end (docs/contracts.md, section 5)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def wav_record(service: Service, task: Task) -> dict[str, Any]:
     }
     if not service.settings.lenient:
         return record
-    # Clients read these two here, where no page of the vendor's has them.
+    # Clients read these two here, though they are not documented.
     return record | {"status": flag, "audioWavUrl": url}
 
 
 def wav_callback_body(service: Service, task: Task) -> dict[str, Any]:
-    """What is posted when a WAV is there, or is not to be."""
+    """The callback body when a conversion has ended."""
     track = service.tracks.get(task.account_id, task.track_id)
     data = {
         "audioWavUrl": wav_url(service, task),
@@ -59,5 +59,5 @@ def wav_callback_body(service: Service, task: Task) -> dict[str, Any]:
 
 
 def wav_url(service: Service, task: Task) -> str | None:
-    """The link to the WAV; None until it is there."""
+    """The link to the WAV; None until the task has succeeded."""
     return service.links.stem_url(task.stems[0], task) if task.state == "succeeded" else None

@@ -32,9 +32,9 @@ class WavFace:
         self._blocking_pool = BlockingPool()
 
     async def generate(self, request: Request) -> Response:
-        """Starts the conversion of a song, or of a stem, to WAV. There is one WAV of each: a second order is a 409.
+        """Starts the conversion of a song or a stem to WAV. There is one WAV of each: a second request gets code 409.
 
-        Songs that kie made are kie's to convert, where the operator has a key: it has them without loss.
+        Songs that kie generated are converted by kie if the operator has a key, since kie has them lossless.
         """
         caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
         content = await read_body(request)
@@ -52,7 +52,7 @@ class WavFace:
         return self._envelope.success({"taskId": task.id})
 
     async def record_info(self, request: Request) -> Response:
-        """Tells of a conversion; `data` is null where there is none of that id."""
+        """The state of a conversion; `data` is null if the id is unknown."""
 
         def read() -> tuple[dict[str, Any] | None, bool]:
             account_id = authenticate(request, self._service.keys, "read").account_id
@@ -71,7 +71,7 @@ class WavFace:
 
 
 def belongs_to_vendor(service: Service, account_id: str, body: dict[str, Any], names: FieldNames) -> bool:
-    """Whether the ids of a body name a song that kie made, or one that nobody here knows."""
+    """Whether the ids in a body are of a song that kie generated, or unknown to this server."""
     task_id, audio_id = parse_id(body.get(names.task_id)), parse_id(body.get(names.audio_id))
     if task_id is None or audio_id is None:
         return False

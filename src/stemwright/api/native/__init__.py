@@ -1,1 +1,1 @@
-"""Our own face, /v1."""
+"""Our own API, /v1."""

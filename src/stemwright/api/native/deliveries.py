@@ -1,4 +1,4 @@
-"""``/v1/separations/{id}/deliveries``: what became of a callback, and sending it again."""
+"""``/v1/separations/{id}/deliveries``: the log of a callback, and sending it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemwright.service.service import Service
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
-    """Puts the endpoints on our own API's router."""
+    """Adds the endpoints to the router of our own API."""
 
     @router.get(
         "/v1/separations/{separation_id}/deliveries",

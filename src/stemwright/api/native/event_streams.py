@@ -1,4 +1,4 @@
-"""All streams of events of a server: one look at the database serves them all, and there are only so many."""
+"""All event streams of a server. One poll of the database serves all of them, and their number is limited."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from stemwright.service.service import Service
 from stemwright.service.task import Task
 
 POLL_INTERVAL_S = 0.25
-"""Seconds between two looks at all tasks that are followed; workers note progress once a second."""
+"""Seconds between two polls of all followed tasks. Workers write progress once a second."""
 
 KEY_CHECK_INTERVAL_S = 2.0
-"""Seconds between two looks at the keys: a stream whose key is revoked ends."""
+"""Seconds between two checks of the keys. A stream whose key is revoked ends."""
 
 WAKE_BATCH_SIZE = 8
 WAKE_PAUSE_S = 0.005
-"""So many streams are woken, and then other requests get so long: a thousand streams of one task hold up nobody."""
+"""Pause after each batch of streams, so that other requests are served while a thousand streams of one task are woken."""
 
 RETRY_MS = 2000
 
@@ -35,10 +35,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class TaskEvent:
-    """A task as its streams tell of it.
+    """The state of a task as an event.
 
     Attributes:
-        mark: names what a client has seen; the same wherever the stream is taken up again.
+        mark: the id of the event, the same in every stream and after a reconnect.
         encoded: the bytes of the server-sent event.
     """
 
@@ -60,7 +60,7 @@ class EventStream:
 
 @dataclass(eq=False)
 class _FollowedTask:
-    """A task and its streams."""
+    """A task with its open streams."""
 
     event: TaskEvent
     streams: set[EventStream] = field(default_factory=set)
@@ -68,14 +68,14 @@ class _FollowedTask:
 
 @dataclass(frozen=True)
 class _PollResult:
-    """What a look at the database found: tasks that changed or are gone (None), and keys that are in use."""
+    """The result of one poll: tasks that changed or no longer exist (None), and keys that are valid."""
 
     changed: dict[str, TaskEvent | None]
     keys: frozenset[str] | None
 
 
 class EventStreams:
-    """The streams of one server. Its methods are for the thread of the event loop."""
+    """The open streams of one server. Call its methods in the thread of the event loop only."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -85,28 +85,28 @@ class EventStreams:
 
     @property
     def n_open(self) -> int:
-        """Streams that are open now."""
+        """The number of open streams."""
         return self._n_by_account.total()
 
     def open(self, caller: Caller, task_id: str, event: TaskEvent) -> EventStream:
-        """Opens a stream; ``close`` it.
+        """Opens a stream. The caller must ``close`` it.
 
         Args:
-            news: of the task, as it was just now.
+            event: the current state of the task.
 
         Raises:
-            TooManyStreams: the account has as many as it may.
-            StreamLimitReached: the server has.
+            TooManyStreams: the account has the maximum number open.
+            StreamLimitReached: the server has the maximum number open.
         """
         account_limit, server_limit = self._service.settings.account_event_streams, self._service.settings.event_streams
         if account_limit and self._n_by_account[caller.account_id] >= account_limit:
             raise TooManyStreams(
-                f"As many streams of events are open as an account may have ({account_limit}): "
+                f"Your account has the maximum number of event streams open ({account_limit}): "
                 "close some, or poll the separation."
             )
         if server_limit and self.n_open >= server_limit:
             raise StreamLimitReached(
-                "As many streams of events are open as this server has: poll the separation, or try again later."
+                "This server has the maximum number of event streams open: poll the separation, or try again later."
             )
         stream = EventStream(caller.account_id, caller.key_id, task_id)
         self._n_by_account[caller.account_id] += 1
@@ -116,7 +116,7 @@ class EventStreams:
         return stream
 
     def close(self, stream: EventStream) -> None:
-        """Forgets a stream."""
+        """Closes a stream. Closing it again has no effect."""
         followed = self._followed.get(stream.task_id)
         if followed is None or stream not in followed.streams:
             return
@@ -128,10 +128,10 @@ class EventStreams:
             del self._n_by_account[stream.account_id]
 
     async def events(self, stream: EventStream, last_mark: str | None) -> AsyncIterator[bytes]:
-        """What the stream sends: the newest state whenever it is another, until the task or the key has ended.
+        """The events of a stream: the newest state after each change, until the task ends or the key is revoked.
 
         Args:
-            seen: the mark of what its client has seen.
+            last_mark: id of the last event that the client received.
         """
         followed = self._followed[stream.task_id]
         while not stream.is_closed:
@@ -146,7 +146,7 @@ class EventStreams:
                 await stream.wakeup.wait()
 
     async def _poll_until_closed(self) -> None:
-        """Looks at the database for as long as there are streams."""
+        """Polls the database while there are open streams."""
         try:
             next_key_check = time.monotonic() + KEY_CHECK_INTERVAL_S
             while self._followed:
@@ -156,7 +156,7 @@ class EventStreams:
                 try:
                     await self._apply(await run_in_threadpool(self._poll, marks, keys), keys)
                     next_key_check = time.monotonic() + KEY_CHECK_INTERVAL_S if checks_keys else next_key_check
-                except Exception:  # the database may be busy or full for a moment: the streams outlive that
+                except Exception:  # the database may be busy or full for a moment; try again
                     log.exception("the tasks of streams could not be read")
                 await asyncio.sleep(POLL_INTERVAL_S)
         finally:
@@ -200,7 +200,7 @@ class EventStreams:
 
 
 def task_event(service: Service, task: Task) -> TaskEvent:
-    """A task as its streams tell of it."""
+    """The current state of a task as an event."""
     event = ServerSentEvent(
         data=separation_view(service, task).model_dump_json(),
         event="end" if task.has_ended else "progress",

@@ -23,15 +23,15 @@ HEARTBEAT_INTERVAL_S = 15
 
 
 def add_routes(router: APIRouter, service: Service, streams: EventStreams) -> None:
-    """Puts the endpoint on our own API's router."""
+    """Adds the endpoint to the router of our own API."""
 
     @router.get(
         "/v1/separations/{separation_id}/events",
-        summary="Progress as server-sent events: `progress`, and `end` at last; each carries the separation",
+        summary="Progress as server-sent events: `progress`, then `end`; each has the separation as data",
         response_class=EventSourceResponse,
         responses={
             200: {"content": {"text/event-stream": {}}},
-            204: {"description": "Nothing more will come"},
+            204: {"description": "The client has seen the last event"},
             **problem_responses(401, 403, 404, 429, 503),
         },
     )
@@ -39,7 +39,7 @@ def add_routes(router: APIRouter, service: Service, streams: EventStreams) -> No
         request: Request,
         separation_id: str,
         last_event_id: Annotated[
-            str | None, Header(description="Of a stream that broke: what was seen stays out.")
+            str | None, Header(description="Id of the last event that was received; it is not sent again.")
         ] = None,
     ) -> Response:
         def find() -> tuple[Caller, str, TaskEvent]:
@@ -49,20 +49,20 @@ def add_routes(router: APIRouter, service: Service, streams: EventStreams) -> No
 
         caller, task_id, event = await run_in_threadpool(find)
         if event.has_ended and last_event_id == event.mark:
-            return Response(status_code=204)  # tells a browser's EventSource to stop coming back
+            return Response(status_code=204)  # a browser's EventSource stops reconnecting after 204
         stream = streams.open(caller, task_id, event)
         return _EventStreamResponse(streams.events(stream, last_event_id), lambda: streams.close(stream))
 
 
 class _EventStreamResponse(EventSourceResponse):
-    """The stream as an answer; it is closed however the answer ends, even where nobody took a byte of it."""
+    """The response with the stream. The stream is closed in every case, even if the client read nothing."""
 
     def __init__(self, events: AsyncIterator[bytes], close: Callable[[], None]) -> None:
         super().__init__(events, ping=HEARTBEAT_INTERVAL_S, sep="\n", headers={"X-Accel-Buffering": "no"})
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
+        """Sends the events."""
         try:
             await super().__call__(scope, receive, send)
         finally:

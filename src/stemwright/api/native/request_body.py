@@ -1,4 +1,4 @@
-"""An order on ``/v1/separations``, judged as far as it can be without the song."""
+"""Parses the body of ``POST /v1/separations``, and checks all that can be checked without the song."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stemwright.service.task_sources import TaskSource, TaskSources
 from stemwright.stems import select
 
 KIND = "v1"
-"""The name by which our own separations are priced and switched off."""
+"""The kind of task of our own API, by which its price is set and it is switched off."""
 
 MAX_KEY_CHARACTERS = 255
 
@@ -34,13 +34,13 @@ _EXAMPLE_FORMAT = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, Fals
 def read_submission(
     sources: TaskSources, account_id: str, body: dict[str, Any], idempotency_key: str | None
 ) -> Submission:
-    """What the service is asked for.
+    """The submission for the service.
 
     Raises:
-        InvalidFields, InvalidRequest: a field is missing or wrong; says which and why.
+        InvalidFields, InvalidRequest: a field is missing or wrong; the message says which and why.
     """
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
-        raise InvalidRequest("Idempotency-Key", f"A key has 1 to {MAX_KEY_CHARACTERS} characters.")
+        raise InvalidRequest("Idempotency-Key", f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} characters.")
     order = parse_request(SeparationRequest, body)
     stems = order.stems if isinstance(order.stems, str) else ",".join(order.stems)
     with _errors_of_field("stems"):
@@ -65,7 +65,7 @@ def read_submission(
         source_url=source.url,
         song=source.song,
         callback_url=order.callback_url,
-        # The id tells a task that this very request made from one that an earlier request made.
+        # With the id the caller sees whether the task is new or from an earlier request with the same key.
         request={"id": new_id(), "body": body},
         priority=order.priority,
         idempotency_key=idempotency_key,
@@ -75,7 +75,7 @@ def read_submission(
 
 def _source(sources: TaskSources, account_id: str, order: SeparationRequest) -> TaskSource:
     if (order.track_id is None) == (order.url is None):
-        raise InvalidRequest("track_id", "Name the song once: by track_id, or by url.")
+        raise InvalidRequest("track_id", "Send either track_id or url.")
     if order.url is not None:
         return sources.by_url(account_id, order.url)
     track_id = parse_id(order.track_id)
@@ -85,7 +85,7 @@ def _source(sources: TaskSources, account_id: str, order: SeparationRequest) -> 
 
 
 def _check_format(order: SeparationRequest) -> None:
-    """Judged with a song of no special kind: whether a format has a depth or a bit rate is the same for all of them."""
+    """Checks the format with an example song: whether it has a bit depth or a bit rate does not depend on the song."""
     try:
         output_format(order.format, bit_depth=order.bit_depth, bitrate_kbps=order.bitrate_kbps, source=_EXAMPLE_FORMAT)
     except UsageError as error:
@@ -94,7 +94,7 @@ def _check_format(order: SeparationRequest) -> None:
 
 
 def _with_field_names(sentence: str) -> str:
-    """A sentence about flags of the command line, said of fields."""
+    """An error of the command line with the names of fields in place of options."""
     for flag, name in (("--bit-depth", "bit_depth"), ("--bitrate", "bitrate_kbps"), ("--format", "format")):
         sentence = sentence.replace(flag, name)
     return sentence
@@ -102,7 +102,7 @@ def _with_field_names(sentence: str) -> str:
 
 @contextmanager
 def _errors_of_field(name: str) -> Iterator[None]:
-    """What goes wrong within is wrong with this field."""
+    """Turns errors within into errors of this field."""
     try:
         yield
     except (UsageError, ModelUnavailableError) as error:

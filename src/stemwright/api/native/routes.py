@@ -1,4 +1,4 @@
-"""Our own API, ``/v1``: everything that Stemwright can do, in plain words and with typed errors."""
+"""Our own API, ``/v1``: all functions of Stemwright, with typed errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
 def callback_body(service: Service, task: Task) -> dict[str, Any]:
     """What is posted to ``callback_url`` when a separation has ended."""
     event = schemas.Event(
-        type=f"separation.{task.state}",  # type: ignore[arg-type]  # only ended ones are told of
+        type=f"separation.{task.state}",  # type: ignore[arg-type]  # only for ended tasks
         timestamp=to_datetime(task.ended_at or service.clock()),
         data=separation_view(service, task),
     )
@@ -57,7 +57,7 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
 def _add_account_routes(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/credits",
-        summary="What the account has",
+        summary="Credits of the account",
         response_model=schemas.Credits,
         responses=problem_responses(401, 403),
     )
@@ -73,7 +73,7 @@ def _add_account_routes(native: APIRouter, service: Service) -> None:
 
     @native.get(
         "/v1/plans",
-        summary="What separates songs",
+        summary="Plans that can be chosen",
         response_model=schemas.Plans,
         responses=problem_responses(401, 403),
     )
@@ -95,7 +95,7 @@ def _plan_view(plan: Plan) -> schemas.Plan:
 
 
 def _add_catch_all(native: APIRouter) -> None:
-    """Answers what no endpoint of ours does, so that it is a problem too."""
+    """Adds the catch-all route, so that unknown paths and methods are answered with a problem too."""
     endpoints = list(native.routes)
 
     @native.api_route("/v1", methods=EVERY_METHOD, include_in_schema=False)
@@ -107,5 +107,7 @@ def _add_catch_all(native: APIRouter) -> None:
                 allowed |= getattr(endpoint, "methods", None) or set()
         if allowed:
             methods = ", ".join(sorted(allowed))
-            raise HTTPException(405, f"{request.method} is not for this address; {methods} is.", {"Allow": methods})
-        raise NotFound("There is nothing at this address; /docs lists what there is.")
+            raise HTTPException(
+                405, f"{request.method} is not allowed on this path; use {methods}.", {"Allow": methods}
+            )
+        raise NotFound("This path does not exist; /docs lists all paths.")

@@ -1,4 +1,4 @@
-"""What our own API takes and gives, as OpenAPI and our clients see it."""
+"""Requests and responses of our own API, for OpenAPI and our clients."""
 
 from __future__ import annotations
 
@@ -23,38 +23,40 @@ class _Request(BaseModel):
 
 
 class TrackRequest(_Request):
-    """A song by its address."""
+    """A song by its URL."""
 
-    url: str = Field(description="Where the song is; it is fetched when it is first separated.", json_schema_extra=URI)
+    url: str = Field(description="URL of the song; it is fetched for the first separation.", json_schema_extra=URI)
     title: str | None = Field(None, max_length=500)
 
 
 class SeparationRequest(_Request):
-    """An order: which song, and what to make of it."""
+    """Which song to separate, and how."""
 
-    track_id: str | None = Field(None, description="A track: this or `url`.", json_schema_extra=UUID)
-    url: str | None = Field(None, description="Where the song is: this or `track_id`.", json_schema_extra=URI)
-    stems: str | list[str] = Field("two", description="`two`, `twelve`, or names: those, and `residual`.")
+    track_id: str | None = Field(None, description="Id of a track. Send this or `url`.", json_schema_extra=UUID)
+    url: str | None = Field(None, description="URL of the song. Send this or `track_id`.", json_schema_extra=URI)
+    stems: str | list[str] = Field("two", description="`two`, `twelve`, or names of stems, which also give `residual`.")
     plan: str = Field("fast", description="See /v1/plans.")
     format: Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"] = "wav"
     bit_depth: Literal[16, 24, 32] | None = Field(
-        None, description="Of wav, flac and aiff; 32 is float. Default: the song's own."
+        None, description="For wav, flac and aiff; 32 is float. Default: that of the song."
     )
-    bitrate_kbps: int | None = Field(None, description="Of the lossy formats. Default: a good variable one.")
-    callback_url: str | None = Field(None, description="Told when the separation has ended.", json_schema_extra=URI)
-    priority: int = Field(0, ge=-10, le=10, description="Your tasks of a higher one go first.")
+    bitrate_kbps: int | None = Field(None, description="For lossy formats. Default: a high variable bit rate.")
+    callback_url: str | None = Field(
+        None, description="Gets a POST when the separation has ended.", json_schema_extra=URI
+    )
+    priority: int = Field(0, ge=-10, le=10, description="Your tasks with a higher priority run first.")
 
     @field_validator("stems", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        """Says what is taken at all, where pydantic would tell of one of both ways only."""
+        """One message for both accepted types, where pydantic would give one message per type."""
         if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
             return value
-        raise PydanticCustomError("stems", "Write two, twelve, or a list of names")
+        raise PydanticCustomError("stems", "Send two, twelve, or a list of names")
 
 
 class Track(BaseModel):
-    """A song. ``task_id`` and ``audio_id`` are the ids by which the vendors' faces take it."""
+    """A song. ``task_id`` and ``audio_id`` are its ids on the APIs of the vendors."""
 
     id: Annotated[str, ID]
     task_id: str
@@ -65,7 +67,7 @@ class Track(BaseModel):
     size_bytes: int | None
     media_type: str | None
     file_name: str | None
-    url: str | None = Field(description="Where its audio can be had.")
+    url: str | None = Field(description="URL of its audio.")
     created_at: datetime
     expires_at: datetime
 
@@ -86,14 +88,14 @@ class Stem(BaseModel):
 
 
 class Failure(BaseModel):
-    """Why a separation failed: 451, the song could not be had; 500 and above, it could not be separated."""
+    """Why a separation failed. 451: the song could not be fetched; 500 and above: it could not be separated."""
 
     code: int
     message: str
 
 
 class Separation(BaseModel):
-    """A separation. ``mode`` is what was asked for: ``two``, ``twelve`` or names."""
+    """A separation. ``mode`` is the requested stems: ``two``, ``twelve`` or names."""
 
     id: Annotated[str, ID]
     state: State
@@ -111,12 +113,14 @@ class Separation(BaseModel):
     seconds: float | None
     sample_rate: int | None
     channels: int | None
-    residual_db: float | None = Field(description="Sum of the stems less the song; -200: nothing; null: lossy.")
+    residual_db: float | None = Field(
+        description="Level of the sum of the stems minus the song; -200: zero; null: lossy."
+    )
     gain_db: float | None
     models: list[str]
     notes: list[str]
     stems: list[Stem]
-    zip: str | None = Field(description="All stems in one file, once there are any.")
+    zip: str | None = Field(description="All stems in one file; null until they exist.")
     error: Failure | None
     created_at: datetime
     started_at: datetime | None
@@ -125,14 +129,14 @@ class Separation(BaseModel):
 
 
 class TrackPage(BaseModel):
-    """Tracks, the newest first."""
+    """Tracks, newest first."""
 
     tracks: list[Track]
     next: str | None = Field(description="`after` of the next page; null on the last.")
 
 
 class SeparationPage(BaseModel):
-    """Separations, the newest first."""
+    """Separations, newest first."""
 
     separations: list[Separation]
     next: str | None = Field(description="`after` of the next page; null on the last.")
@@ -151,13 +155,13 @@ class Delivery(BaseModel):
 
 
 class Deliveries(BaseModel):
-    """All attempts, the first one first."""
+    """All attempts, oldest first."""
 
     deliveries: list[Delivery]
 
 
 class Credits(BaseModel):
-    """What the account has; null where it pays for nothing. ``price`` is that of one separation."""
+    """Credits of the account; null if it is not metered. ``price`` is the price of one separation."""
 
     metered: bool
     credits: float | None
@@ -172,7 +176,7 @@ class PlanModel(BaseModel):
 
 
 class Plan(BaseModel):
-    """A plan, the stems that it tells apart, and the models that do it."""
+    """A plan, the stems that it separates, and its models."""
 
     name: str
     title: str
@@ -181,13 +185,13 @@ class Plan(BaseModel):
 
 
 class Plans(BaseModel):
-    """What can be named as ``plan``."""
+    """The values of ``plan``."""
 
     plans: list[Plan]
 
 
 class Event(BaseModel):
-    """What a callback carries, signed as Standard Webhooks are."""
+    """The body of a callback, signed as in Standard Webhooks."""
 
     type: Literal["separation.succeeded", "separation.failed", "separation.cancelled"]
     timestamp: datetime
@@ -198,7 +202,7 @@ _RequestT = TypeVar("_RequestT", bound=_Request)
 
 
 def parse_request(model: type[_RequestT], body: dict[str, Any]) -> _RequestT:
-    """A body as the request that it should be.
+    """Validates a body against a model.
 
     Raises:
         InvalidFields: with a sentence for each field that is wrong.
@@ -211,5 +215,5 @@ def parse_request(model: type[_RequestT], body: dict[str, Any]) -> _RequestT:
         for one in error.errors():
             name = str(one["loc"][0]) if one["loc"] else "body"
             unknown = one["type"] == "extra_forbidden"
-            fields.setdefault(name, f"There is no such field; there are: {known}." if unknown else f"{one['msg']}.")
+            fields.setdefault(name, f"Unknown field; the fields are: {known}." if unknown else f"{one['msg']}.")
         raise InvalidFields(list(fields.items())) from error

@@ -1,4 +1,4 @@
-"""``/v1/separations``: orders, how far they are, their end."""
+"""``/v1/separations``: creates, lists, shows, cancels and deletes separations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stemwright.service.task import Task
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
-    """Puts the endpoints on our own API's router."""
+    """Adds the endpoints to the router of our own API."""
 
     @router.post(
         "/v1/separations",
@@ -77,7 +77,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
     @router.get(
         "/v1/separations/{separation_id}",
-        summary="A separation: how far it is, or its stems",
+        summary="A separation: its progress, or its stems",
         response_model=Separation,
         responses=problem_responses(401, 403, 404),
     )
@@ -87,7 +87,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
     @router.post(
         "/v1/separations/{separation_id}/cancel",
-        summary="Cancel a separation; one that has ended stays as it is",
+        summary="Cancel a separation; no effect if it has ended",
         response_model=Separation,
         responses=problem_responses(401, 403, 404),
     )
@@ -97,7 +97,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
     @router.delete(
         "/v1/separations/{separation_id}",
-        summary="Forget a separation and its stems",
+        summary="Delete a separation and its stems",
         status_code=204,
         responses=problem_responses(401, 403, 404, 409),
     )
@@ -108,10 +108,10 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 
 def find_task(service: Service, account_id: str, separation_id: str) -> Task:
-    """The task that an id in a path names, in either spelling.
+    """The task with an id from a path, with or without dashes.
 
     Raises:
-        NotFound: the account has none.
+        NotFound: the account has no such task.
     """
     task = service.tasks.get(account_id, parse_id(separation_id) or "")
     if task is None:

@@ -1,4 +1,4 @@
-"""``/v1/tracks``: songs, uploaded or named by their address."""
+"""``/v1/tracks``: songs that were uploaded or are given by URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stemwright.service.service import Service
 
 MAX_TITLE_CHARACTERS = 500
 
-Cursor = Annotated[str | None, Query(description="The `next` of the page before.", json_schema_extra=UUID)]
+Cursor = Annotated[str | None, Query(description="The `next` of the previous page.", json_schema_extra=UUID)]
 
 _FORM = {
     "type": "object",
@@ -39,11 +39,11 @@ _FORM = {
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
-    """Puts the endpoints on our own API's router."""
+    """Adds the endpoints to the router of our own API."""
 
     @router.post(
         "/v1/tracks",
-        summary="Upload a song, or name its address",
+        summary="Upload a song, or add it by URL",
         status_code=201,
         response_model=Track,
         responses=problem_responses(400, 401, 403, 413, 507),
@@ -93,15 +93,15 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 
 async def _add_upload(service: Service, account_id: str, request: Request) -> tracks.Track:
-    # A writer that is left without a commit leaves nothing behind: that is all a cut-off upload needs.
+    # Leaving the writer without a commit deletes its data, so an interrupted upload needs no cleanup.
     with service.store.writer() as writer:
         async with upload_limit(service, account_id) as max_bytes:
             form = await read_multipart(request, writer, max_bytes)
         unknown = sorted(form.fields.keys() - {"title"})
         if unknown:
-            raise InvalidRequest(unknown[0], "There is no such field; there are: file, title.")
+            raise InvalidRequest(unknown[0], "Unknown field; the fields are: file, title.")
         if form.file_field is None:
-            raise InvalidRequest("file", "A song is needed in the field 'file'.")
+            raise InvalidRequest("file", "Send a song in the field 'file'.")
         if form.size_bytes == 0:
             raise InvalidRequest("file", "The file is empty.")
         title = form.fields.get("title", "").strip()
@@ -122,7 +122,7 @@ async def _add_upload(service: Service, account_id: str, request: Request) -> tr
 
 
 def _add_by_url(service: Service, account_id: str, order: TrackRequest) -> tracks.Track:
-    """A track for an address; one of our own is the track that lies there."""
+    """A track for a URL. If the URL is a link of this server to a track, it is that track."""
     source = service.task_sources.by_url(account_id, order.url)
     if source.track_id is not None and (track := service.tracks.get(account_id, source.track_id)) is not None:
         return track
@@ -137,13 +137,13 @@ def parse_cursor(after: str | None) -> str | None:
     """The ``after`` of a request as an id.
 
     Raises:
-        InvalidRequest: no page ever gave it.
+        InvalidRequest: it is not an id.
     """
     if after is None:
         return None
     known = parse_id(after)
     if known is None:
-        raise InvalidRequest("after", "It is the 'next' of a page before; leave it out to begin.")
+        raise InvalidRequest("after", "It must be the 'next' of an earlier page; leave it out for the first page.")
     return known
 
 

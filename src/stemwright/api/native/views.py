@@ -1,4 +1,4 @@
-"""Records of the service as our own API shows them."""
+"""Converts records of the service to the schemas of our own API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def track_view(service: Service, track: Track) -> schemas.Track:
         task_id=track.task_id,
         audio_id=dashed(track.id),
         title=track.title,
-        origin=track.origin,  # type: ignore[arg-type]  # the table holds no other words
+        origin=track.origin,  # type: ignore[arg-type]  # the table has no other values
         seconds=track.seconds,
         size_bytes=track.size_bytes,
         media_type=track.media_type,
@@ -36,7 +36,7 @@ def track_view(service: Service, track: Track) -> schemas.Track:
 
 
 def separation_view(service: Service, task: Task) -> schemas.Separation:
-    """A separation, of whichever face it was ordered on."""
+    """A separation, created on any of the APIs."""
     facts = task.facts
     failed = task.state == "failed"
     return schemas.Separation(
@@ -86,7 +86,7 @@ def _stem_view(service: Service, task: Task, stem: Stem) -> schemas.Stem:
 
 
 def to_datetime(seconds: float) -> datetime:
-    """Seconds since 1970 as a time."""
+    """Seconds since 1970 as a UTC datetime."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -95,12 +95,12 @@ def _to_optional_datetime(seconds: float | None) -> datetime | None:
 
 
 def json_response(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
-    """A view as the answer."""
+    """The JSON response with a view."""
     return JSONResponse(view.model_dump(mode="json"), status_code=status, headers=headers)
 
 
 def request_body_schema(*models: type[BaseModel], form: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A request's body for OpenAPI: the JSON of a model, and a form where one is taken."""
+    """A request body for OpenAPI: the JSON of a model, and a form if the endpoint accepts one."""
     content: dict[str, Any] = {}
     if form is not None:
         content["multipart/form-data"] = {"schema": form}

@@ -1,4 +1,4 @@
-"""``/v1/separations/{id}/stems.zip``: all stems in one file, made as it is sent."""
+"""``/v1/separations/{id}/stems.zip``: all stems in one file, written while it is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemwright.service.task import Task
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
-    """Puts the endpoint on our own API's router."""
+    """Adds the endpoint to the router of our own API."""
 
     @router.get(
         "/v1/separations/{separation_id}/stems.zip",
@@ -35,7 +35,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 
 def _archive(service: Service, task: Task) -> ZipStream:
-    archive = ZipStream(sized=True)  # stored, not deflated: audio hardly shrinks, and the length is known beforehand
+    archive = ZipStream(sized=True)  # stored, not deflated: audio hardly shrinks, and the length is known before
     for stem in task.stems:
         if not service.store.exists(stem.blob):
             raise NotFound(f"The file of the stem '{stem.name}' is gone; separate the song again.")
