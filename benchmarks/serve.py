@@ -28,7 +28,7 @@ import psutil
 from benchmarks.load import Answer, at_rate, http, percentile_ms
 from benchmarks.separate import write_song
 
-REAL = "stemwright.service.separation_handler:handler"
+REAL = "stemwright.service.separation_handler:create_handler"
 TRIVIAL = "benchmarks.trivial:handler"
 CREEPING = "benchmarks.trivial:creeping"
 ORDERS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from itertools import count
 
-from stemwright.jobs.handler import Control, Handler, Interrupted, Reason
+from stemwright.jobs.handler import FailureReason, Handler, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.service.ids import new_id
 from stemwright.service.service import Service
@@ -22,7 +22,7 @@ class TrivialHandler(Handler):
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def run(self, lease: Lease, control: Control) -> None:
+    def run(self, lease: Lease, context: TaskContext) -> None:
         """See ``Handler``."""
         task = self._service.worker_tasks.begin(lease.task_id, lease.token)
         if task is None:
@@ -36,7 +36,7 @@ class TrivialHandler(Handler):
         ]
         self._service.worker_tasks.succeed(lease.task_id, lease.token, stems, seconds=1.0, cache_key=None, facts={})
 
-    def gave_up(self, lease: Lease, reason: Reason) -> None:
+    def fail(self, lease: Lease, reason: FailureReason) -> None:
         """See ``Handler``."""
         self._service.worker_tasks.fail(lease.task_id, lease.token, 500, reason)
 
@@ -44,14 +44,14 @@ class TrivialHandler(Handler):
 class CreepingHandler(TrivialHandler):
     """Works on each task until it is told to stop, and notes progress once a second, as a worker with a long song does."""
 
-    def run(self, lease: Lease, control: Control) -> None:
+    def run(self, lease: Lease, context: TaskContext) -> None:
         """See ``Handler``."""
         if self._service.worker_tasks.begin(lease.task_id, lease.token) is None:
             return
         for step in count(1):
-            if control.should_stop():
-                raise Interrupted
-            control.advance()
+            if context.should_stop():
+                raise TaskInterrupted
+            context.advance()
             self._service.worker_tasks.progress(lease.task_id, lease.token, "separating", 1 - 1 / step)
             time.sleep(1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stemwright import cpu_memory_limits
-from stemwright.jobs.worker import most_bytes
+from stemwright.jobs.worker import worker_memory_limit
 from stemwright.settings import read_settings
 
 
@@ -114,7 +114,7 @@ def test_what_lies_outside_of_the_mount_cannot_be_seen(machine: Machine, path: s
 
 
 def test_a_mount_with_a_space_in_its_name(machine: Machine) -> None:
-    put(machine.mount("my groups/cgroup"), cpu__max="50000 100000")
+    put(machine.mount("my control_groups/cgroup"), cpu__max="50000 100000")
     machine.enter("0::/")
     assert cpu_memory_limits.cpu_limit(machine.proc) == 0.5
 
@@ -159,7 +159,7 @@ def test_threads_follow_the_affinity_of_the_process() -> None:
 
 
 def test_what_the_user_said_of_blas_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in cpu_memory_limits.BLAS_THREADS:
+    for name in cpu_memory_limits.BLAS_VARIABLES:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
@@ -169,9 +169,9 @@ def test_what_the_user_said_of_blas_stays(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_workers_share_the_memory_of_their_group() -> None:
     settings = read_settings(worker_memory_mb=6000, workers=2)
-    assert most_bytes(settings, None) == 6e9
-    assert most_bytes(settings, 4_000_000_000) == pytest.approx(0.85 * 2e9)
-    assert most_bytes(settings, 10**12) == 6e9
+    assert worker_memory_limit(settings, None) == 6e9
+    assert worker_memory_limit(settings, 4_000_000_000) == pytest.approx(0.85 * 2e9)
+    assert worker_memory_limit(settings, 10**12) == 6e9
 
 
 IN_A_GROUP = """

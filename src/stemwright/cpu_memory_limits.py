@@ -23,7 +23,7 @@ SELF = Path("/proc/self")
 UNLIMITED = 1 << 60
 """Version 1 says 2^63 less a page where memory has no limit."""
 
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def cores(proc: Path = SELF) -> int:
@@ -50,7 +50,7 @@ def free_memory_bytes(proc: Path = SELF) -> int:
     import psutil
 
     free = [int(psutil.virtual_memory().available)]
-    for group in groups(proc):
+    for group in control_groups(proc):
         limit, held = group.memory_limit, group.memory_held
         if limit is not None and held is not None:
             free.append(max(0, limit - held))
@@ -59,13 +59,13 @@ def free_memory_bytes(proc: Path = SELF) -> int:
 
 def cpu_limit(proc: Path = SELF) -> float | None:
     """Processors that control groups allow, maybe 0.5 or 1.5; None where they set no limit."""
-    limits = [limit for group in groups(proc) if (limit := group.cpu_limit) is not None]
+    limits = [limit for group in control_groups(proc) if (limit := group.cpu_limit) is not None]
     return min(limits, default=None)
 
 
 def memory_limit(proc: Path = SELF) -> int | None:
     """Bytes that control groups allow; None where they set no limit."""
-    limits = [limit for group in groups(proc) if (limit := group.memory_limit) is not None]
+    limits = [limit for group in control_groups(proc) if (limit := group.memory_limit) is not None]
     return min(limits, default=None)
 
 
@@ -74,12 +74,12 @@ def limit_blas(threads: int) -> None:
 
     The libraries below NumPy count the machine's cores themselves. What the user has set stays.
     """
-    for name in BLAS_THREADS:
+    for name in BLAS_VARIABLES:
         os.environ.setdefault(name, str(threads))
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """The folder of one control group: that of this process, or one around it."""
 
     folder: Path
@@ -118,7 +118,7 @@ class Group:
         return max(0, held - (int(match[1]) if match else 0))
 
 
-def groups(proc: Path = SELF) -> Iterator[Group]:
+def control_groups(proc: Path = SELF) -> Iterator[ControlGroup]:
     """The control groups of this process and those around them, as far as they can be seen; none but on Linux."""
     mounts = list(_mounts(proc))
     for line in _read(proc / "cgroup").splitlines():
@@ -127,12 +127,12 @@ def groups(proc: Path = SELF) -> Iterator[Group]:
         wanted = set(controllers.split(",")) & {"cpu", "memory"}
         for mount in mounts:
             if (number == "0" and mount.is_version_2) or wanted & mount.controllers:
-                yield from _upwards(mount, PurePosixPath(path))
+                yield from _with_parents(mount, PurePosixPath(path))
 
 
 @dataclass(frozen=True)
 class _Mount:
-    """Where a hierarchy of groups is mounted: the group ``root`` is at ``folder``."""
+    """Where a hierarchy of control groups is mounted: the group ``root`` is at ``folder``."""
 
     folder: Path
     root: PurePosixPath
@@ -154,7 +154,7 @@ def _mounts(proc: Path) -> Iterator[_Mount]:
         )
 
 
-def _upwards(mount: _Mount, path: PurePosixPath) -> Iterator[Group]:
+def _with_parents(mount: _Mount, path: PurePosixPath) -> Iterator[ControlGroup]:
     """The group at ``path`` and all around it, up to what is mounted.
 
     In a container the path may be that of the host while only the container's own group is mounted, as root.
@@ -163,7 +163,7 @@ def _upwards(mount: _Mount, path: PurePosixPath) -> Iterator[Group]:
     if ".." in inside.parts:  # outside of a namespace: all that can be seen is what is mounted
         inside = PurePosixPath()
     for group in (inside, *inside.parents):
-        yield Group(mount.folder / group)
+        yield ControlGroup(mount.folder / group)
 
 
 def _unescaped(text: str) -> str:

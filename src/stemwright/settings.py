@@ -23,12 +23,12 @@ from pydantic_settings import (
 
 from stemwright.errors import UsageError
 
-FILE = "settings.toml"
+SETTINGS_FILE = "settings.toml"
 
-Names = Annotated[tuple[str, ...], NoDecode]
+NameList = Annotated[tuple[str, ...], NoDecode]
 """Words separated by commas in the environment."""
 
-Numbers = Annotated[tuple[float, ...], NoDecode]
+NumberList = Annotated[tuple[float, ...], NoDecode]
 
 DEFAULT_PRICES = {
     "separate_vocal": 10.0,
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="What clients call this server, https://stems.example.org; links begin with it."
     )
-    trusted_proxies: Names = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
+    trusted_proxies: NameList = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
     storage_url: str | None = Field(None, description="Where files lie; default: a folder in the data folder.")
 
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
     lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
 
-    allowed_hosts: Names = Field((), description="Hosts that the guard lets through whatever their address.")
+    allowed_hosts: NameList = Field((), description="Hosts that the guard lets through whatever their address.")
     upstream_kie_key: SecretStr | None = Field(None, description="Your kie.ai key: turns look-up and pass-through on.")
     upstream_crun_key: SecretStr | None = Field(None, description="Your crun.ai key: the same.")
     upstream_kie_url: str = Field("https://api.kie.ai", description="Where kie.ai is.")
@@ -86,12 +86,12 @@ class Settings(BaseSettings):
     event_streams: int = Field(1000, ge=0, description="Streams of events that are open at once; 0: no limit.")
     account_event_streams: int = Field(100, ge=0, description="The same of one account.")
     prices: dict[str, float] = Field(DEFAULT_PRICES, description="Credits a task, by type or mode, as JSON.")
-    disabled: Names = Field((), description="Types and modes that are switched off (505).")
+    disabled: NameList = Field((), description="Types and modes that are switched off (505).")
     stem_format: Literal["mp3", "wav", "flac", "m4a", "ogg", "opus"] = Field(
         "mp3", description="Format of stems on the vendors' faces."
     )
     plan: str = Field("fast", description="Plan of the vendors' faces.")
-    callback_retry_s: Numbers = Field((60, 300, 900), description="Seconds before each further try of a callback.")
+    callback_retry_s: NumberList = Field((60, 300, 900), description="Seconds before each further try of a callback.")
     callback_timeout_s: float = Field(
         15.0, gt=0, description="Seconds that a callback may take at first; three further tries get twice as many each."
     )
@@ -112,30 +112,30 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")
     @classmethod
-    def _words(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
         return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
     @field_validator("callback_retry_s", mode="before")
     @classmethod
-    def _numbers(cls, value: object) -> object:
+    def _split_numbers(cls, value: object) -> object:
         return tuple(float(word) for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
     @field_validator("upstream_kie_key", "upstream_crun_key", "webhook_key", mode="before")
     @classmethod
-    def _no_key(cls, value: object) -> object:
+    def _empty_key_as_none(cls, value: object) -> object:
         return None if value == "" else value  # as a variable that is there and empty is meant
 
     @field_validator("webhook_key")
     @classmethod
-    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_webhook_key(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value() if value else ""
-        if key.startswith("whsec_") and not _base64(key.removeprefix("whsec_")):
+        if key.startswith("whsec_") and not _decode_base64(key.removeprefix("whsec_")):
             raise ValueError("whsec_ is followed by the key in base64")
         return value
 
     @field_validator("prices", mode="after")
     @classmethod
-    def _all_prices(cls, value: dict[str, float]) -> dict[str, float]:
+    def _complete_prices(cls, value: dict[str, float]) -> dict[str, float]:
         unknown = value.keys() - DEFAULT_PRICES.keys()
         if unknown or min(value.values(), default=0) < 0:
             raise ValueError(f"prices are credits, 0 or more, for: {', '.join(DEFAULT_PRICES)}")
@@ -143,13 +143,13 @@ class Settings(BaseSettings):
 
     @field_validator("rate_limit", "native_rate_limit")
     @classmethod
-    def _rate(cls, value: str) -> str:
+    def _check_rate(cls, value: str) -> str:
         parse_rate(value)
         return value
 
     @field_validator("public_url", "upstream_kie_url", "upstream_crun_url")
     @classmethod
-    def _base(cls, value: str | None) -> str | None:
+    def _check_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("it begins with https:// or http://")
         return value.rstrip("/") if value else value
@@ -164,7 +164,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _file(init_settings().get("data")))
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, _settings_file(init_settings().get("data"))),
+        )
 
     @property
     def work_folder(self) -> Path:
@@ -210,13 +214,13 @@ def read_settings(**flags: object) -> Settings:  # the one place where flags bec
         name = str(error).split('"')[1].upper()
         raise UsageError(f"STEMWRIGHT_{name} cannot be used: it is no JSON; docs/settings.md lists all.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        file = _file(flags.get("data"))
+        file = _settings_file(flags.get("data"))
         raise UsageError(
             f"{file} cannot be read ({error}): mend it or take it away; docs/settings.md lists all."
         ) from error
 
 
-def _base64(text: str) -> bytes | None:
+def _decode_base64(text: str) -> bytes | None:
     """The bytes; None where the text is no base64."""
     try:
         return base64.b64decode(text, validate=True)
@@ -224,7 +228,7 @@ def _base64(text: str) -> bytes | None:
         return None
 
 
-def _file(data: object) -> Path:
+def _settings_file(data: object) -> Path:
     """The settings file of the data folder that a flag names, or the environment, or nobody."""
     folder = data or os.environ.get("STEMWRIGHT_DATA") or Settings.model_fields["data"].default
-    return Path(str(folder)) / FILE
+    return Path(str(folder)) / SETTINGS_FILE

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from stemwright.database import tables
 from stemwright.service.service import Service
-from stemwright.service.task import UNDER_WAY, Task, load_task
+from stemwright.service.task import ACTIVE_STATES, Task, load_task
 from stemwright.storage.store import Store
 from tests.drills.receiver import Receiver
 from tests.drills.tree import CREDITS, Tree, wait_until
@@ -83,7 +83,7 @@ def prove_sum(store: Store, task: Task, song: Path) -> None:
 
 def _under_way(service: Service) -> bool:
     with service.database.read() as session:
-        return session.scalar(select(tables.Task.id).where(tables.Task.state.in_(UNDER_WAY)).limit(1)) is not None
+        return session.scalar(select(tables.Task.id).where(tables.Task.state.in_(ACTIVE_STATES)).limit(1)) is not None
 
 
 def _tasks(service: Service) -> dict[str, Task]:

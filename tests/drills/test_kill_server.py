@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stemwright.storage.store import INCOMING
+from stemwright.storage.store import INCOMING_FOLDER
 from tests.drills.conftest import Start
 from tests.drills.orders import ORDERS, Order, Song, accepted, send, send_half, submit, upload
 from tests.drills.proofs import Digests, digests, prove
@@ -93,7 +93,7 @@ def test_in_mid_submit(start: Start, receiver: Receiver, short: Path) -> None:
 
 def test_in_mid_upload_and_mid_callback(start: Start, receiver: Receiver, short: Path) -> None:
     tree = start()
-    incoming = tree.data / "files" / INCOMING
+    incoming = tree.data / "files" / INCOMING_FOLDER
     never = threading.Event()
     receiver.open.clear()
     with tree.client() as client:

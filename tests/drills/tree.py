@@ -22,11 +22,11 @@ from tests.drills.disk import Disk
 from tests.serving import workers_of
 
 CREDITS = 100_000_00
-PATIENCE_S = 240.0
+TIMEOUT_S = 240.0
 """Machines are slow at times; a drill that goes well waits for nothing."""
 
 
-def wait_until(fact: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+def wait_until(fact: Callable[[], object], what: str, patience_s: float = TIMEOUT_S) -> None:
     """Waits until something is true; fails, saying what did not happen, where it never is."""
     deadline = time.monotonic() + patience_s
     while not fact():
@@ -114,7 +114,7 @@ class Tree:
 
     def kill_worker_when(self, fact: Callable[[], object], what: str) -> None:
         """kill -9 of every worker while something is true, however briefly: they stand still while it is asked."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
             workers = self.workers()
             _signal(workers, signal.SIGSTOP)
@@ -122,7 +122,7 @@ class Tree:
                 _signal(workers, signal.SIGKILL)
                 return
             _signal(workers, signal.SIGCONT)
-            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:g} s"
+            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S:g} s"
             time.sleep(0.002)
 
     def kill_server(self) -> None:
@@ -147,7 +147,7 @@ class Tree:
     def wait(self) -> int:
         """Waits for the end of the server and of its workers; gives its exit status."""
         assert self._process is not None and self._process.stdout is not None
-        status = self._process.wait(PATIENCE_S)
+        status = self._process.wait(TIMEOUT_S)
         self._process.stdout.close()
         self._process = None
         return status

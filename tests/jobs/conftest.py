@@ -20,7 +20,7 @@ MODULES = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
 
 Start = Callable[..., Supervisor]
 
-PATIENCE_S = 240.0
+TIMEOUT_S = 240.0
 """Machines are slow at times; a test that goes well waits for nothing."""
 
 
@@ -66,7 +66,7 @@ def start(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPa
     def start(
         handler: str = "trivial",
         *,
-        stall_s: float = PATIENCE_S,
+        stall_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
         **changes: object,
     ) -> Supervisor:
@@ -87,7 +87,7 @@ def enqueue(database: Database, queue: EmbeddedQueue, *tasks: str, account: str 
             queue.enqueue(session, task, account, priority)
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not come to pass in time"

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from stemwright.jobs.handler import Control, Interrupted, Reason
+from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.settings import Settings
 
@@ -38,7 +38,7 @@ class Trivial:
         self._journal = Journal(settings.data)
         self._hoard: list[bytearray] = []
 
-    def run(self, lease: Lease, control: Control) -> None:
+    def run(self, lease: Lease, context: TaskContext) -> None:
         self._journal.write("begin", lease.task_id, lease.attempt, os.getpid())
         match lease.task_id.split("-")[0]:
             case "crash":
@@ -53,25 +53,25 @@ class Trivial:
                 time.sleep(60)
             case "deaf":
                 for _ in range(600):
-                    control.advance()
+                    context.advance()
                     time.sleep(0.1)
             case "long":
                 while True:
-                    self._step(control)
+                    self._step(context)
             case "slow":
                 for _ in range(STEPS * 4):
-                    self._step(control)
+                    self._step(context)
             case _:
-                self._step(control)
+                self._step(context)
         self._journal.write("end", lease.task_id)
 
-    def gave_up(self, lease: Lease, reason: Reason) -> None:
+    def fail(self, lease: Lease, reason: FailureReason) -> None:
         self._journal.write("gave-up", lease.task_id, reason)
 
-    def _step(self, control: Control) -> None:
-        if control.should_stop():
-            raise Interrupted
-        control.advance()
+    def _step(self, context: TaskContext) -> None:
+        if context.should_stop():
+            raise TaskInterrupted
+        context.advance()
         time.sleep(STEP_S)
 
 

@@ -16,11 +16,11 @@ from stemwright.database.engine import Database
 from stemwright.database.tables import Job
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.supervisor import exclusive
-from stemwright.jobs.worker import TaskOrder
-from stemwright.jobs.worker_process import LONGEST_PAUSE_S
+from stemwright.jobs.supervisor import lock_data_folder
+from stemwright.jobs.worker import WorkerConfig
+from stemwright.jobs.worker_process import MAX_BACKOFF_S
 from stemwright.settings import Settings
-from tests.jobs.conftest import MODULES, PATIENCE_S, Clock, Start, enqueue, wait_until
+from tests.jobs.conftest import MODULES, TIMEOUT_S, Clock, Start, enqueue, wait_until
 from tests.jobs.handlers import Journal
 
 
@@ -73,7 +73,7 @@ def test_a_fault_of_the_handler_counts_as_an_attempt_and_spares_the_worker(
     assert len({pid for _, _, pid in journal.of("begin")}) == 1
 
 
-@pytest.mark.parametrize(("task", "reason", "stall_s"), [("hog-1", "memory", PATIENCE_S), ("stuck-1", "stall", 3.0)])
+@pytest.mark.parametrize(("task", "reason", "stall_s"), [("hog-1", "memory", TIMEOUT_S), ("stuck-1", "stall", 3.0)])
 def test_what_takes_too_much_or_stands_still_is_ended_once(
     database: Database, queue: EmbeddedQueue, journal: Journal, start: Start, task: str, reason: str, stall_s: float
 ) -> None:
@@ -116,7 +116,7 @@ def test_draining_gives_the_task_back_uncounted(
     enqueue(database, queue, "slow-1")
     wait_until(lambda: journal.of("begin"))
     pids = supervisor.pids
-    supervisor.drain(PATIENCE_S)
+    supervisor.drain(TIMEOUT_S)
     assert not any(psutil.pid_exists(pid) for pid in pids)
     lease = queue.claim("elsewhere", 60)
     assert lease is not None and lease.attempt == 1
@@ -132,7 +132,7 @@ def test_a_worker_that_cannot_start_is_tried_again(journal: Journal, start: Star
 def test_a_hanging_worker_is_killed(
     database: Database, queue: EmbeddedQueue, journal: Journal, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stemwright.jobs.supervisor.TICK_S", 0.01)
+    monkeypatch.setattr("stemwright.jobs.supervisor.CHECK_INTERVAL_S", 0.01)
     clock = Clock()
     start(clock=clock)
     enqueue(database, queue, "slow-1")
@@ -145,7 +145,7 @@ def test_a_hanging_worker_is_killed(
         return not victim.is_running()
 
     wait_until(is_gone)
-    clock.now += LONGEST_PAUSE_S
+    clock.now += MAX_BACKOFF_S
     wait_until(lambda: journal.of("end"))
     assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
 
@@ -157,7 +157,7 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.supervisor import Supervisor, exclusive
 from stemwright.settings import read_settings
 settings = read_settings(data=sys.argv[1], attempts=1)
-with exclusive(settings.data):
+with lock_data_folder(settings.data):
     supervisor = Supervisor(settings, EmbeddedQueue(Database.in_folder(settings.data)), "tests.jobs.handlers:trivial")
     supervisor.start()
     time.sleep(600)
@@ -217,16 +217,16 @@ def test_kill_9_of_both_is_an_attempt(
 
 
 def test_one_data_folder_has_one_server(tmp_path: Path) -> None:
-    with exclusive(tmp_path), pytest.raises(StorageError, match="stop it first"), exclusive(tmp_path):
+    with lock_data_folder(tmp_path), pytest.raises(StorageError, match="stop it first"), lock_data_folder(tmp_path):
         pass
-    with exclusive(tmp_path / "new" / "folder"):
+    with lock_data_folder(tmp_path / "new" / "folder"):
         assert (tmp_path / "new" / "folder").is_dir()
 
 
 def test_secrets_reach_workers_and_no_argument_or_environment_shows_them(settings: Settings, start: Start) -> None:
     secret = settings.model_copy(update={"webhook_key": SecretStr("whsec_hidden")})
-    order = TaskOrder("local/0", "tests.jobs.handlers:trivial", secret, 30.0)
-    assert TaskOrder.from_line(order.to_line()) == order
+    config = WorkerConfig("local/0", "tests.jobs.handlers:trivial", secret, 30.0)
+    assert WorkerConfig.from_line(config.to_line()) == config
     supervisor = start(webhook_key=SecretStr("whsec_hidden"))
     wait_until(lambda: supervisor.n_ready == 1)
     process = psutil.Process(supervisor.pids[0])

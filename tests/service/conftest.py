@@ -16,7 +16,7 @@ from stemwright.service.accounts import Accounts
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller, Keys
 from stemwright.service.ledger import Ledger
-from stemwright.service.rate_limits import RateLimits
+from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.task import Stem, Submission, Task
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.tasks import Tasks
@@ -108,7 +108,7 @@ def open_domain(tmp_path: Path) -> OpenDomain:
             keys=Keys(database, clock),
             ledger=ledger,
             tracks=tracks,
-            tasks=Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock),
+            tasks=Tasks(database, settings, queue, ledger, tracks, RateLimiter(), ending, clock),
             work=WorkerTasks(database, ending, clock),
         )
 

@@ -293,7 +293,7 @@ def test_a_full_disk_does_not_make_it_send_over_and_over(
     domain: Domain, callbacks: Callbacks, world: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = ended(domain, domain.caller(), f"{world.url}/hook")
-    monkeypatch.setattr("stemwright.service.callbacks.PAUSE_S", 0.4)
+    monkeypatch.setattr("stemwright.service.callbacks.ERROR_PAUSE_S", 0.4)
     with domain.database.write() as session:
         session.execute(
             text("CREATE TRIGGER full BEFORE UPDATE ON callback_deliveries BEGIN SELECT RAISE(FAIL, 'full'); END")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.service.clock_check import JUMP_S, SECOND_LOOK_S
-from stemwright.service.retention import NOTHING, SWEEP_EVERY_S
+from stemwright.service.clock_check import CONFIRM_AFTER_S, JUMP_THRESHOLD_S
+from stemwright.service.retention import NOTHING_REMOVED, SWEEP_INTERVAL_S
 from stemwright.service.service import Service
 from stemwright.settings import read_settings
 from tests.service.conftest import MovableClock
@@ -40,7 +40,7 @@ class House:
     def has_all(self) -> bool:
         swept = self.service.retention.sweep()
         there = self.service.tracks.get(self.account_id, self.track.id) is not None
-        assert there == (swept == NOTHING), swept
+        assert there == (swept == NOTHING_REMOVED), swept
         return there
 
 
@@ -63,27 +63,27 @@ def test_a_jump_of_weeks_deletes_nothing_until_it_has_lasted(
     house.clock.now += WEEKS_S
     assert house.has_all()
     assert "the clock is 960.0 hours ahead" in caplog.text and "set the clock right" in caplog.text
-    for _ in range(int(SECOND_LOOK_S / SWEEP_EVERY_S) - 1):
-        house.wait(SWEEP_EVERY_S)
+    for _ in range(int(CONFIRM_AFTER_S / SWEEP_INTERVAL_S) - 1):
+        house.wait(SWEEP_INTERVAL_S)
         assert house.has_all()
-    house.wait(SWEEP_EVERY_S)
+    house.wait(SWEEP_INTERVAL_S)
     assert not house.has_all(), "the clock is right, and time was wrong before"
 
 
 def test_a_jump_that_is_put_right_deletes_nothing_ever(house: House) -> None:
     house.clock.now += WEEKS_S
     assert house.has_all()
-    house.wait(SWEEP_EVERY_S)
+    house.wait(SWEEP_INTERVAL_S)
     house.clock.now -= WEEKS_S
     for _ in range(12):
-        house.wait(SWEEP_EVERY_S)
+        house.wait(SWEEP_INTERVAL_S)
         assert house.has_all()
 
 
 def test_each_further_jump_begins_the_hour_anew(house: House) -> None:
     for _ in range(10):
         house.clock.now += WEEKS_S
-        house.wait(SECOND_LOOK_S - 1)
+        house.wait(CONFIRM_AFTER_S - 1)
         assert house.has_all()
 
 
@@ -92,11 +92,11 @@ def test_a_clock_that_goes_back_deletes_nothing_and_may_come_forward_again(house
     assert house.has_all()
     house.clock.now += WEEKS_S
     assert house.has_all()
-    house.wait(SECOND_LOOK_S)
+    house.wait(CONFIRM_AFTER_S)
     assert house.has_all(), "nothing has expired"
 
 
-@pytest.mark.parametrize("step_s", [JUMP_S - 1, -JUMP_S])
+@pytest.mark.parametrize("step_s", [JUMP_THRESHOLD_S - 1, -JUMP_THRESHOLD_S])
 def test_small_corrections_are_no_jumps(house: House, step_s: float) -> None:
     assert house.has_all()
     house.wait(20 * DAY_S)
@@ -111,7 +111,7 @@ def test_a_start_weeks_after_the_newest_time_in_the_database_looks_twice(house: 
     house.wait(WEEKS_S)  # off, or its clock was set: nobody can tell
     house.open()
     assert house.has_all()
-    house.wait(SECOND_LOOK_S)
+    house.wait(CONFIRM_AFTER_S)
     assert not house.has_all()
 
 
@@ -129,5 +129,5 @@ def test_a_file_that_is_being_stored_outlasts_a_jump(house: House) -> None:
     with house.service.store.writer() as writer:
         writer.write(b"slow")
         blob = writer.commit()  # its row comes next
-    house.clock.now += 2 * SECOND_LOOK_S
+    house.clock.now += 2 * CONFIRM_AFTER_S
     assert house.has_all() and house.service.store.exists(blob.digest)

@@ -21,10 +21,10 @@ from sqlalchemy import func, select, update
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
-from stemwright.service.blobs import GRACE_S, Blobs
+from stemwright.service.blobs import GRACE_PERIOD_S, BlobRecords
 from stemwright.service.clock import Clock
 from stemwright.service.ids import new_id
-from stemwright.service.retention import BATCH, NOTHING, Retention, RetentionLoop, Swept
+from stemwright.service.retention import BATCH_ROWS, NOTHING_REMOVED, Retention, RetentionLoop, SweepResult
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.service.uploads import Uploads
 from stemwright.settings import Settings, read_settings
@@ -35,7 +35,7 @@ DAY_S = 86_400.0
 
 
 def open_store(settings: Settings, database: Database, clock: Clock) -> Store:
-    return Store.open(settings, Blobs(database, clock).note)
+    return Store.open(settings, BlobRecords(database, clock).record)
 
 
 def put(store: Store, content: bytes) -> StoredBlob:
@@ -78,19 +78,28 @@ def test_everything_goes_when_its_time_is_over(domain: Domain, store: Store, ret
     deliver_all(domain)
 
     domain.clock.now += 3 * DAY_S - 1
-    assert retention.sweep() == NOTHING
+    assert retention.sweep() == NOTHING_REMOVED
     domain.clock.now += 1
-    assert retention.sweep() == Swept(0, 0, uploads=1, idempotency_keys=0, blobs=0, abandoned_files=0)
+    assert retention.sweep() == SweepResult(0, 0, uploads=1, idempotency_keys=0, blobs=0, abandoned_files=0)
     assert store.exists(upload.digest), "somebody may be reusing it at this moment"
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1
     assert store.exists(song.digest) and not store.exists(upload.digest)
 
     domain.clock.now += 11 * DAY_S
-    assert retention.sweep() == Swept(tasks=1, tracks=2, uploads=0, idempotency_keys=1, blobs=0, abandoned_files=0)
-    domain.clock.now += GRACE_S
+    assert retention.sweep() == SweepResult(
+        tasks=1, tracks=2, uploads=0, idempotency_keys=1, blobs=0, abandoned_files=0
+    )
+    domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1
-    left = (tables.Task, tables.Track, tables.Stem, tables.Delivery, tables.IdempotencyKey, tables.Blob)
+    left = (
+        tables.Task,
+        tables.Track,
+        tables.Stem,
+        tables.Delivery,
+        tables.IdempotencyKey,
+        tables.Blob,
+    )
     assert [count(domain, table) for table in left] == [0] * len(left)
     assert list(store.digests()) == []
 
@@ -100,10 +109,10 @@ def test_a_task_under_way_keeps_itself_and_its_song(domain: Domain, store: Store
     track = add_track(domain, put(store, b"song"), caller.account_id)
     domain.submit(caller, source_url=None, track_id=track.id)
     domain.clock.now += 15 * DAY_S
-    assert retention.sweep() == NOTHING
+    assert retention.sweep() == NOTHING_REMOVED
     domain.hold()
     domain.clock.now += 15 * DAY_S
-    assert retention.sweep() == NOTHING
+    assert retention.sweep() == NOTHING_REMOVED
     assert track.blob is not None and store.exists(track.blob)
 
 
@@ -145,10 +154,10 @@ def test_a_file_stays_while_anybody_needs_it(domain: Domain, store: Store, reten
     alice, bob = domain.caller().account_id, domain.caller("bob").account_id
     first, second = add_track(domain, blob, alice), add_track(domain, blob, bob)
     for track in (first, second):
-        domain.clock.now += 2 * GRACE_S
+        domain.clock.now += 2 * GRACE_PERIOD_S
         assert retention.sweep().blobs == 0 and store.exists(blob.digest)
         domain.tracks.delete(track.account_id, track.id)
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1 and not store.exists(blob.digest)
 
 
@@ -156,10 +165,10 @@ def test_a_file_stored_again_gets_another_hour(domain: Domain, store: Store, ret
     blob = put(store, b"song")
     for again in (lambda: put(store, b"song"), lambda: store.renew(blob.digest)):
         put(store, b"song")
-        domain.clock.now += GRACE_S
+        domain.clock.now += GRACE_PERIOD_S
         assert again()
         assert retention.sweep().blobs == 0
-        domain.clock.now += GRACE_S - 1
+        domain.clock.now += GRACE_PERIOD_S - 1
         assert retention.sweep().blobs == 0
         domain.clock.now += 1
         assert retention.sweep().blobs == 1
@@ -169,25 +178,25 @@ def test_a_file_stored_again_gets_another_hour(domain: Domain, store: Store, ret
 def test_more_than_a_batch_goes_in_one_sweep(domain: Domain, store: Store, retention: Retention) -> None:
     account = domain.caller().account_id
     with domain.database.write() as session:
-        for number in range(2 * BATCH + 1):
+        for number in range(2 * BATCH_ROWS + 1):
             session.add(
                 tables.Upload(
                     id=new_id(), account_id=account, path=str(number), media_type="", created_at=0, expires_at=1
                 )
             )
-    assert retention.sweep().uploads == 2 * BATCH + 1
+    assert retention.sweep().uploads == 2 * BATCH_ROWS + 1
 
 
 def test_a_file_that_the_database_does_not_know_is_found(domain: Domain, store: Store, retention: Retention) -> None:
     stray = put(Store.open(domain.settings), b"from another time")
     assert retention.sweep().blobs == 0 and store.exists(stray.digest)
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1 and not store.exists(stray.digest)
 
 
 def test_a_file_that_is_gone_already_is_forgotten(domain: Domain, store: Store, retention: Retention) -> None:
     store.delete(put(store, b"song").digest)
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1 and count(domain, tables.Blob) == 0
 
 
@@ -213,7 +222,7 @@ def test_a_file_that_cannot_be_deleted_stops_no_other(
             raise StorageError("The folder may not be written.")
         delete(digest)
 
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     with monkeypatch.context() as patch:
         patch.setattr(store, "delete", fail)
         assert retention.sweep().blobs == 1
@@ -273,13 +282,13 @@ class Lives(RuleBasedStateMachine):
     @rule(content=st.sampled_from([b"a", b"b", b"c"]))
     def store_file(self, content: bytes) -> None:
         blob = put(self.store, content)
-        self.promised[blob.digest] = self.clock.now + GRACE_S
+        self.promised[blob.digest] = self.clock.now + GRACE_PERIOD_S
 
     @rule(content=st.sampled_from([b"a", b"b", b"c"]))
     def renew(self, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()
         if self.store.renew(digest):
-            self.promised[digest] = self.clock.now + GRACE_S
+            self.promised[digest] = self.clock.now + GRACE_PERIOD_S
 
     @rule(data=st.data())
     def add_row(self, data: st.DataObject) -> None:
@@ -298,7 +307,7 @@ class Lives(RuleBasedStateMachine):
             row = data.draw(st.sampled_from(live))
             self.tracks.delete("ac" * 16, row.id)
 
-    @rule(seconds=st.sampled_from([1.0, GRACE_S / 2, GRACE_S, DAY_S, 3 * DAY_S, 14 * DAY_S]))
+    @rule(seconds=st.sampled_from([1.0, GRACE_PERIOD_S / 2, GRACE_PERIOD_S, DAY_S, 3 * DAY_S, 14 * DAY_S]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
@@ -316,7 +325,7 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def what_is_not_needed_goes_in_the_end(self) -> None:
         self.retention.sweep()
-        self.clock.now += GRACE_S
+        self.clock.now += GRACE_PERIOD_S
         self.retention.sweep()
         with self.database.read() as session:
             needed = {*session.scalars(select(tables.Track.blob)), *session.scalars(select(tables.Upload.blob))}
@@ -332,7 +341,7 @@ SWEEPS = """
 import sys
 from pathlib import Path
 from stemwright.database.engine import Database
-from stemwright.service.blobs import Blobs
+from stemwright.service.blobs import BlobRecords
 from stemwright.service.retention import Retention
 from stemwright.settings import read_settings
 from stemwright.storage.store import Store
@@ -340,7 +349,7 @@ from stemwright.storage.store import Store
 settings = read_settings(data=Path(sys.argv[1]))
 database = Database.in_folder(settings.data)
 now = float(sys.argv[2])
-store = Store.open(settings, Blobs(database, lambda: now).note)
+store = Store.open(settings, BlobRecords(database, lambda: now).record)
 Retention(database, settings, store, lambda: now, lambda: now).sweep()
 """
 
@@ -351,7 +360,7 @@ def test_kill_while_it_sweeps(domain: Domain, store: Store, retention: Retention
     account_id = domain.caller().account_id
     for blob in kept:
         add_track(domain, blob, account_id)
-    domain.clock.now += GRACE_S
+    domain.clock.now += GRACE_PERIOD_S
     for target in (119, 110, 100):
         process = subprocess.Popen(
             [sys.executable, "-c", SWEEPS, str(domain.settings.data), str(domain.clock.now)], stdout=subprocess.PIPE
@@ -370,7 +379,7 @@ def test_kill_while_it_sweeps(domain: Domain, store: Store, retention: Retention
 
 @pytest.fixture
 def loop(retention: Retention) -> Iterator[RetentionLoop]:
-    loop = RetentionLoop(retention, every_s=0.02)
+    loop = RetentionLoop(retention, interval_s=0.02)
     yield loop
     loop.stop()
 
@@ -381,11 +390,11 @@ def test_the_loop_sweeps_on_after_a_failure(
     outcomes = iter([RuntimeError("the disk is gone")])
     swept = threading.Event()
 
-    def sweep() -> Swept:
+    def sweep() -> SweepResult:
         for outcome in outcomes:
             raise outcome
         swept.set()
-        return NOTHING
+        return NOTHING_REMOVED
 
     monkeypatch.setattr(retention, "sweep", sweep)
     loop.start()

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stemwright.jobs.handler import Interrupted
+from stemwright.jobs.handler import TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.jobs.supervisor import Supervisor
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
@@ -43,7 +43,7 @@ def song(path: Path, seconds: float, seed: int = 0) -> bytes:
 
 @dataclass
 class Hands:
-    """A control: stops when it is told to, by itself after so many advances, or never."""
+    """A context: stops when it is told to, by itself after so many advances, or never."""
 
     stops: bool = False
     advances: int = 0
@@ -313,7 +313,7 @@ def test_a_worker_that_stops_leaves_its_files_and_the_next_one_goes_on(
     task = bench.submit(track_id=bench.track(content))
     lease = bench.service.queue.claim("local/0", 30)
     assert lease is not None
-    with pytest.raises(Interrupted):
+    with pytest.raises(TaskInterrupted):
         bench.handler.run(lease, Hands(stops_after=5))
     state = next(bench.folder(task).glob(".stems.stemwright/masks/state.json")).read_text()
     assert '"n_chunks": 0' not in state
@@ -344,7 +344,7 @@ def test_a_lost_lease_ends_nothing(bench: Bench, tmp_path: Path) -> None:
 
     bench.handler.run(old, Robbed())
     assert bench.task(task).state == "running"
-    bench.handler.gave_up(old, "stall")
+    bench.handler.fail(old, "stall")
     assert bench.task(task).state == "running"
     assert bench.folder(task).exists()
     bench.work()
@@ -372,7 +372,7 @@ def test_a_task_given_up_fails_with_a_sentence_and_credits_come_back(bench: Benc
     lease = bench.service.queue.claim("local/0", 30)
     assert lease is not None
     bench.folder(task).mkdir(parents=True)
-    bench.handler.gave_up(lease, reason)  # type: ignore[arg-type]
+    bench.handler.fail(lease, reason)  # type: ignore[arg-type]
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
     assert failed.error_message is not None and failed.error_message.endswith(".")
@@ -395,7 +395,7 @@ def test_kill_9_in_mid_chunk_gives_the_same_bytes(bench: Bench, tmp_path: Path) 
     content = song(tmp_path / "song.wav", 90, seed=11)
     task = bench.submit(track_id=bench.track(content))
     service = bench.service
-    supervisor = Supervisor(service.settings, service.queue, "stemwright.service.separation_handler:handler")
+    supervisor = Supervisor(service.settings, service.queue, "stemwright.service.separation_handler:create_handler")
     supervisor.start()
     try:
         state = bench.folder(task) / ".stems.stemwright" / "masks" / "state.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stemwright.service.errors import InvalidRequest, NotFound, QuotaExceeded
-from stemwright.service.storage_quota import Quota
+from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.tracks import StoredSong
 from stemwright.service.uploads import Uploads
 from stemwright.storage.blob import StoredBlob
@@ -24,7 +24,7 @@ def domain(open_domain: OpenDomain) -> Domain:
 
 
 def used(domain: Domain, account_id: str) -> int:
-    return Quota(domain.database, domain.settings).usage(account_id).used_bytes
+    return StorageQuota(domain.database, domain.settings).usage(account_id).used_bytes
 
 
 def test_songs_uploads_and_stems_count_once_each_and_for_their_account_alone(domain: Domain) -> None:
@@ -64,13 +64,13 @@ def test_a_fetched_song_that_does_not_fit_is_not_kept(domain: Domain) -> None:
     alice = domain.caller()
     task = domain.submit(alice)
     with pytest.raises(QuotaExceeded):
-        domain.tracks.stored(alice.account_id, task.track_id, blob(1, 4 * MB))
+        domain.tracks.set_audio(alice.account_id, task.track_id, blob(1, 4 * MB))
     track = domain.tracks.get(alice.account_id, task.track_id)
     assert track is not None and track.blob is None
 
 
 def test_an_account_may_have_a_quota_of_its_own(domain: Domain) -> None:
-    quota, alice = Quota(domain.database, domain.settings), domain.caller().account_id
+    quota, alice = StorageQuota(domain.database, domain.settings), domain.caller().account_id
     assert quota.room(alice) == 3 * MB
     quota.set("alice", 5)
     assert quota.room(alice, 5 * MB) == 5 * MB
@@ -90,4 +90,4 @@ def test_by_default_there_is_none(open_domain: OpenDomain) -> None:
     domain = open_domain()
     alice = domain.caller().account_id
     domain.tracks.add_stored(alice, blob(1, 10**12), title="a large one")
-    assert Quota(domain.database, domain.settings).room(alice) is None
+    assert StorageQuota(domain.database, domain.settings).room(alice) is None

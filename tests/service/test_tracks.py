@@ -35,7 +35,7 @@ def test_two_accounts_may_use_one_song_of_the_vendors(domain: Domain) -> None:
         assert [(track.id, track.position, track.url) for track in made] == [
             (song.audio_id, song.position, song.url) for song in songs
         ]
-    domain.tracks.stored(alice, songs[0].audio_id, BLOB, media_type="audio/mpeg")
+    domain.tracks.set_audio(alice, songs[0].audio_id, BLOB, media_type="audio/mpeg")
     assert [track.blob for track in domain.tracks.of_task(alice, task_id)] == [BLOB.digest, None]
     assert [track.blob for track in domain.tracks.of_task(bob, task_id)] == [None, None]
 

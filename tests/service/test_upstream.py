@@ -219,7 +219,7 @@ def test_odd_songs_are_noted_as_far_as_they_make_sense(
         b'{"code":200,"data":{"title":"\\ud800"}}',
         b'{"code":200,"data":NaN}',
         b"\xff\xfe",
-        b" " * (upstream.MAX_ANSWER_BYTES + 1),
+        b" " * (upstream.MAX_RESPONSE_BYTES + 1),
     ],
     ids=lambda body: ascii(body)[:20],
 )

@@ -16,7 +16,7 @@ import pytest
 from stemwright.service import pinned_http
 from stemwright.service.errors import InvalidRequest, SourceUnavailable, UrlRefused
 from stemwright.service.ssrf_guard import SsrfGuard
-from stemwright.service.url_fetcher import Fetched, Fetcher
+from stemwright.service.url_fetcher import FetchedFile, Fetcher
 from stemwright.settings import Settings, read_settings
 from tests.stand_in import Song, StandIn, tone
 
@@ -74,7 +74,7 @@ def fetcher(settings: Settings) -> Fetcher:
     return Fetcher(settings)
 
 
-def fetch(fetcher: Fetcher, url: str, max_bytes: int = 10**6) -> tuple[Fetched, bytes]:
+def fetch(fetcher: Fetcher, url: str, max_bytes: int = 10**6) -> tuple[FetchedFile, bytes]:
     file = io.BytesIO()
     fetched = fetcher.fetch(url, file, max_bytes)
     return fetched, file.getvalue()
@@ -84,7 +84,7 @@ def test_a_song_comes_whole_with_its_type_and_name(world: StandIn, fetcher: Fetc
     song = world.add_task(Song(tone())).songs[0]
     fetched, content = fetch(fetcher, f"{world.url}/audio/{song.id}.wav")
     assert content == song.audio
-    assert fetched == Fetched("audio/wav", f"{song.id}.wav", len(song.audio))
+    assert fetched == FetchedFile("audio/wav", f"{song.id}.wav", len(song.audio))
     request = world.received[0]
     assert request.headers["accept-encoding"] == "identity"
     assert request.headers["user-agent"].startswith("Stemwright/")
@@ -161,7 +161,7 @@ def test_more_than_was_claimed_is_cut_off(world: StandIn, fetcher: Fetcher) -> N
 def test_a_source_that_falls_silent_is_left_before_the_whole_time_is_over(
     world: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pinned_http, "IDLE_S", 0.2)
+    monkeypatch.setattr(pinned_http, "IDLE_TIMEOUT_S", 0.2)
     with pytest.raises(SourceUnavailable, match="in time"):
         fetch(Fetcher(read_settings(fetch_timeout_s=60)), f"{world.url}/faults/silent")
 

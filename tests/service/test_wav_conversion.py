@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stemwright.audio.encode import Encoder, Tags
 from stemwright.audio.formats import OutputFormat
 from stemwright.errors import CancelledError, UnreadableInputError
-from stemwright.jobs.handler import Interrupted
+from stemwright.jobs.handler import TaskInterrupted
 from stemwright.service.errors import Conflict
 from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.service import Service
@@ -118,7 +118,7 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
 @dataclass
 class Hands:
-    """A control that stops after so many advances, or never."""
+    """A context that stops after so many advances, or never."""
 
     stops_after: int | None = None
     advances: int = 0
@@ -164,7 +164,7 @@ class Bench:
         assert lease is not None
         try:
             self.handler.run(lease, hands or Hands())
-        except Interrupted:
+        except TaskInterrupted:
             self.service.queue.release(lease)
 
     def task(self, task: Task) -> Task:
@@ -274,7 +274,7 @@ def test_a_task_that_is_given_up_is_no_separation(bench: Bench) -> None:
     task = bench.submit(bench.track(wav_bytes(0.3)))
     lease = bench.service.queue.claim("local/0", 30)
     assert lease is not None
-    bench.handler.gave_up(lease, "crashes")
+    bench.handler.fail(lease, "crashes")
     assert str(bench.task(task).error_message).startswith("The conversion of this song broke off")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stemwright.settings import read_settings
-from stemwright.storage.store import INCOMING, Store
+from stemwright.storage.store import INCOMING_FOLDER, Store
 
 WRITES_FOREVER = """
 import random, sys
@@ -61,7 +61,7 @@ def check_kills(folder: Path, seeds: range) -> None:
         for piece in store.read(digest):
             content.update(piece)
         assert content.hexdigest() == digest
-    left = len(list((folder / "files" / INCOMING).iterdir()))
+    left = len(list((folder / "files" / INCOMING_FOLDER).iterdir()))
     assert left <= len(seeds)
     assert store.sweep(older_than_s=0) == left
     assert sorted(store.digests()) == sorted(digests)

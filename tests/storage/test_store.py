@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stemwright.errors import StorageError, UsageError
 from stemwright.settings import read_settings
 from stemwright.storage.blob import BlobMissing
-from stemwright.storage.folder import Folder
-from stemwright.storage.store import INCOMING, Store, StoredBlob
+from stemwright.storage.folder import FolderBackend
+from stemwright.storage.store import INCOMING_FOLDER, Store, StoredBlob
 
 SONG = bytes(range(256)) * 4096  # 1 MiB: several pieces
 
@@ -138,7 +138,7 @@ def test_a_file_of_another_file_system_is_moved_in(tmp_path: Path) -> None:
         blob = store.put_file(path)
         assert not path.exists()
     assert b"".join(store.read(blob.digest)) == SONG
-    assert files_in(tmp_path / "files" / INCOMING) == []
+    assert files_in(tmp_path / "files" / INCOMING_FOLDER) == []
 
 
 def test_a_file_lies_on_this_machine_while_it_is_used(store: Store, tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_a_file_lies_on_this_machine_while_it_is_used(store: Store, tmp_path: Pa
     with store.as_file(blob.digest) as path:
         assert path.read_bytes() == SONG
     assert path.exists() == (store.local_path(blob.digest) is not None)
-    assert files_in(tmp_path / "data" / "files" / INCOMING) == []
+    assert files_in(tmp_path / "data" / "files" / INCOMING_FOLDER) == []
 
 
-class Sluggish(Folder):
+class Sluggish(FolderBackend):
     """A folder that asks, before it takes a file, whether it was told of it."""
 
     def __init__(self, root: Path, notes: list[StoredBlob]) -> None:
@@ -163,8 +163,8 @@ class Sluggish(Folder):
 
 def test_every_file_is_noted_before_it_has_its_name(tmp_path: Path) -> None:
     notes: list[StoredBlob] = []
-    (tmp_path / INCOMING).mkdir()
-    store = Store(Sluggish(tmp_path, notes), tmp_path / INCOMING, notes.append)
+    (tmp_path / INCOMING_FOLDER).mkdir()
+    store = Store(Sluggish(tmp_path, notes), tmp_path / INCOMING_FOLDER, notes.append)
     blob = put(store, SONG)
     (tmp_path / "stem").write_bytes(b"stem")
     stem = store.put_file(tmp_path / "stem")
@@ -185,7 +185,7 @@ def test_a_note_that_fails_stores_nothing(tmp_path: Path) -> None:
 
 def test_abandoned_files_are_swept_and_others_are_not(tmp_path: Path) -> None:
     store = Store.open(read_settings(data=tmp_path))
-    abandoned = tmp_path / "files" / INCOMING / "abandoned"
+    abandoned = tmp_path / "files" / INCOMING_FOLDER / "abandoned"
     abandoned.write_bytes(b"half a so")
     os.utime(abandoned, (time.time() - 100, time.time() - 100))
     with store.writer() as writer:

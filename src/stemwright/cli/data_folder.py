@@ -49,11 +49,11 @@ def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings,
         StorageError: it cannot be used.
     """
     settings = settings_of(data=data)
-    from stemwright.database.engine import FILE, Database
-    from stemwright.settings import FILE as SETTINGS_FILE
+    from stemwright.database.engine import DATABASE_FILE, Database
+    from stemwright.settings import SETTINGS_FILE
 
     folder = settings.data.absolute()
-    known = settings.database_url or (settings.data / FILE).exists()
+    known = settings.database_url or (settings.data / DATABASE_FILE).exists()
     prepared = any((settings.data / name).exists() for name in (SETTINGS_FILE, "server.lock"))  # or is just starting
     if not known and not (make and (data is not None or prepared)):
         remedy = "name the folder with --data DIR"

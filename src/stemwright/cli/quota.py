@@ -32,12 +32,12 @@ def quota(
       stemwright quota website --default
     """
     from stemwright.service.accounts import Accounts
-    from stemwright.service.storage_quota import MB, Quota
+    from stemwright.service.storage_quota import MB, StorageQuota
 
     if default and megabytes is not None:
         raise UsageError("Give a number of MB or --default, not both.")
     with opened(data) as (settings, database):
-        quotas = Quota(database, settings)
+        quotas = StorageQuota(database, settings)
         if default or megabytes is not None:
             quotas.set(account, megabytes)
         found = Accounts(database).find(account)

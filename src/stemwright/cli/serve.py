@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stemwright.settings import Settings
 
 
-HANDLER = "stemwright.service.separation_handler:handler"
+HANDLER = "stemwright.service.separation_handler:create_handler"
 """What workers do with a task."""
 
 
@@ -70,9 +70,9 @@ def run(settings: Settings, listener: socket.socket, handler: str) -> None:
         StorageError: another server works on the data folder, or it cannot be written.
         UsageError: the address is open to others, and there is no key.
     """
-    from stemwright.jobs.supervisor import exclusive
+    from stemwright.jobs.supervisor import lock_data_folder
 
-    with exclusive(settings.data):
+    with lock_data_folder(settings.data):
         _run(settings, listener, handler)
 
 

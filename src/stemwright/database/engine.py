@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from stemwright.errors import StorageError, storage_error
 
 BUSY_TIMEOUT_MS = 30_000
-LITTLE_BYTES = 1_000_000
+FULL_DISK_BYTES = 1_000_000
 """With less than that left, a disk is full."""
 
-FILE = "stemwright.db"
+DATABASE_FILE = "stemwright.db"
 """What the database is called in a data folder."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,7 +46,7 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(error, folder) from error
-        return cls(f"sqlite:///{folder / FILE}")
+        return cls(f"sqlite:///{folder / DATABASE_FILE}")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -55,7 +55,7 @@ class Database:
         Raises:
             StorageError: the disk is full or failed.
         """
-        with self._told(), Session(self.engine) as session:
+        with self._storage_errors(), Session(self.engine) as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(sqlalchemy.text("BEGIN"))
             yield session
@@ -69,7 +69,7 @@ class Database:
         Raises:
             StorageError: the disk is full or failed.
         """
-        with self._told(), Session(self.engine, expire_on_commit=False) as session:
+        with self._storage_errors(), Session(self.engine, expire_on_commit=False) as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
             try:
@@ -95,7 +95,7 @@ class Database:
             if found != newest:
                 self._upgrade()
         except sqlalchemy.exc.DBAPIError as error:
-            raise self._trouble(error) from error
+            raise self._storage_error(error) from error
 
     def is_current(self) -> bool:
         """Whether the tables are those of this release; False too where the database cannot be read."""
@@ -135,33 +135,35 @@ class Database:
         return self.engine.url.database or self.engine.url.render_as_string()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         """A disk that is full or failed is told as such; what is wrong with a statement is a fault of ours."""
         try:
             yield
         except sqlalchemy.exc.DBAPIError as error:
-            if _code(error) in (
+            if _sqlite_code(error) in (
                 sqlite3.SQLITE_FULL,
                 sqlite3.SQLITE_IOERR,
                 sqlite3.SQLITE_CANTOPEN,
                 sqlite3.SQLITE_READONLY,
             ):
-                raise self._trouble(error) from error
+                raise self._storage_error(error) from error
             raise
 
-    def _trouble(self, error: sqlalchemy.exc.DBAPIError) -> StorageError:
+    def _storage_error(self, error: sqlalchemy.exc.DBAPIError) -> StorageError:
         # SQLite calls it an error of the disk when one of its smaller files finds no room.
-        if _code(error) == sqlite3.SQLITE_FULL or (_code(error) == sqlite3.SQLITE_IOERR and self._is_full()):
+        if _sqlite_code(error) == sqlite3.SQLITE_FULL or (
+            _sqlite_code(error) == sqlite3.SQLITE_IOERR and self._is_full()
+        ):
             return StorageError(f"No room is left for the database {self._name}: free some space.")
         return StorageError(
             f"The database {self._name} cannot be used ({error.orig}): name another data folder, or go back to a backup."
         )
 
     def _is_full(self) -> bool:
-        return shutil.disk_usage(Path(self._name).parent).free < LITTLE_BYTES
+        return shutil.disk_usage(Path(self._name).parent).free < FULL_DISK_BYTES
 
 
-def _code(error: sqlalchemy.exc.DBAPIError) -> int:
+def _sqlite_code(error: sqlalchemy.exc.DBAPIError) -> int:
     """SQLite's primary code; 0 for other databases."""
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-Hex = String(32)
+HexId = String(32)
 
 
 class Base(DeclarativeBase):
@@ -28,7 +28,7 @@ class Account(Base):
     """Who owns tracks and tasks. ``balance`` is the sum of its credit entries."""
 
     __tablename__ = "accounts"
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     metered: Mapped[bool] = mapped_column(default=False)
     balance: Mapped[int] = mapped_column(default=0)
@@ -40,7 +40,7 @@ class ApiKey(Base):
     """A door to an account. Only the SHA-256 of the key is stored."""
 
     __tablename__ = "api_keys"
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
@@ -61,7 +61,7 @@ class CreditEntry(Base):
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
     amount: Mapped[int]
     reason: Mapped[str] = mapped_column(String(16))  # grant, charge, refund
-    task_id: Mapped[str | None] = mapped_column(Hex)
+    task_id: Mapped[str | None] = mapped_column(HexId)
     created_at: Mapped[float]
 
 
@@ -82,9 +82,9 @@ class Track(Base):
 
     __tablename__ = "tracks"
     __table_args__ = (Index("tracks_by_account", "account_id", "created_at"),)
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    task_id: Mapped[str] = mapped_column(Hex, index=True)
+    task_id: Mapped[str] = mapped_column(HexId, index=True)
     position: Mapped[int] = mapped_column(default=0)
     origin: Mapped[str] = mapped_column(String(16))  # upload, url, vendor
     title: Mapped[str] = mapped_column(Text)
@@ -104,7 +104,7 @@ class Upload(Base):
 
     __tablename__ = "uploads"
     __table_args__ = (UniqueConstraint("account_id", "path"),)
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     path: Mapped[str] = mapped_column(Text)
     blob: Mapped[str | None] = mapped_column(String(64), index=True)  # none: a link to PUT it was given out
@@ -122,7 +122,7 @@ class Task(Base):
         Index("tasks_by_account", "account_id", "created_at"),
         Index("tasks_by_recipe", "recipe", "state"),
     )
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     face: Mapped[str] = mapped_column(String(8))  # kie, crun, native
     kind: Mapped[str] = mapped_column(String(32))  # the type or mode as the client named it; v1 on our own
@@ -133,7 +133,7 @@ class Task(Base):
     bit_depth: Mapped[int | None]
     bitrate_kbps: Mapped[int | None]
     stem_name: Mapped[str | None] = mapped_column(String(64))
-    track_id: Mapped[str | None] = mapped_column(Hex, index=True)
+    track_id: Mapped[str | None] = mapped_column(HexId, index=True)
     source_url: Mapped[str | None] = mapped_column(Text)
     callback_url: Mapped[str | None] = mapped_column(Text)
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as the client sent it
@@ -157,7 +157,7 @@ class Stem(Base):
 
     __tablename__ = "stems"
     __table_args__ = (UniqueConstraint("task_id", "position"),)
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
     task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     position: Mapped[int]
     name: Mapped[str] = mapped_column(String(32))
@@ -176,14 +176,14 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (Index("jobs_by_turn", "leased_by", "priority", "queued_at"),)
-    task_id: Mapped[str] = mapped_column(Hex, primary_key=True)
-    account_id: Mapped[str] = mapped_column(Hex, index=True)
+    task_id: Mapped[str] = mapped_column(HexId, primary_key=True)
+    account_id: Mapped[str] = mapped_column(HexId, index=True)
     priority: Mapped[int] = mapped_column(default=0)
     queued_at: Mapped[float]
     attempts: Mapped[int] = mapped_column(default=0)
     leased_by: Mapped[str | None] = mapped_column(String(100))
     leased_until: Mapped[float | None]
-    token: Mapped[str | None] = mapped_column(Hex)  # a new one each lease: an old holder can write nothing
+    token: Mapped[str | None] = mapped_column(HexId)  # a new one each lease: an old holder can write nothing
 
 
 class Delivery(Base):
@@ -194,8 +194,8 @@ class Delivery(Base):
         UniqueConstraint("task_id", "attempt"),
         Index("deliveries_due", "due_at", sqlite_where=text("state = 'pending'")),
     )
-    id: Mapped[str] = mapped_column(Hex, primary_key=True)
-    account_id: Mapped[str] = mapped_column(Hex)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
+    account_id: Mapped[str] = mapped_column(HexId)
     task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     state: Mapped[str] = mapped_column(String(16))  # pending delivered failed blocked dead
@@ -209,8 +209,8 @@ class IdempotencyKey(Base):
     """The answer to a request that may come again."""
 
     __tablename__ = "idempotency_keys"
-    account_id: Mapped[str] = mapped_column(Hex, primary_key=True)
+    account_id: Mapped[str] = mapped_column(HexId, primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_digest: Mapped[str] = mapped_column(String(64))
-    task_id: Mapped[str] = mapped_column(Hex)
+    task_id: Mapped[str] = mapped_column(HexId)
     created_at: Mapped[float] = mapped_column(index=True)

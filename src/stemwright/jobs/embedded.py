@@ -13,7 +13,7 @@ from stemwright.database.engine import Database
 from stemwright.database.tables import Fact, Job
 from stemwright.jobs.queue import Lease, Queue
 
-TURN = "queue_turn"
+LAST_ACCOUNT = "queue_turn"
 """The fact that names the account which got the last lease."""
 
 
@@ -40,15 +40,15 @@ class EmbeddedQueue(Queue):
 
     def claim(self, worker: str, lease_s: float) -> Lease | None:
         """See ``Queue``."""
-        if not self._anything_waits():
+        if not self._has_waiting():
             return None
         now = self._clock()
         token = uuid.uuid4().hex
         with self._database.write() as session:
-            turn = session.get(Fact, TURN)
+            turn = session.get(Fact, LAST_ACCOUNT)
             taken = session.execute(
                 update(Job)
-                .where(Job.task_id == _next(now, turn.value if turn else "").scalar_subquery())
+                .where(Job.task_id == _next_task_id(now, turn.value if turn else "").scalar_subquery())
                 .values(leased_by=worker, leased_until=now + lease_s, token=token, attempts=Job.attempts + 1)
                 .returning(Job.task_id, Job.account_id, Job.attempts)
                 .execution_options(synchronize_session=False)
@@ -56,7 +56,7 @@ class EmbeddedQueue(Queue):
             if taken is None:
                 return None
             if turn is None:
-                session.add(Fact(name=TURN, value=taken.account_id))
+                session.add(Fact(name=LAST_ACCOUNT, value=taken.account_id))
             else:
                 turn.value = taken.account_id
         return Lease(taken.task_id, token, taken.attempts)
@@ -65,7 +65,7 @@ class EmbeddedQueue(Queue):
         """See ``Queue``."""
         with self._database.write() as session:
             held = session.execute(
-                update(Job).where(*_held(lease)).values(leased_until=self._clock() + lease_s).returning(Job.task_id)
+                update(Job).where(*_is_lease(lease)).values(leased_until=self._clock() + lease_s).returning(Job.task_id)
             )
             return held.one_or_none() is not None
 
@@ -74,14 +74,14 @@ class EmbeddedQueue(Queue):
         with self._database.write() as session:
             session.execute(
                 update(Job)
-                .where(*_held(lease))
+                .where(*_is_lease(lease))
                 .values(leased_by=None, leased_until=None, token=None, attempts=Job.attempts - 1)
             )
 
     def complete(self, lease: Lease) -> None:
         """See ``Queue``."""
         with self._database.write() as session:
-            session.execute(delete(Job).where(*_held(lease)))
+            session.execute(delete(Job).where(*_is_lease(lease)))
 
     def release_worker(self, worker: str, *, counts: bool = True) -> None:
         """See ``Queue``."""
@@ -102,24 +102,24 @@ class EmbeddedQueue(Queue):
     def depth(self) -> int:
         """See ``Queue``."""
         with self._database.read() as session:
-            return session.scalar(select(func.count()).where(_waits(self._clock()))) or 0
+            return session.scalar(select(func.count()).where(_is_waiting(self._clock()))) or 0
 
-    def _anything_waits(self) -> bool:
+    def _has_waiting(self) -> bool:
         """Idle workers ask often: that must not take the lock that writers need."""
         with self._database.read() as session:
-            return session.scalar(select(Job.task_id).where(_waits(self._clock())).limit(1)) is not None
+            return session.scalar(select(Job.task_id).where(_is_waiting(self._clock())).limit(1)) is not None
 
 
-def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+def _is_lease(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return Job.task_id == lease.task_id, Job.token == lease.token
 
 
-def _waits(now: float) -> ColumnElement[bool]:
+def _is_waiting(now: float) -> ColumnElement[bool]:
     """Never leased, given back, or its holder has not been heard of."""
     return or_(Job.leased_by.is_(None), Job.leased_until <= now)
 
 
-def _next(now: float, turn: str) -> Select[str]:
+def _next_task_id(now: float, turn: str) -> Select[str]:
     holder = aliased(Job)
     held = (
         select(holder.account_id, func.count().label("leases"))
@@ -130,7 +130,7 @@ def _next(now: float, turn: str) -> Select[str]:
     return (
         select(Job.task_id)
         .outerjoin(held, held.c.account_id == Job.account_id)
-        .where(_waits(now))
+        .where(_is_waiting(now))
         .order_by(
             func.coalesce(held.c.leases, 0),
             Job.account_id <= turn,

@@ -9,19 +9,19 @@ from typing import Literal, Protocol, cast
 from stemwright.jobs.queue import Lease
 from stemwright.settings import Settings
 
-Reason = Literal["crashes", "memory", "stall"]
+FailureReason = Literal["crashes", "memory", "stall"]
 """Why a task is given up: its workers died too often, it took too much memory, or it made no progress."""
 
 
-class Interrupted(Exception):
-    """Raised by a handler that stopped because ``Control.should_stop`` said so: the task is taken up again later."""
+class TaskInterrupted(Exception):
+    """Raised by a handler that stopped because ``TaskContext.should_stop`` said so: the task is taken up again later."""
 
 
-class Control(Protocol):
+class TaskContext(Protocol):
     """The worker, as its handler sees it."""
 
     def should_stop(self) -> bool:
-        """Whether to raise ``Interrupted`` soon: the worker is to end, or the task is another's now. Ask often."""
+        """Whether to raise ``TaskInterrupted`` soon: the worker is to end, or the task is another's now. Ask often."""
 
     def advance(self) -> None:
         """Says that the work goes on; who stays silent for too long is ended."""
@@ -30,15 +30,15 @@ class Control(Protocol):
 class Handler(Protocol):
     """Does the work. It is made once in each worker, so it keeps what is dear to load."""
 
-    def run(self, lease: Lease, control: Control) -> None:
+    def run(self, lease: Lease, context: TaskContext) -> None:
         """Works on a task to its end, good or bad, and returns then: the task leaves the queue.
 
         Raises:
-            Interrupted: it stopped as it was told to.
+            TaskInterrupted: it stopped as it was told to.
             Exception: a fault of its own. The task is begun again, as after a crash.
         """
 
-    def gave_up(self, lease: Lease, reason: Reason) -> None:
+    def fail(self, lease: Lease, reason: FailureReason) -> None:
         """Ends a task badly. It may run in another thread than ``run``, while that still works on the task."""
 
 

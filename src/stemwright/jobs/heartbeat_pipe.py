@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-TICK_S = 0.25
+INTERVAL_S = 0.25
 
-STARTS = b"."
+STARTING = b"."
 """The worker is being loaded."""
 
 READY = b"!"
 """The worker takes tasks."""
 
-ENDED = b"+"
+TASK_DONE = b"+"
 """A task has ended."""
 
 
@@ -28,20 +28,20 @@ class HeartbeatPipe:
     """A thread that writes the state of the worker to a file that does not block.
 
     Attributes:
-        state: ``STARTS`` or ``READY``.
+        state: ``STARTING`` or ``READY``.
         on_tick: called after each byte, with the seconds since the call before.
     """
 
     def __init__(self, file: int) -> None:
-        self.state = STARTS
+        self.state = STARTING
         self.on_tick: Callable[[float], None] | None = None
         self._file = file
 
     def start(self) -> None:
         """Begins."""
-        threading.Thread(target=self._run, name="pulse", daemon=True).start()
+        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
-    def tell(self, word: bytes) -> None:
+    def send(self, word: bytes) -> None:
         """Writes a word. It is lost where the supervisor is gone, or has not read for hours."""
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._file, word)
@@ -49,9 +49,9 @@ class HeartbeatPipe:
     def _run(self) -> None:
         before = time.monotonic()
         while True:
-            self.tell(self.state)
+            self.send(self.state)
             now = time.monotonic()
             if self.on_tick is not None:
                 self.on_tick(now - before)
             before = now
-            time.sleep(TICK_S)
+            time.sleep(INTERVAL_S)

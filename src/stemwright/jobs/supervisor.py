@@ -12,25 +12,25 @@ from pathlib import Path
 
 from stemwright.errors import StorageError, storage_error
 from stemwright.jobs.queue import Queue
-from stemwright.jobs.worker import TaskOrder
+from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import WorkerProcess
 from stemwright.settings import Settings
 
-NAME = "local"
+WORKER_PREFIX = "local"
 """All workers of a data folder are ``local/0``, ``local/1`` and so on: the folder has one server."""
 
-TICK_S = 0.1
-STALL_S = 1800.0
+CHECK_INTERVAL_S = 0.1
+STALL_TIMEOUT_S = 1800.0
 """One chunk of the largest network takes 53 s on two cores (docs/benchmarks.md), so 9 minutes on a processor a tenth as
 fast, and tells nothing meanwhile."""
 
-DRAIN_S = 15.0
+DRAIN_TIMEOUT_S = 15.0
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def exclusive(data: Path) -> Iterator[None]:
+def lock_data_folder(data: Path) -> Iterator[None]:
     """Holds a data folder for one server.
 
     Raises:
@@ -68,49 +68,49 @@ class Supervisor:
         queue: Queue,
         handler: str,
         *,
-        stall_s: float = STALL_S,
+        stall_s: float = STALL_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
-        self._slots = [
-            WorkerProcess(TaskOrder(f"{NAME}/{place}", handler, settings, stall_s), queue, clock)
+        self._processes = [
+            WorkerProcess(WorkerConfig(f"{WORKER_PREFIX}/{place}", handler, settings, stall_s), queue, clock)
             for place in range(settings.workers)
         ]
-        self._drains = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._draining = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     @property
     def n_ready(self) -> int:
         """Workers that have loaded their handler and take tasks."""
-        return sum(slot.is_ready for slot in self._slots)
+        return sum(process.is_ready for process in self._processes)
 
     @property
     def pids(self) -> list[int]:
         """The processes that run now."""
-        return [slot.process.pid for slot in self._slots if slot.process is not None]
+        return [process.process.pid for process in self._processes if process.process is not None]
 
     def start(self) -> None:
-        """Starts all workers. Call it once, while the data folder is held by ``exclusive``."""
-        self._queue.release_worker(NAME)  # those of a server that was killed are dead or about to be
-        for slot in self._slots:
-            slot.start()
+        """Starts all workers. Call it once, while the data folder is held by ``lock_data_folder``."""
+        self._queue.release_worker(WORKER_PREFIX)  # those of a server that was killed are dead or about to be
+        for process in self._processes:
+            process.start()
         self._thread.start()
 
-    def drain(self, timeout_s: float = DRAIN_S) -> None:
+    def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         """Ends all workers: each stops at its next chunk, and its task goes back to the queue."""
-        self._drains.set()
+        self._draining.set()
         if self._thread.is_alive():
             self._thread.join()
-        for slot in self._slots:
-            slot.terminate()
+        for process in self._processes:
+            process.terminate()
         deadline = time.monotonic() + timeout_s
-        for slot in self._slots:
-            slot.end(max(0.0, deadline - time.monotonic()))
+        for process in self._processes:
+            process.end(max(0.0, deadline - time.monotonic()))
 
-    def _watch(self) -> None:
-        while not self._drains.wait(TICK_S):
-            for slot in self._slots:
+    def _run(self) -> None:
+        while not self._draining.wait(CHECK_INTERVAL_S):
+            for process in self._processes:
                 try:
-                    slot.look()
+                    process.check()
                 except Exception:
-                    logger.exception("worker %s could not be looked after; trying again", slot.name)
+                    logger.exception("worker %s could not be looked after; trying again", process.name)

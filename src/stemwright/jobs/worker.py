@@ -1,8 +1,8 @@
-"""The process that works off the queue: one task at a time, and fit to be killed at any moment.
+"""A worker process: takes tasks from the queue, one at a time. It may be killed at any moment.
 
-Four threads: the main one runs the handler; the pulse tells the supervisor that all is well, and ends what takes too much
-memory or stands still; one extends the lease, for a database may keep it waiting; the last reads standard input, whose end
-means that the server is gone.
+It has four threads. The main thread runs the handler. The heartbeat thread reports to the supervisor, and ends tasks that
+use too much memory or make no progress. One thread extends the lease, as the database may be slow. One reads standard
+input; end of file means that the server has exited.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.handler import Handler, Interrupted, Reason, load_factory
-from stemwright.jobs.heartbeat_pipe import ENDED, READY, TICK_S, HeartbeatPipe
+from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, load_factory
+from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, HeartbeatPipe
 from stemwright.jobs.queue import Lease, Queue
 from stemwright.settings import Settings
 
 POLL_S = 0.25
 """How often an idle worker looks for a task."""
 
-PAUSE_S = 2.0
+STORAGE_RETRY_S = 2.0
 """How long a worker waits when the queue cannot be written."""
 
-LONGEST_TICK_S = 1.0
-"""The most that one beat of the pulse counts as time without progress: where it is rarer, the handler waits too."""
+MAX_TICK_S = 1.0
+"""The most that one beat of the heartbeat counts as time without progress: where it is rarer, the handler waits too."""
 
-PATIENCE_S = 10.0
+STOP_TIMEOUT_S = 10.0
 """How long a handler may take to stop, when the worker is to end."""
 
-FAREWELL_S = 10.0
+RELEASE_TIMEOUT_S = 10.0
 """How long a worker whose server is gone may take to give its task back."""
 
-NICENESS = 5
+NICE_INCREMENT = 5
 
-QUOTA_SHARE = 0.85
+WORKERS_MEMORY_SHARE = 0.85
 """Of a control group's memory that all workers may take together: the server has the rest."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TaskOrder:
+class WorkerConfig:
     """What a worker is told at its start.
 
     Attributes:
@@ -73,47 +73,47 @@ class TaskOrder:
         return base64.b64encode(pickle.dumps(self)) + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes) -> TaskOrder:
+    def from_line(cls, line: bytes) -> WorkerConfig:
         """The reverse of ``to_line``."""
-        order: TaskOrder = pickle.loads(base64.b64decode(line))
-        return order
+        config: WorkerConfig = pickle.loads(base64.b64decode(line))
+        return config
 
 
-class Hold:
-    """A task in hand: the ``Control`` of its handler."""
+class RunningTask:
+    """A task in hand: the ``TaskContext`` of its handler."""
 
     def __init__(self, worker: Worker, lease: Lease) -> None:
         self._worker = worker
         self.lease = lease
         self.lost = False
         self.extended_at = time.monotonic()
-        self.still_s = 0.0
+        self.stalled_s = 0.0
 
     def should_stop(self) -> bool:
-        """See ``Control``."""
-        return self.lost or self._worker.stops
+        """See ``TaskContext``."""
+        return self.lost or self._worker.is_stopping
 
     def advance(self) -> None:
-        """See ``Control``."""
-        self.still_s = 0.0
+        """See ``TaskContext``."""
+        self.stalled_s = 0.0
 
 
 class Worker:
     """Takes tasks from a queue and has a handler work on them, until it is told to stop."""
 
-    def __init__(self, order: TaskOrder, queue: Queue, pulse: HeartbeatPipe) -> None:
-        self._order = order
+    def __init__(self, config: WorkerConfig, queue: Queue, heartbeat: HeartbeatPipe) -> None:
+        self._config = config
         self._queue = queue
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._handler: Handler | None = None
-        self._hold: Hold | None = None
+        self._running: RunningTask | None = None
         self._stopped_at: float | None = None
-        self._owes = False  # a lease that is over, and that could not be given back
+        self._has_open_lease = False  # a lease that has ended but is still in the database
         self._process = psutil.Process()
-        self._most_bytes = most_bytes(order.settings, memory_limit())
+        self._memory_limit = worker_memory_limit(config.settings, memory_limit())
 
     @property
-    def stops(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether it is to end."""
         return self._stopped_at is not None
 
@@ -123,132 +123,132 @@ class Worker:
 
     def run(self) -> None:
         """Works until ``stop``; needs a main thread of its own."""
-        threading.Thread(target=self._watch_server, name="server", daemon=True).start()
-        threading.Thread(target=self._keep_lease, name="lease", daemon=True).start()
-        self._pulse.on_tick = self._tick
-        self._handler = load_factory(self._order.handler)(self._order.settings)
-        self._pulse.state = READY
-        self._pulse.tell(READY)
-        while not self.stops:
+        threading.Thread(target=self._watch_stdin, name="server", daemon=True).start()
+        threading.Thread(target=self._renew_lease, name="lease", daemon=True).start()
+        self._heartbeat.on_tick = self._on_heartbeat
+        self._handler = load_factory(self._config.handler)(self._config.settings)
+        self._heartbeat.state = READY
+        self._heartbeat.send(READY)
+        while not self.is_stopping:
             try:
-                self._next(self._handler)
+                self._poll(self._handler)
             except StorageError as error:  # the disk is full: a worker that died of it could do no better as a new one
-                logger.error("worker %s waits: %s", self._order.name, error)
-                time.sleep(PAUSE_S)
+                logger.error("worker %s waits: %s", self._config.name, error)
+                time.sleep(STORAGE_RETRY_S)
 
-    def _next(self, handler: Handler) -> None:
-        if self._owes:
-            self._queue.release_worker(self._order.name)
-            self._owes = False
-        lease = self._queue.claim(self._order.name, self._order.settings.lease_s)
+    def _poll(self, handler: Handler) -> None:
+        if self._has_open_lease:
+            self._queue.release_worker(self._config.name)
+            self._has_open_lease = False
+        lease = self._queue.claim(self._config.name, self._config.settings.lease_s)
         if lease is None:
             time.sleep(POLL_S)
             return
-        self._owes = True
-        self._work(handler, lease)
-        self._owes = False
-        self._pulse.tell(ENDED)
+        self._has_open_lease = True
+        self._run_task(handler, lease)
+        self._has_open_lease = False
+        self._heartbeat.send(TASK_DONE)
 
-    def _work(self, handler: Handler, lease: Lease) -> None:
-        if lease.attempt > self._order.settings.attempts:
-            self._give_up(handler, lease, "crashes")
+    def _run_task(self, handler: Handler, lease: Lease) -> None:
+        if lease.attempt > self._config.settings.attempts:
+            self._fail(handler, lease, "crashes")
             return
-        self._hold = Hold(self, lease)
+        self._running = RunningTask(self, lease)
         try:
-            handler.run(lease, self._hold)
-        except Interrupted:
+            handler.run(lease, self._running)
+        except TaskInterrupted:
             self._queue.release(lease)
         except StorageError:  # the lease cannot be given back now either
             raise
         except Exception:
             logger.exception("task %s failed in a way nobody foresaw", lease.task_id)
-            self._queue.release_worker(self._order.name)
+            self._queue.release_worker(self._config.name)
         else:
             self._queue.complete(lease)
         finally:
-            self._hold = None
+            self._running = None
 
-    def _give_up(self, handler: Handler, lease: Lease, reason: Reason) -> None:
+    def _fail(self, handler: Handler, lease: Lease, reason: FailureReason) -> None:
         logger.error("task %s is given up: %s", lease.task_id, reason)
-        handler.gave_up(lease, reason)
+        handler.fail(lease, reason)
         self._queue.complete(lease)
 
-    def _tick(self, passed_s: float) -> None:
-        if self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE_S:
-            self._leave()
-        if (hold := self._hold) is not None:
-            self._check(hold, passed_s)
+    def _on_heartbeat(self, passed_s: float) -> None:
+        if self._stopped_at is not None and time.monotonic() - self._stopped_at > STOP_TIMEOUT_S:
+            self._exit_now()
+        if (running := self._running) is not None:
+            self._check(running, passed_s)
 
-    def _check(self, hold: Hold, passed_s: float) -> None:
-        if self._process.memory_info().rss > self._most_bytes:
-            self._end_with(hold, "memory")
-        hold.still_s += min(passed_s, LONGEST_TICK_S)
-        if hold.still_s > self._order.stall_s:
-            self._end_with(hold, "stall")
+    def _check(self, running: RunningTask, passed_s: float) -> None:
+        if self._process.memory_info().rss > self._memory_limit:
+            self._fail_and_exit(running, "memory")
+        running.stalled_s += min(passed_s, MAX_TICK_S)
+        if running.stalled_s > self._config.stall_s:
+            self._fail_and_exit(running, "stall")
 
-    def _keep_lease(self) -> None:
+    def _renew_lease(self) -> None:
         while True:
-            if (hold := self._hold) is not None:
-                self._extend(hold)
-            time.sleep(TICK_S)
+            if (running := self._running) is not None:
+                self._extend(running)
+            time.sleep(INTERVAL_S)
 
-    def _extend(self, hold: Hold) -> None:
+    def _extend(self, running: RunningTask) -> None:
         now = time.monotonic()
-        if now - hold.extended_at > self._order.settings.lease_s / 3:
-            hold.extended_at = now
+        if now - running.extended_at > self._config.settings.lease_s / 3:
+            running.extended_at = now
             try:
-                hold.lost = not self._queue.extend(hold.lease, self._order.settings.lease_s)
+                running.lost = not self._queue.extend(running.lease, self._config.settings.lease_s)
             except Exception:
-                logger.exception("the lease of task %s could not be extended", hold.lease.task_id)
+                logger.exception("the lease of task %s could not be extended", running.lease.task_id)
 
-    def _end_with(self, hold: Hold, reason: Reason) -> None:
+    def _fail_and_exit(self, running: RunningTask, reason: FailureReason) -> None:
         """Ends the task and this process: nothing else stops a thread that is deep in a decoder."""
         try:
-            if self._handler is not None and self._hold is hold:
-                self._give_up(self._handler, hold.lease, reason)
+            if self._handler is not None and self._running is running:
+                self._fail(self._handler, running.lease, reason)
         except Exception:
-            logger.exception("task %s could not be given up; the next worker does", hold.lease.task_id)
+            logger.exception("task %s could not be given up; the next worker does", running.lease.task_id)
         finally:
             os._exit(1)
 
-    def _watch_server(self) -> None:
+    def _watch_stdin(self) -> None:
         while os.read(0, 1024):
             pass
-        self._leave()
+        self._exit_now()
 
-    def _leave(self) -> None:
+    def _exit_now(self) -> None:
         """Ends this process at once; the task goes back to the queue, for it has done nothing wrong."""
         self.stop()  # the handler too, at its next step: the next server may begin the task before this process is gone
-        if (hold := self._hold) is not None:
-            farewell = threading.Thread(target=self._queue.release, args=(hold.lease,), daemon=True)
-            farewell.start()
-            farewell.join(FAREWELL_S)
+        if (running := self._running) is not None:
+            releasing = threading.Thread(target=self._queue.release, args=(running.lease,), daemon=True)
+            releasing.start()
+            releasing.join(RELEASE_TIMEOUT_S)
         os._exit(1)
 
 
-def most_bytes(settings: Settings, limit_bytes: int | None) -> float:
+def worker_memory_limit(settings: Settings, limit_bytes: int | None) -> float:
     """Memory above which a worker's task is ended.
 
     Where a control group limits the memory it is less than the setting: at the limit the system would kill the worker, or
     the server, and the task would be begun again for nothing.
     """
     most = settings.worker_memory_mb * 1e6
-    return most if limit_bytes is None else min(most, QUOTA_SHARE * limit_bytes / max(1, settings.workers))
+    return most if limit_bytes is None else min(most, WORKERS_MEMORY_SHARE * limit_bytes / max(1, settings.workers))
 
 
-def work(pulse: HeartbeatPipe) -> None:
-    """Runs a worker on the order that comes on standard input."""
+def run_worker(heartbeat: HeartbeatPipe) -> None:
+    """Runs a worker on the config that comes on standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    order = TaskOrder.from_line(_line(0))
-    limit_blas(order.settings.worker_threads or cores())
-    worker = Worker(order, EmbeddedQueue(_database(order.settings)), pulse)
+    config = WorkerConfig.from_line(_line(0))
+    limit_blas(config.settings.worker_threads or cores())
+    worker = Worker(config, EmbeddedQueue(_database(config.settings)), heartbeat)
 
     def on_term(number: int, frame: FrameType | None) -> None:
         worker.stop()
 
     signal.signal(signal.SIGTERM, on_term)
     if hasattr(os, "nice"):
-        os.nice(NICENESS)  # requests are answered first
+        os.nice(NICE_INCREMENT)  # requests are answered first
     worker.run()
 
 

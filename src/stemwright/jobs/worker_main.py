@@ -1,4 +1,4 @@
-"""The first code of a worker process: the pulse begins, then the rest is loaded."""
+"""The first code of a worker process: the heartbeat begins, then the rest is loaded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from stemwright.jobs.heartbeat_pipe import HeartbeatPipe
 
 
 def main() -> None:
-    """Runs a worker on the order that comes on standard input; its pulse goes to standard output."""
+    """Runs a worker on the config that comes on standard input; its heartbeat goes to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
-    pulse_file = os.dup(1)  # what handlers print must not be taken for a pulse
-    os.set_blocking(pulse_file, False)
+    heartbeat_file = os.dup(1)  # what handlers print must not be taken for a heartbeat
+    os.set_blocking(heartbeat_file, False)
     os.dup2(2, 1)
-    pulse = HeartbeatPipe(pulse_file)
-    pulse.start()
-    from stemwright.jobs.worker import work
+    heartbeat = HeartbeatPipe(heartbeat_file)
+    heartbeat.start()
+    from stemwright.jobs.worker import run_worker
 
-    work(pulse)
+    run_worker(heartbeat)

@@ -1,4 +1,4 @@
-"""The place of one worker process: started, watched by its pulse, killed where it hangs, and started again."""
+"""The place of one worker process: started, watched by its heartbeat, killed where it hangs, and started again."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from stemwright.jobs.heartbeat_pipe import ENDED, READY
+from stemwright.jobs.heartbeat_pipe import READY, TASK_DONE
 from stemwright.jobs.queue import Queue
-from stemwright.jobs.worker import TaskOrder
+from stemwright.jobs.worker import WorkerConfig
 
-SHORT_LIFE_S = 10.0
+MIN_UPTIME_S = 10.0
 """A worker that dies younger than that is restarted after a pause, twice as long each time."""
 
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 5.0
+INITIAL_BACKOFF_S = 0.25
+MAX_BACKOFF_S = 5.0
 
-START_S = 120.0
-"""A worker that is not ready yet and has had no pulse for so long hangs. Two cores need less than 1 s to the first
-pulse; then libraries of hundreds of MB may be read from a slow disk, and no thread runs while one is linked."""
+START_TIMEOUT_S = 120.0
+"""A worker that is not ready yet and has had no heartbeat for so long hangs. Two cores need less than 1 s to the first
+heartbeat; then libraries of hundreds of MB may be read from a slow disk, and no thread runs while one is linked."""
 
-SILENCE_S = 60.0
+HEARTBEAT_TIMEOUT_S = 60.0
 """The same for a worker that is ready: it hangs in code that lets no other thread run."""
 
-LONGEST_LOOK_S = 1.0
+MAX_CHECK_GAP_S = 1.0
 """The most that one look counts. Where looks are rarer the whole machine is slow, or stood still, and so is the worker."""
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.jobs.worker_main import main; main()")
@@ -39,65 +39,67 @@ class WorkerProcess:
     """The place of one worker.
 
     Each worker that is killed for its silence doubles the time that the next ones may be silent, until a task ends: a
-    machine that is slower than these limits foresee gets its work done late.
+    machine that is slower than these limits foresee still gets its work done, only later.
 
     Args:
-        order: what workers here are told.
+        config: what workers here are told.
         queue: where the leases of dead workers are ended.
         clock: seconds that never go back.
 
     Attributes:
         process: the worker, while there is one.
         is_ready: it has loaded its handler and takes tasks.
-        silent_s: seconds since its last pulse, as far as they count.
+        silent_s: seconds since its last heartbeat, as far as they count.
         is_killed: it was silent for too long.
-        allowance: by how much the limits are longer than they were at first.
+        timeout_factor: by how much the limits are longer than they were at first.
     """
 
-    def __init__(self, order: TaskOrder, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
-        self.name = order.name
+    def __init__(self, config: WorkerConfig, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = config.name
         self.process: subprocess.Popen[bytes] | None = None
         self.is_ready = False
         self.silent_s = 0.0
-        self._order = order
+        self._config = config
         self._queue = queue
         self._clock = clock
-        self.allowance = 1
+        self.timeout_factor = 1
         self.is_killed = False
-        self._pause_s = 0.0
-        self._started_at = self._looked_at = self._start_at = 0.0
+        self._backoff_s = 0.0
+        self._started_at = self._checked_at = self._restart_at = 0.0
 
     def start(self) -> None:
         """Starts the worker."""
         self.process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self.process.stdin is not None and self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
-        self._started_at = self._looked_at = self._clock()
+        self._started_at = self._checked_at = self._clock()
         self.silent_s = 0.0
         self.is_killed = False
         with suppress(BrokenPipeError):  # it is dead already, and the next look finds it so
-            self.process.stdin.write(self._order.to_line())
+            self.process.stdin.write(self._config.to_line())
 
-    def look(self) -> None:
-        """Reads the worker's pulse; buries it where it died or hangs, and starts the next when its time has come."""
+    def check(self) -> None:
+        """Reads the worker's heartbeat; buries it where it died or hangs, and starts the next when its time has come."""
         now = self._clock()
         if self.process is None:
-            if now >= self._start_at:
+            if now >= self._restart_at:
                 self.start()
             return
-        self.silent_s += min(now - self._looked_at, LONGEST_LOOK_S)
-        self._looked_at = now
-        self._listen(self.process)
+        self.silent_s += min(now - self._checked_at, MAX_CHECK_GAP_S)
+        self._checked_at = now
+        self._read_heartbeats(self.process)
         if self.process.poll() is None:
-            self._check_silence(self.process)
+            self._check_heartbeat(self.process)
             return
-        young = now - self._started_at < SHORT_LIFE_S
-        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s)) if young else FIRST_PAUSE_S
-        logger.warning(
-            "worker %s died (%d); the next starts in %.2f s", self.name, self.process.returncode, self._pause_s
+        young = now - self._started_at < MIN_UPTIME_S
+        self._backoff_s = (
+            min(MAX_BACKOFF_S, max(INITIAL_BACKOFF_S, 2 * self._backoff_s)) if young else INITIAL_BACKOFF_S
         )
-        self._start_at = now + self._pause_s
-        self._bury(self.process)
+        logger.warning(
+            "worker %s died (%d); the next starts in %.2f s", self.name, self.process.returncode, self._backoff_s
+        )
+        self._restart_at = now + self._backoff_s
+        self._clean_up(self.process)
 
     def terminate(self) -> None:
         """Asks the worker to end."""
@@ -114,12 +116,12 @@ class WorkerProcess:
             logger.error("worker %s does not stop and is killed", self.name)
             self.process.kill()
             self.process.wait()
-            self._bury(self.process, counts=False)
+            self._clean_up(self.process, counts=False)
         else:
-            self._bury(self.process)
+            self._clean_up(self.process)
 
-    def _check_silence(self, process: subprocess.Popen[bytes]) -> None:
-        limit_s = self.allowance * (SILENCE_S if self.is_ready else START_S)
+    def _check_heartbeat(self, process: subprocess.Popen[bytes]) -> None:
+        limit_s = self.timeout_factor * (HEARTBEAT_TIMEOUT_S if self.is_ready else START_TIMEOUT_S)
         if self.silent_s <= limit_s or self.is_killed:
             return
         what = "hangs" if self.is_ready else "does not start"
@@ -130,10 +132,10 @@ class WorkerProcess:
             limit_s,
         )
         self.is_killed = True
-        self.allowance *= 2
+        self.timeout_factor *= 2
         process.kill()
 
-    def _bury(self, process: subprocess.Popen[bytes], *, counts: bool = True) -> None:
+    def _clean_up(self, process: subprocess.Popen[bytes], *, counts: bool = True) -> None:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         process.stdout.close()
@@ -141,11 +143,11 @@ class WorkerProcess:
         self.is_ready = False
         self._queue.release_worker(self.name, counts=counts)
 
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+    def _read_heartbeats(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         said = process.stdout.read(65_536)  # None: nothing new; empty: it is dying
         if said:
             self.silent_s = 0.0
             self.is_ready = self.is_ready or READY in said
-            if ENDED in said:
-                self.allowance = 1
+            if TASK_DONE in said:
+                self.timeout_factor = 1

@@ -26,7 +26,7 @@ def peak_rss_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def check_room(folder: Path, needed_bytes: int) -> None:
+def room(folder: Path, needed_bytes: int) -> None:
     """Makes sure that a folder, which may not exist yet, lies on a disk with that much room.
 
     Raises:

@@ -15,7 +15,7 @@ from stemwright.separation.presence import Presence, score_presence
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
 from stemwright.separation.quantization import Quantization
 from stemwright.separation.render_pass import PartSink, RenderReport, render
-from stemwright.separation.resources import check_room
+from stemwright.separation.resources import room
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection
@@ -54,7 +54,7 @@ class SeparationRun:
     _fraction: float = 0.0
     _done_s: dict[Stage, float] = field(default_factory=dict)
 
-    def check_room(self, folder: Path, fmt: OutputFormat) -> None:
+    def room(self, folder: Path, fmt: OutputFormat) -> None:
         """Checks that the disk has room for the files of both passes, which exist together at the end.
 
         Raises:
@@ -68,7 +68,7 @@ class SeparationRun:
             written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
         else:
             written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
-        check_room(folder, int(seconds * (working + written * len(self.selection.parts))))
+        room(folder, int(seconds * (working + written * len(self.selection.parts))))
 
     def analyse(self, work: WorkingFiles) -> tuple[PassOutput, Presence]:
         """The analysis pass, and the presence of each part in the whole song."""

@@ -191,7 +191,7 @@ class Separator:
             return kept
         folder.check_writable()
         run = SeparationRun(analysis_pass, source, selection, self._threads, on_progress, is_cancelled)
-        run.check_room(folder.path.parent, fmt)
+        run.room(folder.path.parent, fmt)
         work = WorkingFiles(folder.working, key, resume=options.resume)
         try:
             output, presence = run.analyse(work)

@@ -60,7 +60,7 @@ def find_account(session: Session, name_or_id: str) -> tables.Account | None:
     return session.get(tables.Account, known) if known else None
 
 
-def as_account(row: tables.Account) -> Account:
+def account_from_row(row: tables.Account) -> Account:
     """What others see of a row."""
     return Account(row.id, row.name, row.metered, row.balance, row.created_at)
 
@@ -79,7 +79,7 @@ class Accounts:
             Conflict: the name is taken.
         """
         with self._database.write() as session:
-            return as_account(open_account(session, name, metered=metered, now=self._clock()))
+            return account_from_row(open_account(session, name, metered=metered, now=self._clock()))
 
     def find(self, name_or_id: str) -> Account:
         """The account of that name or id.
@@ -91,11 +91,12 @@ class Accounts:
             row = find_account(session, name_or_id)
             if row is None:
                 raise NotFound(f"There is no account named '{name_or_id}'; `stemwright keys list` names them.")
-            return as_account(row)
+            return account_from_row(row)
 
     def all(self) -> list[Account]:
         """All accounts, the oldest first."""
         with self._database.read() as session:
             return [
-                as_account(row) for row in session.scalars(select(tables.Account).order_by(tables.Account.created_at))
+                account_from_row(row)
+                for row in session.scalars(select(tables.Account).order_by(tables.Account.created_at))
             ]

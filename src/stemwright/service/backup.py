@@ -13,7 +13,7 @@ from sqlalchemy import select
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError, UsageError, storage_error
-from stemwright.settings import FILE, Settings
+from stemwright.settings import SETTINGS_FILE, Settings
 from stemwright.storage.store import Store
 
 
@@ -75,6 +75,6 @@ def _copy(settings: Settings, database: Database, folder: Path) -> Backup:
                 writer.write(piece)
             writer.commit()
         files, size = files + 1, size + size_bytes
-    if (settings.data / FILE).exists():
-        shutil.copy2(settings.data / FILE, folder / FILE)
+    if (settings.data / SETTINGS_FILE).exists():
+        shutil.copy2(settings.data / SETTINGS_FILE, folder / SETTINGS_FILE)
     return Backup(files, size)

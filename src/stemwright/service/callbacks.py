@@ -29,13 +29,13 @@ from stemwright.service.tasks import Tasks
 from stemwright.service.url_fetcher import Fetcher
 from stemwright.settings import Settings
 
-AT_ONCE = 64
-OF_AN_ACCOUNT_AT_ONCE = 8
+MAX_CONCURRENT = 64
+MAX_CONCURRENT_PER_ACCOUNT = 8
 POLL_S = 0.25
-BREATH_S = 0.02
-PAUSE_S = 30.0
+DEBOUNCE_S = 0.02
+ERROR_PAUSE_S = 30.0
 
-DOUBLINGS = 3
+MAX_TIMEOUT_DOUBLINGS = 3
 """How often the time that a receiver has is doubled, from try to try."""
 
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
@@ -78,12 +78,12 @@ class Callbacks:
         self._fetcher = fetcher
         self._tasks = tasks
         self._clock = clock
-        self._under_way: set[str] = set()
+        self._in_flight: set[str] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self.freed = threading.Event()
+        self.slot_freed = threading.Event()
         """Set when an attempt has ended, so that another one may begin in its place."""
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
+        self._pool = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="callback")
 
     def run_due(self, bodies: Bodies) -> int:
         """Makes the attempts that are due, waits for their ends and gives how many they were."""
@@ -96,8 +96,8 @@ class Callbacks:
         with self._database.read() as session:
             due = self._due(session)
         with self._lock:
-            new = [delivery_id for delivery_id in due if delivery_id not in self._under_way]
-            self._under_way.update(new)
+            new = [delivery_id for delivery_id in due if delivery_id not in self._in_flight]
+            self._in_flight.update(new)
         return [self._pool.submit(self._attempt, delivery_id, bodies) for delivery_id in new]
 
     def log(self, account_id: str, task_id: str) -> list[Delivery]:
@@ -106,10 +106,10 @@ class Callbacks:
         Raises:
             NotFound: the account has no such task.
         """
-        self._own(account_id, task_id)
+        self._task(account_id, task_id)
         with self._database.read() as session:
             query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
-            return [_as_delivery(row) for row in session.scalars(query.order_by(tables.Delivery.attempt))]
+            return [_delivery_from_row(row) for row in session.scalars(query.order_by(tables.Delivery.attempt))]
 
     def replay(self, account_id: str, task_id: str) -> Delivery:
         """Sends a task's callback once more, now; one that waits for its time is brought forward.
@@ -118,7 +118,7 @@ class Callbacks:
             NotFound: the account has no such task.
             Conflict: the task is under way, or has no callback URL.
         """
-        task = self._own(account_id, task_id)
+        task = self._task(account_id, task_id)
         if not task.callback_url:
             raise Conflict("The task has no callback URL: name one when you make a task.")
         if not task.has_ended:
@@ -128,17 +128,17 @@ class Callbacks:
             last = session.scalars(query.order_by(tables.Delivery.attempt.desc()).limit(1)).first()
             if last is not None and last.state == "pending":
                 last.due_at = self._clock()
-                return _as_delivery(last)
-            row = self._next(task_id, account_id, last.attempt if last is not None else 0, wait_s=0.0)
+                return _delivery_from_row(last)
+            row = self._next_attempt(task_id, account_id, last.attempt if last is not None else 0, wait_s=0.0)
             session.add(row)
-            return _as_delivery(row)
+            return _delivery_from_row(row)
 
     def close(self) -> None:
         """Waits for what is under way; what has not begun stays due."""
         self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _own(self, account_id: str, task_id: str) -> Task:
+    def _task(self, account_id: str, task_id: str) -> Task:
         task = self._tasks.get(account_id, task_id)
         if task is None:
             raise NotFound("There is no task of that id.")
@@ -152,24 +152,24 @@ class Callbacks:
         is_due: ColumnElement[bool] = or_(row.due_at <= now, row.due_at > now + longest, row.attempt == 1)
         place = func.row_number().over(partition_by=row.account_id, order_by=row.due_at)
         ranked = select(row.id, place.label("place")).where(row.state == "pending", is_due).subquery()
-        return list(session.scalars(select(ranked.c.id).where(ranked.c.place <= OF_AN_ACCOUNT_AT_ONCE)))
+        return list(session.scalars(select(ranked.c.id).where(ranked.c.place <= MAX_CONCURRENT_PER_ACCOUNT)))
 
     def _attempt(self, delivery_id: str, bodies: Bodies) -> None:
         try:
             with self._database.read() as session:
                 row = session.get(tables.Delivery, delivery_id)
-                delivery = _as_delivery(row) if row is not None else None
+                delivery = _delivery_from_row(row) if row is not None else None
             task = self._tasks.any(delivery.task_id) if delivery is not None else None
             if delivery is None or task is None or delivery.state != "pending":
                 return
-            self._settle(delivery, task, *self._send(task, bodies, delivery.attempt))
+            self._record_outcome(delivery, task, *self._send(task, bodies, delivery.attempt))
         except Exception:  # the disk may be full: the delivery stays due, but is not sent over and over meanwhile
             _log.exception("the outcome of a callback could not be written", delivery=delivery_id)
-            self._closing.wait(PAUSE_S)
+            self._closing.wait(ERROR_PAUSE_S)
         finally:
             with self._lock:
-                self._under_way.discard(delivery_id)
-            self.freed.set()
+                self._in_flight.discard(delivery_id)
+            self.slot_freed.set()
 
     def _send(self, task: Task, bodies: Bodies, attempt: int) -> tuple[DeliveryState, int | None, str | None]:
         try:
@@ -186,7 +186,7 @@ class Callbacks:
             headers |= signed_headers(key, named, f"msg_{task.id}", int(self._clock()), body)
         try:
             # Twice as long each time: a receiver, or a server, that is slower than foreseen is told late, and not never.
-            timeout_s = self._settings.callback_timeout_s * 2 ** min(attempt - 1, DOUBLINGS)
+            timeout_s = self._settings.callback_timeout_s * 2 ** min(attempt - 1, MAX_TIMEOUT_DOUBLINGS)
             status = self._fetcher.post(task.callback_url or "", body.encode(), headers, timeout_s)
         except UrlRefused as error:
             return "blocked", None, str(error)
@@ -194,7 +194,7 @@ class Callbacks:
             return "failed", None, str(error)
         return ("delivered" if 200 <= status < 300 else "failed"), status, None
 
-    def _settle(
+    def _record_outcome(
         self, delivery: Delivery, task: Task, state: DeliveryState, status_code: int | None, error: str | None
     ) -> None:
         waits = self._settings.callback_retry_s
@@ -208,10 +208,10 @@ class Callbacks:
                 .values(state=state, attempted_at=self._clock(), status_code=status_code, error=error)
             )
             if again and changed.rowcount:  # type: ignore[attr-defined]
-                session.add(self._next(task.id, task.account_id, delivery.attempt, waits[delivery.attempt - 1]))
+                session.add(self._next_attempt(task.id, task.account_id, delivery.attempt, waits[delivery.attempt - 1]))
         _log.info("callback", task=task.id, attempt=delivery.attempt, state=state, status=status_code, error=error)
 
-    def _next(self, task_id: str, account_id: str, attempt: int, wait_s: float) -> tables.Delivery:
+    def _next_attempt(self, task_id: str, account_id: str, attempt: int, wait_s: float) -> tables.Delivery:
         return tables.Delivery(
             id=new_id(),
             account_id=account_id,
@@ -237,7 +237,7 @@ class CallbackLoop:
 
     def wake(self) -> None:
         """Looks at once for what is due; else it looks every quarter of a second, as tasks end in other processes."""
-        self._callbacks.freed.set()
+        self._callbacks.slot_freed.set()
 
     def stop(self) -> None:
         """Begins nothing new, and waits for what is under way."""
@@ -252,10 +252,10 @@ class CallbackLoop:
                 self._callbacks.start_due(self._bodies)
             except Exception:  # the database may be busy or full for a moment: the loop outlives that
                 _log.exception("callbacks that are due could not be read")
-            if self._callbacks.freed.wait(POLL_S):
-                self._callbacks.freed.clear()
-                time.sleep(BREATH_S)  # those that end together are followed by one look, not by one each
+            if self._callbacks.slot_freed.wait(POLL_S):
+                self._callbacks.slot_freed.clear()
+                time.sleep(DEBOUNCE_S)  # those that end together are followed by one look, not by one each
 
 
-def _as_delivery(row: tables.Delivery) -> Delivery:
+def _delivery_from_row(row: tables.Delivery) -> Delivery:
     return Delivery(**{field.name: getattr(row, field.name) for field in fields(Delivery)})

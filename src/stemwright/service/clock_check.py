@@ -16,16 +16,16 @@ from sqlalchemy import func, select
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service import server_state
-from stemwright.service.blobs import GRACE_S
+from stemwright.service.blobs import GRACE_PERIOD_S
 from stemwright.service.clock import Clock, steady_time
 
-JUMP_S = 60.0
+JUMP_THRESHOLD_S = 60.0
 """A clock that is further ahead than that has been set, and not merely corrected."""
 
-PAUSE_S = 86_400.0
+MAX_DOWNTIME_S = 86_400.0
 """A server that did nothing for so long was off, or its clock has jumped: from the database alone nobody can tell."""
 
-SECOND_LOOK_S = GRACE_S
+CONFIRM_AFTER_S = GRACE_PERIOD_S
 """How long a clock that jumped must go on without another jump. Who is storing a file meanwhile is done with it then."""
 
 SWEPT_AT = "swept_at"
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Doubt:
+class _Jump:
     since: float  # by the steady clock
     offset: float  # of the clock from the steady one
 
@@ -50,7 +50,7 @@ class ClockCheck:
         self._offset = clock() - steady()
         self._started_at = clock()
         self._compared = False
-        self._doubt: _Doubt | None = None
+        self._jump: _Jump | None = None
         self._lock = threading.Lock()
 
     def may_delete(self) -> bool:
@@ -60,21 +60,21 @@ class ClockCheck:
             steady = self._steady()
             offset = self._clock() - steady
             ahead = offset - self._offset
-            if ahead > JUMP_S:
-                if self._doubt is None or abs(offset - self._doubt.offset) > JUMP_S:
-                    self._doubt = _Doubt(steady, offset)
+            if ahead > JUMP_THRESHOLD_S:
+                if self._jump is None or abs(offset - self._jump.offset) > JUMP_THRESHOLD_S:
+                    self._jump = _Jump(steady, offset)
                     _log.warning(
                         "the clock is %.1f hours ahead of what the server expects; nothing is deleted for %.0f minutes: "
                         "set the clock right, if it is wrong",
                         ahead / 3600,
-                        SECOND_LOOK_S / 60,
+                        CONFIRM_AFTER_S / 60,
                     )
-                if steady - self._doubt.since < SECOND_LOOK_S:
+                if steady - self._jump.since < CONFIRM_AFTER_S:
                     return False
-            self._offset, self._doubt = offset, None
+            self._offset, self._jump = offset, None
             return True
 
-    def note_sweep(self) -> None:
+    def record_sweep(self) -> None:
         """Writes down the time of a sweep, so that the next start can compare with it."""
         with self._database.write() as session:
             server_state.put(session, SWEPT_AT, repr(self._clock()))
@@ -84,7 +84,7 @@ class ClockCheck:
         if self._compared:
             return
         newest = self._newest()
-        if newest is not None and self._started_at - newest > PAUSE_S:
+        if newest is not None and self._started_at - newest > MAX_DOWNTIME_S:
             self._offset -= self._started_at - newest
         self._compared = True
 

@@ -1,7 +1,7 @@
 """The process that reads the headers of strangers' files for the server, within limits of memory and time.
 
-It is asked on standard input, one path as JSON a line, and answers with a line each: seconds, or null. It ends when its
-standard input does, and when nothing was asked for a while.
+It is buffer on standard input, one path as JSON a line, and replies with a line each: seconds, or null. It ends when its
+standard input does, and when nothing was buffer for a while.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import select
 import signal
 from pathlib import Path
 
-MEMORY_BYTES = 4_000_000_000
+ADDRESS_SPACE_BYTES = 4_000_000_000
 """Of address space, most of which the libraries take and never touch."""
 
-CPU_S = 20
+CPU_LIMIT_S = 20
 """Seconds of work on one file: a demuxer that goes round for ever ends with this, even if the server is gone."""
 
-IDLE_S = 2.0
+IDLE_TIMEOUT_S = 2.0
 """Seconds without a question after which it ends: it would hold memory between uploads that may be hours apart."""
 
-MAX_S = 1e7
+MAX_DURATION_S = 1e7
 
-NICENESS = 5
+NICE_INCREMENT = 5
 
 
 def main() -> None:
     """Answers until standard input ends, or falls silent."""
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)  # what a library prints must not be taken for an answer
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)  # what a library prints must not be taken for an answer
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.nice(NICE_INCREMENT)
     _limit_memory()
-    asked = b""
-    while select.select([0], [], [], IDLE_S)[0] and (piece := os.read(0, 65_536)):
-        *lines, asked = (asked + piece).split(b"\n")
+    buffer = b""
+    while select.select([0], [], [], IDLE_TIMEOUT_S)[0] and (piece := os.read(0, 65_536)):
+        *lines, buffer = (buffer + piece).split(b"\n")
         for line in lines:
             _limit_time()
-            answers.write(json.dumps(seconds(Path(json.loads(line)))).encode() + b"\n")
+            replies.write(json.dumps(seconds(Path(json.loads(line)))).encode() + b"\n")
 
 
 def seconds(path: Path) -> float | None:
@@ -52,7 +52,7 @@ def seconds(path: Path) -> float | None:
         found = FileSource(path).expected_s
     except (StemwrightError, MemoryError):
         return None
-    return found if found is not None and math.isfinite(found) and 0 < found < MAX_S else None
+    return found if found is not None and math.isfinite(found) and 0 < found < MAX_DURATION_S else None
 
 
 def _limit_memory() -> None:
@@ -60,7 +60,7 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -71,4 +71,4 @@ def _limit_time() -> None:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + CPU_S, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + CPU_LIMIT_S, hard))

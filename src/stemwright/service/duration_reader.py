@@ -41,7 +41,7 @@ class DurationReader:
         if not self._lock.acquire(timeout=self._timeout_s):
             return None
         try:
-            answer = self._ask(path, deadline)
+            answer = self._request(path, deadline)
         except OSError:  # it died, or cannot be started
             _log.warning("the headers of a song could not be read", exc_info=True)
             answer = None
@@ -52,33 +52,33 @@ class DurationReader:
     def close(self) -> None:
         """Ends the process."""
         with self._lock:
-            self._end()
+            self._stop()
 
-    def _ask(self, path: Path, deadline: float) -> float | None:
+    def _request(self, path: Path, deadline: float) -> float | None:
         answer = None
         while answer is None:
-            process = self._started()
+            process = self._running_process()
             assert process.stdin is not None and process.stdout is not None
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(str(path.absolute())).encode() + b"\n")
-                answer = _line(process.stdout.fileno(), deadline)
-            if answer is None and self._end(patience_s=1.0 if time.monotonic() < deadline else 0.0) != 0:
+                answer = _read_line(process.stdout.fileno(), deadline)
+            if answer is None and self._stop(timeout_s=1.0 if time.monotonic() < deadline else 0.0) != 0:
                 _log.warning("the process that reads headers did not answer in time, or died of a file")
                 return None
             # With status 0 it had just ended because nothing was asked; a new one is asked again.
         found = json.loads(answer)
         return float(found) if found is not None else None
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
-            self._end()
+            self._stop()
         if self._process is None:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
             # Waited for at once when it dies: between two uploads nobody else would, and it stayed as a zombie.
             threading.Thread(target=self._process.wait, name="headers", daemon=True).start()
         return self._process
 
-    def _end(self, patience_s: float = 0.0) -> int:
+    def _stop(self, timeout_s: float = 0.0) -> int:
         """Ends the process, unless it ends by itself before that; gives its exit status."""
         process, self._process = self._process, None
         if process is None:
@@ -88,13 +88,13 @@ class DurationReader:
             process.stdin.close()
         process.stdout.close()
         try:
-            return process.wait(patience_s)
+            return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
 
 
-def _line(file: int, deadline: float) -> bytes | None:
+def _read_line(file: int, deadline: float) -> bytes | None:
     """The next line of a pipe; None where it ends, or the line does not come in time."""
     line = b""
     with selectors.DefaultSelector() as selector:  # select() knows no file above 1024, and connections take those

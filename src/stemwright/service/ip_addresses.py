@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # The lists are our own, by IANA's registries of special addresses: what Python calls global changed between releases.
-_INNER_V4 = tuple(
+_SPECIAL_V4 = tuple(
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",  # this network, the unspecified address among it
@@ -29,8 +29,8 @@ _INNER_V4 = tuple(
 )
 # All ordinary IPv6 addresses lie in one block. Outside it are loopback, the unspecified, private, link-local and multicast
 # ones, and those that wrap an IPv4 address: mapped, compatible, NAT64.
-_ORDINARY_V6 = IPv6Network("2000::/3")
-_INNER_V6 = tuple(
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_SPECIAL_V6 = tuple(
     IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
@@ -53,10 +53,10 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address belongs to the open internet, without a wrapping that hides another one."""
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _INNER_V4)
-    if address.scope_id is not None or address not in _ORDINARY_V6:
+        return not any(address in network for network in _SPECIAL_V4)
+    if address.scope_id is not None or address not in _GLOBAL_V6:
         return False
-    return not any(address in network for network in _INNER_V6)
+    return not any(address in network for network in _SPECIAL_V6)
 
 
 def is_loopback(host: str) -> bool:

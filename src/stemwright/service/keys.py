@@ -22,15 +22,15 @@ from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated
 from stemwright.service.ids import new_id
 from stemwright.settings import parse_rate
 
-Form = Literal["stemwright", "crun"]
+KeyFormat = Literal["stemwright", "crun"]
 
-FORMS: dict[Form, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
-"""How a key begins, and how many characters follow. crun's own command line sends no key of another form than crun's."""
+KEY_FORMATS: dict[KeyFormat, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
+"""How a key begins, and how many characters follow. crun's own command line sends only keys in its own format."""
 
-IN_A_QUERY = 500
+IDS_PER_QUERY = 500
 """Ids that one query names; SQLite takes 32,766."""
 
-HINT = 4
+HINT_CHARACTERS = 4
 SCOPES = ("read", "write")
 
 
@@ -97,7 +97,7 @@ class Keys:
         scopes: Sequence[str] = SCOPES,
         rate_limit: str | None = None,
         max_running: int | None = None,
-        form: Form = "stemwright",
+        form: KeyFormat = "stemwright",
     ) -> NewKey:
         """Makes a key, and an account of the same name unless ``account`` names one.
 
@@ -109,7 +109,7 @@ class Keys:
             InvalidRequest: a scope, limit or number of credits has no meaning.
         """
         _check(scopes, rate_limit, credits_hundredths)
-        prefix, length = FORMS[form]
+        prefix, length = KEY_FORMATS[form]
         key = prefix + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
         with self._database.write() as session:
             if _active(session, name) is not None:
@@ -134,7 +134,7 @@ class Keys:
                     account_id=row.id,
                     name=name,
                     digest=_digest(key),
-                    hint=key[: len(prefix) + HINT],
+                    hint=key[: len(prefix) + HINT_CHARACTERS],
                     scopes=",".join(scopes),
                     rate_limit=rate_limit,
                     max_running=max_running,
@@ -171,9 +171,9 @@ class Keys:
         """Those of the keys that are not revoked, by ``Caller.key_id``."""
         ids, found = list(key_ids), set[str]()
         with self._database.read() as session:
-            for start in range(0, len(ids), IN_A_QUERY):
+            for start in range(0, len(ids), IDS_PER_QUERY):
                 query = select(tables.ApiKey.id).where(tables.ApiKey.revoked_at.is_(None))
-                found.update(session.scalars(query.where(tables.ApiKey.id.in_(ids[start : start + IN_A_QUERY]))))
+                found.update(session.scalars(query.where(tables.ApiKey.id.in_(ids[start : start + IDS_PER_QUERY]))))
         return found
 
     def revoke(self, name: str) -> None:

@@ -14,13 +14,13 @@ import httpcore
 import httpx
 
 from stemwright import __version__
-from stemwright.service.ssrf_guard import Destination
+from stemwright.service.ssrf_guard import ParsedUrl
 
 USER_AGENT = f"Stemwright/{__version__}"
-IDLE_S = 20.0
+IDLE_TIMEOUT_S = 20.0
 PIECE_BYTES = 65536
 
-Addresses = Callable[[str, int, float], Sequence[str]]
+AddressLookup = Callable[[str, int, float], Sequence[str]]
 """The addresses to connect to, of a host, for a port, found within so many seconds."""
 
 
@@ -40,13 +40,13 @@ def tls_context() -> ssl.SSLContext:
 
 
 @contextmanager
-def exchange(
+def send_request(
     method: str,
-    destination: Destination,
+    destination: ParsedUrl,
     *,
     headers: Mapping[str, str],
     body: bytes = b"",
-    addresses: Addresses,
+    addresses: AddressLookup,
     timeout_s: float,
     context: ssl.SSLContext | None = None,
     backend: httpcore.NetworkBackend | None = None,
@@ -67,11 +67,11 @@ def exchange(
         backend: makes the connections; the system's sockets, if None.
 
     Raises:
-        httpcore.TimeoutException: the time is over, or nothing came for ``IDLE_S`` seconds.
+        httpcore.TimeoutException: the time is over, or nothing came for ``IDLE_TIMEOUT_S`` seconds.
         httpcore.NetworkError, httpcore.ProtocolError: it broke off, was refused, or is not HTTP.
     """
     deadline = time.monotonic() + timeout_s
-    idle = {name: min(timeout_s, IDLE_S) for name in ("connect", "read", "write", "pool")}
+    idle = {name: min(timeout_s, IDLE_TIMEOUT_S) for name in ("connect", "read", "write", "pool")}
     sent = {"Host": destination.authority, **headers, "Connection": "close"}
     if method == "POST":
         sent["Content-Length"] = str(len(body))
@@ -79,7 +79,7 @@ def exchange(
     with httpcore.HTTPConnection(
         httpcore.Origin(destination.scheme.encode(), destination.host.encode(), port),
         ssl_context=context or tls_context(),
-        network_backend=_Pinned(addresses, deadline, backend or httpcore.SyncBackend()),
+        network_backend=_PinnedBackend(addresses, deadline, backend or httpcore.SyncBackend()),
     ) as connection:
         url = httpcore.URL(scheme=destination.scheme, host=destination.host, port=port, target=destination.target)
         with connection.stream(
@@ -89,10 +89,10 @@ def exchange(
             yield PinnedResponse(answer.status, named, answer.iter_stream())
 
 
-class _Pinned(httpcore.NetworkBackend):
+class _PinnedBackend(httpcore.NetworkBackend):
     """Connects to the judged addresses of a host, in their order, and to nothing else."""
 
-    def __init__(self, addresses: Addresses, deadline: float, backend: httpcore.NetworkBackend) -> None:
+    def __init__(self, addresses: AddressLookup, deadline: float, backend: httpcore.NetworkBackend) -> None:
         self._addresses = addresses
         self._deadline = deadline
         self._backend = backend
@@ -106,18 +106,18 @@ class _Pinned(httpcore.NetworkBackend):
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in self._addresses(host, port, _left(self._deadline, timeout)):
+        for address in self._addresses(host, port, _remaining_s(self._deadline, timeout)):
             try:
                 stream = self._backend.connect_tcp(
-                    address, port, _left(self._deadline, timeout), local_address, socket_options
+                    address, port, _remaining_s(self._deadline, timeout), local_address, socket_options
                 )
-                return _Timed(stream, self._deadline)
+                return _DeadlineStream(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
 
 
-class _Timed(httpcore.NetworkStream):
+class _DeadlineStream(httpcore.NetworkStream):
     """A stream on which no wait goes beyond the deadline: a peer that sends a byte now and then gains nothing by it."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
@@ -125,11 +125,11 @@ class _Timed(httpcore.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline, timeout))
+        return self._stream.read(max_bytes, _remaining_s(self._deadline, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), PIECE_BYTES):
-            self._stream.write(buffer[start : start + PIECE_BYTES], _left(self._deadline, timeout))
+            self._stream.write(buffer[start : start + PIECE_BYTES], _remaining_s(self._deadline, timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -137,8 +137,8 @@ class _Timed(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline, timeout))
-        return _Timed(secured, self._deadline)
+        secured = self._stream.start_tls(ssl_context, server_hostname, _remaining_s(self._deadline, timeout))
+        return _DeadlineStream(secured, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -151,7 +151,7 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _left(deadline: float, timeout: float | None) -> float:
+def _remaining_s(deadline: float, timeout: float | None) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout("the time for the whole exchange is over")

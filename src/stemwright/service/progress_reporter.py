@@ -5,25 +5,25 @@ from __future__ import annotations
 import time
 
 from stemwright.errors import CancelledError
-from stemwright.jobs.handler import Control
+from stemwright.jobs.handler import TaskContext
 from stemwright.jobs.queue import Lease
 from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.storage.blob_writer import BlobWriter
 
-NOTE_EVERY_S = 1.0
+REPORT_INTERVAL_S = 1.0
 """How often progress is written down, and the task asked whether it was cancelled."""
 
 
 class ProgressReporter:
     """Tells how far a task is, and learns whether it goes on."""
 
-    def __init__(self, work: WorkerTasks, lease: Lease, control: Control) -> None:
-        self._work = work
+    def __init__(self, worker_tasks: WorkerTasks, lease: Lease, context: TaskContext) -> None:
+        self._worker_tasks = worker_tasks
         self._lease = lease
-        self._control = control
+        self._context = context
         self._stage = ""
-        self._noted_at = 0.0
-        self._goes_on = True
+        self._reported_at = 0.0
+        self._may_continue = True
 
     def report(self, stage: str, fraction: float | None) -> None:
         """Says how far it is, as often as one likes.
@@ -31,17 +31,17 @@ class ProgressReporter:
         Raises:
             CancelledError: the task is not to go on.
         """
-        self._control.advance()
+        self._context.advance()
         now = time.monotonic()
-        if stage != self._stage or now - self._noted_at >= NOTE_EVERY_S:
-            self._stage, self._noted_at = stage, now
-            self._goes_on = self._work.progress(self._lease.task_id, self._lease.token, stage, fraction)
-        if self.is_stopped():
+        if stage != self._stage or now - self._reported_at >= REPORT_INTERVAL_S:
+            self._stage, self._reported_at = stage, now
+            self._may_continue = self._worker_tasks.progress(self._lease.task_id, self._lease.token, stage, fraction)
+        if self.should_stop():
             raise CancelledError("The task is not to go on.")
 
-    def is_stopped(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether the task is not to go on: it was cancelled, or is another's, or the worker is to end."""
-        return not self._goes_on or self._control.should_stop()
+        return not self._may_continue or self._context.should_stop()
 
 
 class ReportingWriter:

@@ -14,7 +14,7 @@ from stemwright.settings import parse_rate
 MESSAGE = "Your call frequency is too high. Please try again later."
 
 
-class RateLimits:
+class RateLimiter:
     """Windows of all accounts and of all keys that have a limit of their own.
 
     Args:
@@ -26,7 +26,7 @@ class RateLimits:
         self._windows: dict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._lock = threading.Lock()
 
-    def take(self, caller: Caller, face: str, rate: str) -> None:
+    def acquire(self, caller: Caller, face: str, rate: str) -> None:
         """Counts one new task of the caller's.
 
         Args:

@@ -14,27 +14,27 @@ from sqlalchemy.orm import Session
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
-from stemwright.service.blobs import Blobs, release, unneeded
+from stemwright.service.blobs import BlobRecords, is_unreferenced, start_grace_period
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.clock_check import ClockCheck
-from stemwright.service.task import UNDER_WAY
+from stemwright.service.task import ACTIVE_STATES
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoredBlob
 from stemwright.storage.store import Store
 
-BATCH = 200
+BATCH_ROWS = 200
 """Rows a transaction: requests wait for the write lock meanwhile."""
 
-ABANDONED_S = 86_400.0
+ABANDONED_AFTER_S = 86_400.0
 """After so long without a byte, a file in the making has no writer any more."""
 
-SWEEP_EVERY_S = 600.0
+SWEEP_INTERVAL_S = 600.0
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweepResult:
     """How much a sweep removed."""
 
     tasks: int
@@ -45,7 +45,7 @@ class Swept:
     abandoned_files: int
 
 
-NOTHING = Swept(tasks=0, tracks=0, uploads=0, idempotency_keys=0, blobs=0, abandoned_files=0)
+NOTHING_REMOVED = SweepResult(tasks=0, tracks=0, uploads=0, idempotency_keys=0, blobs=0, abandoned_files=0)
 
 
 class Retention:
@@ -63,29 +63,29 @@ class Retention:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._blobs = Blobs(database, clock)
+        self._blobs = BlobRecords(database, clock)
         self._clock_check = ClockCheck(database, clock, steady)
-        self._looked_for_strays = False
+        self._recorded_untracked_files = False
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepResult:
         """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unneeded and abandoned files.
 
         A task that is under way or whose callback is still due does not expire, nor does its track. A file goes when no
         row has referred to it for an hour. After a jump of the clock nothing is deleted until it has gone on evenly for
         an hour.
         """
-        self._look_for_strays()
+        self._record_untracked_files()
         if not self._clock_check.may_delete():
-            return NOTHING
-        swept = Swept(
+            return NOTHING_REMOVED
+        swept = SweepResult(
             tasks=self._in_batches(self._delete_tasks),
             tracks=self._in_batches(self._delete_tracks),
             uploads=self._in_batches(self._delete_uploads),
             idempotency_keys=self._in_batches(self._delete_idempotency_keys),
             blobs=self._delete_blobs(),
-            abandoned_files=self._store.sweep(ABANDONED_S),
+            abandoned_files=self._store.sweep(ABANDONED_AFTER_S),
         )
-        self._clock_check.note_sweep()
+        self._clock_check.record_sweep()
         return swept
 
     def _in_batches(self, delete_some: Callable[[Session, float], int]) -> int:
@@ -94,7 +94,7 @@ class Retention:
             with self._database.write() as session:
                 deleted = delete_some(session, self._clock())
             total += deleted
-            if deleted < BATCH:
+            if deleted < BATCH_ROWS:
                 return total
 
     @staticmethod
@@ -103,11 +103,11 @@ class Retention:
             tables.Delivery.task_id == tables.Task.id, tables.Delivery.state == "pending"
         )
         expired = select(tables.Task.id).where(
-            tables.Task.expires_at <= now, tables.Task.state.not_in(UNDER_WAY), ~due.exists()
+            tables.Task.expires_at <= now, tables.Task.state.not_in(ACTIVE_STATES), ~due.exists()
         )
-        ids = session.scalars(expired.limit(BATCH)).all()
+        ids = session.scalars(expired.limit(BATCH_ROWS)).all()
         blobs = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id.in_(ids))).all()
-        release(session, blobs, now)
+        start_grace_period(session, blobs, now)
         session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries go with it
         return len(ids)
 
@@ -116,19 +116,19 @@ class Retention:
         needed = select(tables.Task.id).where(
             tables.Task.track_id == tables.Track.id,
             tables.Task.account_id == tables.Track.account_id,
-            tables.Task.state.in_(UNDER_WAY),
+            tables.Task.state.in_(ACTIVE_STATES),
         )
         expired = select(tables.Track).where(tables.Track.expires_at <= now, ~needed.exists())
-        rows = session.scalars(expired.limit(BATCH)).all()
-        release(session, [row.blob for row in rows if row.blob], now)
+        rows = session.scalars(expired.limit(BATCH_ROWS)).all()
+        start_grace_period(session, [row.blob for row in rows if row.blob], now)
         names = [(row.id, row.account_id) for row in rows]
         session.execute(delete(tables.Track).where(tuple_(tables.Track.id, tables.Track.account_id).in_(names)))
         return len(rows)
 
     @staticmethod
     def _delete_uploads(session: Session, now: float) -> int:
-        rows = session.scalars(select(tables.Upload).where(tables.Upload.expires_at <= now).limit(BATCH)).all()
-        release(session, [row.blob for row in rows if row.blob], now)
+        rows = session.scalars(select(tables.Upload).where(tables.Upload.expires_at <= now).limit(BATCH_ROWS)).all()
+        start_grace_period(session, [row.blob for row in rows if row.blob], now)
         session.execute(delete(tables.Upload).where(tables.Upload.id.in_([row.id for row in rows])))
         return len(rows)
 
@@ -137,7 +137,7 @@ class Retention:
         # A key lives as long as its task: sent again, it must never start and charge a second one.
         task = select(tables.Task.id).where(tables.Task.id == tables.IdempotencyKey.task_id)
         names = session.execute(
-            select(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key).where(~task.exists()).limit(BATCH)
+            select(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key).where(~task.exists()).limit(BATCH_ROWS)
         ).all()
         columns = tuple_(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key)
         session.execute(delete(tables.IdempotencyKey).where(columns.in_([tuple(name) for name in names])))
@@ -145,7 +145,7 @@ class Retention:
 
     def _delete_blobs(self) -> int:
         with self._database.read() as session:
-            digests = session.scalars(select(tables.Blob.digest).where(unneeded(self._clock()))).all()
+            digests = session.scalars(select(tables.Blob.digest).where(is_unreferenced(self._clock()))).all()
         deleted = 0
         for digest in digests:
             try:
@@ -158,31 +158,31 @@ class Retention:
         # The file goes while the write lock is held. Whoever stores the same bytes notes them first, and so waits: the
         # new file then comes after the deletion of the old one. In any other order the new one could be deleted.
         with self._database.write() as session:
-            condition = (tables.Blob.digest == digest) & unneeded(self._clock())
+            condition = (tables.Blob.digest == digest) & is_unreferenced(self._clock())
             if session.scalar(select(tables.Blob.digest).where(condition)) is None:
                 return False
             self._store.delete(digest)
             session.execute(delete(tables.Blob).where(tables.Blob.digest == digest))
             return True
 
-    def _look_for_strays(self) -> None:
+    def _record_untracked_files(self) -> None:
         """Notes files that the database does not know, once a process: an older copy of it may have been put back."""
-        if self._looked_for_strays:
+        if self._recorded_untracked_files:
             return
         with self._database.read() as session:
             known = set(session.scalars(select(tables.Blob.digest)))
         for digest in self._store.digests():
             if digest not in known:
-                self._blobs.note(StoredBlob(digest, self._store.size(digest)))
-        self._looked_for_strays = True
+                self._blobs.record(StoredBlob(digest, self._store.size(digest)))
+        self._recorded_untracked_files = True
 
 
 class RetentionLoop:
     """A thread that sweeps at its start and every so often."""
 
-    def __init__(self, retention: Retention, every_s: float = SWEEP_EVERY_S) -> None:
+    def __init__(self, retention: Retention, interval_s: float = SWEEP_INTERVAL_S) -> None:
         self._retention = retention
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -201,5 +201,5 @@ class RetentionLoop:
                 swept = self._retention.sweep()
                 _log.info("swept: %s", swept)
             except Exception:  # the next sweep may fare better; without any, the disk fills
-                _log.exception("the sweep failed; the next one is in %.0f s", self._every_s)
-            self._stopped.wait(self._every_s)
+                _log.exception("the sweep failed; the next one is in %.0f s", self._interval_s)
+            self._stopped.wait(self._interval_s)

@@ -27,7 +27,7 @@ from stemwright.errors import (
     StorageError,
     UnreadableInputError,
 )
-from stemwright.jobs.handler import Control, Interrupted, Reason
+from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.models import licences, registry, weights
 from stemwright.separation.options import FormatName, Options
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from stemwright.separation.result import Result, StemResult
     from stemwright.separation.separator import Separator
 
-FAILED = 501
+SEPARATION_FAILED = 501
 """The code of a separation that failed."""
 
-GAVE_UP: dict[Reason, str] = {
+FAILURE_MESSAGES: dict[FailureReason, str] = {
     "crashes": "The separation of this song broke off too often; try another file of it.",
     "memory": "This song takes more memory than the server allows; try a shorter one, or another file of it.",
     "stall": "The separation of this song stood still and was ended; try another file of it.",
@@ -58,7 +58,7 @@ GAVE_UP: dict[Reason, str] = {
 logger = logging.getLogger(__name__)
 
 
-def handler(settings: Settings) -> SeparationHandler:
+def create_handler(settings: Settings) -> SeparationHandler:
     """The handler of the server's workers, with the model of the usual plan loaded."""
     return SeparationHandler(Service.open(settings))
 
@@ -69,45 +69,45 @@ class SeparationHandler:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._settings = service.settings
-        self._work = service.worker_tasks
+        self._worker_tasks = service.worker_tasks
         self._separator = self._load(service.settings.plan)
-        self._sweep()
+        self._remove_ended()
 
-    def run(self, lease: Lease, control: Control) -> None:
+    def run(self, lease: Lease, context: TaskContext) -> None:
         """Works on a task to its end."""
-        with _alone(self._settings.work_folder / lease.task_id, control) as folder:
-            task = self._work.begin(lease.task_id, lease.token)
+        with _locked_folder(self._settings.work_folder / lease.task_id, context) as folder:
+            task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
-                self._attempt(task, lease, control, folder)
+                self._attempt(task, lease, context, folder)
             self._clear(folder)
 
-    def gave_up(self, lease: Lease, reason: Reason) -> None:
+    def fail(self, lease: Lease, reason: FailureReason) -> None:
         """Ends a task as failed."""
         task = self._service.tasks.any(lease.task_id)
-        message = GAVE_UP[reason]
+        message = FAILURE_MESSAGES[reason]
         if task is not None and task.is_wav:
             message = message.replace("The separation", "The conversion")
-        self._work.fail(lease.task_id, lease.token, FAILED, message)
+        self._worker_tasks.fail(lease.task_id, lease.token, SEPARATION_FAILED, message)
         self._clear(self._settings.work_folder / lease.task_id)
 
-    def _attempt(self, task: Task, lease: Lease, control: Control, folder: Path) -> None:
+    def _attempt(self, task: Task, lease: Lease, context: TaskContext, folder: Path) -> None:
         try:
-            self._separate(task, lease, folder, ProgressReporter(self._work, lease, control))
+            self._separate(task, lease, folder, ProgressReporter(self._worker_tasks, lease, context))
         except CancelledError:
-            if control.should_stop():
-                raise Interrupted from None
-            self._work.cancelled(task.id, lease.token)
+            if context.should_stop():
+                raise TaskInterrupted from None
+            self._worker_tasks.cancelled(task.id, lease.token)
         except QuotaExceeded as error:
-            self._work.fail(task.id, lease.token, FAILED, str(error))
+            self._worker_tasks.fail(task.id, lease.token, SEPARATION_FAILED, str(error))
         except ServiceError as error:
-            self._work.fail(task.id, lease.token, error.code, str(error))
+            self._worker_tasks.fail(task.id, lease.token, error.code, str(error))
         except StemwrightError as error:
             logger.warning("task %s failed: %s", task.id, error)
-            self._work.fail(task.id, lease.token, FAILED, self._for_clients(error, folder))
+            self._worker_tasks.fail(task.id, lease.token, SEPARATION_FAILED, self._client_message(error, folder))
 
     def _separate(self, task: Task, lease: Lease, folder: Path, reporter: ProgressReporter) -> None:
         reporter.report("fetching", None)
-        song = self._song(task, reporter)
+        song = self._fetch_song(task, reporter)
         if task.is_wav:
             self._convert(task, lease, song, folder, reporter)
             return
@@ -119,10 +119,10 @@ class SeparationHandler:
             self._succeed(lease, stems, cached_result.seconds or 0.0, cache_key, cached_result.facts)
             return
         with self._service.store.as_file(song) as path:
-            result = self._result(task, path, folder, reporter)
+            result = self._run_separator(task, path, folder, reporter)
         reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, sum(stem.path.stat().st_size for stem in result.stems))
-        stems = [self._stored(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
+        stems = [self._store_stem(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
         self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
 
     def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:
@@ -135,10 +135,10 @@ class SeparationHandler:
             reporter.report("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
 
         with self._service.store.as_file(song) as path:
-            converted = convert(self._named(folder, path), folder / "song.wav", name, on_progress)
+            converted = convert(self._link_song(folder, path), folder / "song.wav", name, on_progress)
         reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, (folder / "song.wav").stat().st_size)
-        blob = self._put(folder / "song.wav")
+        blob = self._store_file(folder / "song.wav")
         stem = Stem(
             id=new_id(),
             name=name,
@@ -164,10 +164,12 @@ class SeparationHandler:
     def _succeed(
         self, lease: Lease, stems: list[Stem], seconds: float, cache_key: str | None, facts: dict[str, object]
     ) -> None:
-        if not self._work.succeed(lease.task_id, lease.token, stems, seconds=seconds, cache_key=cache_key, facts=facts):
+        if not self._worker_tasks.succeed(
+            lease.task_id, lease.token, stems, seconds=seconds, cache_key=cache_key, facts=facts
+        ):
             logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
 
-    def _song(self, task: Task, reporter: ProgressReporter) -> str:
+    def _fetch_song(self, task: Task, reporter: ProgressReporter) -> str:
         """Digest of the song in the store, where it is brought if it is not there."""
         track = self._service.tracks.get(task.account_id, task.track_id)
         if track is None:
@@ -184,21 +186,23 @@ class SeparationHandler:
             reporting = ReportingWriter(writer, reporter)
             fetched = self._service.fetcher.fetch(track.url, reporting, self._settings.max_upload_mb * 1_000_000)
             blob = writer.commit()
-        self._service.tracks.stored(
+        self._service.tracks.set_audio(
             track.account_id, track.id, blob, media_type=fetched.media_type, file_name=fetched.file_name
         )
         return blob.digest
 
     def _cached_result(self, task: Task, cache_key: str) -> Task | None:
-        cached_result = self._work.cached_result(cache_key, None if self._settings.share_results else task.account_id)
+        cached_result = self._worker_tasks.cached_result(
+            cache_key, None if self._settings.share_results else task.account_id
+        )
         if cached_result is None or not all(self._service.store.renew(stem.blob) for stem in cached_result.stems):
             return None
         return cached_result
 
-    def _result(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter) -> Result:
+    def _run_separator(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter) -> Result:
         from stemwright.separation.source import FileSource
 
-        song = self._named(folder, path)
+        song = self._link_song(folder, path)
         self._check_length(FileSource(song).expected_s)
         if self._separator.plan != task.plan:
             self._separator = self._load(task.plan)
@@ -223,11 +227,11 @@ class SeparationHandler:
             ),
             name="stems",
             on_progress=on_progress,
-            is_cancelled=reporter.is_stopped,
+            is_cancelled=reporter.should_stop,
         )
 
     @staticmethod
-    def _named(folder: Path, path: Path) -> Path:
+    def _link_song(folder: Path, path: Path) -> Path:
         """The song under a name of its own; tags may hold it: not its digest, nor what another account calls it."""
         song = folder / "song"
         song.unlink(missing_ok=True)
@@ -240,8 +244,8 @@ class SeparationHandler:
         if seconds is not None and seconds > 60 * longest:
             raise UnreadableInputError(f"The song is longer than {longest:g} minutes, the most that is taken: cut it.")
 
-    def _stored(self, stem: StemResult, position: int, fmt: str, seconds: float) -> Stem:
-        blob = self._put(stem.path)
+    def _store_stem(self, stem: StemResult, position: int, fmt: str, seconds: float) -> Stem:
+        blob = self._store_file(stem.path)
         return Stem(
             id=new_id(),
             name=stem.name,
@@ -256,7 +260,7 @@ class SeparationHandler:
             rms_dbfs=stem.rms_dbfs,
         )
 
-    def _put(self, path: Path) -> StoredBlob:
+    def _store_file(self, path: Path) -> StoredBlob:
         """Stores a stem by a second name of its file: a worker that dies between two stems has the first still."""
         second = path.with_name(f"{path.name}.stored")
         second.unlink(missing_ok=True)
@@ -266,7 +270,7 @@ class SeparationHandler:
             shutil.copyfile(path, second)
         return self._service.store.put_file(second)
 
-    def _for_clients(self, error: StemwrightError, folder: Path) -> str:
+    def _client_message(self, error: StemwrightError, folder: Path) -> str:
         """An error in words that say nothing of this server's folders."""
         if isinstance(error, StorageError):
             return "The server has no room for this song at the moment; try again later."
@@ -289,7 +293,7 @@ class SeparationHandler:
         if task is None or task.has_ended:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _sweep(self) -> None:
+    def _remove_ended(self) -> None:
         """Removes what workers left of ended tasks when they died."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         for folder in self._settings.work_folder.iterdir():
@@ -297,11 +301,11 @@ class SeparationHandler:
 
 
 @contextmanager
-def _alone(folder: Path, control: Control) -> Iterator[Path]:
+def _locked_folder(folder: Path, context: TaskContext) -> Iterator[Path]:
     """The folder of a task, when no other worker is in it: one that lost the lease needs a moment to see it.
 
     Raises:
-        Interrupted: the worker is to end before that.
+        TaskInterrupted: the worker is to end before that.
     """
     import fcntl
 
@@ -313,8 +317,8 @@ def _alone(folder: Path, control: Control) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if control.should_stop():
-                    raise Interrupted from None
+                if context.should_stop():
+                    raise TaskInterrupted from None
                 time.sleep(0.05)
         yield folder
     finally:

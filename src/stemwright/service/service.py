@@ -10,16 +10,16 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Queue
 from stemwright.service import server_state
 from stemwright.service.accounts import Accounts
-from stemwright.service.blobs import Blobs
+from stemwright.service.blobs import BlobRecords
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
 from stemwright.service.ledger import Ledger
 from stemwright.service.links import Links
-from stemwright.service.rate_limits import RateLimits
+from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.retention import Retention
-from stemwright.service.storage_quota import Quota
+from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.task_sources import TaskSources
 from stemwright.service.tasks import Tasks
@@ -48,7 +48,7 @@ class Service:
     tasks: Tasks
     worker_tasks: WorkerTasks
     uploads: Uploads
-    storage_quota: Quota
+    storage_quota: StorageQuota
     links: Links
     task_sources: TaskSources
     headers: DurationReader
@@ -71,12 +71,12 @@ class Service:
         """
         database = open_database(settings)
         database.migrate()
-        store = Store.open(settings, Blobs(database, clock).note)
+        store = Store.open(settings, BlobRecords(database, clock).record)
         queue = EmbeddedQueue(database, clock)
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)
-        ending = TaskCompletion(queue, ledger, clock)
-        tasks = Tasks(database, settings, queue, ledger, tracks, RateLimits(), ending, clock)
+        completion = TaskCompletion(queue, ledger, clock)
+        tasks = Tasks(database, settings, queue, ledger, tracks, RateLimiter(), completion, clock)
         uploads = Uploads(database, settings, clock)
         links = Links(public_url(settings), server_state.secret(database, "link_secret"), clock)
         fetcher = Fetcher(settings)
@@ -93,9 +93,9 @@ class Service:
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,
-            worker_tasks=WorkerTasks(database, ending, clock),
+            worker_tasks=WorkerTasks(database, completion, clock),
             uploads=uploads,
-            storage_quota=Quota(database, settings),
+            storage_quota=StorageQuota(database, settings),
             links=links,
             task_sources=TaskSources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,

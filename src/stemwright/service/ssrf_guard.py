@@ -33,7 +33,7 @@ _DANGEROUS_PORTS = frozenset(
 
 
 @dataclass(frozen=True)
-class Destination:
+class ParsedUrl:
     """A URL taken apart.
 
     Attributes:
@@ -71,7 +71,7 @@ def check_syntax(url: object, field: str = "url") -> None:
         ) from error
 
 
-def parse_url(url: object) -> Destination:
+def parse_url(url: object) -> ParsedUrl:
     """Takes a URL apart.
 
     Raises:
@@ -94,7 +94,7 @@ def parse_url(url: object) -> Destination:
     port = _default_port(parsed.scheme) if parsed.port is None else parsed.port
     if not 0 < port < 65536:
         raise ValueError("its port is not between 1 and 65535")
-    return Destination(parsed.scheme, host, port, parsed.raw_path, bool(parsed.userinfo))
+    return ParsedUrl(parsed.scheme, host, port, parsed.raw_path, bool(parsed.userinfo))
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -117,7 +117,7 @@ class SsrfGuard:
         self.allow_loopback = is_private(settings)
         self._resolver = resolver
 
-    def check(self, destination: Destination) -> None:
+    def check(self, destination: ParsedUrl) -> None:
         """Judges what can be judged before the host is resolved.
 
         Raises:

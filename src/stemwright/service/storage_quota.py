@@ -35,7 +35,7 @@ class Usage:
         return None if self.limit_bytes is None else max(0, self.limit_bytes - self.used_bytes)
 
 
-class Quota:
+class StorageQuota:
     """Questions about the quota outside of a transaction. What is written is checked within it, by ``check_quota``."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class Quota:
                 return None
             used = _used(session, account_id)
         if used + more_bytes > limit:
-            raise exceeded(limit)
+            raise quota_exceeded(limit)
         return limit - used
 
     def set(self, account: str, quota_mb: int | None) -> None:
@@ -86,10 +86,10 @@ def check_quota(session: Session, settings: Settings, account_id: str, more_byte
     """
     limit = _limit(session, settings, account_id)
     if limit is not None and _used(session, account_id) + more_bytes > limit:
-        raise exceeded(limit)
+        raise quota_exceeded(limit)
 
 
-def exceeded(limit_bytes: int) -> QuotaExceeded:
+def quota_exceeded(limit_bytes: int) -> QuotaExceeded:
     """What to tell where there is no room."""
     return QuotaExceeded(
         f"The files of this account may take {megabytes(limit_bytes)}, and there is no room for more: delete songs or "

@@ -12,9 +12,9 @@ from stemwright.database import tables
 from stemwright.service.tracks import StoredSong
 
 Face = Literal["kie", "crun", "native"]
-State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+TaskState = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
-UNDER_WAY = ("pending", "running")
+ACTIVE_STATES = ("pending", "running")
 
 WAV = "wav"
 """The kind of a task that gives a song, or a stem, as WAV. All other kinds are separations."""
@@ -79,7 +79,7 @@ class Task:
     account_id: str
     face: Face
     kind: str
-    state: State
+    state: TaskState
     stems_asked: str
     plan: str
     format: str
@@ -113,7 +113,7 @@ class Task:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will change."""
-        return self.state not in UNDER_WAY
+        return self.state not in ACTIVE_STATES
 
     @property
     def mark(self) -> str:
@@ -129,7 +129,7 @@ def mark_of(state: str, stage: str | None, progress: float, cancel_requested: bo
 def load_task(session: Session, task_id: str) -> Task | None:
     """The task of that id with its stems, of whichever account, within a transaction."""
     row = session.get(tables.Task, task_id)
-    return as_task(session, row) if row is not None else None
+    return task_from_row(session, row) if row is not None else None
 
 
 def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[Task]:
@@ -137,10 +137,10 @@ def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[T
     query = select(tables.Task).order_by(tables.Task.created_at.desc()).limit(limit)
     if account_id is not None:
         query = query.where(tables.Task.account_id == account_id)
-    return [as_task(session, row) for row in session.scalars(query)]
+    return [task_from_row(session, row) for row in session.scalars(query)]
 
 
-def as_task(session: Session, row: tables.Task) -> Task:
+def task_from_row(session: Session, row: tables.Task) -> Task:
     """What others see of a row."""
     stems = session.scalars(select(tables.Stem).where(tables.Stem.task_id == row.id).order_by(tables.Stem.position))
     names = [field.name for field in fields(Task) if field.name not in ("stems", "stems_asked")]

@@ -12,7 +12,7 @@ from stemwright.jobs.queue import Queue
 from stemwright.service.clock import Clock
 from stemwright.service.ids import new_id
 from stemwright.service.ledger import Ledger
-from stemwright.service.task import UNDER_WAY, State
+from stemwright.service.task import ACTIVE_STATES, TaskState
 
 
 class TaskCompletion:
@@ -23,12 +23,12 @@ class TaskCompletion:
         self._ledger = ledger
         self._clock = clock
 
-    def end(self, session: Session, row: tables.Task, state: State) -> bool:
+    def end(self, session: Session, row: tables.Task, state: TaskState) -> bool:
         """Ends a task within a transaction; gives False where it has ended already."""
         session.flush()
         ended = session.execute(
             update(tables.Task)
-            .where(tables.Task.id == row.id, tables.Task.state.in_(UNDER_WAY))
+            .where(tables.Task.id == row.id, tables.Task.state.in_(ACTIVE_STATES))
             .values(state=state, ended_at=self._clock(), stage=None)
         )
         if not ended.rowcount:  # type: ignore[attr-defined]

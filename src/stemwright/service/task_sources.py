@@ -44,7 +44,7 @@ class TaskSources:
         upstream: Upstream,
         fetcher: Fetcher,
         store: Store,
-        headers: DurationReader,
+        duration_reader: DurationReader,
     ) -> None:
         self._tracks = tracks
         self._tasks = tasks
@@ -53,7 +53,7 @@ class TaskSources:
         self._upstream = upstream
         self._fetcher = fetcher
         self._store = store
-        self._headers = headers
+        self._duration_reader = duration_reader
 
     def by_ids(self, account_id: str, task_id: str, audio_id: str) -> TaskSource:
         """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
@@ -94,8 +94,8 @@ class TaskSources:
             return TaskSource(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
-        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its headers
-        seconds = self._headers.seconds(path) if path is not None else None
+        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its duration_reader
+        seconds = self._duration_reader.seconds(path) if path is not None else None
         return self._stored(blob, name, upload.media_type, seconds)
 
     def _by_stem(self, task: Task, stem_id: str) -> TaskSource:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
-from stemwright.service.blobs import release
+from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import new_id
@@ -67,7 +67,7 @@ class VendorTrack:
     details: dict[str, Any]
 
 
-def as_track(row: tables.Track) -> Track:
+def track_from_row(row: tables.Track) -> Track:
     """What others see of a row."""
     return Track(**{field.name: getattr(row, field.name) for field in fields(Track)})
 
@@ -104,7 +104,7 @@ class Tracks:
         session.add(row)
         session.flush()
         check_quota(session, self._settings, account_id)
-        return as_track(row)
+        return track_from_row(row)
 
     def add_url(self, session: Session, account_id: str, url: str, title: str) -> Track:
         """Adds a song whose audio a worker will fetch, within the transaction of its task."""
@@ -112,7 +112,7 @@ class Tracks:
         row.url = url
         session.add(row)
         session.flush()
-        return as_track(row)
+        return track_from_row(row)
 
     def add_vendor(self, account_id: str, task_id: str, songs: Sequence[VendorTrack]) -> list[Track]:
         """Adds the songs of a vendor's task, under the ids that they have there. Songs that are known stay."""
@@ -125,18 +125,18 @@ class Tracks:
                 row.url, row.seconds, row.details = song.url, song.seconds, song.details
                 session.add(row)
             session.flush()
-            return [as_track(row) for row in _songs(session, account_id, task_id)]
+            return [track_from_row(row) for row in _songs(session, account_id, task_id)]
 
     def get(self, account_id: str, track_id: str) -> Track | None:
         """A track by its id."""
         with self._database.read() as session:
             row = session.get(tables.Track, (track_id, account_id))
-            return as_track(row) if row is not None else None
+            return track_from_row(row) if row is not None else None
 
     def of_task(self, account_id: str, task_id: str) -> list[Track]:
         """The tracks of a task, in order: one for an upload, mostly two for a vendor's."""
         with self._database.read() as session:
-            return [as_track(row) for row in _songs(session, account_id, task_id)]
+            return [track_from_row(row) for row in _songs(session, account_id, task_id)]
 
     def find(self, account_id: str, task_id: str, audio_id: str) -> Track | None:
         """The track that both ids name."""
@@ -147,18 +147,18 @@ class Tracks:
         """The newest tracks first, ``limit`` of them, from behind the track ``after`` on."""
         with self._database.read() as session:
             query = select(tables.Track).where(tables.Track.account_id == account_id)
-            mark = session.get(tables.Track, (after, account_id)) if after else None
-            if after and mark is None:
+            cursor = session.get(tables.Track, (after, account_id)) if after else None
+            if after and cursor is None:
                 raise NotFound("The page begins after a track that is not there any more; begin again without it.")
-            if mark is not None:
+            if cursor is not None:
                 query = query.where(
-                    (tables.Track.created_at < mark.created_at)
-                    | ((tables.Track.created_at == mark.created_at) & (tables.Track.id < mark.id))
+                    (tables.Track.created_at < cursor.created_at)
+                    | ((tables.Track.created_at == cursor.created_at) & (tables.Track.id < cursor.id))
                 )
             query = query.order_by(tables.Track.created_at.desc(), tables.Track.id.desc()).limit(limit)
-            return [as_track(row) for row in session.scalars(query)]
+            return [track_from_row(row) for row in session.scalars(query)]
 
-    def stored(
+    def set_audio(
         self,
         account_id: str,
         track_id: str,
@@ -196,7 +196,7 @@ class Tracks:
             if session.scalar(under_way.limit(1)):
                 raise Conflict("A separation of this track is under way: cancel it first, or wait for it.")
             session.delete(row)
-            release(session, [row.blob] if row.blob else [], self._clock())
+            start_grace_period(session, [row.blob] if row.blob else [], self._clock())
 
     def _new(self, account_id: str, title: str, origin: str) -> tables.Track:
         now = self._clock()

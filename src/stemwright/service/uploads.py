@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
-from stemwright.service.blobs import release
+from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import new_id
@@ -51,9 +51,9 @@ class Uploads:
             InvalidRequest: the path is none.
         """
         with self._database.write() as session:
-            row = self._place(session, account_id, path, media_type)
-            self._hold(session, row, blob)
-            return _as_upload(row)
+            row = self._row(session, account_id, path, media_type)
+            self._set_blob(session, row, blob)
+            return _upload_from_row(row)
 
     def reserve(self, account_id: str, path: str, media_type: str) -> Upload:
         """Takes a path for a file that is still to come; a file that is there stays until then.
@@ -62,7 +62,7 @@ class Uploads:
             InvalidRequest: the path is none.
         """
         with self._database.write() as session:
-            return _as_upload(self._place(session, account_id, path, media_type))
+            return _upload_from_row(self._row(session, account_id, path, media_type))
 
     def fill(self, upload_id: str, blob: StoredBlob) -> Upload:
         """The file of a reserved upload has come; it may come again.
@@ -74,23 +74,23 @@ class Uploads:
             row = session.get(tables.Upload, upload_id)
             if row is None or row.expires_at <= self._clock():
                 raise NotFound("This upload has expired; ask for a new link.")
-            self._hold(session, row, blob)
-            return _as_upload(row)
+            self._set_blob(session, row, blob)
+            return _upload_from_row(row)
 
     def get(self, account_id: str, upload_id: str) -> Upload | None:
         """An upload of an account that has not expired."""
         with self._database.read() as session:
             query = select(tables.Upload).where(tables.Upload.id == upload_id, tables.Upload.account_id == account_id)
             row = session.scalar(query)
-            return _as_upload(row) if row is not None and row.expires_at > self._clock() else None
+            return _upload_from_row(row) if row is not None and row.expires_at > self._clock() else None
 
     def any(self, upload_id: str) -> Upload | None:
         """An upload of whichever account that has not expired: for who holds a link to it."""
         with self._database.read() as session:
             row = session.get(tables.Upload, upload_id)
-            return _as_upload(row) if row is not None and row.expires_at > self._clock() else None
+            return _upload_from_row(row) if row is not None and row.expires_at > self._clock() else None
 
-    def _place(self, session: Session, account_id: str, path: str, media_type: str) -> tables.Upload:
+    def _row(self, session: Session, account_id: str, path: str, media_type: str) -> tables.Upload:
         path, now = clean_path(path), self._clock()
         row = session.scalar(
             select(tables.Upload).where(tables.Upload.account_id == account_id, tables.Upload.path == path)
@@ -103,9 +103,9 @@ class Uploads:
         session.flush()
         return row
 
-    def _hold(self, session: Session, row: tables.Upload, blob: StoredBlob) -> None:
+    def _set_blob(self, session: Session, row: tables.Upload, blob: StoredBlob) -> None:
         if row.blob is not None and row.blob != blob.digest:
-            release(session, [row.blob], self._clock())
+            start_grace_period(session, [row.blob], self._clock())
         row.blob, row.size_bytes = blob.digest, blob.size_bytes
         session.flush()
         check_quota(session, self._settings, row.account_id)
@@ -130,5 +130,5 @@ def clean_path(path: str) -> str:
     return clean
 
 
-def _as_upload(row: tables.Upload) -> Upload:
+def _upload_from_row(row: tables.Upload) -> Upload:
     return Upload(**{field.name: getattr(row, field.name) for field in fields(Upload)})

@@ -15,12 +15,12 @@ from stemwright.errors import UsageError
 from stemwright.formatting import printable
 from stemwright.service.errors import SourceUnavailable, UpstreamTimeout
 from stemwright.service.ids import dashed, parse_id
-from stemwright.service.pinned_http import USER_AGENT, exchange
+from stemwright.service.pinned_http import USER_AGENT, send_request
 from stemwright.service.ssrf_guard import MAX_URL_LENGTH, parse_url, resolve
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.settings import Settings
 
-MAX_ANSWER_BYTES = 1_000_000
+MAX_RESPONSE_BYTES = 1_000_000
 MAX_SECONDS = 1e7
 
 VendorName = Literal["kie", "crun"]
@@ -85,9 +85,9 @@ class Upstream:
             SourceUnavailable: the same with one that failed.
         """
         failure: UpstreamTimeout | SourceUnavailable | None = None
-        for asked in self._vendors:
+        for vendor in self._vendors:
             try:
-                songs = self._songs(asked, task_id)
+                songs = self._songs(vendor, task_id)
             except (UpstreamTimeout, SourceUnavailable) as error:
                 failure = failure or error
                 continue
@@ -100,35 +100,35 @@ class Upstream:
             raise failure
         return None
 
-    def _songs(self, asked: Vendor, task_id: str) -> list[VendorTrack]:
-        if asked.name == "kie":
-            answer = self._ask(asked, f"/api/v1/generate/record-info?taskId={quote(task_id)}")
-            listed = _at(answer, "data", "response", "sunoData")
+    def _songs(self, vendor: Vendor, task_id: str) -> list[VendorTrack]:
+        if vendor.name == "kie":
+            answer = self._request(vendor, f"/api/v1/generate/record-info?taskId={quote(task_id)}")
+            listed = _nested(answer, "data", "response", "sunoData")
             return _tracks(listed, "id", "audioUrl")
-        answer = self._ask(asked, f"/api/v1/client/job/TaskInfo?task_id={quote(dashed(task_id))}")
-        return _tracks(_at(answer, "data", "result", "suno_data"), "suno_id", "suno_audio_url")
+        answer = self._request(vendor, f"/api/v1/client/job/TaskInfo?task_id={quote(dashed(task_id))}")
+        return _tracks(_nested(answer, "data", "result", "suno_data"), "suno_id", "suno_audio_url")
 
-    def _ask(self, asked: Vendor, path: str) -> Mapping[str, Any]:
+    def _request(self, vendor: Vendor, path: str) -> Mapping[str, Any]:
         """The answer's envelope; an empty one where the vendor knows no such task."""
         try:
-            with exchange(
+            with send_request(
                 "GET",
-                parse_url(asked.url + path),
+                parse_url(vendor.url + path),
                 headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
-                | asked.headers,
+                | vendor.headers,
                 addresses=lambda host, port, _timeout_s: resolve(host, port),
                 timeout_s=self._timeout_s,
             ) as answer:
                 body = bytearray()
                 for piece in answer.pieces:
                     body += piece
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise SourceUnavailable(f"The answer of {asked.name} is too long.")
-                return _envelope(asked.name, answer.status, bytes(body))
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        raise SourceUnavailable(f"The answer of {vendor.name} is too long.")
+                return _envelope(vendor.name, answer.status, bytes(body))
         except httpcore.TimeoutException as error:
-            raise UpstreamTimeout(f"{asked.name} did not answer in time. Please try again later.") from error
+            raise UpstreamTimeout(f"{vendor.name} did not answer in time. Please try again later.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise SourceUnavailable(f"{asked.name} could not be reached. Please try again later.") from error
+            raise SourceUnavailable(f"{vendor.name} could not be reached. Please try again later.") from error
 
 
 def _envelope(name: str, status: int, body: bytes) -> Mapping[str, Any]:
@@ -150,7 +150,7 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _at(answer: object, *keys: str) -> object:
+def _nested(answer: object, *keys: str) -> object:
     for key in keys:
         answer = answer.get(key) if isinstance(answer, Mapping) else None
     return answer
@@ -160,10 +160,10 @@ def _tracks(listed: object, id_key: str, url_key: str) -> list[VendorTrack]:
     """The finished songs of a vendor's list, in its order; what has no id or no audio yet is left out."""
     found = []
     for position, song in enumerate(listed if isinstance(listed, list) else []):
-        audio_id, url = parse_id(_at(song, id_key)), _at(song, url_key)
+        audio_id, url = parse_id(_nested(song, id_key)), _nested(song, url_key)
         if audio_id is None or not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH:
             continue
-        title, seconds = _at(song, "title"), _at(song, "duration")
+        title, seconds = _nested(song, "title"), _nested(song, "duration")
         found.append(
             VendorTrack(
                 audio_id=audio_id,

@@ -16,13 +16,13 @@ import httpx
 
 from stemwright.formatting import megabytes, printable
 from stemwright.service.errors import SourceUnavailable
-from stemwright.service.pinned_http import USER_AGENT, PinnedResponse, exchange
-from stemwright.service.ssrf_guard import Destination, SsrfGuard, check_syntax, parse_url
+from stemwright.service.pinned_http import USER_AGENT, PinnedResponse, send_request
+from stemwright.service.ssrf_guard import ParsedUrl, SsrfGuard, check_syntax, parse_url
 from stemwright.settings import Settings
 from stemwright.storage.blob_writer import ByteWriter
 
 MAX_REDIRECTS = 5
-_ASK_PLAIN = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_UNCOMPRESSED = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
 _MAX_MEDIA_TYPE = 100
@@ -30,7 +30,7 @@ _MAX_FILE_NAME = 200
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedFile:
     """What came.
 
     Attributes:
@@ -72,7 +72,7 @@ class Fetcher:
         """Checks that a value is a URL; see ``ssrf_guard.check_syntax``."""
         check_syntax(url, field)
 
-    def fetch(self, url: str, writer: ByteWriter, max_bytes: int) -> Fetched:
+    def fetch(self, url: str, writer: ByteWriter, max_bytes: int) -> FetchedFile:
         """Fetches a file; redirects are followed, each judged anew.
 
         Args:
@@ -87,10 +87,10 @@ class Fetcher:
         deadline = time.monotonic() + self._settings.fetch_timeout_s
         for _ in range(MAX_REDIRECTS + 1):
             destination = _parsed(url)
-            with self._exchange("GET", destination, _ASK_PLAIN, b"", deadline) as answer:
+            with self._exchange("GET", destination, _UNCOMPRESSED, b"", deadline) as answer:
                 if answer.status not in _REDIRECTS:
-                    return _take(answer, destination, writer, max_bytes)
-                url = _joined(url, answer.headers.get("location"), destination.host)
+                    return _receive(answer, destination, writer, max_bytes)
+                url = _redirect_target(url, answer.headers.get("location"), destination.host)
         raise SourceUnavailable(f"More than {MAX_REDIRECTS} redirects: give the file's own URL.")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
@@ -105,12 +105,12 @@ class Fetcher:
 
     @contextmanager
     def _exchange(
-        self, method: str, destination: Destination, headers: Mapping[str, str], body: bytes, deadline: float
+        self, method: str, destination: ParsedUrl, headers: Mapping[str, str], body: bytes, deadline: float
     ) -> Iterator[PinnedResponse]:
         self._guard.check(destination)
         host = destination.host
         try:
-            with exchange(
+            with send_request(
                 method,
                 destination,
                 headers={"User-Agent": USER_AGENT, **headers},
@@ -131,14 +131,14 @@ class Fetcher:
             ) from error
 
 
-def _parsed(url: str) -> Destination:
+def _parsed(url: str) -> ParsedUrl:
     try:
         return parse_url(url)
     except ValueError as error:
         raise SourceUnavailable(f"The URL leads nowhere: {error}.") from error
 
 
-def _joined(url: str, location: str | None, host: str) -> str:
+def _redirect_target(url: str, location: str | None, host: str) -> str:
     if not location:
         raise SourceUnavailable(f"{host} redirects to nowhere: give the file's own URL.")
     try:
@@ -147,7 +147,7 @@ def _joined(url: str, location: str | None, host: str) -> str:
         raise SourceUnavailable(f"{host} redirects to what is no URL: give the file's own URL.") from error
 
 
-def _take(answer: PinnedResponse, source: Destination, writer: ByteWriter, max_bytes: int) -> Fetched:
+def _receive(answer: PinnedResponse, source: ParsedUrl, writer: ByteWriter, max_bytes: int) -> FetchedFile:
     if answer.status != 200:
         raise SourceUnavailable(f"{source.host} answered with HTTP status {answer.status} in place of the file.")
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
@@ -163,7 +163,7 @@ def _take(answer: PinnedResponse, source: Destination, writer: ByteWriter, max_b
         writer.write(piece)
     if size_bytes == 0:
         raise SourceUnavailable(f"{source.host} sent an empty file.")
-    return Fetched(_media_type(answer), _file_name(answer, source), size_bytes)
+    return FetchedFile(_media_type(answer), _file_name(answer, source), size_bytes)
 
 
 def _media_type(answer: PinnedResponse) -> str | None:
@@ -171,7 +171,7 @@ def _media_type(answer: PinnedResponse) -> str | None:
     return kind if _MEDIA_TYPE.fullmatch(kind) and len(kind) <= _MAX_MEDIA_TYPE else None
 
 
-def _file_name(answer: PinnedResponse, source: Destination) -> str | None:
+def _file_name(answer: PinnedResponse, source: ParsedUrl) -> str | None:
     message = Message()
     message["Content-Disposition"] = answer.headers.get("content-disposition", "")
     path = source.target.decode("ascii").partition("?")[0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedWav:
     """A WAV that was written, at the song's own rate and depth (lossy songs: 24 bits).
 
     Attributes:
@@ -38,7 +38,7 @@ class Converted:
         return self.samples / self.sample_rate
 
 
-def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, float | None], None]) -> Converted:
+def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, float | None], None]) -> ConvertedWav:
     """Writes a song as WAV, sample by sample; memory does not grow with its length.
 
     Args:
@@ -65,7 +65,7 @@ def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, floa
         quantization = Quantization(bits, limited=True, gain=quantization.ceiling / meter.peak)
         meter = PartMeter(quantization)
         samples = _write(source, wav, name, quantization, meter, on_progress)
-    return Converted(
+    return ConvertedWav(
         samples=samples,
         sample_rate=source.sample_rate,
         channels=source.channels,

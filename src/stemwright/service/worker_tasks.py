@@ -17,31 +17,31 @@ from sqlalchemy.orm import Session
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.clock import Clock
-from stemwright.service.task import UNDER_WAY, Stem, Task, as_task, load_task
+from stemwright.service.task import ACTIVE_STATES, Stem, Task, load_task, task_from_row
 from stemwright.service.task_completion import TaskCompletion
 
 
 class WorkerTasks:
     """Tasks in the hands of workers."""
 
-    def __init__(self, database: Database, ending: TaskCompletion, clock: Clock = time.time) -> None:
+    def __init__(self, database: Database, completion: TaskCompletion, clock: Clock = time.time) -> None:
         self._database = database
-        self._ending = ending
+        self._completion = completion
         self._clock = clock
 
     def begin(self, task_id: str, token: str) -> Task | None:
         """A worker has taken the task; None where it must not work on it: it has ended, or is another's now."""
         with self._database.write() as session:
-            row = self._held(session, task_id, token)
+            row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return None
             row.state, row.started_at = "running", row.started_at or self._clock()
-            return as_task(session, row)
+            return task_from_row(session, row)
 
     def progress(self, task_id: str, token: str, stage: str, fraction: float | None) -> bool:
         """Notes how far it is; gives whether the worker should go on: it should not where the task was cancelled."""
         with self._database.write() as session:
-            row = self._held(session, task_id, token)
+            row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
             # A second worker, or a second writing pass, begins anew what people have seen done.
@@ -66,7 +66,7 @@ class WorkerTasks:
     ) -> bool:
         """Ends a task well; gives False, and changes nothing, where it is another worker's now or has ended."""
         with self._database.write() as session:
-            row = self._held(session, task_id, token)
+            row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
             row.seconds, row.facts, row.progress = seconds, facts, 1.0
@@ -78,24 +78,24 @@ class WorkerTasks:
                 tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
                 for stem in stems
             )
-            return self._ending.end(session, row, "succeeded")
+            return self._completion.end(session, row, "succeeded")
 
     def fail(self, task_id: str, token: str | None, code: int, message: str) -> bool:
         """Ends a task badly and gives its credits back. Without a token it is ended whoever holds it."""
         with self._database.write() as session:
-            row = self._held(session, task_id, token)
+            row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
             row.error_code, row.error_message = code, message
-            return self._ending.end(session, row, "failed")
+            return self._completion.end(session, row, "failed")
 
     def cancelled(self, task_id: str, token: str) -> bool:
         """The worker has stopped, as it was asked to."""
         with self._database.write() as session:
-            row = self._held(session, task_id, token)
+            row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
-            return self._ending.end(session, row, "cancelled")
+            return self._completion.end(session, row, "cancelled")
 
     def cached_result(self, cache_key: str, account_id: str | None) -> Task | None:
         """A task that succeeded with an equal cache key, whose stems are therefore the same.
@@ -112,9 +112,9 @@ class WorkerTasks:
             found = session.scalar(query.order_by(tables.Task.expires_at.desc()).limit(1))
             return load_task(session, found) if found else None
 
-    def _held(self, session: Session, task_id: str, token: str | None) -> tables.Task | None:
+    def _row_of_lease(self, session: Session, task_id: str, token: str | None) -> tables.Task | None:
         row = session.get(tables.Task, task_id)
-        if row is None or row.state not in UNDER_WAY:
+        if row is None or row.state not in ACTIVE_STATES:
             return None
         if token is None:
             return row

@@ -28,12 +28,12 @@ class BlobMissing(StorageError):
     """The store has no such file."""
 
 
-def missing(digest: str) -> BlobMissing:
+def blob_missing(digest: str) -> BlobMissing:
     """What to tell when a file is not there."""
     return BlobMissing(f"The file {digest[:12]}… is not in the store any more: make or upload it again.")
 
 
-def key(digest: str) -> str:
+def object_key(digest: str) -> str:
     """``ab/cdef…``: a folder never holds too many; raises ValueError for what is no digest."""
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest!r} is no SHA-256")

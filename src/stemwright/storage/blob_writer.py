@@ -13,7 +13,7 @@ from typing import Protocol
 from stemwright.errors import storage_error
 from stemwright.storage.blob import StoredBlob
 
-Keep = Callable[[Path, StoredBlob], None]
+CommitFile = Callable[[Path, StoredBlob], None]
 """Takes a whole file into the store, away from its path."""
 
 
@@ -27,9 +27,9 @@ class ByteWriter(Protocol):
 class BlobWriter:
     """Takes bytes piece by piece and holds none of them; a context manager. Without ``commit`` nothing is left."""
 
-    def __init__(self, path: Path, keep: Keep) -> None:
+    def __init__(self, path: Path, commit_file: CommitFile) -> None:
         self._path = path
-        self._keep = keep
+        self._commit_file = commit_file
         self._file: FileIO | None = None
         self._hash = hashlib.sha256()
         self._size_bytes = 0
@@ -67,7 +67,7 @@ class BlobWriter:
         Raises:
             StorageError: the disk is full or failed; the file is gone then.
         """
-        file = self._opened()
+        file = self._open_file()
         rest = memoryview(piece)
         try:
             while rest:
@@ -84,19 +84,19 @@ class BlobWriter:
         Raises:
             StorageError: it cannot be stored; nothing is left of it.
         """
-        file = self._opened()
+        file = self._open_file()
         blob = StoredBlob(self._hash.hexdigest(), self._size_bytes)
         try:
             os.fsync(file.fileno())
             file.close()
-            self._keep(self._path, blob)
+            self._commit_file(self._path, blob)
         except OSError as error:
             raise storage_error(error, self._path) from error
         finally:
             self._discard()
         return blob
 
-    def _opened(self) -> FileIO:
+    def _open_file(self) -> FileIO:
         if self._file is None:
             raise ValueError("this writer is not open: it has ended, or was never entered")
         return self._file

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemwright.errors import storage_error
-from stemwright.storage.blob import PIECE_BYTES, is_digest, key, missing
+from stemwright.storage.blob import PIECE_BYTES, blob_missing, is_digest, object_key
 
 
-class Folder:
+class FolderBackend:
     """A folder of files by digest. What has a final name is whole, and was on the disk before it got the name."""
 
     def __init__(self, root: Path) -> None:
@@ -18,7 +18,7 @@ class Folder:
 
     def place(self, path: Path, digest: str) -> None:
         """Renames ``path``, which must lie on the same file system (else OSError EXDEV)."""
-        target = self._root / key(digest)
+        target = self._root / object_key(digest)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             sync_folder(self._root)
@@ -27,13 +27,13 @@ class Folder:
 
     def local_path(self, digest: str) -> Path | None:
         """Where the file lies."""
-        path = self._root / key(digest)
+        path = self._root / object_key(digest)
         return path if path.is_file() else None
 
     def read(self, digest: str, start: int, end: int | None) -> Iterator[bytes]:
         """The bytes from ``start`` to before ``end``; a file that is deleted meanwhile is still read to its end."""
         try:
-            with (self._root / key(digest)).open("rb", buffering=0) as file:
+            with (self._root / object_key(digest)).open("rb", buffering=0) as file:
                 file.seek(start)
                 left = None if end is None else end - start
                 while left is None or left > 0:
@@ -43,18 +43,18 @@ class Folder:
                     left = None if left is None else left - len(piece)
                     yield piece
         except FileNotFoundError as error:
-            raise missing(digest) from error
+            raise blob_missing(digest) from error
 
     def size(self, digest: str) -> int | None:
         """The bytes of the file; None where there is none."""
         try:
-            return (self._root / key(digest)).stat().st_size
+            return (self._root / object_key(digest)).stat().st_size
         except FileNotFoundError:
             return None
 
     def delete(self, digest: str) -> None:
         """Removes the file, if it is there."""
-        path = self._root / key(digest)
+        path = self._root / object_key(digest)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

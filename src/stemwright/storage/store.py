@@ -13,15 +13,15 @@ from pathlib import Path
 
 from stemwright.errors import storage_error
 from stemwright.settings import Settings
-from stemwright.storage.blob import PIECE_BYTES, Backend, BlobMissing, StoredBlob, missing
+from stemwright.storage.blob import PIECE_BYTES, Backend, BlobMissing, StoredBlob, blob_missing
 from stemwright.storage.blob_writer import BlobWriter
-from stemwright.storage.folder import Folder
+from stemwright.storage.folder import FolderBackend
 
-__all__ = ["BlobMissing", "Note", "Store", "StoredBlob"]
+__all__ = ["BlobMissing", "RecordBlob", "Store", "StoredBlob"]
 
-INCOMING = ".incoming"
+INCOMING_FOLDER = ".incoming"
 
-Note = Callable[[StoredBlob], None]
+RecordBlob = Callable[[StoredBlob], None]
 """Is told of every file before it gets its final name, so that none is ever unknown to whoever cleans up."""
 
 
@@ -32,38 +32,38 @@ class Store:
     own, where ``sweep`` finds it.
     """
 
-    def __init__(self, backend: Backend, incoming: Path, note: Note | None = None) -> None:
+    def __init__(self, backend: Backend, incoming: Path, record: RecordBlob | None = None) -> None:
         self._backend = backend
         self._incoming = incoming
-        self._note = note
+        self._record = record
 
     @classmethod
-    def open(cls, settings: Settings, note: Note | None = None) -> Store:
+    def open(cls, settings: Settings, record: RecordBlob | None = None) -> Store:
         """The store of a server: its data folder, or what ``storage_url`` names.
 
         Args:
             settings: say where it is.
-            note: told of every file; without it nobody cleans up, as in a copy that only waits.
+            record: told of every file; without it nobody cleans up, as in a copy that only waits.
 
         Raises:
             StorageError: the folder cannot be made.
             UsageError: ``storage_url`` names no store.
         """
         files = settings.data / "files"
-        incoming = files / INCOMING
+        incoming = files / INCOMING_FOLDER
         try:
             incoming.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(error, incoming) from error
         if settings.storage_url is None:
-            return cls(Folder(files), incoming, note)
-        from stemwright.storage.bucket import Bucket
+            return cls(FolderBackend(files), incoming, record)
+        from stemwright.storage.bucket import BucketBackend
 
-        return cls(Bucket.at(settings.storage_url, skips_known=settings.share_results), incoming, note)
+        return cls(BucketBackend.from_url(settings.storage_url, skip_existing=settings.share_results), incoming, record)
 
     def writer(self) -> BlobWriter:
         """Takes a new file piece by piece: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
-        return BlobWriter(self._incoming / uuid.uuid4().hex, self._keep)
+        return BlobWriter(self._incoming / uuid.uuid4().hex, self._commit_file)
 
     def put_file(self, path: Path) -> StoredBlob:
         """Moves a whole local file in; when this returns it is gone from ``path``.
@@ -73,9 +73,9 @@ class Store:
         """
         try:
             path = path.resolve(strict=True)
-            blob = _measure(path)
+            blob = _hash_file(path)
             try:
-                self._keep(path, blob)
+                self._commit_file(path, blob)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -94,9 +94,9 @@ class Store:
         size_bytes = self._backend.size(digest)
         if size_bytes is None:
             return False
-        if self._note is not None:
-            self._note(StoredBlob(digest, size_bytes))
-        return self.exists(digest)  # it may have gone just before the note
+        if self._record is not None:
+            self._record(StoredBlob(digest, size_bytes))
+        return self.exists(digest)  # it may have gone just before it was recorded
 
     def local_path(self, digest: str) -> Path | None:
         """Where the file lies on this machine; None where it is elsewhere or nowhere."""
@@ -115,7 +115,7 @@ class Store:
             yield path
             return
         if self._backend.size(digest) is None:
-            raise missing(digest)
+            raise blob_missing(digest)
         copy = self._incoming / uuid.uuid4().hex
         try:
             try:
@@ -140,7 +140,7 @@ class Store:
         """Its bytes; raises BlobMissing."""
         size_bytes = self._backend.size(digest)
         if size_bytes is None:
-            raise missing(digest)
+            raise blob_missing(digest)
         return size_bytes
 
     def delete(self, digest: str) -> None:
@@ -167,13 +167,13 @@ class Store:
                 continue  # its writer has just finished
         return removed
 
-    def _keep(self, path: Path, blob: StoredBlob) -> None:
-        # Noted first: a kill in between leaves a note without a file, which is cleaned up, and not a file without a note.
-        if self._note is not None:
-            self._note(blob)
+    def _commit_file(self, path: Path, blob: StoredBlob) -> None:
+        # Recorded first: a kill in between then leaves a record without a file, which retention cleans up.
+        if self._record is not None:
+            self._record(blob)
         self._backend.place(path, blob.digest)
-        if self._note is not None and self._backend.local_path(blob.digest) is None:
-            self._note(blob)  # an upload can take longer than a note holds
+        if self._record is not None and self._backend.local_path(blob.digest) is None:
+            self._record(blob)  # an upload can take longer than the grace period
 
     def _copy(self, path: Path) -> StoredBlob:
         with self.writer() as writer, path.open("rb", buffering=0) as file:
@@ -182,7 +182,7 @@ class Store:
             return writer.commit()
 
 
-def _measure(path: Path) -> StoredBlob:
+def _hash_file(path: Path) -> StoredBlob:
     with path.open("rb", buffering=0) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size_bytes = file.tell()
