@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: NameList = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
-    storage_url: str | None = Field(None, description="Where files lie; default: a folder in the data folder.")
+    storage_url: str | None = Field(None, description="Where files are stored; default: a folder in the data folder.")
 
     workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
     worker_threads: int | None = Field(
@@ -65,19 +65,19 @@ class Settings(BaseSettings):
     attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
     lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
 
-    allowed_hosts: NameList = Field((), description="Hosts that the guard lets through whatever their address.")
+    allowed_hosts: NameList = Field((), description="Hosts that may be reached at any address, also a private one.")
     upstream_kie_key: SecretStr | None = Field(None, description="Your kie.ai key: turns look-up and pass-through on.")
     upstream_crun_key: SecretStr | None = Field(None, description="Your crun.ai key: the same.")
     upstream_kie_url: str = Field("https://api.kie.ai", description="Where kie.ai is.")
     upstream_crun_url: str = Field("https://api.crun.ai", description="Where crun.ai is.")
-    upstream_timeout_s: float = Field(30.0, gt=0, description="Seconds that a vendor may stay silent.")
+    upstream_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a vendor's response.")
     webhook_key: SecretStr | None = Field(None, description="Signs callbacks, the vendor's way and the standard one.")
 
     mirror_status: bool = Field(False, description="On kie's face, the HTTP status is the body's code.")
     lenient: bool = Field(
         True, description="Answer with keys and take requests that no vendor documents but clients use."
     )
-    dialect: Literal["kie", "sunoapi"] = Field("kie", description="Whose codes and words kie's face speaks.")
+    dialect: Literal["kie", "sunoapi"] = Field("kie", description="Whose error codes and messages kie's face sends.")
     rate_limit: str = Field(
         "20/10", description="New tasks an account on the vendors' faces, COUNT/SECONDS; 0: no limit."
     )
@@ -221,7 +221,7 @@ def read_settings(**flags: object) -> Settings:  # the one place where flags bec
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """The bytes; None where the text is no base64."""
+    """The bytes; None if the text is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -229,6 +229,6 @@ def _decode_base64(text: str) -> bytes | None:
 
 
 def _settings_file(data: object) -> Path:
-    """The settings file of the data folder that a flag names, or the environment, or nobody."""
+    """The settings file of the data folder that a flag names, or the environment; else that of the default folder."""
     folder = data or os.environ.get("STEMWRIGHT_DATA") or Settings.model_fields["data"].default
     return Path(str(folder)) / SETTINGS_FILE

@@ -37,7 +37,7 @@ class Account(Base):
 
 
 class ApiKey(Base):
-    """A door to an account. Only the SHA-256 of the key is stored."""
+    """An API key of an account. Only the SHA-256 of the key is stored."""
 
     __tablename__ = "api_keys"
     id: Mapped[str] = mapped_column(HexId, primary_key=True)

@@ -1,4 +1,4 @@
-"""What a worker is given to do the work itself, and what it tells it meanwhile."""
+"""The interface between a worker and the handler that runs its tasks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class TaskContext(Protocol):
         """Whether to raise ``TaskInterrupted`` soon: the worker is to end, or the task is another's now. Ask often."""
 
     def advance(self) -> None:
-        """Says that the work goes on; who stays silent for too long is ended."""
+        """Reports progress. A task without progress for too long is failed."""
 
 
 class Handler(Protocol):
-    """Does the work. It is made once in each worker, so it keeps what is dear to load."""
+    """Does the work. One is created per worker, so it can keep loaded models."""
 
     def run(self, lease: Lease, context: TaskContext) -> None:
         """Works on a task to its end, good or bad, and returns then: the task leaves the queue.
 
         Raises:
-            TaskInterrupted: it stopped as it was told to.
+            TaskInterrupted: it stopped because the context asked it to.
             Exception: a fault of its own. The task is begun again, as after a crash.
         """
 

@@ -33,7 +33,7 @@ class Queue(Protocol):
         """Takes a task out within the transaction that ends it; its lease, if any, is over."""
 
     def claim(self, worker: str, lease_s: float) -> Lease | None:
-        """The next task for a worker, for ``lease_s`` seconds; None where none waits."""
+        """Leases the next task to a worker for ``lease_s`` seconds; None if no task is waiting."""
 
     def extend(self, lease: Lease, lease_s: float) -> bool:
         """Holds a lease for ``lease_s`` seconds from now; False where it is over, so that its holder must stop."""
@@ -42,7 +42,7 @@ class Queue(Protocol):
         """Gives a task back, as if it had not been begun."""
 
     def complete(self, lease: Lease) -> None:
-        """The worker has done what there was to do: nobody gets the task again."""
+        """Removes a finished task from the queue."""
 
     def release_worker(self, worker: str, *, counts: bool = True) -> None:
         """Ends the leases of a worker that died; ``local`` stands for ``local/0`` and all others below it.
@@ -52,4 +52,4 @@ class Queue(Protocol):
         """
 
     def depth(self) -> int:
-        """How many tasks wait."""
+        """Number of waiting tasks."""

@@ -37,7 +37,7 @@ STORAGE_RETRY_S = 2.0
 """How long a worker waits when the queue cannot be written."""
 
 MAX_TICK_S = 1.0
-"""The most that one beat of the heartbeat counts as time without progress: where it is rarer, the handler waits too."""
+"""The most time without progress that one heartbeat counts: if heartbeats are late, the handler is late too."""
 
 STOP_TIMEOUT_S = 10.0
 """How long a handler may take to stop, when the worker is to end."""
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker is told at its start.
+    """Configuration that a worker gets at its start.
 
     Attributes:
         name: whose leases these are, ``local/0``.
@@ -80,7 +80,7 @@ class WorkerConfig:
 
 
 class RunningTask:
-    """A task in hand: the ``TaskContext`` of its handler."""
+    """The task that is running now; the ``TaskContext`` of its handler."""
 
     def __init__(self, worker: Worker, lease: Lease) -> None:
         self._worker = worker
@@ -161,7 +161,7 @@ class Worker:
         except StorageError:  # the lease cannot be given back now either
             raise
         except Exception:
-            logger.exception("task %s failed in a way nobody foresaw", lease.task_id)
+            logger.exception("task %s failed with an unexpected error", lease.task_id)
             self._queue.release_worker(self._config.name)
         else:
             self._queue.complete(lease)
@@ -237,7 +237,7 @@ def worker_memory_limit(settings: Settings, limit_bytes: int | None) -> float:
 
 
 def run_worker(heartbeat: HeartbeatPipe) -> None:
-    """Runs a worker on the config that comes on standard input."""
+    """Runs a worker with the configuration that it reads from standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = WorkerConfig.from_line(_line(0))
     limit_blas(config.settings.worker_threads or cores())

@@ -1,4 +1,4 @@
-"""The first code of a worker process: the heartbeat begins, then the rest is loaded."""
+"""Entry point of a worker process: starts the heartbeat, then loads the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stemwright.jobs.heartbeat_pipe import HeartbeatPipe
 
 
 def main() -> None:
-    """Runs a worker on the config that comes on standard input; its heartbeat goes to standard output."""
+    """Runs a worker with the configuration from standard input; its heartbeat goes to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
     heartbeat_file = os.dup(1)  # what handlers print must not be taken for a heartbeat
     os.set_blocking(heartbeat_file, False)

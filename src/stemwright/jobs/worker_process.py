@@ -1,4 +1,4 @@
-"""The place of one worker process: started, watched by its heartbeat, killed where it hangs, and started again."""
+"""Starts one worker process, watches its heartbeat, kills it when it hangs, and restarts it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WorkerProcess:
     machine that is slower than these limits foresee still gets its work done, only later.
 
     Args:
-        config: what workers here are told.
+        config: what the worker gets at its start.
         queue: where the leases of dead workers are ended.
         clock: seconds that never go back.
 
@@ -50,8 +50,8 @@ class WorkerProcess:
         process: the worker, while there is one.
         is_ready: it has loaded its handler and takes tasks.
         silent_s: seconds since its last heartbeat, as far as they count.
-        is_killed: it was silent for too long.
-        timeout_factor: by how much the limits are longer than they were at first.
+        is_killed: it was killed because its heartbeat stopped.
+        timeout_factor: what the timeouts are multiplied by; 1 at first.
     """
 
     def __init__(self, config: WorkerConfig, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
@@ -79,7 +79,7 @@ class WorkerProcess:
             self.process.stdin.write(self._config.to_line())
 
     def check(self) -> None:
-        """Reads the worker's heartbeat; buries it where it died or hangs, and starts the next when its time has come."""
+        """Reads the heartbeat; cleans up after a worker that died, and restarts it after the backoff."""
         now = self._clock()
         if self.process is None:
             if now >= self._restart_at:

@@ -1,4 +1,4 @@
-"""Callbacks: telling clients that a task has ended, at least once, whatever dies in between.
+"""Callbacks: requests to clients when a task has ended, sent at least once even after a crash.
 
 A delivery is a row from the very transaction that ended its task. It stays ``pending`` until its outcome is written, so
 what a kill interrupts is sent again.
@@ -51,8 +51,8 @@ class Delivery:
     """One attempt to deliver a callback.
 
     Attributes:
-        state: ``failed`` is followed by another attempt, ``dead`` was the last one, ``blocked`` leads where this server
-            does not go.
+        state: ``failed`` is followed by another attempt, ``dead`` was the last one, ``blocked``: the URL is not
+            allowed on this server.
         due_at, attempted_at: seconds since 1970.
         status_code: HTTP status of the answer, if there was one; error: else why not.
     """
@@ -68,7 +68,7 @@ class Delivery:
 
 
 class Callbacks:
-    """Delivers what is due, in threads, so that a slow receiver holds up nobody else. Safe in threads itself."""
+    """Delivers what is due, in threads, so that a slow receiver does not delay others. Thread-safe."""
 
     def __init__(
         self, database: Database, settings: Settings, fetcher: Fetcher, tasks: Tasks, clock: Clock = time.time
@@ -254,7 +254,7 @@ class CallbackLoop:
                 _log.exception("callbacks that are due could not be read")
             if self._callbacks.slot_freed.wait(POLL_S):
                 self._callbacks.slot_freed.clear()
-                time.sleep(DEBOUNCE_S)  # those that end together are followed by one look, not by one each
+                time.sleep(DEBOUNCE_S)  # callbacks that end together cause one query, not one each
 
 
 def _delivery_from_row(row: tables.Delivery) -> Delivery:

@@ -1,7 +1,7 @@
 """The process that reads the headers of strangers' files for the server, within limits of memory and time.
 
 It is buffer on standard input, one path as JSON a line, and replies with a line each: seconds, or null. It ends when its
-standard input does, and when nothing was buffer for a while.
+standard input does, and when no request came for a while.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""API keys: doors to accounts. A key is shown once; only its digest is stored."""
+"""API keys. A key is shown once; only its digest is stored."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class Keys:
         return found
 
     def revoke(self, name: str) -> None:
-        """Closes the door for good.
+        """Revokes a key permanently.
 
         Raises:
             NotFound: no key of that name is in use.

@@ -94,7 +94,7 @@ class TaskSources:
             return TaskSource(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
-        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched for its duration_reader
+        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched to read its headers
         seconds = self._duration_reader.seconds(path) if path is not None else None
         return self._stored(blob, name, upload.media_type, seconds)
 

@@ -157,7 +157,7 @@ class Tasks:
             return load_task(session, task_id)
 
     def marks(self, task_ids: Collection[str]) -> dict[str, str]:
-        """The revisions of tasks of whichever accounts (``Task.mark``); of those that are there."""
+        """``Task.mark`` of tasks of any account; missing tasks are left out."""
         ids, found = list(task_ids), dict[str, str]()
         row = tables.Task
         with self._database.read() as session:
@@ -206,7 +206,7 @@ class Tasks:
             if row is None:
                 raise NotFound("There is no task of that id.")
             job = session.get(tables.Job, task_id)
-            if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # nobody has it in hand
+            if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # no worker has it
                 self._completion.end(session, row, "cancelled")
             elif row.state == "running":
                 row.cancel_requested = True
@@ -290,5 +290,5 @@ def _own(session: Session, account_id: str, task_id: str) -> tables.Task | None:
 
 
 def _wav_cache_key(submission: Submission) -> str | None:
-    """Is known before the work, so that a second submission for the same audio can be refused."""
+    """Known before the work begins, so that a second submission for the same audio can be refused."""
     return f"wav of {submission.audio_id}" if submission.kind == WAV else None

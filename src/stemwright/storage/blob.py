@@ -1,4 +1,4 @@
-"""A stored file as others see it, and where its bytes lie."""
+"""A stored file as others see it, and where its bytes are stored."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def is_digest(text: str) -> bool:
 
 
 class Backend(Protocol):
-    """Where bytes lie: a local folder, or an object store. All errors of theirs are StorageErrors."""
+    """Storage for bytes: a local folder or an object store. All its errors are StorageErrors."""
 
     def place(self, path: Path, digest: str) -> None:
         """Moves a whole local file in; it appears at once and whole, in place of any that was there."""
 
     def local_path(self, digest: str) -> Path | None:
-        """Where the file lies on this machine, if it does."""
+        """Path of the file on this machine; None if it is elsewhere."""
 
     def read(self, digest: str, start: int, end: int | None) -> Iterator[bytes]:
         """The bytes from ``start`` to before ``end``, in pieces; raises BlobMissing."""

@@ -43,7 +43,7 @@ class Store:
 
         Args:
             settings: say where it is.
-            record: told of every file; without it nobody cleans up, as in a copy that only waits.
+            record: called for every new file; without it, files are never cleaned up, as in a backup.
 
         Raises:
             StorageError: the folder cannot be made.
