@@ -53,10 +53,10 @@ def test_another_key_or_no_resume_begins_anew(tmp_path: Path, key: dict[str, obj
         assert step.outputs.n_rows == 0
 
 
-def test_a_damaged_recipe_begins_anew(tmp_path: Path) -> None:
+def test_a_damaged_key_begins_anew(tmp_path: Path) -> None:
     with open_work(tmp_path / "w", {"a": 1}, resume=False) as work:
         add(open_step(work), 1)
-    (tmp_path / "w" / "key.json").write_text("{")
+    (tmp_path / "w" / "recipe.json").write_text("{")
     with open_work(tmp_path / "w", {"a": 1}, resume=True) as work:
         assert open_step(work).state.n_chunks == 0
 
