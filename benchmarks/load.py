@@ -11,8 +11,8 @@ CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer: seconds from when it was due to be asked, its status and its body."""
+class TimedResponse:
+    """One response: seconds from when it was due to be sent, its status and its body."""
 
     seconds: float
     status: int
@@ -46,29 +46,31 @@ def http(method: str, path: str, key: str, body: bytes = b"") -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def at_rate(host: str, port: int, per_second: float, count: int, request: Callable[[int], bytes]) -> list[Answer]:
+def at_rate(
+    host: str, port: int, per_second: float, count: int, request: Callable[[int], bytes]
+) -> list[TimedResponse]:
     """Asks ``count`` times at a steady rate, whether or not earlier answers have come: late ones count as late."""
 
-    async def all_of_them() -> list[Answer]:
+    async def all_of_them() -> list[TimedResponse]:
         free: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(CONNECTIONS):
             free.put_nowait(Connection(host, port))
         begun = time.perf_counter()
 
-        async def one(index: int) -> Answer:
+        async def one(index: int) -> TimedResponse:
             due = begun + index / per_second
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             connection = await free.get()
             status, body = await connection.ask(request(index))
             free.put_nowait(connection)
-            return Answer(time.perf_counter() - due, status, body)
+            return TimedResponse(time.perf_counter() - due, status, body)
 
         return await asyncio.gather(*(one(index) for index in range(count)))
 
     return asyncio.run(all_of_them())
 
 
-def percentile_ms(answers: list[Answer], percent: float) -> float:
+def percentile_ms(answers: list[TimedResponse], percent: float) -> float:
     """That percentile of the times, in milliseconds."""
     times = sorted(answer.seconds for answer in answers)
     return 1000 * times[min(len(times) - 1, int(len(times) * percent / 100))]

@@ -24,7 +24,7 @@ from typing import Any, Self
 from benchmarks.separate import write_song
 from stemwright.models import registry
 
-ALONE = ("mel-band-roformer-kim", "scnet-large")
+SINGLE_MODELS = ("mel-band-roformer-kim", "scnet-large")
 """Models of the other architectures: what half precision gains and costs them."""
 
 CHUNK_SAMPLES = 352_800
@@ -34,7 +34,7 @@ PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 
 @dataclass(frozen=True)
-class Contest:
+class PeerComparison:
     """One of our models against one peer's package, which has a folder of ``.venv-peers``, and its network.
 
     ``fixed`` are options that the package has no name for, since it knows this one value.
@@ -46,14 +46,14 @@ class Contest:
     fixed: tuple[str, ...] = ()
 
 
-CONTESTS = (
-    Contest(
+PEER_COMPARISONS = (
+    PeerComparison(
         "bs-roformer-viperx-1297",
         "bs_roformer_infer",
         "bs_roformer:BSRoformer",
         fixed=("linear_transformer_depth", "mlp_expansion_factor"),
     ),
-    Contest("htdemucs", "demucs_infer", "demucs_infer.htdemucs:HTDemucs"),
+    PeerComparison("htdemucs", "demucs_infer", "demucs_infer.htdemucs:HTDemucs"),
 )
 
 
@@ -62,19 +62,19 @@ class Runner:
 
     def __init__(self, command: Sequence[str], facts: dict[str, Any]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._say(json.dumps(facts))
-        self.first = self._hear()
+        self._write_line(json.dumps(facts))
+        self.first = self._read_line()
 
     def seconds(self) -> float:
         """Runs one chunk."""
-        self._say("")
-        return float(self._hear())
+        self._write_line("")
+        return float(self._read_line())
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         assert self._process.stdin is not None
         print(line, file=self._process.stdin, flush=True)
 
-    def _hear(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -92,7 +92,7 @@ class Runner:
         self._process.wait()
 
 
-def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
+def benchmark_against_peer(one: PeerComparison, precision: str, threads: int, turns: int) -> None:
     """Lets both take turns, and prints who took how long."""
     model = registry.find(one.model)
     ours = {"model": model.name, "precision": precision, "threads": threads}
@@ -114,7 +114,7 @@ def contest(one: Contest, precision: str, threads: int, turns: int) -> None:
     )
 
 
-def alone(name: str, precision: str, threads: int, turns: int) -> None:
+def benchmark_model(name: str, precision: str, threads: int, turns: int) -> None:
     """Prints how long a model takes, and the error of a precision."""
     model = registry.find(name)
     ours = {"model": model.name, "precision": precision, "threads": threads}
@@ -157,17 +157,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=5, help="chunks that each of the two runs")
     parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
-    parser.add_argument("--only", nargs="*", metavar="MODEL", help="these models alone")
+    parser.add_argument("--only", nargs="*", metavar="MODEL", help="these models only")
     parser.add_argument("--minutes", type=float, nargs="*", default=[3.0, 20.0], help="songs to measure memory with")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
-    asked = {one.model for one in CONTESTS} | set(ALONE) if options.only is None else set(options.only)
-    for one in (one for one in CONTESTS if one.model in asked):
+    requested = (
+        {one.model for one in PEER_COMPARISONS} | set(SINGLE_MODELS) if options.only is None else set(options.only)
+    )
+    for one in (one for one in PEER_COMPARISONS if one.model in requested):
         for precision in options.precision:
-            contest(one, precision, options.threads, options.turns)
-    for name in (name for name in ALONE if name in asked):
+            benchmark_against_peer(one, precision, options.threads, options.turns)
+    for name in (name for name in SINGLE_MODELS if name in requested):
         for precision in options.precision:
-            alone(name, precision, options.threads, options.turns)
+            benchmark_model(name, precision, options.threads, options.turns)
     memory(options.minutes)
 
 

@@ -25,12 +25,12 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.load import Answer, at_rate, http, percentile_ms
+from benchmarks.load import TimedResponse, at_rate, http, percentile_ms
 from benchmarks.separate import write_song
 
 REAL = "stemwright.service.separation_handler:create_handler"
 TRIVIAL = "benchmarks.trivial:handler"
-CREEPING = "benchmarks.trivial:creeping"
+ENDLESS = "benchmarks.trivial:endless"
 ORDERS = 1000
 READY_S = 600
 STREAMS = 500
@@ -92,13 +92,13 @@ def upload(client: httpx.Client, song: Path) -> tuple[str, str]:
     return ids["task_id"], ids["audio_id"]
 
 
-def order(server: Server, ids: tuple[str, str], hook: str) -> bytes:
-    """An order on kie's face."""
+def order_request(server: Server, ids: tuple[str, str], hook: str) -> bytes:
+    """A request for a separation on kie's face."""
     body = {"taskId": ids[0], "audioId": ids[1], "type": "separate_vocal", "callBackUrl": hook}
     return http("POST", "/api/v1/vocal-removal/generate", server.key, json.dumps(body).encode())
 
 
-def tell(what: str, answers: list[Answer]) -> list[str]:
+def print_latencies(what: str, answers: list[TimedResponse]) -> list[str]:
     """Prints the figures; gives the ids of the tasks, where there are any."""
     bodies = [json.loads(answer.body) for answer in answers]
     assert all(body["code"] == 200 for body in bodies), bodies[0]
@@ -118,12 +118,12 @@ def under_load(folder: Path) -> None:
         ).raise_for_status()
         time.sleep(3)
         measure_upload(server, client, folder)
-        request = order(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
+        request = order_request(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
         answers = at_rate("127.0.0.1", server.port, 50, ORDERS, lambda _: request)
-        made = tell(f"submit, 50 a second, {ORDERS} times", answers)
+        made = print_latencies(f"submit, 50 a second, {ORDERS} times", answers)
         polls = [http("GET", f"/api/v1/vocal-removal/record-info?taskId={task}", server.key) for task in made]
         answers = at_rate("127.0.0.1", server.port, 200, 4000, lambda index: polls[index % len(polls)])
-        tell("record-info, 200 a second, 4000 times", answers)
+        print_latencies("record-info, 200 a second, 4000 times", answers)
         print(f"server after all this: {server.memory_mb():.0f} MB")
 
 
@@ -152,10 +152,16 @@ def measure_upload(server: Server, client: httpx.Client, folder: Path) -> None:
 def through_the_queue(folder: Path) -> None:
     """A thousand orders to their end, with a worker that separates nothing, and their callbacks."""
     write_song(folder / "short.wav", 0.1)
-    with hooks() as (hook, arrived), serving(folder / "quick", TRIVIAL) as server, server.client() as client:
-        request = order(server, upload(client, folder / "short.wav"), hook)
+    with (
+        callback_receiver() as (hook, arrived),
+        serving(folder / "quick", TRIVIAL) as server,
+        server.client() as client,
+    ):
+        request = order_request(server, upload(client, folder / "short.wav"), hook)
         begun = time.monotonic()
-        made = tell("submit, as fast as it goes", at_rate("127.0.0.1", server.port, 1e6, ORDERS, lambda _: request))
+        made = print_latencies(
+            "submit, as fast as it goes", at_rate("127.0.0.1", server.port, 1e6, ORDERS, lambda _: request)
+        )
         accepted = time.monotonic() - begun
         while len(arrived) < ORDERS:
             time.sleep(0.05)
@@ -164,7 +170,7 @@ def through_the_queue(folder: Path) -> None:
         for task in made:
             answer = client.get("/api/v1/vocal-removal/record-info", params={"taskId": task}).json()["data"]
             assert answer["successFlag"] == "SUCCESS"
-            delays.append(Answer(arrived[task] - answer["completeTime"] / 1000, 200, b""))
+            delays.append(TimedResponse(arrived[task] - answer["completeTime"] / 1000, 200, b""))
     print(f"{ORDERS} tasks: accepted in {accepted:.1f} s, ended and called back in {ended:.1f} s")
     slow = max(delay.seconds for delay in delays)
     print(f"callback after the end: p50 {percentile_ms(delays, 50):.0f} ms, slowest {1000 * slow:.0f} ms")
@@ -173,17 +179,17 @@ def through_the_queue(folder: Path) -> None:
 def with_streams(folder: Path) -> None:
     """Polls with 500 streams of events open on a task that moves once a second, and without; in turn."""
     write_song(folder / "short.wav", 0.1)
-    with serving(folder / "streams", CREEPING) as server, server.client() as client:
-        request = order(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
-        (task,) = tell("submit, once", at_rate("127.0.0.1", server.port, 1, 1, lambda _: request))
+    with serving(folder / "streams", ENDLESS) as server, server.client() as client:
+        request = order_request(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
+        (task,) = print_latencies("submit, once", at_rate("127.0.0.1", server.port, 1, 1, lambda _: request))
         poll = http("GET", f"/api/v1/vocal-removal/record-info?taskId={task}", server.key)
-        answers: dict[int, list[Answer]] = {0: [], STREAMS: []}
+        answers: dict[int, list[TimedResponse]] = {0: [], STREAMS: []}
         for _ in range(TURNS):
             for n_streams, taken in answers.items():
                 with listening(server, task, n_streams):
                     taken += at_rate("127.0.0.1", server.port, 200, 1000, lambda _: poll)
         for n_streams, taken in answers.items():
-            tell(f"record-info, 200 a second, {TURNS} times 1000, {n_streams} streams open", taken)
+            print_latencies(f"record-info, 200 a second, {TURNS} times 1000, {n_streams} streams open", taken)
         without, beside = (percentile_ms(taken, 99) for taken in answers.values())
         print(f"p99 with {STREAMS} streams: {beside / without:.2f} times that without", flush=True)
         print(f"server after all this: {server.memory_mb():.0f} MB")
@@ -207,7 +213,7 @@ def listening(server: Server, task: str, n_streams: int) -> Iterator[None]:
 
 
 @contextmanager
-def hooks() -> Iterator[tuple[str, dict[str, float]]]:
+def callback_receiver() -> Iterator[tuple[str, dict[str, float]]]:
     """A receiver of callbacks; notes when each task's arrived."""
     arrived: dict[str, float] = {}
 

@@ -8,7 +8,7 @@ It imports nothing that the server does not: its memory is one of the figures.
 import sys
 from pathlib import Path
 
-from stemwright.cli.serve import listen, run
+from stemwright.cli.serve import open_listener, run
 from stemwright.settings import read_settings
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Serves on a free port until SIGTERM."""
     data, handler = Path(sys.argv[1]), sys.argv[2]
     settings = read_settings(data=data, port=0, rate_limit="0", account_event_streams=0)
-    with listen(settings) as listener:
+    with open_listener(settings) as listener:
         run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, handler)
 
 

@@ -41,7 +41,7 @@ class TrivialHandler(Handler):
         self._service.worker_tasks.fail(lease.task_id, lease.token, 500, reason)
 
 
-class CreepingHandler(TrivialHandler):
+class EndlessHandler(TrivialHandler):
     """Works on each task until it is told to stop, and notes progress once a second, as a worker with a long song does."""
 
     def run(self, lease: Lease, context: TaskContext) -> None:
@@ -56,9 +56,9 @@ class CreepingHandler(TrivialHandler):
             time.sleep(1)
 
 
-def creeping(settings: Settings) -> Handler:
+def endless(settings: Settings) -> Handler:
     """The factory of the handler that does not come to an end."""
-    return CreepingHandler(Service.open(settings))
+    return EndlessHandler(Service.open(settings))
 
 
 def handler(settings: Settings) -> Handler:

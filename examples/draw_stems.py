@@ -16,9 +16,9 @@ from matplotlib.path import Path as Curve
 from PIL import Image
 
 from stemwright.audio.decode import Decoder
-from stemwright.plot.song_folder_reader import read_strips
+from stemwright.plot.song_folder_reader import read_stem_plots
 from stemwright.plot.stem_picture import COLOURS, FAINT, INK
-from stemwright.plot.waveform_summary import Outline, outline
+from stemwright.plot.waveform_summary import WaveformSummary, summary
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 5.4, 110
 COLUMNS = 600
@@ -30,37 +30,37 @@ MARGIN = 0.02
 def draw(song: Path, stems: Path, picture: Path) -> None:
     """Writes the picture as a PNG with a palette, which is a third of the size."""
     with Decoder(song) as decoder:
-        mix = outline(decoder, decoder.format.sample_rate)
-    strips = read_strips(stems)
+        mix = summary(decoder, decoder.format.sample_rate)
+    stem_plots = read_stem_plots(stems)
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     whole: Axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     whole.set_xlim(0.0, 1.0)
     whole.set_ylim(0.0, 1.0)
     whole.axis("off")
-    row = (1.0 - 2 * MARGIN) / len(strips)
+    row = (1.0 - 2 * MARGIN) / len(stem_plots)
     reach = np.sqrt(max(mix.highs.max(), -mix.lows.min()))
     _wave(figure.add_axes((SONG_LEFT, 0.28, SONG_WIDTH, 0.44)), mix, INK, reach)
     whole.text(SONG_LEFT + SONG_WIDTH / 2, 0.76, song.name, ha="center", color=INK, fontsize=15, fontweight="bold")
-    for index, strip in enumerate(strips):
+    for index, stem_plot in enumerate(stem_plots):
         middle = 1.0 - MARGIN - (index + 0.5) * row
-        colour = COLOURS[strip.name]
+        colour = COLOURS[stem_plot.name]
         start, end = SONG_LEFT + SONG_WIDTH + 0.005, STEMS_LEFT - 0.125
         bend = (start + end) / 2
         points = [(start, 0.5), (bend, 0.5), (bend, middle), (end, middle)]
         codes = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
         whole.add_patch(PathPatch(Curve(points, codes), facecolor="none", edgecolor=colour, linewidth=1.4, alpha=0.7))
-        name = strip.name.replace("_", " ")
+        name = stem_plot.name.replace("_", " ")
         whole.text(
             STEMS_LEFT - 0.012, middle, name, ha="right", va="center", color=colour, fontsize=11, fontweight="bold"
         )
-        _wave(figure.add_axes((STEMS_LEFT, middle - row / 2, STEMS_WIDTH, row)), strip.outline, colour, reach)
+        _wave(figure.add_axes((STEMS_LEFT, middle - row / 2, STEMS_WIDTH, row)), stem_plot.summary, colour, reach)
     drawn = BytesIO()
     figure.savefig(drawn, format="png")
     Image.open(drawn).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
-def _wave(axis: Axes, shape: Outline, colour: str, reach: float) -> None:
+def _wave(axis: Axes, shape: WaveformSummary, colour: str, reach: float) -> None:
     merged = max(1, len(shape.lows) // COLUMNS)
     n = len(shape.lows) // merged * merged
     lows = -np.sqrt(np.maximum(-shape.lows[:n].reshape(-1, merged).min(axis=1), 0.0))

@@ -31,7 +31,7 @@ from stemwright.evaluation.sdr import sdr_db
 from stemwright.evaluation.stft_stream import samples, spectra
 from stemwright.models.bands import BANDS_384
 from stemwright.models.runtimes.onnx import CHUNK_FRAMES
-from stemwright.separation.overlap_add import back_and_forth
+from stemwright.separation.overlap_add import mirrored_indices
 from stemwright.stems import STEMS
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import add_arguments, build_ensemble
@@ -73,7 +73,7 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tens
     total, weights = torch.zeros(len(STEMS), 2, BANDS_384.n_bands, end), torch.zeros(end)
     for start in range(0, chunks * stride, stride):
         # The end is mirrored, as the separator pads it.
-        places = back_and_forth(min(chunk, frames - start), chunk)
+        places = mirrored_indices(min(chunk, frames - start), chunk)
         chunk_masks = network(seen[None, ..., start + places])[0].softmax(0)
         total[..., start : start + chunk] += chunk_masks * fade
         weights[start : start + chunk] += fade

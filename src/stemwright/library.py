@@ -1,4 +1,4 @@
-"""The one function that most programs need."""
+"""``stemwright.separate``: the one function that most programs need."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def separate(
 ) -> Result:
     """Separates a song into files under ``out/<song name>/``.
 
-    The arguments are those of ``Options`` and ``Separator``; for many songs make one ``Separator`` and use it again.
+    The arguments are those of ``Options`` and ``Separator``. For many songs create one ``Separator`` and reuse it.
 
     Raises:
-        StemwrightError: one of its kinds (``stemwright.errors``), each with a sentence that says what helps.
+        StemwrightError: one of its subclasses (``stemwright.errors``); the message says what to do.
     """
     options = Options(
         stems=stems,

@@ -1,7 +1,7 @@
-"""The vocabulary: twelve stem names, and what a request for stems asks for.
+"""The twelve stem names, and how a request for stems is parsed.
 
-The names and their order are the same everywhere: files, JSON, code. Two more names exist, both for an exact rest:
-``instrumental`` (two-stem mode) and ``residual`` (a list of stems).
+The names and their order are the same everywhere: files, JSON, code. There are two more names, both for the exact
+remainder of the song: ``instrumental`` (two-stem mode) and ``residual`` (a list of stems).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STEMS = (
 """The twelve parts, in the order of every file, table and tensor."""
 
 SINGING = ("vocals", "backing_vocals")
-"""What ``vocals`` stands for wherever ``backing_vocals`` is not named beside it."""
+"""The stems that ``vocals`` means where ``backing_vocals`` is not requested as well."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Selection:
-    """The outputs that a request asks for. The last part is always the exact rest of the input.
+    """The outputs of a request. The last part is always the exact remainder of the input.
 
     Attributes:
-        mode: ``two``, ``twelve``, or the list as it was asked for (``drums,bass``).
+        mode: ``two``, ``twelve``, or the list as requested (``drums,bass``).
         parts: the outputs in order; together their sources are all twelve stems, each once.
     """
 
@@ -59,29 +59,29 @@ class Selection:
 
 
 def select(stems: str | Iterable[str]) -> Selection:
-    """Reads ``two``, ``twelve``, or stem names: separated by commas, or as a list.
+    """Parses ``two``, ``twelve``, or stem names: separated by commas, or as a list.
 
     Raises:
-        UsageError: a name is unknown or given twice, the list is empty, or holds what is no name.
+        UsageError: a name is unknown or given twice, the list is empty, or an item is not a string.
     """
-    asked = ",".join(arguments.words(stems, "stems")).lower()
-    if asked == "two":
+    requested = ",".join(arguments.words(stems, "stems")).lower()
+    if requested == "two":
         rest = tuple(stem for stem in STEMS if stem not in SINGING)
         return Selection("two", (Part("vocals", SINGING), Part("instrumental", rest)))
-    if asked == "twelve":
+    if requested == "twelve":
         return Selection("twelve", tuple(Part(stem, (stem,)) for stem in STEMS))
-    return _select_list(asked)
+    return _select_list(requested)
 
 
-def _select_list(asked: str) -> Selection:
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+def _select_list(requested: str) -> Selection:
+    names = [name.strip() for name in requested.split(",") if name.strip()]
     if not names:
         raise UsageError(f"No stems were named. Use two, twelve, or a list of: {', '.join(STEMS)}.")
     for name in names:
         if name not in STEMS:
             raise UsageError(f"There is no stem named '{name}'. Use two, twelve, or a list of: {', '.join(STEMS)}.")
     if len(set(names)) < len(names):
-        raise UsageError(f"A stem is named twice in '{asked}'. Name each stem once.")
+        raise UsageError(f"A stem is named twice in '{requested}'. Name each stem once.")
     if len(names) == len(STEMS):
         return Selection("twelve", tuple(Part(stem, (stem,)) for stem in STEMS))
     parts = []

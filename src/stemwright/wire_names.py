@@ -1,7 +1,7 @@
-"""What stems are called on the wire. No other module spells these names.
+"""The vendors' names of stems. No other module spells these names.
 
-kie.ai names a stem three ways (a group, a key in camelCase, a key in snake_case); crun.ai is given the snake_case keys, and
-links to files end in the group's name.
+kie.ai has three names for a stem (a group, a key in camelCase, a key in snake_case); crun.ai uses the snake_case keys.
+Links to files end in the group's name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class WireName:
         stem: its name in Stemwright.
         group: ``Backing Vocals``.
         camel: ``backingVocalsUrl``, or None for a part that no vendor has a key for.
-        snake: ``backing_vocals_url``, or None likewise.
+        snake: ``backing_vocals_url``, or None in the same case.
     """
 
     stem: str
@@ -27,7 +27,7 @@ class WireName:
 
     @property
     def label(self) -> str:
-        """``Backing_Vocals``, as names of files have it."""
+        """``Backing_Vocals``, as used in file names."""
         return self.group.replace(" ", "_")
 
 
@@ -55,11 +55,11 @@ WIRE_NAMES = {
 
 
 SONG = "song"
-"""The name of a whole song, where it is what a task gives."""
+"""The name of a whole song, for tasks whose result is one file."""
 
 _SONG = WireName(SONG, "Song", None, None)
 
 
 def wire_name(stem: str) -> WireName:
-    """The names of a part, or of the whole song; raises KeyError for what no task gives."""
+    """The names of a part, or of the whole song; raises KeyError for an unknown one."""
     return _SONG if stem == SONG else WIRE_NAMES[stem]

@@ -41,10 +41,10 @@ def test_the_balance_is_the_sum_of_the_entries() -> None:
 
 
 def test_an_account_by_its_id() -> None:
-    from stemwright.cli.data_folder import opened
+    from stemwright.cli.data_folder import open_data_folder
     from stemwright.service.accounts import Accounts
 
-    with opened(None) as (_, database):
+    with open_data_folder(None) as (_, database):
         found = Accounts(database).find("website")
     assert json.loads(run("credits", "show", found.id, "--json").out)["account"] == "website"
 

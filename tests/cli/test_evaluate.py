@@ -60,7 +60,7 @@ def test_a_mix_is_separated_and_scored_and_no_file_is_left(tmp_path: Path, monke
     "lay_out, words",
     [
         (lambda: None, ["truth", "is not a folder"]),
-        (lambda: Path("truth").mkdir(), ["truth", "holds no song", "<song>/vocals.flac"]),
+        (lambda: Path("truth").mkdir(), ["truth", "contains no song", "<song>/vocals.flac"]),
         (lambda: write(Path("truth/a"), {"banjo": noise(1)}), ["banjo.wav", "not named after a stem"]),
         (
             lambda: write(Path("truth/a"), {"drums": noise(1), "bass": noise(2)[:, :-1]}),

@@ -17,10 +17,10 @@ def help_of(*command: str) -> str:
 def test_options_stand_under_the_names_of_their_sections() -> None:
     told = help_of("separate")
     sections = re.findall(r"^(\w[\w ]*):$", told, re.MULTILINE)
-    assert sections == ["Arguments", "Stems and files", "Speed and repetition", "What is said", "Others"]
-    assert told.index("Stems and files:") < told.index("--stems two|") < told.index("Speed and repetition:")
-    assert told.index("Speed and repetition:") < told.index("--plan fast|")
-    assert told.index("--plan fast|") < told.index("What is said:") < told.index("--quiet")
+    assert sections == ["Arguments", "Stems and files", "Model and processing", "Output", "Others"]
+    assert told.index("Stems and files:") < told.index("--stems two|") < told.index("Model and processing:")
+    assert told.index("Model and processing:") < told.index("--plan fast|")
+    assert told.index("--plan fast|") < told.index("Output:") < told.index("--quiet")
 
 
 def test_a_section_alone_has_no_name() -> None:

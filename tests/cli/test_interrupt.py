@@ -68,10 +68,10 @@ def test_a_second_signal_ends_at_once() -> None:
 def test_a_second_signal_while_the_interpreter_shuts_down_ends_it_without_a_word() -> None:
     script = """
 import atexit, os, signal
-from stemwright.cli.interrupt import Interrupt
+from stemwright.cli.interrupt import InterruptHandler
 atexit.register(print, "not reached")
 atexit.register(os.kill, os.getpid(), signal.SIGINT)
-with Interrupt(quiet=True) as interrupt, interrupt.patience():
+with InterruptHandler(quiet=True) as interrupt, interrupt.deferred():
     os.kill(os.getpid(), signal.SIGINT)
     assert interrupt.is_set()
 """

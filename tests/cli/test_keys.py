@@ -40,7 +40,7 @@ def test_a_key_opens_its_account_until_it_is_revoked(data: Path) -> None:
     key = made("website")
     assert opens(data, key) == "website"
     done = run("keys", "revoke", "website")
-    assert (done.code, done.out) == (0, "The key 'website' opens nothing any more.\n")
+    assert (done.code, done.out) == (0, "The key 'website' is revoked.\n")
     assert opens(data, key) is None
     assert [one["revoked_at"] is None for one in listed()] == [False]
     one_error(run("keys", "revoke", "website"), words=["website", "keys list"])
@@ -126,7 +126,7 @@ def test_no_data_folder_is_made_without_its_name_on_the_command_line(
     for command in ("keys create x", "keys list", "credits grant x 1", "tracks", "tasks", "maintenance on", "backup b"):
         done = run(*command.split())
         assert done.code == 2
-        one_error(done, words=[f"{folder} holds no server's data", "--data"])
+        one_error(done, words=[f"{folder} is not a server's data folder", "--data"])
     assert list(elsewhere.iterdir()) == []
 
 
@@ -145,7 +145,7 @@ def test_it_makes_a_data_folder_and_no_other_command_does(elsewhere: Path) -> No
     for command in ("keys list", "keys revoke x", "credits show x", "tracks", "tasks", "maintenance on", "backup b"):
         done = run(*command.split(), "--data", str(folder))
         assert done.code == 2
-        one_error(done, words=["holds no server's data", "--data"])
+        one_error(done, words=["is not a server's data folder", "--data"])
     assert list(elsewhere.iterdir()) == []
     done = run("keys", "create", "first", "--data", str(folder), "--json")
     assert done.code == 0 and len(done.objects) == 1

@@ -11,7 +11,7 @@ from stemwright.models import registry, weights
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.licences import is_permissive
 from stemwright.models.networks import build
-from stemwright.models.weight_file import held
+from stemwright.models.weight_file import file_lock
 from tests.cli.conftest import one_error, run
 from tests.models.published import msst_pair
 
@@ -45,7 +45,7 @@ def test_all_that_may_not_be_used_for_anything_can_be_left_out(monkeypatch: pyte
     assert {model["licence"] for model in facts} == {"MIT"}
     monkeypatch.setenv("STEMWRIGHT_LICENSE", "permissive")
     assert json.loads(run("models", "--json").out) == facts
-    assert "not yours to use" not in run("models").out
+    assert "restrict what you may use" not in run("models").out
 
 
 def test_one_model_is_shown_with_its_sources() -> None:
@@ -93,7 +93,7 @@ def test_weights_are_downloaded_verified_and_removed(
     done = run("models", "download", name)
     assert done.code == 0, done.err
     assert f"{name}: installed." in done.out
-    assert f"{name}: as the registry says." in run("models", "verify").out
+    assert f"{name}: verified." in run("models", "verify").out
     (path,) = folder.glob("*.ckpt")
     whole, times = path.read_bytes(), path.stat()
     path.write_bytes(bytes(times.st_size))
@@ -101,7 +101,7 @@ def test_weights_are_downloaded_verified_and_removed(
     assert run("models", "verify", name).code == 4
     done = run("models", "download", name)
     assert done.code == 0, done.err
-    assert path.read_bytes() == whole, "what is damaged is brought anew"
+    assert path.read_bytes() == whole, "damaged weights are downloaded again"
     assert "removed" in run("models", "remove", name).out
     assert not list(folder.glob("*.ckpt"))
 
@@ -129,7 +129,7 @@ def test_a_licence_that_is_not_allowed_is_refused_before_anything_is_downloaded(
 def test_what_ships_with_stemwright_stays() -> None:
     done = run("models", "remove", "stemwright-12")
     assert done.code == 2
-    one_error(done, words=["ships with Stemwright"])
+    one_error(done, words=["is part of Stemwright"])
 
 
 @pytest.mark.parametrize("link", [True, False])
@@ -147,7 +147,7 @@ def test_a_model_of_ones_own_is_taken_in(tmp_path: Path, folder: Path, link: boo
     load_into(build(model.architecture, model.options), read_checkpoint(path), path)
     assert "added by you" in run("models", "show", "mine").out
     assert run("models", "verify", "mine").code == 0
-    assert run("models", "remove", "mine").out == "mine: removed and forgotten.\n"
+    assert run("models", "remove", "mine").out == "mine: removed.\n"
     assert pair.checkpoint.exists()
     assert [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")] == []
     assert run("models", "show", "mine").code == 4
@@ -158,14 +158,14 @@ def test_a_model_whose_linked_file_is_gone_can_still_be_removed(tmp_path: Path, 
     added = ["--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "mine"]
     assert run("models", "add", *added, "--link").code == 0
     pair.checkpoint.unlink()
-    assert run("models", "remove", "mine").out == "mine: removed and forgotten.\n"
+    assert run("models", "remove", "mine").out == "mine: removed.\n"
     assert not any(path.is_symlink() for path in folder.iterdir())
 
 
 def test_one_name_is_not_added_twice_at_once(tmp_path: Path, folder: Path) -> None:
     pair = msst_pair(tmp_path, "scnet")
     folder.mkdir(parents=True)
-    with held(folder / ".mine.lock", lambda: None):
+    with file_lock(folder / ".mine.lock", lambda: None):
         done = run(
             "models", "add", "--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "mine"
         )

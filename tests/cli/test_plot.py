@@ -17,11 +17,11 @@ def test_the_picture_lands_in_the_folder_or_where_it_is_sent() -> None:
 
 
 def test_stems_that_were_separated_here_show_their_presence() -> None:
-    from stemwright.plot.song_folder_reader import read_strips
+    from stemwright.plot.song_folder_reader import read_stem_plots
 
     write_song("song.wav", seconds=1)
     assert run("separate", "song.wav", "--stems", "bass,drums").code == 0
-    strips = read_strips(Path("stems/song"))
+    strips = read_stem_plots(Path("stems/song"))
     assert [strip.name for strip in strips] == ["drums", "bass", "residual"]
     assert all(strip.presence is not None for strip in strips)
     assert run("plot", "stems/song").code == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.cli.progress_display import Lines, Pace, Silence
+from stemwright.cli.progress_display import NoProgress, ProgressLines, SpeedEstimate
 from stemwright.separation.progress import Progress
 from tests.cli.conftest import COMMAND, write_song
 
@@ -16,7 +16,7 @@ def steps(count: int, total_s: float | None = 60.0) -> list[Progress]:
 
 
 def test_a_long_song_says_about_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.start("song")
         for progress in steps(1000):
             lines.update(progress)
@@ -26,7 +26,7 @@ def test_a_long_song_says_about_ten_lines(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_stream_of_unknown_length_says_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.start("song")
         for progress in steps(100, total_s=None):
             lines.update(progress)
@@ -34,29 +34,29 @@ def test_a_stream_of_unknown_length_says_seconds(capsys: pytest.CaptureFixture[s
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines() as lines:
+    with ProgressLines() as lines:
         lines.start("a\x1b[2Jb\nc")
     assert capsys.readouterr().err == "a_[2Jb_c: started\n"
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Silence() as silence:
-        silence.start("song")
+    with NoProgress() as no_progress:
+        no_progress.start("song")
         for progress in steps(10):
-            silence.update(progress)
+            no_progress.update(progress)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_pace_counts_from_where_the_run_was_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    pace = Pace()
-    pace.update(Progress("separating", 90.0, 100.0, 0.45))
-    assert str(pace) == ""
+    speed_estimate = SpeedEstimate()
+    speed_estimate.update(Progress("separating", 90.0, 100.0, 0.45))
+    assert str(speed_estimate) == ""
     now[0] += 1.0
-    pace.update(Progress("separating", 100.0, 100.0, 0.5))
+    speed_estimate.update(Progress("separating", 100.0, 100.0, 0.5))
     # a twentieth of all the work on 100 s of music in a second: 5 s a second, and half of the work is left
-    assert str(pace) == "5.0 x real time, 0:10 left"
+    assert str(speed_estimate) == "5.0 x real time, 0:10 left"
 
 
 def test_a_terminal_gets_a_bar_and_standard_output_stays_json() -> None:

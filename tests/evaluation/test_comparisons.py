@@ -3,7 +3,7 @@ import pytest
 from stemwright.evaluation.comparisons import Comparison, comparisons
 from stemwright.stems import STEMS
 
-PLAYED = tuple(stem for stem in STEMS if stem not in ("vocals", "backing_vocals"))
+INSTRUMENTAL_STEMS = tuple(stem for stem in STEMS if stem not in ("vocals", "backing_vocals"))
 
 
 def rows(true: str, given: tuple[str, ...] = STEMS) -> dict[str, Comparison]:
@@ -19,7 +19,7 @@ def test_stems_are_compared_by_name_in_order() -> None:
 def test_singing_is_all_vocals_and_instrumental_the_rest() -> None:
     found = rows("vocals backing_vocals drums bass")
     assert found["singing"] == Comparison("singing", ("vocals", "backing_vocals"), ("vocals", "backing_vocals"))
-    assert found["instrumental"] == Comparison("instrumental", ("drums", "bass"), PLAYED)
+    assert found["instrumental"] == Comparison("instrumental", ("drums", "bass"), INSTRUMENTAL_STEMS)
 
 
 def test_a_song_without_singing_or_of_singing_alone_has_neither() -> None:
@@ -29,8 +29,8 @@ def test_a_song_without_singing_or_of_singing_alone_has_neither() -> None:
 
 def test_unlabelled_is_the_sum_of_all_that_is_not_named() -> None:
     found = rows("vocals unlabelled")
-    assert found["unlabelled"].estimates == ("backing_vocals", *PLAYED)
-    assert found["instrumental"] == Comparison("instrumental", ("unlabelled",), PLAYED)
+    assert found["unlabelled"].estimates == ("backing_vocals", *INSTRUMENTAL_STEMS)
+    assert found["instrumental"] == Comparison("instrumental", ("unlabelled",), INSTRUMENTAL_STEMS)
     assert set(rows("drums unlabelled")) == {"drums", "unlabelled"}
 
 
@@ -49,7 +49,7 @@ def test_without_an_estimate_of_the_rest_the_rest_is_not_scored() -> None:
 
 
 SINGING = ("vocals", "backing_vocals")
-REST = tuple(stem for stem in PLAYED if stem not in ("drums", "bass"))
+REST = tuple(stem for stem in INSTRUMENTAL_STEMS if stem not in ("drums", "bass"))
 MUSDB = {"vocals": SINGING, "other": REST}
 
 
@@ -61,7 +61,7 @@ def test_a_coarse_label_is_compared_with_all_that_it_holds() -> None:
     found = coarse_rows(STEMS)
     assert found["vocals"] == SINGING
     assert found["other"] == REST
-    assert found["instrumental"] == PLAYED
+    assert found["instrumental"] == INSTRUMENTAL_STEMS
     assert "singing" not in found
 
 

@@ -25,8 +25,11 @@ def moises_song(folder: Path, tracks: dict[tuple[str, str], Any]) -> Path:
         write(folder / stem, {f"track{number}": signal})
         track = {"id": f"track{number}", "trackType": kind, "extension": "wav", "has_bleed": False}
         stems.setdefault(stem, []).append(track)
-    record = {"song": "x", "stems": [{"stemName": name, "id": name, "tracks": list(of)} for name, of in stems.items()]}
-    (folder / "data.json").write_text(json.dumps(record))
+    metadata = {
+        "song": "x",
+        "stems": [{"stemName": name, "id": name, "tracks": list(of)} for name, of in stems.items()],
+    }
+    (folder / "data.json").write_text(json.dumps(metadata))
     return folder
 
 
@@ -106,7 +109,7 @@ def test_a_mixture_that_holds_more_than_its_labels_is_told(tmp_path: Path) -> No
 
 
 def test_msst_needs_true_stems(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableInputError, match="holds no true stems"):
+    with pytest.raises(UnreadableInputError, match="contains no true stems"):
         msst_layout.find_songs(write(tmp_path / "song", {"mixture": noise(1)}))
     everything = {name: noise(1) for name in (*STEMS, "other")}
     with pytest.raises(UnreadableInputError, match="all twelve stems and one named other"):
@@ -169,7 +172,7 @@ def test_estimates_of_a_moisesdb_song_may_not_end_early(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "record, said",
+    "metadata, said",
     [
         ("{", "is not a song of MoisesDB"),
         ("[]", "is not a song of MoisesDB"),
@@ -180,16 +183,16 @@ def test_estimates_of_a_moisesdb_song_may_not_end_early(tmp_path: Path) -> None:
         ('{"stems": [{"stemName": "zither", "tracks": [{"id": "x", "trackType": "y"}]}]}', "has a stem 'zither'"),
     ],
 )
-def test_a_broken_song_of_moisesdb_is_told(tmp_path: Path, record: str, said: str) -> None:
+def test_a_broken_song_of_moisesdb_is_told(tmp_path: Path, metadata: str, said: str) -> None:
     (tmp_path / "uuid").mkdir()
-    (tmp_path / "uuid/data.json").write_text(record)
+    (tmp_path / "uuid/data.json").write_text(metadata)
     with pytest.raises(UnreadableInputError, match=said):
         moises_layout.find_songs(tmp_path)
 
 
 def test_folders_without_songs_are_told(tmp_path: Path) -> None:
     for find in (musdb_layout.find_songs, msst_layout.find_songs, moises_layout.find_songs):
-        with pytest.raises(UnreadableInputError, match="holds no song"):
+        with pytest.raises(UnreadableInputError, match="contains no song"):
             find(tmp_path)
         with pytest.raises(UnreadableInputError, match="is not a folder"):
             find(tmp_path / "missing")

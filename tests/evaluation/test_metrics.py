@@ -15,7 +15,7 @@ from stemwright.evaluation.metric_selection import METRICS, read_metrics
 from stemwright.evaluation.metrics.bleedless import RunningBleed, mel_bank
 from stemwright.evaluation.metrics.csdr import RunningCsdr, joint_silence, median_db
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
-from stemwright.evaluation.metrics.metric_set import Measures
+from stemwright.evaluation.metrics.metric_set import MetricSet
 from stemwright.evaluation.metrics.si_sdr import RunningSiSdr
 from stemwright.evaluation.sdr import sdr_db
 from tests.evaluation.metric_signals import RATE_HZ, Case, cases, silent_reference
@@ -42,9 +42,9 @@ def weighted(signal: NDArray[np.float32], rate_hz: int = RATE_HZ, block: int = 5
 
 
 def measured(case: Case, block: int = 1 << 16) -> dict[str, float | None]:
-    measures = Measures(BESIDE_SDR, RATE_HZ)
+    measures = MetricSet(BESIDE_SDR, RATE_HZ)
     for reference, estimate in in_blocks(case, block):
-        measures.read_first(reference, estimate)
+        measures.add_first_pass(reference, estimate)
     for reference, estimate in in_blocks(case, block):
         measures.add(reference, estimate)
     return dict(measures.close(weighted(case.mix)))
@@ -169,7 +169,7 @@ def test_too_much_lowers_bleedless_alone_and_too_little_fullness_alone() -> None
 def test_bleed_does_not_depend_on_the_rate_of_a_copy() -> None:
     assert mel_bank(RATE_HZ).shape == mel_bank(48_000).shape == (512, 2049)
     running = RunningBleed(48_000)
-    running.read_first(CASES["noisy"].reference, CASES["noisy"].reference)
+    running.add_first_pass(CASES["noisy"].reference, CASES["noisy"].reference)
     running.add(CASES["noisy"].reference, CASES["noisy"].reference)
     assert running.close().bleedless == 100.0
 

@@ -55,7 +55,7 @@ def test_files_of_a_song_must_agree(tmp_path: Path, odd: dict, said: str) -> Non
 
 
 def test_a_folder_without_songs_says_how_to_lay_it_out(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableInputError, match="holds no song"):
+    with pytest.raises(UnreadableInputError, match="contains no song"):
         find_songs(tmp_path)
     with pytest.raises(UnreadableInputError, match="is not a folder"):
         find_songs(tmp_path / "missing")
@@ -80,10 +80,10 @@ def test_estimates_lie_by_song_or_beside_each_other_for_one_song(tmp_path: Path)
     (song,) = find_songs(tmp_path / "truth")
     write(tmp_path / "flat", {"drums": noise(1)})
     write(tmp_path / "deep" / "song", {"bass": noise(1), "residual": noise(2)})
-    assert tuple(find_estimates(tmp_path / "flat", song, alone=True)) == ("drums",)
-    assert tuple(find_estimates(tmp_path / "deep", song, alone=True)) == ("bass", "residual")
+    assert tuple(find_estimates(tmp_path / "flat", song, is_only_song=True)) == ("drums",)
+    assert tuple(find_estimates(tmp_path / "deep", song, is_only_song=True)) == ("bass", "residual")
     with pytest.raises(UnreadableInputError, match="no estimates of 'song'"):
-        find_estimates(tmp_path / "flat", song, alone=False)
+        find_estimates(tmp_path / "flat", song, is_only_song=False)
 
 
 def test_a_data_set_of_others_is_sent_to_its_layout(tmp_path: Path) -> None:

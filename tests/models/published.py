@@ -107,7 +107,7 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
     "htdemucs": {"cac": True, "rewrite": True, "t_dropout": 0.0, "t_lr": None, "wiener_iters": 0, "rescale": 0.1},
     "mdx23c": {},
 }
-"""What published configurations say beside that, and what an inference leaves aside."""
+"""What published configurations say besides, and what an inference leaves aside."""
 
 MDX23C_AUDIO: Mapping[str, Any] = {"n_fft": 512, "hop_length": 128, "dim_f": 192}
 """What of an MDX23C stands among the settings of ``audio``."""

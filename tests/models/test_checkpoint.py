@@ -92,7 +92,7 @@ def test_code_in_a_checkpoint_is_named_and_not_run(tmp_path: Path, zipped: bool)
     path, trace = tmp_path / "network.ckpt", tmp_path / "it-ran"
     torch.save({"state_dict": tensors(), "code": Code(trace)}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(
-        ModelUnavailableError, match=rf"network\.ckpt holds code .*\({os.name}.system\), which was not run"
+        ModelUnavailableError, match=rf"network\.ckpt contains code .*\({os.name}.system\), which was not run"
     ):
         read_checkpoint(path)
     assert not trace.exists()
@@ -106,7 +106,7 @@ def test_a_file_that_is_cut_short_is_told(tmp_path: Path, zipped: bool, share: f
     path = tmp_path / "network.ckpt"
     torch.save({"weight": torch.rand(1000)}, path, _use_new_zipfile_serialization=zipped)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ModelUnavailableError, match=r"network\.ckpt is cut short or is no checkpoint"):
+    with pytest.raises(ModelUnavailableError, match=r"network\.ckpt is truncated or not a PyTorch checkpoint"):
         read_checkpoint(path)
 
 
@@ -114,7 +114,7 @@ def test_safetensors_that_are_cut_short_are_told(tmp_path: Path) -> None:
     path = tmp_path / "network.safetensors"
     save_file(tensors(), path)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ModelUnavailableError, match=r"network\.safetensors is no whole safetensors file"):
+    with pytest.raises(ModelUnavailableError, match=r"network\.safetensors is not a complete safetensors file"):
         read_checkpoint(path)
 
 
@@ -130,7 +130,7 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
 
 def test_a_checkpoint_without_tensors_is_told(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "epoch": 3}, tmp_path / "network.ckpt")
-    with pytest.raises(ModelUnavailableError, match="holds no tensors"):
+    with pytest.raises(ModelUnavailableError, match="contains no tensors"):
         read_checkpoint(tmp_path / "network.ckpt")
 
 
@@ -154,8 +154,8 @@ def test_a_network_takes_the_tensors_themselves() -> None:
     ("given", "words"),
     [
         ({"0.weight": (2, 3)}, r"0\.bias is missing"),
-        ({"0.weight": (2, 4), "0.bias": (2,)}, r"0\.weight has shape \(2, 4\) where \(2, 3\) is wanted"),
-        ({"0.weight": (2, 3), "0.bias": (2,), "1.bias": (2,)}, r"1\.bias is not of this network"),
+        ({"0.weight": (2, 4), "0.bias": (2,)}, r"0\.weight has shape \(2, 4\) where \(2, 3\) is expected"),
+        ({"0.weight": (2, 3), "0.bias": (2,), "1.bias": (2,)}, r"1\.bias is not a tensor of this network"),
     ],
 )
 def test_the_first_tensor_that_does_not_fit_is_named(given: dict[str, tuple[int, ...]], words: str) -> None:

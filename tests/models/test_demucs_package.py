@@ -161,7 +161,7 @@ def test_code_is_not_run(tmp_path: Path, demucs: type, network: HTDemucs, where:
     content: Any = bomb if where == "everything" else package(demucs, network, **{where: {"a": bomb}})
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
 
-    with pytest.raises(ModelUnavailableError, match=rf"{path} asks for code .*mkdir.*not run"):
+    with pytest.raises(ModelUnavailableError, match=rf"{path} refers to code .*mkdir.*not run"):
         read_package(path)
 
     assert not proof.exists()
@@ -187,10 +187,10 @@ def test_fractions_that_would_take_for_ever_are_refused(tmp_path: Path, demucs: 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"klass": "demucs.htdemucs.HTDemucs"}, "does not say that it is of HTDemucs"),
-        ({"state": {"__quantized": True, "quantized": {}}}, "holds no plain weights"),
-        ({"state": {}}, "holds no plain weights"),
-        ({"state": {"a": torch.ones(2, dtype=torch.int8)}}, "holds no plain weights"),
+        ({"klass": "demucs.htdemucs.HTDemucs"}, "is not a checkpoint of HTDemucs"),
+        ({"state": {"__quantized": True, "quantized": {}}}, "contains no plain weights"),
+        ({"state": {}}, "contains no plain weights"),
+        ({"state": {"a": torch.ones(2, dtype=torch.int8)}}, "contains no plain weights"),
         ({"args": (["drums"],)}, "are not plain ones"),
         ({"kwargs": {"segment": {"a": 1}}}, "are not plain ones"),
         ({"kwargs": {"segment": TextFraction("1/0")}}, "are not plain ones"),
@@ -217,7 +217,7 @@ def test_another_network_is_named(tmp_path: Path, demucs: type, network: HTDemuc
 def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.th"
     path.write_bytes(content)
-    with pytest.raises(ModelUnavailableError, match=f"{path} is cut short or is no checkpoint"):
+    with pytest.raises(ModelUnavailableError, match=f"{path} is truncated or not a PyTorch checkpoint"):
         read_package(path)
 
 
@@ -225,10 +225,10 @@ def test_a_cut_file_and_a_missing_one_are_told(tmp_path: Path, demucs: type, net
     path = tmp_path / "cut.th"
     torch.save(package(demucs, network), path)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ModelUnavailableError, match=f"{path} is cut short"):
+    with pytest.raises(ModelUnavailableError, match=f"{path} is truncated"):
         read_package(path)
     with pytest.raises(ModelUnavailableError, match=r"There is no .*none\.th"):
         read_package(tmp_path / "none.th")
     torch.save(network.state_dict(), path)
-    with pytest.raises(ModelUnavailableError, match=f"{path} is no checkpoint as Demucs publishes"):
+    with pytest.raises(ModelUnavailableError, match=f"{path} is not a checkpoint in Demucs' format"):
         read_package(path)

@@ -48,7 +48,7 @@ def test_a_demucs_package_fits_the_configuration_of_its_network(tmp_path: Path) 
 
 def test_a_target_is_all_that_the_network_gives(tmp_path: Path) -> None:
     pair = msst_pair(tmp_path, "bs_roformer", labels=("vocals", "other"), target="other")
-    assert read_config(pair.config).beside == ("vocals",)
+    assert read_config(pair.config).not_separated == ("vocals",)
     config = read_config(msst_pair(tmp_path, "bs_roformer", labels=("Vocals", "Instrumental"), target="Vocals").config)
     assert config.labels == ("Vocals",)
     assert config.options["num_stems"] == 1
@@ -60,7 +60,7 @@ def test_tuples_of_python_are_read_and_nothing_else_of_python_is(tmp_path: Path)
     trace = tmp_path / "it-ran"
     path.write_text(f"{path.read_text()}\nextra: !!python/object/apply:os.system ['touch {trace}']\n")
     with pytest.raises(
-        ModelUnavailableError, match=r"bs_roformer\.yaml asks for more than plain data and tuples .*os\.system"
+        ModelUnavailableError, match=r"bs_roformer\.yaml has YAML tags other than plain data and tuples .*os\.system"
     ):
         read_config(path)
     assert not trace.exists()
@@ -101,7 +101,7 @@ def test_what_an_mdx23c_is_made_of_stands_in_three_tables(tmp_path: Path) -> Non
     config = read_config(path, "mdx23c")
     wanted = {"num_stems": 1, "n_fft": 512, "hop_length": 128, "dim_f": 192, "scale": [2, 2], "norm": "InstanceNorm"}
     assert wanted.items() <= config.options.items()
-    assert (config.labels, config.beside) == (("Vocals",), ("Instrumental",))
+    assert (config.labels, config.not_separated) == (("Vocals",), ("Instrumental",))
 
 
 @pytest.mark.parametrize(("normalize", "found"), [(True, True), (False, None)])
@@ -132,18 +132,22 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
         (
             "bs_roformer",
             lambda t: t["model"].update(spline_order=3),
-            "sets 'spline_order', which bs_roformer has not got",
+            "sets 'spline_order', which bs_roformer does not support",
         ),
-        ("bs_roformer", lambda t: t["model"].update(dim="big"), "sets 'dim' to 'big', which cannot be"),
+        ("bs_roformer", lambda t: t["model"].update(dim="big"), "sets 'dim' to 'big', which is invalid"),
         ("bs_roformer", lambda t: t["model"].pop("dim"), "does not set 'dim'"),
-        ("bs_roformer", lambda t: t["model"].update(freqs_per_bands=[3, 4]), "describes no network: .*freqs_per_bands"),
+        (
+            "bs_roformer",
+            lambda t: t["model"].update(freqs_per_bands=[3, 4]),
+            "invalid network: .*freqs_per_bands",
+        ),
         ("bs_roformer", lambda t: t["model"].update(num_stems=2), "sets 'num_stems' to 2 outputs, .* 4 instruments"),
         ("scnet", lambda t: t["model"].update(sources=["a"]), "sets 'sources' to 1 outputs, .* 4 instruments"),
-        ("scnet", lambda t: t["model"].update(tran_depth=2), "is for SCNet Tran, as its 'tran_depth' tells"),
+        ("scnet", lambda t: t["model"].update(tran_depth=2), "is for SCNet Tran, as its 'tran_depth' shows"),
         (
             "scnet",
             lambda t: t["model"].pop("band_SR"),
-            "does not tell which network it is for; name it with --architecture",
+            "does not say which network it is for; give it with --architecture",
         ),
         ("htdemucs", lambda t: t["htdemucs"].update(cac=False), "sets 'cac' to False, which this version cannot run"),
         (
@@ -152,17 +156,17 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
             "sets 'num_channels' of its 'audio' to 1, where only 2",
         ),
         ("mdx23c", lambda t: t["audio"].pop("dim_f"), "does not set 'dim_f', which its network needs"),
-        ("mdx23c", lambda t: t["audio"].update(dim_f=200), "describes no network: dim_f = 200 cannot be cut"),
-        ("mdx23c", lambda t: t["model"].update(scale=2), "sets 'scale' to 2, which cannot be"),
-        ("mdx23c", lambda t: t["model"].update(act="silu"), "describes no network: act = silu is unknown"),
-        ("mdx23c", lambda t: t["model"].update(attention=True), "sets 'attention', which mdx23c has not got"),
+        ("mdx23c", lambda t: t["audio"].update(dim_f=200), "describes an invalid network: dim_f = 200 cannot be cut"),
+        ("mdx23c", lambda t: t["model"].update(scale=2), "sets 'scale' to 2, which is invalid"),
+        ("mdx23c", lambda t: t["model"].update(act="silu"), "describes an invalid network: act = silu is unknown"),
+        ("mdx23c", lambda t: t["model"].update(attention=True), "sets 'attention', which mdx23c does not support"),
         ("mdx23c", lambda t: t.pop("audio"), "has no table 'audio'"),
         (
             "mdx23c",
             lambda t: t["training"].update(model_type="experimental_mdx23c_stht"),
             "is for 'experimental_mdx23c_stht', which",
         ),
-        ("htdemucs", lambda t: t.update(model="hdemucs"), "does not tell which network"),
+        ("htdemucs", lambda t: t.update(model="hdemucs"), "does not say which network"),
         ("scnet", lambda t: t["training"].pop("instruments"), "does not name the 'instruments'"),
         ("scnet", lambda t: t["audio"].update(chunk_size="11 s"), "sets 'chunk_size' to '11 s'"),
         ("scnet", lambda t: t.pop("training"), "has no table 'training'"),
@@ -185,11 +189,11 @@ def test_a_configuration_of_another_architecture_than_named_is_told(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff\xfe\x00", "is no YAML"),
-        (b"model: [", "is no YAML"),
-        (b"just text", "holds no tables"),
-        (b"", "holds no tables"),
-        (b"{}", "does not tell which network"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"model: [", "is not valid YAML"),
+        (b"just text", "contains no tables"),
+        (b"", "contains no tables"),
+        (b"{}", "does not say which network"),
     ],
 )
 def test_what_is_no_configuration_is_told(tmp_path: Path, content: bytes, words: str) -> None:

@@ -32,15 +32,17 @@ def test_of_the_accompaniment_alone_the_voice_is_what_it_leaves(labels: tuple[st
     assert sources(labels) == {"vocals": ("rest",)}
 
 
-@pytest.mark.parametrize(("beside", "is_voice"), [(("vocals",), True), (("vocals", "drums"), False), ((), False)])
+@pytest.mark.parametrize(
+    ("not_separated", "is_voice"), [(("vocals",), True), (("vocals", "drums"), False), ((), False)]
+)
 def test_the_other_is_the_accompaniment_where_it_was_trained_beside_the_voice_alone(
-    beside: tuple[str, ...], is_voice: bool
+    not_separated: tuple[str, ...], is_voice: bool
 ) -> None:
     if is_voice:
-        assert sources(("other",), beside=beside) == {"vocals": ("rest",)}
+        assert sources(("other",), not_separated=not_separated) == {"vocals": ("rest",)}
     else:
         with pytest.raises(ModelUnavailableError, match=r"nothing but 'other'.*--stem other=STEM"):
-            sources(("other",), beside=beside)
+            sources(("other",), not_separated=not_separated)
 
 
 def test_labels_of_one_stem_are_added_up() -> None:
@@ -65,7 +67,10 @@ def test_the_user_says_what_a_label_is() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "words"),
-    [({"choir": "vocals"}, r"gives no 'choir'.*vocals, crowd"), ({"crowd": "people"}, r"no stem 'people' for 'crowd'")],
+    [
+        ({"choir": "vocals"}, r"has no output 'choir'.*vocals, crowd"),
+        ({"crowd": "people"}, r"no stem 'people' for 'crowd'"),
+    ],
 )
 def test_a_choice_that_cannot_be_is_told(chosen: dict[str, str], words: str) -> None:
     with pytest.raises(ModelUnavailableError, match=words):

@@ -9,7 +9,7 @@ import pytest
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry, weights
 from stemwright.models.networks import build
-from stemwright.models.registry import REST, Model
+from stemwright.models.registry import REMAINDER_LABEL, Model
 from stemwright.stems import STEMS
 
 PUBLISHED = [model for model in registry.models() if model.runtime == "pytorch"]
@@ -52,7 +52,7 @@ def test_a_published_model_says_all_that_running_it_takes(model: Model) -> None:
     assert len(model.files) in (1, len(model.labels))  # a bag has a network for each label
     assert model.stems
     assert set(model.sources) <= set(STEMS)
-    assert {label for labels in model.sources.values() for label in labels} <= {*model.labels, REST}
+    assert {label for labels in model.sources.values() for label in labels} <= {*model.labels, REMAINDER_LABEL}
     assert model.chunk_samples > model.sample_rate_hz
     assert 0 <= model.overlap <= 0.5
     assert model.gflop_per_s > 0 and model.memory_mb > 0

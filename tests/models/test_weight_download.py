@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.cli.download_bar import Lines, download_bar
+from stemwright.cli.download_bar import DownloadLines, download_bar
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError
 from stemwright.models.weight_download import DownloadProgress, RetryPolicy, download
 from stemwright.models.weight_file import WeightFile
@@ -45,8 +45,8 @@ from stemwright.models.weight_download import download
 from stemwright.models.weight_file import WeightFile
 
 name, url, size, digest, folder = sys.argv[1:]
-tell = lambda progress: print(progress.stage, progress.done_bytes, flush=True)
-print(download(WeightFile(name, url, int(size), digest), Path(folder), on_progress=tell), flush=True)
+report = lambda progress: print(progress.stage, progress.done_bytes, flush=True)
+print(download(WeightFile(name, url, int(size), digest), Path(folder), on_progress=report), flush=True)
 """
 
 
@@ -314,7 +314,7 @@ def test_a_killed_process_is_gone_on_from(server: WeightServer, client: Client) 
 
 def test_wrong_bytes_are_deleted_and_told(server: WeightServer, client: Client) -> None:
     server.content = bytes(len(CONTENT))
-    with pytest.raises(ModelUnavailableError, match=f"another SHA-256 than the registry says.*{BY_HAND}"):
+    with pytest.raises(ModelUnavailableError, match=f"not the SHA-256 of the registry.*{BY_HAND}"):
         client.bring()
     assert len(server.requests) == 1
     assert client.left == set()
@@ -323,7 +323,7 @@ def test_wrong_bytes_are_deleted_and_told(server: WeightServer, client: Client) 
 def test_wrong_bytes_after_a_part_are_fetched_anew_once(server: WeightServer, client: Client) -> None:
     server.content = bytes(len(CONTENT))
     server.acts.append(breaks_off(HALF))
-    with pytest.raises(ModelUnavailableError, match="another SHA-256"):
+    with pytest.raises(ModelUnavailableError, match="not the SHA-256"):
         client.bring()
     assert server.ranges == [None, f"bytes={HALF}-", None]
     assert client.left == set()
@@ -333,7 +333,7 @@ def test_wrong_bytes_after_a_part_are_fetched_anew_once(server: WeightServer, cl
 def test_a_server_that_says_another_length_has_another_file(server: WeightServer, client: Client, length: int) -> None:
     client.leave(CONTENT[:HALF])
     server.acts.append(answers(200, {"Content-Type": "text/html"}, bytes(length)))
-    with pytest.raises(ModelUnavailableError, match=rf"\({length} bytes\) in place of 0.3 MB \(300000 bytes\)"):
+    with pytest.raises(ModelUnavailableError, match=rf"\({length} bytes\) instead of 0.3 MB \(300000 bytes\)"):
         client.bring()
     assert len(server.requests) == 1
     assert client.file.part_in(client.folder).stat().st_size == HALF  # what a login page may not destroy
@@ -341,7 +341,7 @@ def test_a_server_that_says_another_length_has_another_file(server: WeightServer
 
 def test_a_body_that_is_too_long_is_never_written(server: WeightServer, client: Client) -> None:
     server.acts.append(without_length(CONTENT + b"more"))
-    with pytest.raises(ModelUnavailableError, match="more came than the 300000 bytes of the file"):
+    with pytest.raises(ModelUnavailableError, match="sent more than 300000 bytes"):
         client.bring()
     assert max(progress.done_bytes for progress in client.told) <= len(CONTENT)
     assert client.file.part_in(client.folder).stat().st_size == 0
@@ -407,7 +407,7 @@ def test_nonsense_for_a_time_is_no_time(server: WeightServer, client: Client, he
 def test_nobody_waits_for_hours(server: WeightServer, client: Client, in_words: bool) -> None:
     late = format_datetime(datetime.now(UTC) + timedelta(hours=10), usegmt=True)
     server.acts.append(answers(429, {"Retry-After": late if in_words else "36000"}))
-    with pytest.raises(ModelUnavailableError, match=r"429 Too Many Requests and wants to be asked again in 3\d{4} s"):
+    with pytest.raises(ModelUnavailableError, match=r"429 Too Many Requests and asks to retry after 3\d{4} s"):
         client.bring()
     assert client.slept_s == 0.0
 
@@ -549,7 +549,7 @@ def test_a_mirror_has_the_file_under_its_name(
 
 def test_a_mirror_that_has_other_bytes_is_found_out(server: WeightServer, client: Client) -> None:
     server.content = bytes(len(CONTENT))
-    with pytest.raises(ModelUnavailableError, match="another SHA-256"):
+    with pytest.raises(ModelUnavailableError, match="not the SHA-256"):
         client.bring(mirror=f"{server.url}/mirror")
 
 
@@ -578,7 +578,7 @@ def test_a_folder_can_be_a_mirror(server: WeightServer, client: Client, tmp_path
     with pytest.raises(ModelUnavailableError, match=r"my disk/net v1\.ckpt cannot be read"):
         client.bring(mirror=mirror)
     (disk / NAME).write_bytes(CONTENT[:-1])
-    with pytest.raises(ModelUnavailableError, match="has 299999 bytes in place of 300000"):
+    with pytest.raises(ModelUnavailableError, match="has 299999 bytes instead of 300000"):
         client.bring(mirror=mirror)
     (disk / NAME).write_bytes(CONTENT)
     client.file.part_in(client.folder).write_bytes(CONTENT[:HALF])
@@ -591,7 +591,7 @@ def test_offline_opens_no_connection_and_says_what_is_missing(
 ) -> None:
     monkeypatch.setenv("STEMWRIGHT_OFFLINE", "1")
     with pytest.raises(
-        ModelUnavailableError, match=f"STEMWRIGHT_OFFLINE forbids to fetch it: unset that, or {BY_HAND}"
+        ModelUnavailableError, match=f"STEMWRIGHT_OFFLINE prevents its download: unset it, or {BY_HAND}"
     ):
         client.bring()
     assert server.requests == []
@@ -606,7 +606,7 @@ def test_offline_opens_no_connection_and_says_what_is_missing(
 
 @pytest.mark.parametrize("url", ["", "file:///etc/hostname", "ftp://host/net.ckpt", "net.ckpt"])
 def test_a_file_without_an_address_is_told(folder: Path, url: str) -> None:
-    with pytest.raises(ModelUnavailableError, match=f"no address is known to download it from: {BY_HAND}"):
+    with pytest.raises(ModelUnavailableError, match=f"its URL is not known: {BY_HAND}"):
         download(weights_at(url), folder)
 
 
@@ -709,7 +709,7 @@ def test_files_of_other_names_do_not_wait_for_each_other(server: WeightServer, c
 
 
 def test_a_cancelled_download_keeps_what_came(server: WeightServer, client: Client) -> None:
-    with pytest.raises(CancelledError, match="the next one goes on from there"):
+    with pytest.raises(CancelledError, match="the next one continues with the partial file"):
         client.bring(is_cancelled=lambda: bool(client.told) and client.told[-1].done_bytes > 0)
     part = client.file.part_in(client.folder).stat().st_size
     assert part > 0
@@ -742,7 +742,7 @@ def _made(folder: Path) -> Path:
 
 def test_a_pipe_gets_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     now_s = [100.0]
-    lines = Lines(lambda: now_s[0])
+    lines = DownloadLines(lambda: now_s[0])
     for second in range(21):
         now_s[0] = 100.0 + second
         lines(DownloadProgress("net\n", 400_000_000 + second * 10_000_000, 1_400_000_000, "downloading"))
@@ -776,7 +776,7 @@ def test_a_terminal_gets_a_bar(server: WeightServer, client: Client) -> None:
     client.leave(CONTENT[:HALF])
     server.acts.append(stalls(1000))
     code = "from stemwright.cli.download_bar import download_bar\n" + SCRIPT.replace(
-        "print(download(", "with download_bar() as tell: print(download("
+        "print(download(", "with download_bar() as report: print(download("
     )
     arguments = [NAME, client.file.url, str(len(CONTENT)), DIGEST, str(client.folder)]
     ours, theirs = pty.openpty()
@@ -785,17 +785,17 @@ def test_a_terminal_gets_a_bar(server: WeightServer, client: Client) -> None:
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=theirs, env=environment
     ) as process:
         os.close(theirs)
-        shown = b""
+        without_credentials = b""
         while chunk := _read(ours):
-            shown += chunk
-            if b"151.0/300.0 kB" in shown:
+            without_credentials += chunk
+            if b"151.0/300.0 kB" in without_credentials:
                 server.release.set()
         os.close(ours)
         assert process.stdout is not None
-        assert process.stdout.read().decode() == f"{client.folder / NAME}\n", shown.decode()
+        assert process.stdout.read().decode() == f"{client.folder / NAME}\n", without_credentials.decode()
     assert process.returncode == 0
-    assert NAME.encode() in shown
-    assert b"downloading" in shown
+    assert NAME.encode() in without_credentials
+    assert b"downloading" in without_credentials
 
 
 def _read(terminal: int) -> bytes:

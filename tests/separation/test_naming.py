@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemwright.separation.naming import MAX_BYTES, song_folder_name
+from stemwright.separation.naming import MAX_TITLE_BYTES, song_folder_name
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ def test_names_are_safe_and_stay_readable(title: str, name: str) -> None:
 def test_any_text_gives_one_usable_folder_name(title: str) -> None:
     name = song_folder_name(title)
     assert name not in {"", ".", ".."}
-    assert len(name.encode()) <= MAX_BYTES
+    assert len(name.encode()) <= MAX_TITLE_BYTES
     assert not any(unicodedata.category(char) == "Cc" or char in "/\\" for char in name)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from stemwright.errors import StorageError
-from stemwright.separation.resources import peak_rss_mb, room
+from stemwright.separation.resources import check_disk_space, peak_rss_mb
 
 
 def test_room_is_looked_for_on_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    room(tmp_path / "a" / "b" / "c", 1000)
+    check_disk_space(tmp_path / "a" / "b" / "c", 1000)
     with pytest.raises(StorageError, match="make room"):
-        room(tmp_path / "a" / "b" / "c", 10**18)
+        check_disk_space(tmp_path / "a" / "b" / "c", 10**18)
     assert not (tmp_path / "a").exists()
 
 

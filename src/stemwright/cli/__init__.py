@@ -1,25 +1,27 @@
-"""The command line. Each command group has a module; what is heavy is imported when a command runs."""
+"""The command line. Each command group has a module; heavy libraries are imported when a command runs."""
 
 from __future__ import annotations
 
 import sys
 
 from stemwright.cli.app import app
-from stemwright.cli.streams import UNWRITABLE, discard, prepare_streams, tell
+from stemwright.cli.streams import UNWRITABLE_ERRNOS, prepare_streams, print_error_line, redirect_to_null
 from stemwright.errors import StorageError
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """What the ``stemwright`` command runs."""
+    """Entry point of the ``stemwright`` command."""
     prepare_streams()
     try:
         app(prog_name="stemwright")
     except OSError as error:
-        # errors of files are StorageErrors by now, with the name of the file
-        if error.filename is not None or error.errno not in UNWRITABLE:
+        # errors of files were converted to StorageError with the file's name
+        if error.filename is not None or error.errno not in UNWRITABLE_ERRNOS:
             raise
-        discard(1)
-        tell(f"error: Standard output cannot be written ({error.strerror}): send it elsewhere, or make room.")
+        redirect_to_null(1)
+        print_error_line(
+            f"error: Standard output cannot be written ({error.strerror}): redirect it elsewhere, or free disk space."
+        )
         sys.exit(StorageError.exit_code)

@@ -1,4 +1,4 @@
-"""The ``stemwright`` command: its groups, and what becomes of errors."""
+"""The ``stemwright`` command: its subcommands, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Annotated, Any
 import typer
 
 from stemwright.cli import credits, doctor, evaluate, keys, models, operator, plot, quota, separate, serve
-from stemwright.cli.help_sections import Sectioned, Summarised
+from stemwright.cli.help_sections import SectionedCommand, SummaryGroup
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.formatting import printable
 
-HELP = """Splits a finished song into its stems: vocals and instrumental, or twelve parts, on your own machine.
+HELP = """Separates a mixed song into stems: vocals and instrumental, or twelve instruments. It runs on your own machine.
 
 Examples:
 
   stemwright separate song.mp3                 vocals and instrumental
 
-  stemwright separate song.mp3 --stems twelve  twelve files in place of two
+  stemwright separate song.mp3 --stems twelve  twelve stems instead of two
 
-  stemwright doctor                            how fast this machine is
+  stemwright doctor                            check the installation and its speed
 """
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 2 wrong usage, 3 unreadable input, 4 model unavailable, 5 no room or no permission to write, "
+    "Exit codes: 0 done, 2 wrong usage, 3 unreadable input, 4 model unavailable, 5 disk full or not writable, "
     "130 interrupted."
 )
 
 
-class Commands(Summarised):
-    """Turns expected errors into one line on standard error and an exit code; others keep their traceback."""
+class RootGroup(SummaryGroup):
+    """Reports expected errors as one line on standard error and an exit code; other errors keep their traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""
@@ -45,18 +45,18 @@ class Commands(Summarised):
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=RootGroup,
     help=HELP,
     epilog=EXIT_CODES,
-    rich_markup_mode=None,  # loading rich takes longer than all the rest
+    rich_markup_mode=None,  # importing rich takes longer than everything else
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         import stemwright
 
         typer.echo(f"stemwright {stemwright.__version__}")
@@ -85,7 +85,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     quota.quota,
 )
 for command in COMMANDS:  # each has the name of its function
-    app.command(cls=Sectioned, epilog=EXIT_CODES)(command)
+    app.command(cls=SectionedCommand, epilog=EXIT_CODES)(command)
 app.add_typer(models.app, name="models", epilog=EXIT_CODES)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the numbers that make sense."""
+"""Options that several commands share, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -9,63 +9,70 @@ import typer
 
 from stemwright.separation.options import Device
 
-SOUND = "Stems and files"
-WORK = "Speed and repetition"
-OUTPUT = "What is said"
+FILES_PANEL = "Stems and files"
+PROCESSING_PANEL = "Model and processing"
+OUTPUT_PANEL = "Output"
 
-MOST_CREDITS = 1e9
+MAX_CREDITS = 1e9
 
 Plan = Annotated[
     str,
     typer.Option(
-        metavar="fast|best|NAME", help="What separates; 'stemwright models' lists the names.", rich_help_panel=WORK
+        metavar="fast|best|NAME",
+        help="fast: the included network. best: the best published networks, downloaded once. NAME: a model listed by "
+        "'stemwright models'.",
+        rich_help_panel=PROCESSING_PANEL,
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option(help="Processor; auto takes the best that the runtime has.", rich_help_panel=WORK)
+    Device,
+    typer.Option(help="Where to compute; auto uses a GPU if there is a usable one.", rich_help_panel=PROCESSING_PANEL),
 ]
 Threads = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, help="Processor threads. Default: all cores that it may use.", rich_help_panel=WORK
+        metavar="N",
+        min=1,
+        help="CPU threads. Default: all cores available to the process.",
+        rich_help_panel=PROCESSING_PANEL,
     ),
 ]
 License = Annotated[
     Literal["any", "permissive"] | None,
     typer.Option(
         "--license",
-        help="permissive: only weights whose licence allows any use. Default: STEMWRIGHT_LICENSE, or any.",
-        rich_help_panel=WORK,
+        help="permissive: only weights whose licence allows any use, also commercial. Default: STEMWRIGHT_LICENSE, or any.",
+        rich_help_panel=PROCESSING_PANEL,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.", rich_help_panel=OUTPUT)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.", rich_help_panel=OUTPUT_PANEL)]
 
 
 def seconds(text: str) -> float:
-    """A time in the song: 0 or more seconds."""
+    """Parses a position in the song: 0 or more seconds."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0.0 <= value < math.inf:
-        raise typer.BadParameter(f"'{text}' is no time; give 0 or more seconds, such as 12.5.")
+        raise typer.BadParameter(f"'{text}' is not a time in seconds; give 0 or more, such as 12.5.")
     return value
 
 
-def hundredths(text: str) -> int:
-    """Credits, at most a billion, as whole hundredths."""
+def credit_hundredths(text: str) -> int:
+    """Parses a number of credits, at most a billion, into hundredths."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not -MOST_CREDITS <= value <= MOST_CREDITS:
-        raise typer.BadParameter(f"'{text}' is no number of credits; give one such as 500 or 0.5.")
+    if not -MAX_CREDITS <= value <= MAX_CREDITS:
+        raise typer.BadParameter(f"'{text}' is not a number of credits; give one such as 500 or 0.5.")
     return round(100 * value)
 
 
-def length(text: str) -> float:
-    """A length of time: more than 0 seconds."""
+def positive_seconds(text: str) -> float:
+    """Parses a duration: more than 0 seconds."""
     value = seconds(text)
     if value == 0.0:
-        raise typer.BadParameter("0 seconds hold nothing; give more than 0 seconds.")
+        raise typer.BadParameter("0 seconds contain no sound; give more than 0 seconds.")
     return value

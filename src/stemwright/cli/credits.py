@@ -1,4 +1,4 @@
-"""``stemwright credits``: what accounts may spend."""
+"""``stemwright credits``: the credit balance of accounts."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Annotated
 
 import typer
 
-from stemwright.cli.common_options import Json, hundredths
-from stemwright.cli.data_folder import Data, opened
-from stemwright.cli.help_sections import Summarised
+from stemwright.cli.common_options import Json, credit_hundredths
+from stemwright.cli.data_folder import Data, open_data_folder
+from stemwright.cli.help_sections import SummaryGroup
 
 app = typer.Typer(
-    cls=Summarised, no_args_is_help=True, help="Grants credits to accounts, and shows what became of them."
+    cls=SummaryGroup, no_args_is_help=True, help="Grants credits to accounts, and shows how they were spent."
 )
 
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id; `stemwright keys list` names them.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account name or id; see `stemwright keys list`.")]
 
 
 @app.command("grant")
 def grant(
     account: Account,
     credits: Annotated[
-        int, typer.Argument(metavar="N", parser=hundredths, help="How many; below zero takes them away.")
+        int,
+        typer.Argument(
+            metavar="N", parser=credit_hundredths, help="Credits to add; a negative number removes credits."
+        ),
     ],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Gives an account credits. From then on its tasks cost what the server's prices say.
+    """Adds credits to an account. From its first grant on, the account pays the server's prices.
 
     Examples:
 
@@ -38,7 +41,7 @@ def grant(
     """
     from stemwright.service.ledger import Ledger
 
-    with opened(data) as (_, database):
+    with open_data_folder(data) as (_, database):
         balance = Ledger(database).grant(account, credits) / 100
     typer.echo(
         json.dumps({"account": account, "balance": balance}) if as_json else f"{account} has {balance:g} credits."
@@ -51,7 +54,7 @@ def show(account: Account, data: Data = None, as_json: Json = False) -> None:
     from stemwright.service.accounts import Accounts
     from stemwright.service.ledger import Ledger
 
-    with opened(data) as (_, database):
+    with open_data_folder(data) as (_, database):
         found = Accounts(database).find(account)
         entries = Ledger(database).entries(found.id)
     if as_json:
@@ -65,7 +68,7 @@ def show(account: Account, data: Data = None, as_json: Json = False) -> None:
     if not found.metered:
         typer.echo(f"{found.name} is not metered: its tasks cost nothing. Granting it credits changes that.")
         return
-    rows = table("when", "what", "task", "credits", left=3)
+    rows = table("time", "reason", "task", "credits", left=3)
     for entry in entries:
         rows.add_row(moment(entry.created_at), entry.reason, entry.task_id or "", f"{entry.amount / 100:+g}")
     console().print(rows)

@@ -1,4 +1,4 @@
-"""The data folder that an operator's command works on."""
+"""The data folder of a server, for commands that administer it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ Data = Annotated[
 ]
 
 
-def settings_of(**flags: object) -> Settings:
-    """The settings, with flags on top; a sentence where the server's packages are not installed."""
+def load_settings(**flags: object) -> Settings:
+    """The settings, overridden by flags.
+
+    Raises:
+        UsageError: the server's packages are not installed.
+    """
     try:
         from stemwright.settings import read_settings
     except ModuleNotFoundError as error:
@@ -36,31 +40,32 @@ def settings_of(**flags: object) -> Settings:
 
 
 @contextmanager
-def opened(data: Path | None, *, make: bool = False) -> Iterator[tuple[Settings, Database]]:
-    """The settings and the database of a data folder.
+def open_data_folder(data: Path | None, *, create: bool = False) -> Iterator[tuple[Settings, Database]]:
+    """Opens the database of a data folder, and gives it with the settings.
 
     Args:
-        data: the folder that a flag names.
-        make: whether a missing one is made where a flag names it. By default or by the environment none is: the command
-            was then likely started in another folder than the server.
+        data: the folder given by a flag.
+        create: create a missing folder if a flag names it. A missing default folder is never created: the command was
+            then probably started in another directory than the server.
 
     Raises:
-        UsageError: there is none.
-        StorageError: it cannot be used.
+        UsageError: the folder is not a server's data folder.
+        StorageError: the folder cannot be used.
     """
-    settings = settings_of(data=data)
+    settings = load_settings(data=data)
     from stemwright.database.engine import DATABASE_FILE, Database
     from stemwright.settings import SETTINGS_FILE
 
     folder = settings.data.absolute()
-    known = settings.database_url or (settings.data / DATABASE_FILE).exists()
-    prepared = any((settings.data / name).exists() for name in (SETTINGS_FILE, "server.lock"))  # or is just starting
-    if not known and not (make and (data is not None or prepared)):
-        remedy = "name the folder with --data DIR"
-        if make:
-            remedy += f"; for a new server write --data {shlex.quote(str(folder))}, and the folder is made"
-        raise UsageError(f"{folder} holds no server's data: {remedy}.")
-    if not known and not prepared:
+    has_database = settings.database_url or (settings.data / DATABASE_FILE).exists()
+    # a settings file, or the lock of a server that is starting
+    has_server = any((settings.data / name).exists() for name in (SETTINGS_FILE, "server.lock"))
+    if not has_database and not (create and (data is not None or has_server)):
+        remedy = "give the folder with --data DIR"
+        if create:
+            remedy += f"; to create it for a new server give --data {shlex.quote(str(folder))}"
+        raise UsageError(f"{folder} is not a server's data folder: {remedy}.")
+    if not has_database and not has_server:
         typer.echo(f"{folder} is new: start the server with the same --data.", err=True)
     database = Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)
     try:

@@ -1,4 +1,4 @@
-"""``stemwright doctor``: what this machine has, and how long a song will take on it."""
+"""``stemwright doctor``: describes this machine, and estimates how long a song takes on it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from stemwright.separation.options import Device
 
 SONG_S = 180.0
-MEASURED_S = 20.0
-"""Seconds of music that are separated to measure the speed: two whole chunks of the network in the wheel."""
+TEST_MUSIC_S = 20.0
+"""Seconds of music that are separated to measure the speed: two full chunks of the network in the wheel."""
 
 RATE_HZ = 44_100
 
 
 def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads = None, as_json: Json = False) -> None:
-    """Says what runs here, and how long a 3-minute song will take.
+    """Checks the installation, and estimates how long a 3-minute song takes on this machine.
 
-    For plans of the network in the wheel 20 s of made-up music are separated to find out; for those of published networks
-    their operations are counted and this machine's products of matrices are timed, and nothing is downloaded.
+    The included network is measured: it separates 20 s of synthetic music. For plans of published networks the time is
+    estimated from their number of operations and the speed of a matrix product on the CPU. Nothing is downloaded.
     """
     from stemwright.formatting import json_text
 
-    facts = _facts()
+    facts = _system_facts()
     unavailable: ModelUnavailableError | None = None
     try:
-        counted = _counted(plan)
-        facts.update(counted or _measured(plan, device, threads))
+        counted = _speed_from_operations(plan)
+        facts.update(counted or _measured_speed(plan, device, threads))
     except StemwrightError as error:
         facts["problem"] = str(error)
         unavailable = error if isinstance(error, ModelUnavailableError) else None
@@ -50,7 +50,7 @@ def doctor(plan: Plan = "fast", device: DeviceOption = "auto", threads: Threads 
         raise typer.Exit(unavailable.exit_code)
 
 
-def _facts() -> dict[str, Any]:
+def _system_facts() -> dict[str, Any]:
     import av
     import onnxruntime
 
@@ -81,8 +81,8 @@ def _facts() -> dict[str, Any]:
     }
 
 
-def _counted(plan: str) -> dict[str, Any] | None:
-    """What a plan of published networks takes on the processor; None for one that is quickly tried."""
+def _speed_from_operations(plan: str) -> dict[str, Any] | None:
+    """Estimates the speed of a plan of published networks on the CPU; None for plans that can be measured directly."""
     from stemwright.cli.models.speed import minutes_for_a_song
     from stemwright.models import registry
     from stemwright.separation.plan import plan_of
@@ -102,8 +102,8 @@ def _counted(plan: str) -> dict[str, Any] | None:
     }
 
 
-def _measured(plan: str, device: Device, threads: int | None) -> dict[str, Any]:
-    """Separates a short song from disk to disk, as ``stemwright separate --stems twelve`` does."""
+def _measured_speed(plan: str, device: Device, threads: int | None) -> dict[str, Any]:
+    """Times ``stemwright separate --stems twelve`` on a short song, from disk to disk."""
     import tempfile
 
     import soundfile
@@ -114,20 +114,20 @@ def _measured(plan: str, device: Device, threads: int | None) -> dict[str, Any]:
     separator = Separator(plan, device=device, threads=threads)
     with tempfile.TemporaryDirectory(prefix="stemwright-doctor-") as folder:
         song = Path(folder) / "song.wav"
-        soundfile.write(song, _music(MEASURED_S).T, RATE_HZ, "PCM_16")
+        soundfile.write(song, _test_music(TEST_MUSIC_S).T, RATE_HZ, "PCM_16")
         started = time.monotonic()
         separator.separate_file(song, Options(stems="twelve", out=Path(folder) / "stems"))
         elapsed_s = time.monotonic() - started
     return {
         "plan": plan,
-        "realtime_factor": round(MEASURED_S / elapsed_s, 2),
+        "realtime_factor": round(TEST_MUSIC_S / elapsed_s, 2),
         "song_s": SONG_S,
-        "estimate_s": round(elapsed_s * SONG_S / MEASURED_S, 1),
+        "estimate_s": round(elapsed_s * SONG_S / TEST_MUSIC_S, 1),
     }
 
 
-def _music(length_s: float) -> NDArray[np.float32]:
-    """Chords, a bass, a beat and a wavering lead, ``(2, samples)``: enough to keep every part of the work busy."""
+def _test_music(length_s: float) -> NDArray[np.float32]:
+    """Chords, a bass, a beat and a lead with vibrato, ``(2, samples)``: every stage of the separation has work to do."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -146,12 +146,12 @@ def _music(length_s: float) -> NDArray[np.float32]:
 
 
 def _torch_devices() -> list[str]:
-    """What PyTorch can compute on, where it is installed."""
+    """The devices that PyTorch can use; empty if it is not installed."""
     if _version("torch") is None:
         return []
     import torch
 
-    gpus = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
@@ -181,16 +181,16 @@ def _print_facts(facts: dict[str, Any]) -> None:
         "memory": f"{megabytes(facts['memory_bytes'])}, {megabytes(facts['memory_available_bytes'])} of it free",
         "disk": f"{megabytes(facts['disk_free_bytes'])} free here",
         "cache": facts["cache_dir"]
-        + ("" if facts["cache_writable"] else " - cannot be written: set STEMWRIGHT_CACHE_DIR to another folder"),
+        + ("" if facts["cache_writable"] else " - not writable: set STEMWRIGHT_CACHE_DIR to another folder"),
     }
     if "estimate_s" in facts:
-        counted = ", by its operations on the processor" if "counted_s" in facts else ""
-        lines["speed"] = f"{speed(facts['realtime_factor'])} with plan {facts['plan']}{counted}"
+        estimated = ", estimated from its operations, on the CPU" if "counted_s" in facts else ""
+        lines["speed"] = f"{speed(facts['realtime_factor'])} with plan {facts['plan']}{estimated}"
         lines["a 3-minute song"] = f"about {clock(facts['estimate_s'])} for twelve stems"
     else:
         lines["speed"] = f"not measured: {facts['problem']}"
-    shown = table("", "", left=2)
-    shown.show_header = False
+    rows = table("", "", left=2)
+    rows.show_header = False
     for name, value in lines.items():
-        shown.add_row(name, Text(printable(value)))
-    console().print(shown)
+        rows.add_row(name, Text(printable(value)))
+    console().print(rows)

@@ -1,4 +1,4 @@
-"""What standard error says while weights are downloaded: a bar on a terminal, a line now and then in a pipe, or nothing."""
+"""Progress of downloads on standard error: bars on a terminal, occasional lines in a pipe, or nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stemwright.cli.streams import is_terminal, tell
+from stemwright.cli.streams import is_terminal, print_error_line
 from stemwright.formatting import clock, megabytes, printable
 
 if TYPE_CHECKING:
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from stemwright.models.weight_download import DownloadProgress
 
-LINE_S = 5.0
-"""Seconds between two lines of the same stage."""
+LINE_INTERVAL_S = 5.0
+"""Seconds between two lines about one stage."""
 
 
 @contextmanager
 def download_bar(*, quiet: bool = False) -> Iterator[Callable[[DownloadProgress], None]]:
-    """Gives what suits standard error, for the ``on_progress`` of any number of downloads, also at once."""
+    """Gives an ``on_progress`` callback that suits standard error; several downloads may share it, also in parallel."""
     if quiet:
         yield lambda progress: None
     elif is_terminal(sys.stderr):
         with _bars() as bars:
-            yield Bars(bars)
+            yield DownloadBars(bars)
     else:
-        yield Lines()
+        yield DownloadLines()
 
 
 def _bars() -> Progress:
@@ -57,7 +57,7 @@ def _bars() -> Progress:
     )
 
 
-class Bars:
+class DownloadBars:
     """A bar for each file: stage, bytes, speed, time left."""
 
     def __init__(self, bars: Progress) -> None:
@@ -71,46 +71,46 @@ class Bars:
             self._tasks[progress.name] = self._bars.add_task(printable(progress.name), stage=progress.stage)
         task = self._tasks[progress.name]
         if self._stages.get(progress.name) != progress.stage:
-            # the speed is that of this stage: what an earlier run brought came in no time
+            # the speed counts from here: bytes of an earlier run took no time
             self._stages[progress.name] = progress.stage
             self._bars.reset(task, total=progress.total_bytes, completed=progress.done_bytes, stage=progress.stage)
         self._bars.update(task, completed=progress.done_bytes)
 
 
 @dataclass
-class _Stage:
-    """Of one file: its name, when and with how many bytes it began, and when a line was last said of it."""
+class _StageState:
+    """The stage of one file: its name, time and bytes at its start, and time of the last line."""
 
     name: str
-    began_s: float
-    began_bytes: int
-    said_s: float
+    start_s: float
+    start_bytes: int
+    last_line_s: float
 
 
-class Lines:
-    """A line when a file's stage begins, and every few seconds of it."""
+class DownloadLines:
+    """Prints a line when a stage of a file begins, and then every few seconds."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, _StageState] = {}
 
     def __call__(self, progress: DownloadProgress) -> None:
-        """Says a line if it is time for one."""
+        """Prints a line if it is time for one."""
         now_s = self._now_s()
         stage = self._stages.get(progress.name)
         if stage is None or stage.name != progress.stage:
-            stage = self._stages[progress.name] = _Stage(progress.stage, now_s, progress.done_bytes, now_s)
-        elif now_s - stage.said_s < LINE_S:
+            stage = self._stages[progress.name] = _StageState(progress.stage, now_s, progress.done_bytes, now_s)
+        elif now_s - stage.last_line_s < LINE_INTERVAL_S:
             return
-        stage.said_s = now_s
+        stage.last_line_s = now_s
         share = progress.done_bytes / progress.total_bytes
         amount = f"{megabytes(progress.done_bytes)} of {megabytes(progress.total_bytes)} ({share:.0%})"
-        tell(f"{progress.name}: {progress.stage}, {amount}{_pace(progress, stage, now_s)}")
+        print_error_line(f"{progress.name}: {progress.stage}, {amount}{_speed_and_time_left(progress, stage, now_s)}")
 
 
-def _pace(progress: DownloadProgress, stage: _Stage, now_s: float) -> str:
-    came_bytes = progress.done_bytes - stage.began_bytes
-    if came_bytes <= 0 or now_s <= stage.began_s:
+def _speed_and_time_left(progress: DownloadProgress, stage: _StageState, now_s: float) -> str:
+    received_bytes = progress.done_bytes - stage.start_bytes
+    if received_bytes <= 0 or now_s <= stage.start_s:
         return ""
-    rate = came_bytes / (now_s - stage.began_s)
+    rate = received_bytes / (now_s - stage.start_s)
     return f", {megabytes(rate)}/s, {clock((progress.total_bytes - progress.done_bytes) / rate)} left"

@@ -1,4 +1,4 @@
-"""``stemwright evaluate``: how well songs are separated, against their true stems."""
+"""``stemwright evaluate``: scores separations against the true stems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.common_options import OUTPUT, SOUND, DeviceOption, Json, License, Plan, Threads
+from stemwright.cli.common_options import FILES_PANEL, OUTPUT_PANEL, DeviceOption, Json, License, Plan, Threads
 from stemwright.errors import storage_error
 from stemwright.evaluation.metric_selection import LayoutName, read_metrics
 
@@ -30,15 +30,15 @@ def evaluate(
         typer.Option(
             metavar="DIR",
             help="Score DIR/<song>/<stem>.<ext> instead of separating the mix.",
-            rich_help_panel=SOUND,
+            rich_help_panel=FILES_PANEL,
         ),
     ] = None,
     layout: Annotated[
         LayoutName,
         typer.Option(
-            help="How REF_DIR lies: <song>/<stem>, MUSDB18-HQ (its test songs), MoisesDB v0.1, or a validation folder "
-            "of MSST, <song>/mixture.wav beside <label>.wav of any label.",
-            rich_help_panel=SOUND,
+            help="Layout of REF_DIR. songs: <song>/<stem>. musdb: MUSDB18-HQ (its test songs). moises: MoisesDB v0.1. "
+            "msst: a validation folder of Music-Source-Separation-Training, <song>/mixture.wav and <song>/<label>.wav.",
+            rich_help_panel=FILES_PANEL,
         ),
     ] = "songs",
     plan: Plan = "fast",
@@ -49,31 +49,36 @@ def evaluate(
         str,
         typer.Option(
             metavar="LIST|all",
-            help="sdr, csdr (museval's median over seconds), si_sdr, bleedless, fullness, l1_freq, log_wmse (scores "
-            "silence too). sdr is always there, the others take longer.",
-            rich_help_panel=OUTPUT,
+            help="sdr, csdr (museval's median over seconds), si_sdr, bleedless, fullness, l1_freq, log_wmse (also for "
+            "silent stems). sdr is always included; the others take longer.",
+            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = "sdr",
     as_json: Json = False,
-    songs: Annotated[bool, typer.Option("--songs", help="Print every song too.", rich_help_panel=OUTPUT)] = False,
+    songs: Annotated[
+        bool, typer.Option("--songs", help="Print the scores of each song too.", rich_help_panel=OUTPUT_PANEL)
+    ] = False,
     confusion: Annotated[
         bool,
         typer.Option(
-            "--confusion", help="Find which estimates took the energy of each true stem.", rich_help_panel=OUTPUT
+            "--confusion",
+            help="Measure into which estimates the energy of each true stem leaks.",
+            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = False,
     card: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw a quality card.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(metavar="PNG", help="Draw the results as a picture.", rich_help_panel=OUTPUT_PANEL)
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="MD", help="Write the tables as Markdown.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(metavar="MD", help="Write the tables as Markdown.", rich_help_panel=OUTPUT_PANEL)
     ] = None,
 ) -> None:
-    """Mixes true stems, separates the mix into twelve, and scores what came out: SDR in dB, beside the mix and the oracle.
+    """Scores separations against true stems: mixes the stems, separates the mix into twelve, and prints the SDR in dB.
 
-    Silence scores 0 dB. The files of a song have one length and rate; a file named unlabelled holds the rest
-    of a song whose parts are not all known. The mean SDR is what others call uSDR.
-    docs/evaluation.md says what is compared with what, and what each metric means.
+    For comparison it prints the SDR of the mix itself (no separation) and of the ideal ratio mask (oracle). Silence
+    scores 0 dB. All files of a song must have the same length and sample rate. A file named unlabelled holds the rest
+    of a song whose instruments are not all known. The mean SDR is also known as uSDR.
+    docs/evaluation.md explains the comparisons and metrics.
 
     Examples:
 
@@ -86,29 +91,29 @@ def evaluate(
     from stemwright.evaluation.evaluate import evaluate_estimates, evaluate_plan
     from stemwright.formatting import json_text
 
-    asked = read_metrics(metrics)
+    chosen_metrics = read_metrics(metrics)
     for path in (card, markdown):
         if path is not None:
-            _check_writable(path)  # before an hour of work, not behind it
+            _check_writable(path)  # before an hour of work, not after it
     if estimates is None:
-        from stemwright.cli.model_download import prepare
+        from stemwright.cli.model_download import download_missing
         from stemwright.evaluation.layouts import LAYOUTS
         from stemwright.separation.separator import Separator
 
-        LAYOUTS[layout].find_songs(ref_dir)  # a wrong folder is told before gigabytes are downloaded
+        LAYOUTS[layout].find_songs(ref_dir)  # a wrong folder is reported before gigabytes are downloaded
         separator = Separator(plan, device=device, threads=threads, licence=license)
-        prepare(separator, "twelve")
+        download_missing(separator, "twelve")
         report = evaluate_plan(
             ref_dir,
             separator,
             layout=layout,
-            metrics=asked,
+            metrics=chosen_metrics,
             confusion=confusion,
-            on_song=_announce,
+            on_song=_print_song,
         )
     else:
         report = evaluate_estimates(
-            ref_dir, estimates, layout=layout, metrics=asked, confusion=confusion, on_song=_announce
+            ref_dir, estimates, layout=layout, metrics=chosen_metrics, confusion=confusion, on_song=_print_song
         )
     title = _title(report, ref_dir, estimates)
     if markdown is not None:
@@ -123,14 +128,14 @@ def evaluate(
         _print_report(report, each_song=songs)
 
 
-def _announce(index: int, count: int, name: str) -> None:
-    from stemwright.cli.streams import tell
+def _print_song(index: int, count: int, name: str) -> None:
+    from stemwright.cli.streams import print_error_line
 
-    tell(f"[{index + 1}/{count}] {name}")
+    print_error_line(f"[{index + 1}/{count}] {name}")
 
 
 def _title(report: Report, ref_dir: Path, estimates: Path | None) -> str:
-    """Who separated what, and when."""
+    """Plan or estimates, data set, and date."""
     from stemwright.formatting import printable
 
     who = f"plan {report.plan}" if estimates is None else f"estimates {estimates.resolve().name}"
@@ -144,7 +149,7 @@ def _command() -> str:
 
 
 def _check_writable(path: Path) -> None:
-    """Opens the file as it will be opened later, and leaves what was there."""
+    """Opens the file as it will be opened later, without changing it."""
     existed = path.exists()
     try:
         path.open("ab").close()

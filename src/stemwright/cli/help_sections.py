@@ -1,4 +1,4 @@
-"""Help in sections. Plain text: rich's panels take longer to load than all that is said in them."""
+"""Help texts in sections, as plain text: rich's panels take longer to import than the help is worth."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typer.core import TyperCommand, TyperGroup
 from stemwright.errors import UsageError
 
 
-class Sectioned(TyperCommand):
-    """A command whose help has its options under the name of their panel."""
+class SectionedCommand(TyperCommand):
+    """A command whose help lists options under the name of their panel."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the arguments; a file whose name begins with a dash gets more than "no such option"."""
-        given = list(args)
+        """Parses the arguments. An existing file whose name begins with a dash gets an error that explains the remedy."""
+        given_args = list(args)
         try:
             return list(super().parse_args(ctx, args))
         except Exception as error:
             if type(error).__name__ == "NoSuchOption":
-                for name in given:
+                for name in given_args:
                     if name.startswith("-") and os.path.lexists(name):
                         raise UsageError(
-                            f"'{name}' begins with a dash, so it was read as an option: write ./{name}, or put -- before it."
+                            f"'{name}' begins with a dash, so it was parsed as an option: give ./{name}, or -- before it."
                         ) from error
             raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes arguments, each panel in the order of the command, and what is in none; one panel alone has no name."""
+        """Writes arguments, then each panel in the command's order, then other options; a single panel has no name."""
         arguments: list[tuple[str, str]] = []
         options: list[tuple[str, str]] = []
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -41,15 +41,15 @@ class Sectioned(TyperCommand):
                 options.append(record)
                 panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Others", []).append(record)
         others = panels.pop("Others", [])
-        shown = {"Options": options} if len(panels) < 2 else {**panels, "Others": others}
-        for name, records in {"Arguments": arguments, **shown}.items():
+        sections = {"Options": options} if len(panels) < 2 else {**panels, "Others": others}
+        for name, records in {"Arguments": arguments, **sections}.items():
             if records:
                 with formatter.section(name):
                     formatter.write_dl(records)
 
 
-class Summarised(TyperGroup):
-    """A group whose help says the whole first sentence of each command."""
+class SummaryGroup(TyperGroup):
+    """A group whose help lists each command with its whole first sentence."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the commands in their order."""

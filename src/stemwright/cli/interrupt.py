@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the song at its next chunk, so that it can be resumed; the second ends at once."""
+"""Ctrl-C and SIGTERM: the first stops the song at its next chunk, so that it can be resumed; the second exits at once."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from stemwright.errors import CancelledError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-MESSAGE = b"\nStopping at the next chunk, so that --resume can take it up. Again to stop at once.\n"
+STOPPING_MESSAGE = b"\nStopping at the next chunk, so that --resume can continue. Press again to stop at once.\n"
 
 
-class Interrupt:
-    """Listens to the signals while it is entered. Outside of ``patience`` each ends the command at once.
+class InterruptHandler:
+    """Handles the signals inside its context. Outside of ``deferred`` a signal ends the command at once.
 
-    Once a signal came, the command is about to end: from leaving on, another one ends the process without a word. As an
-    exception it would meet an interpreter that shuts down, which prints it with its traceback.
+    Once a signal was received, the command is about to exit. A signal after the context has exited ends the process
+    silently: an exception raised while the interpreter shuts down would be printed with its traceback.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._patient = False
-        self._set = False
-        self._left = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._is_deferred = False
+        self._received = False
+        self._has_exited = False
+        self._previous_handlers: dict[signal.Signals, Any] = {}
 
     def is_set(self) -> bool:
-        """Whether a signal came."""
-        return self._set
+        """Whether a signal was received."""
+        return self._received
 
     @contextmanager
-    def patience(self) -> Iterator[None]:
-        """While work is done that asks ``is_set`` often, the first signal is only noted."""
-        self._patient = True
+    def deferred(self) -> Iterator[None]:
+        """For work that polls ``is_set``: the first signal only sets the flag."""
+        self._is_deferred = True
         try:
             yield
         finally:
-            self._patient = False
+            self._is_deferred = False
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._take)
+            self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._set:
-            self._left = True
+        if self._received:
+            self._has_exited = True
             return
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        if self._left:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._has_exited:
             os._exit(CancelledError.exit_code)
-        may_wait = self._patient and not self._set
-        self._set = True
-        if not may_wait:
+        defers = self._is_deferred and not self._received
+        self._received = True
+        if not defers:
             raise KeyboardInterrupt
         if not self._quiet:
-            os.write(2, MESSAGE)  # a signal may come in the middle of a print, which must not be entered twice
+            os.write(2, STOPPING_MESSAGE)  # not print: it is not reentrant, and the signal may interrupt another print

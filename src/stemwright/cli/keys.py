@@ -1,4 +1,4 @@
-"""``stemwright keys``: who may use the server."""
+"""``stemwright keys``: the API keys of a server."""
 
 from __future__ import annotations
 
@@ -8,41 +8,49 @@ from typing import Annotated, Literal
 
 import typer
 
-from stemwright.cli.common_options import Json, hundredths
-from stemwright.cli.data_folder import Data, opened
-from stemwright.cli.help_sections import Summarised
+from stemwright.cli.common_options import Json, credit_hundredths
+from stemwright.cli.data_folder import Data, open_data_folder
+from stemwright.cli.help_sections import SummaryGroup
 
-app = typer.Typer(cls=Summarised, no_args_is_help=True, help="Makes, lists and revokes the API keys of a server.")
+app = typer.Typer(cls=SummaryGroup, no_args_is_help=True, help="Creates, lists and revokes the API keys of a server.")
 
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call the key.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key.")],
     account: Annotated[
         str | None,
-        typer.Option(metavar="A", help="Account that it opens. Default: one of the key's name, made if it is missing."),
+        typer.Option(
+            metavar="A", help="Account of the key; created if missing. Default: an account with the key's name."
+        ),
     ] = None,
     credits: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=hundredths, help="Meters the account and gives it N credits. Default: not metered."
+            metavar="N",
+            parser=credit_hundredths,
+            help="Grant N credits; the account then pays for tasks. Default: tasks are free.",
         ),
     ] = None,
     scopes: Annotated[str, typer.Option(help="read, write or both.")] = "read,write",
     rate_limit: Annotated[
-        str | None, typer.Option(metavar="COUNT/SECONDS", help="New tasks of this key. Default: the server's limit.")
+        str | None,
+        typer.Option(
+            metavar="COUNT/SECONDS", help="Limit of new tasks with this key, such as 20/10. Default: the server's."
+        ),
     ] = None,
     max_running: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Tasks under way at once. Default: the server's limit.")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Limit of unfinished tasks with this key. Default: the server's."),
     ] = None,
     form: Annotated[
         Literal["stemwright", "crun"],
-        typer.Option(help="crun: ak_ and 32 characters, the only keys that crun's own command line sends."),
+        typer.Option(help="Format of the key. crun: ak_ and 32 characters, which crun's own command line requires."),
     ] = "stemwright",
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a key and shows it, this once.
+    """Creates an API key and prints it. It is shown only this once.
 
     Examples:
 
@@ -56,7 +64,7 @@ def create(
     """
     from stemwright.service.keys import Keys
 
-    with opened(data, make=True) as (_, database):
+    with open_data_folder(data, create=True) as (_, database):
         made = Keys(database).create(
             name,
             account=account,
@@ -74,10 +82,10 @@ def create(
 
 @app.command("list")
 def list_keys(data: Data = None, as_json: Json = False) -> None:
-    """Lists all keys by name, account and first characters."""
+    """Lists all keys: name, account, first characters, scopes."""
     from stemwright.service.keys import Keys
 
-    with opened(data) as (_, database):
+    with open_data_folder(data) as (_, database):
         keys = Keys(database).all()
     if as_json:
         typer.echo(json.dumps([asdict(key) for key in keys]))
@@ -87,7 +95,7 @@ def list_keys(data: Data = None, as_json: Json = False) -> None:
     from stemwright.cli.tables import console, table
     from stemwright.formatting import moment, printable
 
-    rows = table("name", "account", "key", "scopes", "made", "revoked", left=6)
+    rows = table("name", "account", "key", "scopes", "created", "revoked", left=6)
     for key in keys:
         rows.add_row(
             Text(printable(key.name)),
@@ -106,9 +114,9 @@ def revoke(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Closes a key for good, at once."""
+    """Revokes a key at once. This cannot be undone."""
     from stemwright.service.keys import Keys
 
-    with opened(data) as (_, database):
+    with open_data_folder(data) as (_, database):
         Keys(database).revoke(name)
-    typer.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"The key '{name}' opens nothing any more.")
+    typer.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"The key '{name}' is revoked.")

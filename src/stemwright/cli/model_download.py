@@ -1,4 +1,4 @@
-"""What a plan takes is downloaded before the first song, with its size and licence said."""
+"""Downloads the weights that a plan needs before the first song, and prints their size and licence."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from stemwright.separation.separator import Separator
 
 
-def prepare(
+def download_missing(
     separator: Separator, stems: str, *, quiet: bool = False, is_cancelled: Callable[[], bool] | None = None
 ) -> None:
-    """Downloads what is missing for these stems, and says first what that is.
+    """Downloads the missing weights for these stems, after printing which they are.
 
     Raises:
-        ModelUnavailableError: a file cannot be had, or is not what the registry says.
-        StorageError: there is no room for it.
-        CancelledError: ``is_cancelled`` said so.
+        ModelUnavailableError: a file cannot be downloaded, or its digest is not that of the registry.
+        StorageError: not enough disk space.
+        CancelledError: ``is_cancelled`` returned true.
     """
     from stemwright.cli.download_bar import download_bar
     from stemwright.formatting import megabytes
@@ -27,6 +27,6 @@ def prepare(
     for model in separator.missing(stems):
         if not quiet:
             size = megabytes(model.size_bytes)
-            typer.echo(f"{model.name} is downloaded once: {size}, licence of its weights: {model.licence}.", err=True)
+            typer.echo(f"Downloading {model.name}, once: {size}, licence of its weights: {model.licence}.", err=True)
     with download_bar(quiet=quiet) as bar:
         separator.prepare(stems, on_download=bar, is_cancelled=is_cancelled)

@@ -1,4 +1,4 @@
-"""``stemwright maintenance``, ``tracks``, ``tasks`` and ``backup``: what an operator looks at and does."""
+"""``stemwright maintenance``, ``tracks``, ``tasks`` and ``backup``: administration of a server."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from typing import Annotated, Literal
 import typer
 
 from stemwright.cli.common_options import Json
-from stemwright.cli.data_folder import Data, opened
+from stemwright.cli.data_folder import Data, open_data_folder
 from stemwright.service import server_state
 
-AccountOption = Annotated[str | None, typer.Option(metavar="A", help="Only this account's.")]
-Limit = Annotated[int, typer.Option(metavar="N", min=1, help="The newest N.")]
+AccountOption = Annotated[str | None, typer.Option(metavar="A", help="Only those of this account.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, help="How many, newest first.")]
 
 
 def maintenance(
-    state: Annotated[Literal["on", "off"], typer.Argument(help="on: no new task is taken (455). off: back to work.")],
+    state: Annotated[
+        Literal["on", "off"],
+        typer.Argument(metavar="on|off", help="on: refuse new tasks (455). off: accept them again."),
+    ],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Closes the server for new tasks, or opens it again. What is under way goes on, and all can be read."""
+    """Switches maintenance on or off: new tasks are refused, running ones continue, and everything can be read."""
     from stemwright.service.tasks import MAINTENANCE
 
-    with opened(data) as (_, database), database.write() as session:
+    with open_data_folder(data) as (_, database), database.write() as session:
         server_state.put(session, MAINTENANCE, state)
     typer.echo(json.dumps({"maintenance": state}) if as_json else f"Maintenance is {state}.")
 
 
 def tracks(account: AccountOption = None, limit: Limit = 20, data: Data = None, as_json: Json = False) -> None:
-    """Lists the newest songs on the server, with the ids that both faces take."""
+    """Lists the newest songs on the server, with the ids that kie.ai's and crun.ai's APIs use."""
     from stemwright.service.accounts import Accounts
     from stemwright.service.ids import dashed
     from stemwright.service.tracks import Tracks
 
-    with opened(data) as (settings, database):
+    with open_data_folder(data) as (settings, database):
         owners = [Accounts(database).find(account)] if account else Accounts(database).all()
         found = [(owner, track) for owner in owners for track in Tracks(database, settings).list(owner.id, limit=limit)]
     found = sorted(found, key=lambda pair: -pair[1].created_at)[:limit]
@@ -48,7 +51,7 @@ def tracks(account: AccountOption = None, limit: Limit = 20, data: Data = None, 
     from stemwright.cli.tables import console, table
     from stemwright.formatting import megabytes, moment, printable
 
-    rows = table("title", "account", "taskId", "audioId", "from", "made", "size", left=6)
+    rows = table("title", "account", "taskId", "audioId", "from", "created", "size", left=6)
     for owner, track in found:
         size = megabytes(track.size_bytes) if track.size_bytes is not None else "–"
         names = Text(printable(track.title)), Text(printable(owner.name))
@@ -57,11 +60,11 @@ def tracks(account: AccountOption = None, limit: Limit = 20, data: Data = None, 
 
 
 def tasks(account: AccountOption = None, limit: Limit = 20, data: Data = None, as_json: Json = False) -> None:
-    """Lists the newest tasks: what, for whom, how far, and why one failed."""
+    """Lists the newest tasks: kind, account, progress, and why a task failed."""
     from stemwright.service.accounts import Accounts
     from stemwright.service.task import newest_tasks
 
-    with opened(data) as (_, database):
+    with open_data_folder(data) as (_, database):
         accounts = Accounts(database)
         names = {owner.id: owner.name for owner in accounts.all()}
         owner_id = accounts.find(account).id if account else None
@@ -75,7 +78,7 @@ def tasks(account: AccountOption = None, limit: Limit = 20, data: Data = None, a
     from stemwright.cli.tables import console, table
     from stemwright.formatting import moment, printable
 
-    rows = table("task", "account", "face", "kind", "state", "made", "done", "why", left=6)
+    rows = table("task", "account", "API", "kind", "state", "created", "progress", "error", left=6)
     for task in found:
         why = Text(printable(task.error_message or ""))
         made, done = moment(task.created_at), f"{100 * task.progress:.0f} %"
@@ -86,14 +89,14 @@ def tasks(account: AccountOption = None, limit: Limit = 20, data: Data = None, a
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it goes; must not be there yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Destination folder; must not exist yet.")],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Copies all of a server's data, also while it runs. `stemwright serve --data DIR` goes on from the copy."""
+    """Backs up all data of a server, also while it runs. To restore: `stemwright serve --data DIR`."""
     from stemwright.service.backup import back_up
 
-    with opened(data) as (settings, database):
+    with open_data_folder(data) as (settings, database):
         saved = back_up(settings, database, folder)
     if as_json:
         typer.echo(json.dumps(asdict(saved) | {"folder": str(folder)}))

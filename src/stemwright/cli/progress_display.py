@@ -1,4 +1,4 @@
-"""What standard error says while a song is separated: a bar on a terminal, plain lines in a pipe, or nothing."""
+"""Progress of a separation on standard error: a bar on a terminal, plain lines in a pipe, or nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from stemwright.cli.streams import is_terminal, tell
+from stemwright.cli.streams import is_terminal, print_error_line
 from stemwright.formatting import clock, printable, speed
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from stemwright.separation.progress import Progress
 
-NARROW = 76
-"""A terminal of fewer columns gets no bar beside the figures."""
+MIN_BAR_COLUMNS = 76
+"""A narrower terminal gets the numbers without a bar."""
 
 
-class Meter(Protocol):
-    """Shows one song at a time."""
+class ProgressDisplay(Protocol):
+    """Shows the progress of one song at a time."""
 
     def __enter__(self) -> Self: ...
 
@@ -32,52 +32,52 @@ class Meter(Protocol):
         """A song begins."""
 
     def update(self, progress: Progress) -> None:
-        """The song got further."""
+        """Shows new progress of the song."""
 
-    def say(self, message: str) -> None:
-        """Puts one line above whatever is shown."""
+    def print_line(self, message: str) -> None:
+        """Prints one line above the bar."""
 
 
-def meter(*, quiet: bool) -> Meter:
-    """The meter that suits standard error."""
+def progress_display(*, quiet: bool) -> ProgressDisplay:
+    """The display that suits standard error."""
     if quiet:
-        return Silence()
-    return Bar() if is_terminal(sys.stderr) else Lines()
+        return NoProgress()
+    return ProgressBar() if is_terminal(sys.stderr) else ProgressLines()
 
 
-class Pace:
-    """Speed and time left of one song, from the share of the work that was done since it began or was taken up."""
+class SpeedEstimate:
+    """Speed and time left of one song, from the work done since it was started or resumed."""
 
     def __init__(self) -> None:
-        self._began: tuple[float, float] | None = None
-        self._now = (0.0, 0.0)
+        self._start: tuple[float, float] | None = None
+        self._latest = (0.0, 0.0)
         self._total_s = 0.0
 
     def update(self, progress: Progress) -> None:
-        """Takes a new share."""
+        """Adds a measurement."""
         if progress.fraction is None or progress.total_s is None:
             return
-        self._now = (time.monotonic(), progress.fraction)
+        self._latest = (time.monotonic(), progress.fraction)
         self._total_s = progress.total_s
-        if self._began is None:
-            self._began = self._now
+        if self._start is None:
+            self._start = self._latest
 
     @property
     def _rate(self) -> float | None:
-        """Share of the work a second."""
-        if self._began is None or self._now[0] - self._began[0] < 0.2 or self._now[1] <= self._began[1]:
+        """Fraction of the work per second."""
+        if self._start is None or self._latest[0] - self._start[0] < 0.2 or self._latest[1] <= self._start[1]:
             return None
-        return (self._now[1] - self._began[1]) / (self._now[0] - self._began[0])
+        return (self._latest[1] - self._start[1]) / (self._latest[0] - self._start[0])
 
     def __str__(self) -> str:
         if (rate := self._rate) is None:
             return ""
-        left = clock((1.0 - self._now[1]) / rate)
+        left = clock((1.0 - self._latest[1]) / rate)
         return f"{speed(rate * self._total_s)}, {left} left"
 
 
-class Silence:
-    """Says nothing."""
+class NoProgress:
+    """Prints nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -88,43 +88,43 @@ class Silence:
         pass
 
     def start(self, title: str) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
     def update(self, progress: Progress) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
-    def say(self, message: str) -> None:
-        """Says nothing."""
+    def print_line(self, message: str) -> None:
+        """Prints nothing."""
 
 
-class Lines(Silence):
-    """A line at the start of a song and at every tenth of its work."""
+class ProgressLines(NoProgress):
+    """Prints a line at the start of a song and at every 10 % of the work."""
 
     def start(self, title: str) -> None:
         """A song begins."""
         self._tenth = 0
-        self._pace = Pace()
-        self.say(f"{title}: started")
+        self._speed = SpeedEstimate()
+        self.print_line(f"{title}: started")
         self._title = title
 
     def update(self, progress: Progress) -> None:
-        """Says a line when another tenth is done, or 30 s of a song of unknown length."""
-        self._pace.update(progress)
+        """Prints a line after another 10 %, or after 30 s of a song of unknown length."""
+        self._speed.update(progress)
         if progress.fraction is None:
             tenth, share = int(progress.done_s // 30), ""
         else:
             tenth, share = int(progress.fraction * 10), f"{progress.fraction:4.0%}, "
         if tenth > self._tenth:
             self._tenth = tenth
-            pace = f", {self._pace}" if str(self._pace) else ""
-            self.say(f"{self._title}: {share}{progress.stage} {_seconds(progress)}{pace}")
+            speed_estimate = f", {self._speed}" if str(self._speed) else ""
+            self.print_line(f"{self._title}: {share}{progress.stage} {_seconds(progress)}{speed_estimate}")
 
-    def say(self, message: str) -> None:
+    def print_line(self, message: str) -> None:
         """Writes the line."""
-        tell(message)
+        print_error_line(message)
 
 
-class Bar:
+class ProgressBar:
     """A bar on a terminal: stage, seconds done, speed, time left."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Bar:
         from rich.progress import BarColumn, Progress, TextColumn
 
         console = Console(stderr=True)
-        self._is_narrow = console.width < NARROW
+        self._is_narrow = console.width < MIN_BAR_COLUMNS
         self._bar: RichProgress = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
             *([] if self._is_narrow else [BarColumn()]),
@@ -142,7 +142,7 @@ class Bar:
             transient=True,
         )
         self._task = self._bar.add_task("", total=1.0, detail="", visible=False)
-        self._pace = Pace()
+        self._speed = SpeedEstimate()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -155,19 +155,19 @@ class Bar:
 
     def start(self, title: str) -> None:
         """A song begins."""
-        self._pace = Pace()
+        self._speed = SpeedEstimate()
         self._bar.reset(self._task, total=1.0, description=printable(title), detail="reading", visible=True)
 
     def update(self, progress: Progress) -> None:
         """Moves the bar."""
-        self._pace.update(progress)
+        self._speed.update(progress)
         detail = f"{progress.stage} {_seconds(progress)}"
         if not self._is_narrow:
-            detail += f"  {self._pace}"
+            detail += f"  {self._speed}"
         total = None if progress.fraction is None else 1.0
         self._bar.update(self._task, completed=progress.fraction or 0.0, total=total, detail=detail)
 
-    def say(self, message: str) -> None:
+    def print_line(self, message: str) -> None:
         """Prints a line above the bar."""
         self._bar.console.print(printable(message), markup=False, highlight=False)
 

@@ -1,4 +1,4 @@
-"""``stemwright quota``: how much an account may keep."""
+"""``stemwright quota``: the storage limit of an account."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Annotated
 import typer
 
 from stemwright.cli.common_options import Json
-from stemwright.cli.data_folder import Data, opened
+from stemwright.cli.data_folder import Data, open_data_folder
 from stemwright.errors import UsageError
 
 
 def quota(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id; `stemwright keys list` names them.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account name or id; see `stemwright keys list`.")],
     megabytes: Annotated[
-        int | None, typer.Argument(metavar="[MB]", min=0, help="What its files may take; 0: no limit.")
+        int | None, typer.Argument(metavar="[MB]", min=0, help="New limit of its files in MB; 0: no limit.")
     ] = None,
-    default: Annotated[bool, typer.Option("--default", help="The server's quota again (STEMWRIGHT_QUOTA_MB).")] = False,
+    default: Annotated[
+        bool, typer.Option("--default", help="Use the server's default limit again (STEMWRIGHT_QUOTA_MB).")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Shows how much an account's songs, uploads and stems take, and sets how much they may.
+    """Shows how much disk space an account's songs, uploads and stems take, and sets the limit.
 
     Examples:
 
@@ -36,7 +38,7 @@ def quota(
 
     if default and megabytes is not None:
         raise UsageError("Give a number of MB or --default, not both.")
-    with opened(data) as (settings, database):
+    with open_data_folder(data) as (settings, database):
         quotas = StorageQuota(database, settings)
         if default or megabytes is not None:
             quotas.set(account, megabytes)

@@ -1,4 +1,4 @@
-"""``stemwright separate``: songs in, stems out."""
+"""``stemwright separate``: separates songs into stems."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stemwright.cli.common_options import OUTPUT, SOUND, WORK, DeviceOption, License, Plan, Threads, length, seconds
+from stemwright.cli.common_options import (
+    FILES_PANEL,
+    OUTPUT_PANEL,
+    PROCESSING_PANEL,
+    DeviceOption,
+    License,
+    Plan,
+    Threads,
+    positive_seconds,
+    seconds,
+)
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.separation.options import FormatName, Options
 
 if TYPE_CHECKING:
-    from stemwright.cli.interrupt import Interrupt
-    from stemwright.cli.progress_display import Meter
+    from stemwright.cli.interrupt import InterruptHandler
+    from stemwright.cli.progress_display import ProgressDisplay
     from stemwright.cli.song_inputs import SongInput
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
@@ -24,27 +34,31 @@ def separate(
     songs: Annotated[
         list[str],
         typer.Argument(
-            metavar="SONG", help="Sound files, folders of them (with all folders below), or - for standard input."
+            metavar="SONG", help="Audio files, folders (searched with all subfolders), or - for standard input."
         ),
     ],
     stems: Annotated[
         str,
         typer.Option(
             metavar="two|twelve|NAME[,NAME...]",
-            help="two: vocals (all singing) and instrumental. twelve: every stem. A list: those stems and the residual.",
-            rich_help_panel=SOUND,
+            help="two: vocals (all singing) and instrumental. twelve: vocals, backing_vocals, drums, bass, guitar, "
+            "keyboard, strings, brass, woodwinds, percussion, synth, fx. A list of these: those stems, and the rest as "
+            "residual.",
+            rich_help_panel=FILES_PANEL,
         ),
     ] = "two",
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Stems land in DIR/<song name>/<stem>.<format>.", rich_help_panel=SOUND),
+        typer.Option(
+            metavar="DIR", help="Output folder; stems are DIR/<song name>/<stem>.<format>.", rich_help_panel=FILES_PANEL
+        ),
     ] = Path("stems"),
-    format: Annotated[FormatName, typer.Option(help="File format of the stems.", rich_help_panel=SOUND)] = "wav",
+    format: Annotated[FormatName, typer.Option(help="File format of the stems.", rich_help_panel=FILES_PANEL)] = "wav",
     bit_depth: Annotated[
         Literal["16", "24", "32"] | None,
         typer.Option(
-            help="Bits a sample; 32 is float, for wav and aiff. Default: the input's, 24 for lossy input.",
-            rich_help_panel=SOUND,
+            help="Bits per sample; 32 is float, for wav and aiff. Default: that of the input, 24 for lossy input.",
+            rich_help_panel=FILES_PANEL,
         ),
     ] = None,
     bitrate: Annotated[
@@ -52,18 +66,21 @@ def separate(
         typer.Option(
             metavar="KBPS",
             min=1,
-            help="Constant kbit/s of a lossy format. Default: a good variable one.",
-            rich_help_panel=SOUND,
+            help="Constant bit rate of a lossy format in kbit/s. Default: variable, at high quality.",
+            rich_help_panel=FILES_PANEL,
         ),
     ] = None,
     start: Annotated[
         float,
-        typer.Option(metavar="S", parser=seconds, help="Begin S seconds into the song.", rich_help_panel=SOUND),
+        typer.Option(metavar="S", parser=seconds, help="Start S seconds into the song.", rich_help_panel=FILES_PANEL),
     ] = 0.0,
     duration: Annotated[
         float | None,
         typer.Option(
-            metavar="S", parser=length, help="Take S seconds of it. Default: the rest.", rich_help_panel=SOUND
+            metavar="S",
+            parser=positive_seconds,
+            help="Separate only S seconds. Default: up to the end.",
+            rich_help_panel=FILES_PANEL,
         ),
     ] = None,
     plan: Plan = "fast",
@@ -71,21 +88,26 @@ def separate(
     threads: Threads = None,
     license: License = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Take up what a broken run left.", rich_help_panel=WORK)
+        bool,
+        typer.Option(
+            "--resume", help="Continue an interrupted run of the same command.", rich_help_panel=PROCESSING_PANEL
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Make stems anew that are there already; else they are kept.", rich_help_panel=WORK
+            "--overwrite",
+            help="Replace existing stems. Default: keep stems of an identical earlier run.",
+            rich_help_panel=PROCESSING_PANEL,
         ),
     ] = False,
     json_lines: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object a song on standard output.", rich_help_panel=OUTPUT),
+        typer.Option("--json", help="Print one JSON object per song on standard output.", rich_help_panel=OUTPUT_PANEL),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.", rich_help_panel=OUTPUT)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=OUTPUT_PANEL)] = False,
 ) -> None:
-    """Separates songs into stems that add up to the song, at its own rate, length and bit depth.
+    """Separates songs into stems, which add up to the song, with its sample rate, length and bit depth.
 
     Examples:
 
@@ -99,13 +121,13 @@ def separate(
 
       curl -s https://example.org/song.mp3 | stemwright separate - --json
     """
-    from stemwright.cli.interrupt import Interrupt
-    from stemwright.cli.model_download import prepare
-    from stemwright.cli.progress_display import meter
+    from stemwright.cli.interrupt import InterruptHandler
+    from stemwright.cli.model_download import download_missing
+    from stemwright.cli.progress_display import progress_display
     from stemwright.cli.song_inputs import SongInput, find_songs
     from stemwright.cpu_memory_limits import cores, limit_blas
 
-    limit_blas(threads or cores())  # NumPy reads it when it is imported, with the separator
+    limit_blas(threads or cores())  # before the separator imports NumPy, which reads the limit then
 
     from stemwright.separation.separator import Separator
     from stemwright.stems import select
@@ -123,55 +145,57 @@ def separate(
         overwrite=overwrite,
     )
     found = find_songs(songs, out)
-    teller = _Teller(json_lines=json_lines, quiet=quiet)
+    reporter = _ResultReporter(json_lines=json_lines, quiet=quiet)
     separator: Separator | None = None
-    with Interrupt(quiet=quiet) as interrupt:
+    with InterruptHandler(quiet=quiet) as interrupt:
         for index, song in enumerate(found):
             count = f"[{index + 1}/{len(found)}] " if len(found) > 1 else ""
             if not isinstance(song, SongInput):
-                teller.failed(song.named, song.error)
+                reporter.failed(song.source, song.error)
                 continue
             try:
                 if separator is None:
                     loaded = Separator(plan, device=device, threads=threads, licence=license)
-                    prepare(loaded, stems, quiet=quiet, is_cancelled=interrupt.is_set)
+                    download_missing(loaded, stems, quiet=quiet, is_cancelled=interrupt.is_set)
                     separator = loaded
-                with meter(quiet=quiet) as shown:
-                    shown.start(f"{count}{song.name}")
-                    result = _separate(separator, song, options, shown, interrupt)
+                with progress_display(quiet=quiet) as display:
+                    display.start(f"{count}{song.name}")
+                    result = _separate(separator, song, options, display, interrupt)
             except CancelledError as error:
-                teller.failed(song.named, error)
+                reporter.failed(song.source, error)
                 break
             except StemwrightError as error:
                 if separator is None:
                     raise  # without a model no song can be separated
-                teller.failed(song.named, error)
+                reporter.failed(song.source, error)
             else:
-                teller.done(result)
-    if teller.exit_code:
-        raise typer.Exit(teller.exit_code)
+                reporter.succeeded(result)
+    if reporter.exit_code:
+        raise typer.Exit(reporter.exit_code)
 
 
-def _separate(separator: Separator, song: SongInput, options: Options, shown: Meter, interrupt: Interrupt) -> Result:
-    from stemwright.cli.song_inputs import opened
+def _separate(
+    separator: Separator, song: SongInput, options: Options, display: ProgressDisplay, interrupt: InterruptHandler
+) -> Result:
+    from stemwright.cli.song_inputs import open_song
 
-    with opened(song) as path, interrupt.patience():
+    with open_song(song) as path, interrupt.deferred():
         result = separator.separate_file(
-            path, options, name=song.name, on_progress=shown.update, is_cancelled=interrupt.is_set
+            path, options, name=song.name, on_progress=display.update, is_cancelled=interrupt.is_set
         )
-    return replace(result, input=song.named)
+    return replace(result, input=song.source)
 
 
-class _Teller:
-    """Says what became of each song, and keeps the exit code: that of the first failure."""
+class _ResultReporter:
+    """Prints the result of each song, and keeps the exit code, that of the first failure."""
 
     def __init__(self, *, json_lines: bool, quiet: bool) -> None:
         self._json_lines = json_lines
         self._quiet = quiet
         self.exit_code = 0
 
-    def done(self, result: Result) -> None:
-        """One song is separated."""
+    def succeeded(self, result: Result) -> None:
+        """Prints the result of a song."""
         from stemwright.formatting import json_text
 
         if self._json_lines:
@@ -181,12 +205,12 @@ class _Teller:
 
             print_result(result)
 
-    def failed(self, named: str, error: StemwrightError) -> None:
-        """One song is not. An interruption counts more than the failures before it."""
+    def failed(self, source: str, error: StemwrightError) -> None:
+        """Prints an error. The exit code of an interruption replaces that of earlier failures."""
         from stemwright.formatting import json_text, printable
 
         if self._json_lines:
-            typer.echo(json_text({"input": named, "error": str(error), "exit_code": error.exit_code}))
+            typer.echo(json_text({"input": source, "error": str(error), "exit_code": error.exit_code}))
         typer.echo(f"error: {printable(str(error))}", err=True)
         if not self.exit_code or isinstance(error, CancelledError):
             self.exit_code = error.exit_code

@@ -1,4 +1,4 @@
-"""``stemwright serve``: the server, its workers and its queue in one process tree."""
+"""``stemwright serve``: runs the server, its workers and its queue in one process tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemwright.cli.data_folder import Data, settings_of
+from stemwright.cli.data_folder import Data, load_settings
 from stemwright.errors import ModelUnavailableError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -26,24 +26,27 @@ if TYPE_CHECKING:
 
 
 HANDLER = "stemwright.service.separation_handler:create_handler"
-"""What workers do with a task."""
+"""The function that makes the workers' task handler."""
 
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all, once there is a key. Default: 127.0.0.1.")
+        str | None,
+        typer.Option(help="Address to listen on; 0.0.0.0 for all, which needs an API key first. Default: 127.0.0.1."),
     ] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Default: 8000.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="TCP port; 0 for any free one. Default: 8000.")
+    ] = None,
     data: Data = None,
     public_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="What clients call this server; links begin with it.")
+        str | None, typer.Option(metavar="URL", help="URL of this server for clients; links to files begin with it.")
     ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", min=0, help="Worker processes. Default: 1.")] = None,
 ) -> None:
-    """Serves kie.ai's, crun.ai's and our own API until it is stopped. Every other setting: docs/settings.md.
+    """Runs the HTTP server: the APIs of kie.ai and crun.ai, and our own. docs/settings.md lists all other settings.
 
-    The first start makes an API key and prints it. SIGTERM or Ctrl-C ends requests in hand, and leaves separations where
-    the next start takes them up.
+    The first start creates an API key and prints it. On SIGTERM or Ctrl-C current requests are finished; separations
+    continue at the next start.
 
     Examples:
 
@@ -53,8 +56,8 @@ def serve(
 
       STEMWRIGHT_UPSTREAM_KIE_KEY=… stemwright serve
     """
-    settings = settings_of(host=host, port=port, data=data, public_url=public_url, workers=workers)
-    with listen(settings) as listener:
+    settings = load_settings(host=host, port=port, data=data, public_url=public_url, workers=workers)
+    with open_listener(settings) as listener:
         run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, HANDLER)
 
 
@@ -62,13 +65,13 @@ def run(settings: Settings, listener: socket.socket, handler: str) -> None:
     """Serves until SIGTERM or Ctrl-C.
 
     Args:
-        settings: with the port that is listened on.
-        listener: what requests come in by.
-        handler: ``package.module:function``, what workers do with a task.
+        settings: with the port of the listener.
+        listener: the listening socket.
+        handler: ``package.module:function`` that makes the workers' task handler.
 
     Raises:
-        StorageError: another server works on the data folder, or it cannot be written.
-        UsageError: the address is open to others, and there is no key.
+        StorageError: another server uses the data folder, or it cannot be written.
+        UsageError: other machines can reach the address, and there is no key.
     """
     from stemwright.jobs.supervisor import lock_data_folder
 
@@ -87,17 +90,17 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
     configure_logs()
     _check_plan(settings.plan)
     _raise_file_limit()
-    _migrate_apart(settings)
+    _migrate_in_subprocess(settings)
     service = Service.open(settings)
     try:
-        first = _first_key(service)
+        first = _create_first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
         app = create_app(service, (lambda: supervisor.n_ready) if settings.workers else None)
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
         server = uvicorn.Server(uvicorn_config(settings, app))
-        _outlive_signals(server)
+        _handle_stop_signals(server)
         supervisor.start()
         try:
             server.run(sockets=[listener])
@@ -108,7 +111,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
 
 
 def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """How uvicorn serves the application: with our own reader of requests, and no other protocol."""
+    """The configuration of uvicorn: our own HTTP protocol class, no WebSockets."""
     import uvicorn
 
     from stemwright.api.http_protocol import StrictHttpProtocol
@@ -126,21 +129,21 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
 
 
 def _check_plan(name: str) -> None:
-    """Makes sure that the vendors' faces have a plan: no client's request downloads one."""
+    """Checks that the weights of the vendors' APIs' plan are installed: requests never download weights."""
     from stemwright.separation.model_resolver import is_installed
     from stemwright.separation.plan import plan_of
 
     if not is_installed(plan_of(name)):
         raise ModelUnavailableError(
-            f"STEMWRIGHT_PLAN is '{name}', whose weights are not here or not allowed; fetch them with "
+            f"STEMWRIGHT_PLAN is '{name}', whose weights are not installed or not allowed; download them with "
             f"`stemwright models download {name}`, or set another plan."
         )
 
 
-def _outlive_signals(server: uvicorn.Server) -> None:
-    """Lets this process go on after SIGTERM and Ctrl-C, so that it ends its workers too.
+def _handle_stop_signals(server: uvicorn.Server) -> None:
+    """Keeps this process running after SIGTERM and Ctrl-C until its workers have stopped.
 
-    uvicorn answers a signal by ending itself in order; then it sends the signal again, to whoever handled it before.
+    uvicorn shuts down on a signal, then raises the signal again for the handler that was installed before.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -152,7 +155,7 @@ def _outlive_signals(server: uvicorn.Server) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Lets this process hold as many connections as it may: each is a file to the system."""
+    """Raises the limit of open files to the maximum, since each connection is one."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -160,28 +163,28 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _migrate_apart(settings: Settings) -> None:
-    """Makes or renews the tables in a process of its own.
+def _migrate_in_subprocess(settings: Settings) -> None:
+    """Creates or migrates the tables in a subprocess.
 
-    The 10 MB that this takes would stay until the server ends. Where it fails, the server tries again itself, and says why.
+    This takes 10 MB, which the server would otherwise keep. If it fails, the server tries again itself and reports why.
     """
     from stemwright.service.service import open_database
 
     database = open_database(settings)
     if not database.is_current():
         script = "import sys; from stemwright.database.engine import Database; Database(sys.stdin.read()).migrate()"
-        # On standard input, for the URL may hold a password and arguments are seen by all.
+        # On standard input: the URL may contain a password, and every user can see arguments.
         subprocess.run(
             [sys.executable, "-P", "-c", script], input=database.url, text=True, check=False, capture_output=True
         )
     database.close()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket.
+def open_listener(settings: Settings) -> socket.socket:
+    """Opens the listening socket.
 
     Raises:
-        StorageError: the address is taken or is not this machine's.
+        StorageError: the address is in use, or does not belong to this machine.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -191,18 +194,18 @@ def listen(settings: Settings) -> socket.socket:
         raise StorageError(
             f"{settings.host}:{settings.port} cannot be listened on ({reason}); choose another --host or --port."
         ) from error
-    # asyncio leaves it off for sockets that others made, and every answer would wait 40 ms for an acknowledgement.
+    # asyncio does not set it on existing sockets; without it every response waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _first_key(service: Service) -> str | None:
-    """Makes the first key, unless strangers could come before its owner has read it."""
+def _create_first_key(service: Service) -> str | None:
+    """Creates the first key, unless other machines can reach the server already."""
     if service.keys.any():
         return None
     if not is_loopback(service.settings.host):
         raise UsageError(
-            f"{service.settings.host} is open to others and there is no API key yet: "
+            f"Other machines can reach {service.settings.host} and there is no API key yet: "
             f"run `stemwright keys create NAME --data {service.settings.data}` first, or listen on 127.0.0.1."
         )
     return service.keys.create("first").key

@@ -1,4 +1,4 @@
-"""The songs that were named: files, folders, standard input; and the folder that each one's stems get."""
+"""The songs of a command line: files, folders, standard input; and the output folder of each."""
 
 from __future__ import annotations
 
@@ -23,63 +23,62 @@ class SongInput:
     """One song to separate.
 
     Attributes:
-        named: the song as messages and results call it.
-        name: folder of its stems, unlike that of every other song of this run.
+        source: path of the song, or ``-``; used in messages and results.
+        name: folder of its stems, unique in this run.
     """
 
-    named: str
+    source: str
     name: str
 
 
 @dataclass(frozen=True)
-class NoSong:
-    """What was named, and why there is no song in it."""
+class MissingSong:
+    """An argument without a usable song, and the reason."""
 
-    named: str
+    source: str
     error: StemwrightError
 
 
-def find_songs(named: Sequence[str], out: Path) -> list[SongInput | NoSong]:
+def find_songs(song_arguments: Sequence[str], out: Path) -> list[SongInput | MissingSong]:
     """All songs, in the order of the command line; those in folders sorted by path.
 
-    A second song of the same name becomes ``name (2)``, a third ``name (3)``. Stems that lie under ``out`` already are no
-    songs.
+    A second song of the same name becomes ``name (2)``, a third ``name (3)``. Files under ``out`` are skipped.
 
     Raises:
-        UsageError: standard input is named twice, or is a terminal.
+        UsageError: standard input is given twice, or is a terminal.
     """
     from stemwright.separation.naming import song_folder_name
 
-    if list(named).count(STDIN) > 1:
-        raise UsageError("Standard input (-) holds one song; name it once.")
-    if STDIN in named and sys.stdin.isatty():
+    if list(song_arguments).count(STDIN) > 1:
+        raise UsageError("Standard input (-) holds one song; give it once.")
+    if STDIN in song_arguments and sys.stdin.isatty():
         raise UsageError(
-            "Nothing is piped into standard input (-); name a file, or pipe one: stemwright separate - < song."
+            "Standard input (-) is a terminal; give a file, or redirect one: stemwright separate - < song."
         )
-    found: list[SongInput | NoSong] = []
-    taken: set[str] = set()
-    for argument in named:
+    found: list[SongInput | MissingSong] = []
+    used: set[str] = set()
+    for argument in song_arguments:
         try:
-            songs = [argument] if argument == STDIN else _songs_below(arguments.path(argument, "song"), out)
+            songs = [argument] if argument == STDIN else _songs_in(arguments.path(argument, "song"), out)
         except (UnreadableInputError, UsageError) as error:
-            found.append(NoSong(argument, error))
+            found.append(MissingSong(argument, error))
             continue
         for song in songs:
             title = "stdin" if song == STDIN else song_folder_name(Path(song).stem)
-            found.append(SongInput(song, _unlike(taken, title)))
+            found.append(SongInput(song, _unique_name(used, title)))
     return found
 
 
 @contextmanager
-def opened(song: SongInput) -> Iterator[Path]:
-    """The file of a song. Standard input lies in a temporary file of the cache folder as long as it is needed.
+def open_song(song: SongInput) -> Iterator[Path]:
+    """The file of a song. Standard input is copied to a temporary file in the cache folder.
 
     Raises:
         UnreadableInputError: standard input is empty.
-        StorageError: the cache folder cannot take it.
+        StorageError: the cache folder cannot be written.
     """
-    if song.named != STDIN:
-        yield Path(song.named)
+    if song.source != STDIN:
+        yield Path(song.source)
         return
     from stemwright.cache import writable_cache_folder
 
@@ -95,21 +94,21 @@ def opened(song: SongInput) -> Iterator[Path]:
         yield path
 
 
-def _songs_below(path: Path, out: Path) -> list[str]:
-    """The path itself, or the sound files of a folder and its folders, without hidden ones."""
+def _songs_in(path: Path, out: Path) -> list[str]:
+    """The path itself, or the sound files of a folder and its subfolders, without hidden ones."""
     from stemwright.sound_files import SUFFIXES, is_sound_file
 
     if not path.is_dir():
         return [str(path)]
-    written = out.resolve()
+    output_folder = out.resolve()
     files: list[Path] = []
     for folder, below, names in os.walk(path, onerror=_cannot_list):
         here = Path(folder)
-        below[:] = [name for name in below if not name.startswith(".") and (here / name).resolve() != written]
+        below[:] = [name for name in below if not name.startswith(".") and (here / name).resolve() != output_folder]
         files.extend(here / name for name in names if is_sound_file(here / name))
     if not files:
         raise UnreadableInputError(
-            f"The folder '{path}' holds no sound file; name one that does ({' '.join(sorted(SUFFIXES))})."
+            f"The folder '{path}' contains no sound file; give one that does ({' '.join(sorted(SUFFIXES))})."
         )
     return [str(file) for file in sorted(files)]
 
@@ -120,16 +119,16 @@ def _cannot_list(error: OSError) -> None:
     ) from error
 
 
-def _unlike(taken: set[str], title: str) -> str:
-    """The title, with a number where it is taken; file systems that ignore case or normalise must not mix two songs."""
+def _unique_name(used: set[str], title: str) -> str:
+    """The title, with a number if it is used already; also on file systems that ignore case or normalise Unicode."""
     name, number = title, 1
-    while _alike(name) in taken:
+    while _comparison_key(name) in used:
         number += 1
         name = f"{title} ({number})"
-    taken.add(_alike(name))
+    used.add(_comparison_key(name))
     return name
 
 
-def _alike(name: str) -> str:
-    """What is the same of names that some file systems take for one: in case, or in how accents are written."""
+def _comparison_key(name: str) -> str:
+    """Equal for names that some file systems treat as one: they differ in case or in Unicode normalisation."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

@@ -1,4 +1,4 @@
-"""Results as tables on standard output. Names from files are never read as markup."""
+"""Result tables on standard output. Names of files are never parsed as markup."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 BIT_FOR_BIT_DB = -200.0
 
 COLUMNS = ("stem", "file", "present", "presence", "peak dBFS", "level dBFS")
-NARROW = 76
-"""A terminal of fewer columns gets three of these: folded figures cannot be read."""
+MIN_TABLE_COLUMNS = 76
+"""A narrower terminal gets only three of these columns: wrapped numbers cannot be read."""
 
 
 def console() -> Console:
-    """Standard output; in a pipe lines are as long as they need to be."""
+    """Standard output; lines in a pipe are not wrapped."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    # without a height rich takes 80 columns on a dumb terminal, whatever its width
+    # without a height rich assumes 80 columns on a dumb terminal
     return Console(file=sys.stdout, width=width, height=25, highlight=False)
 
 
 def table(*columns: str, left: int = 1) -> Table:
-    """An empty table, its first columns for words and the others for figures."""
+    """An empty table whose first columns are aligned left and whose others are aligned right, for numbers."""
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         made.add_column(name, justify="left" if index < left else "right", overflow="fold")
@@ -39,11 +39,11 @@ def table(*columns: str, left: int = 1) -> Table:
 
 
 def print_result(result: Result) -> None:
-    """The stems of a song, and one line of what holds for all of them."""
+    """Prints the stems of a song, and one line about all of them."""
     out = console()
-    verb = "kept, as it was there already" if result.skipped else "separated"
+    verb = "kept from an earlier run" if result.skipped else "separated"
     out.print(Text(f"{printable(result.input)}: {verb}, in {printable(str(result.output_dir))}", style="bold"))
-    is_narrow = out.width < NARROW
+    is_narrow = out.width < MIN_TABLE_COLUMNS
     columns = ("stem", "present", "level dBFS") if is_narrow else COLUMNS
     stems = table(*columns, left=2 if is_narrow else 3)
     for stem in result.stems:
@@ -59,7 +59,7 @@ def print_result(result: Result) -> None:
     out.print(stems)
     facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {speed(result.realtime_factor)}"]
     if result.skipped:
-        facts = ["nothing was done; --overwrite makes the stems anew"]
+        facts = ["nothing was done; --overwrite replaces the stems"]
     if result.residual_db is not None:
         exact = result.residual_db <= BIT_FOR_BIT_DB
         facts.append("adds up to the input " + ("bit for bit" if exact else f"to {result.residual_db:.0f} dB"))

@@ -27,24 +27,24 @@ Updates = AsyncGenerator[Separation, None]
 
 
 class AsyncClient:
-    """Speaks to a Stemwright server from asyncio; close it, or use it in an ``async with``.
+    """Client of a Stemwright server for asyncio; close it, or use it in an ``async with``.
 
-    Calls that failed on their way, or that the server asks to repeat later, are repeated where that does no harm.
-    Every method raises ``ApiError`` (one of its kinds) when the server says no, and ``UnreachableError`` when it says
-    nothing.
+    Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
+    Every method raises ``ApiError`` (a subclass) when the server refuses, and ``UnreachableError`` when it does not
+    answer.
 
     Args:
-        url: address of the server, as ``https://stems.example.org``.
+        url: URL of the server, such as ``https://stems.example.org``.
         key: an API key of it.
-        timeout_s: seconds without an answer, or without the next bytes of one.
+        timeout_s: seconds without a response, or between two reads of one.
 
     Raises:
-        UsageError: an argument makes no sense; methods raise it too.
+        UsageError: an argument is invalid; methods raise it too.
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, key: str, timeout_s: float = 60.0) -> None:
         self._url = calls.base_url(url)
-        # Links to files carry their own signature: the key goes to our own API alone, never where a link leads.
+        # Links to files carry their own signature: the key is sent to our own API only, never to the target of a link.
         self._key = calls.authorization(key)
         self._http = httpx.AsyncClient(timeout=calls.seconds(timeout_s, "timeout_s"), follow_redirects=False)
 
@@ -84,7 +84,7 @@ class AsyncClient:
             raise UnreadableInputError(f"{path} cannot be read ({error.strerror}): name an audio file.") from error
 
     async def add_url(self, url: str, *, title: str | None = None) -> Track:
-        """Names a song by its address; the server fetches it when it is first separated."""
+        """Creates a track for a URL; the server fetches it when it is first separated."""
         return await self._do(calls.add_url(url, title))
 
     async def track(self, track: Track | UUID | str) -> Track:
@@ -112,7 +112,7 @@ class AsyncClient:
         priority: int = 0,
         idempotency_key: str | None = None,
     ) -> Separation:
-        """Orders a separation and comes back at once.
+        """Submits a separation and returns at once.
 
         Args:
             song: a track or its id, a URL, or a file, which is uploaded.
@@ -120,10 +120,10 @@ class AsyncClient:
             plan: see ``plans``.
             format: of the stems.
             bit_depth: of wav, flac and aiff; None takes the song's own.
-            bitrate_kbps: of lossy formats; None takes a good variable one.
-            callback_url: told of the end.
+            bitrate_kbps: of lossy formats; None takes a variable one of high quality.
+            callback_url: called when the separation has ended.
             priority: from -10 to 10, higher ones first.
-            idempotency_key: names this order, so that giving it again orders nothing new; None makes one.
+            idempotency_key: identifies this request, so that repeating it starts no second separation; None creates one.
         """
         source = calls.source_of(song)
         if isinstance(source, Path):
@@ -158,17 +158,17 @@ class AsyncClient:
         timeout_s: float | None = None,
         poll_s: float | None = None,
     ) -> Separation:
-        """Waits for the end of a separation and gives it.
+        """Waits until a separation has ended, and returns it.
 
         Args:
             separation: it, or its id.
-            on_progress: told whenever it has moved on.
+            on_progress: called whenever the separation has progressed.
             timeout_s: seconds to wait at most.
-            poll_s: seconds between two looks; None lets the server tell, by server-sent events.
+            poll_s: seconds between two polls; None uses server-sent events instead.
 
         Raises:
-            SeparationFailedError: it failed, or was cancelled.
-            WaitTimeoutError: the time was over; the separation goes on.
+            SeparationFailedError: the separation failed or was cancelled.
+            WaitTimeoutError: the timeout expired; the separation continues.
         """
         arguments.function(on_progress, "on_progress")
         pause_s = None if poll_s is None else calls.seconds(poll_s, "poll_s")
@@ -185,21 +185,21 @@ class AsyncClient:
         return await self._do(calls.cancel(calls.id_of(separation)))
 
     async def delete(self, separation: Separation | UUID | str) -> None:
-        """Makes the server forget an ended separation and its stems."""
+        """Deletes an ended separation and its stems from the server."""
         await self._do(calls.delete(calls.id_of(separation)))
 
     async def download(self, separation: Separation | UUID | str, folder: AnyPath) -> list[Path]:
-        """Downloads all stems as ``folder/<name>.<format>`` and gives the files, in order.
+        """Downloads all stems as ``folder/<name>.<format>`` and returns the paths, in order.
 
         Raises:
-            StorageError: no room, or no permission.
+            StorageError: disk full, or no permission.
         """
         target = arguments.path(folder, "folder")
         found = separation if isinstance(separation, Separation) else await self.separation(separation)
         return [await self._fetch(stem.url, path, {}) for stem, path in stem_paths(found, target)]
 
     async def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
-        """Downloads all stems in one file; raises StorageError too."""
+        """Downloads all stems as one ZIP file; raises StorageError too."""
         url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
         return await self._fetch(url, arguments.path(path, "path"), self._key)
 
@@ -212,11 +212,11 @@ class AsyncClient:
         return await self._do(calls.replay(calls.id_of(separation)))
 
     async def credits(self) -> Credits:
-        """What the account has."""
+        """The credits of the account."""
         return await self._do(calls.credits_left())
 
     async def plans(self) -> list[Plan]:
-        """What separates songs."""
+        """The plans that the server offers."""
         return await self._do(calls.plans())
 
     async def _do(self, call: Call[Value]) -> Value:
@@ -253,7 +253,7 @@ class AsyncClient:
                 return
 
     async def _updates(self, separation_id: str, deadline: Deadline, poll_s: float | None) -> Updates:
-        """The separation now, and whenever it has moved on; without end."""
+        """Yields the separation now and at every change, without end."""
         yield await self.separation(separation_id)
         reader = EventReader()
         while True:
@@ -261,7 +261,7 @@ class AsyncClient:
                 async with aclosing(self._events(separation_id, reader, deadline)) as events:
                     async for update in events:
                         yield update
-            # Polling is what remains where the stream broke, or something on the way lets no stream through.
+            # Fall back to polling if the stream broke, or a proxy blocks streams.
             deadline.check()
             await asyncio.sleep(deadline.at_most(calls.POLL_S if poll_s is None else poll_s))
             yield await self.separation(separation_id)
@@ -274,7 +274,7 @@ class AsyncClient:
                 "GET", url, headers=headers, timeout=deadline.at_most(calls.STREAM_SILENCE_S)
             ) as reply:
                 if reply.status_code != 200:
-                    return  # the look at the separation that follows tells why
+                    return  # the poll that follows reports the reason
                 async for line in reply.aiter_lines():
                     deadline.check()
                     update = reader.feed(line)

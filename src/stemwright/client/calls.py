@@ -1,4 +1,4 @@
-"""The calls of our own API as plain values, and what both clients do alike: retries, replies, time limits."""
+"""Requests of our own API as data, and what both clients share: retries, responses, time limits."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Call(Generic[Value]):
     """One request and the way to read its reply.
 
     Attributes:
-        repeatable: doing it twice is as good as once, so it may be sent again when nobody knows whether it arrived.
+        repeatable: the request is idempotent, so it may be sent again if it is unknown whether it arrived.
     """
 
     method: str
@@ -73,7 +73,7 @@ def base_url(url: object) -> str:
     """The address of a server, without a slash at its end.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a URL.
     """
     wanted = "give the server's address, as https://stems.example.org"
     base = arguments.text(url, "url").strip().rstrip("/")
@@ -90,7 +90,7 @@ def authorization(key: object) -> dict[str, str]:
     """The header that carries a key.
 
     Raises:
-        UsageError: it is no key.
+        UsageError: it cannot be a key.
     """
     return {"Authorization": f"Bearer {_header(key, 'key')}"}
 
@@ -212,12 +212,12 @@ def replay(separation_id: str) -> Call[Delivery]:
 
 
 def credits_left() -> Call[Credits]:
-    """What the account has."""
+    """The credits of the account."""
     return Call("GET", "/v1/credits", read_credits)
 
 
 def plans() -> Call[list[Plan]]:
-    """What separates songs."""
+    """The plans that the server offers."""
     return Call("GET", "/v1/plans", lambda reply: [read_plan(plan) for plan in reply["plans"]])
 
 
@@ -241,7 +241,7 @@ def source_of(song: Track | AnyPath | uuid.UUID) -> dict[str, str] | Path:
     """How an order names a song; a path where it has to be uploaded first.
 
     Raises:
-        UsageError: it is no song.
+        UsageError: it is not a song.
     """
     if isinstance(song, Track):
         return {"track_id": song.id}
@@ -261,7 +261,7 @@ def read_reply(call: Call[Value], reply: httpx.Response) -> Value:
     """What a reply says.
 
     Raises:
-        ServerError: it is none of a Stemwright server.
+        ServerError: the response is not from a Stemwright server.
     """
     try:
         return call.read(reply.json() if reply.content else None)
@@ -269,9 +269,9 @@ def read_reply(call: Call[Value], reply: httpx.Response) -> Value:
         raise ServerError(
             reply.status_code,
             "about:blank",
-            "No answer of a Stemwright server",
-            f"What answers at {reply.url.copy_with(path='/', query=None)} is no Stemwright server, or is of another "
-            "version: check the address.",
+            "Not a Stemwright server",
+            f"The server at {reply.url.copy_with(path='/', query=None)} is not a Stemwright server, or has another "
+            "version: check the URL.",
         ) from error
 
 
@@ -292,7 +292,7 @@ def pause_after_error(error: httpx.TransportError, tries: int, *, repeatable: bo
     """Seconds to wait before a call is sent again whose connection failed.
 
     Raises:
-        UnreachableError: it was tried often enough, or may have arrived and must not arrive twice.
+        UnreachableError: no retries are left, or the request may have arrived and must not be repeated.
     """
     nothing_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     if tries >= TRIES or not (repeatable or nothing_sent):
@@ -324,7 +324,7 @@ class Deadline:
     def check(self) -> None:
         """Raises WaitTimeoutError when the time is over."""
         if self._end is not None and time.monotonic() >= self._end:
-            raise WaitTimeoutError(f"The separation has not ended after {self._seconds:g} s; it goes on.")
+            raise WaitTimeoutError(f"The separation has not ended after {self._seconds:g} s; it continues.")
 
     def at_most(self, seconds: float) -> float:
         """So many seconds, or what is left."""
@@ -335,7 +335,7 @@ def _header(value: object, name: str) -> str:
     """Text that a header can hold."""
     found = arguments.text(value, name).strip()
     if not found.isascii() or not found.isprintable():
-        raise UsageError(f"{name} holds characters that no header can: give letters, digits and signs of ASCII.")
+        raise UsageError(f"{name} has characters that are not allowed in a header: use printable ASCII.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and its server."""
+"""Errors of the client."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldError:
-    """A field that the server did not like, and why."""
+    """An invalid field of a request, and the reason."""
 
     field: str
     detail: str
 
 
 class ApiError(StemwrightError):
-    """The server said no.
+    """The server refused the request.
 
     Attributes:
         status: HTTP status.
-        type: names the kind of problem, ``urn:stemwright:problem:…``; title: the same for people.
+        type: URN of the kind of problem, ``urn:stemwright:problem:…``; title: the same for people.
         detail: the sentence that says what to do.
         errors: the fields that are wrong, where fields are.
     """
@@ -43,11 +43,11 @@ class ApiError(StemwrightError):
 
 
 class InvalidRequestError(ApiError):
-    """400, 413, 422: the request makes no sense."""
+    """400, 413, 422: the request is invalid."""
 
 
 class AuthenticationError(ApiError):
-    """401, 403: no key, a wrong one, or one that is not for this."""
+    """401, 403: no key, a wrong key, or a key without the scope."""
 
 
 class CreditsInsufficientError(ApiError):
@@ -55,11 +55,11 @@ class CreditsInsufficientError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """404: the account has no such thing."""
+    """404: the account has no such object."""
 
 
 class ConflictError(ApiError):
-    """409: it contradicts what is there."""
+    """409: the request conflicts with the present state."""
 
 
 class TooManyRequestsError(ApiError):
@@ -88,7 +88,7 @@ class SeparationFailedError(StemwrightError):
 
 
 class WaitTimeoutError(StemwrightError):
-    """The separation had not ended when the time was over; it goes on."""
+    """The separation had not ended before the timeout; it continues."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

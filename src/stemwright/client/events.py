@@ -8,7 +8,7 @@ from stemwright.client.records import Separation, read_separation
 
 
 class EventReader:
-    """Puts the lines of a stream together; remembers where it was, for the next stream."""
+    """Assembles events from lines; keeps the last event id for a reconnect."""
 
     def __init__(self) -> None:
         self.last_id = ""

@@ -1,4 +1,4 @@
-"""Downloads: a file gets its name when it is whole."""
+"""Downloads: a file gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stemwright.errors import storage_error
 
 
 class Download:
-    """A file in the making; a context manager. Without ``keep`` nothing is left of it."""
+    """A partial file, as a context manager. Without ``keep`` it is deleted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,7 +22,7 @@ class Download:
         """Opens it; its folder is made if it is missing.
 
         Raises:
-            StorageError: no room, or no permission.
+            StorageError: disk full, or no permission.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a server tells: tracks, separations, stems. Fields that a newer server adds are left out."""
+"""Objects of the API: tracks, separations, stems. Unknown fields of newer servers are ignored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Record = TypeVar("_Record")
 
 @dataclass(frozen=True)
 class Track:
-    """A song on the server. ``task_id`` and ``audio_id`` are what the vendors' faces call it; ``seconds`` is its length."""
+    """A song on the server. ``task_id`` and ``audio_id`` are its ids in the vendors' APIs; ``seconds`` is its length."""
 
     id: str
     task_id: str

@@ -1,1 +1,1 @@
-"""Measures how well songs are separated, against their true stems."""
+"""MetricSet how well songs are separated, against their true stems."""

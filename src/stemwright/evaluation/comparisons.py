@@ -1,4 +1,4 @@
-"""What is compared with what: true stems on one side, sums of estimates on the other."""
+"""Which true stems are compared with which estimates."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def comparisons(
     rows = []
     for name in true:
         if name in coarse:
-            if held := _holding(coarse[name], given):
-                rows.append(Comparison(name, (name,), held))
+            if covered := _estimates_covering(coarse[name], given):
+                rows.append(Comparison(name, (name,), covered))
         elif name in given and not _is_all_singing(name, true, given):
             rows.append(Comparison(name, (name,), (name,)))
     # Only estimates that add up to the song say what its rest is.
@@ -71,16 +71,16 @@ def _is_all_singing(name: str, true: list[str], given: list[str]) -> bool:
     return name == "vocals" and "backing_vocals" in true and "backing_vocals" not in given
 
 
-def _holding(stems: tuple[str, ...], given: list[str]) -> tuple[str, ...]:
+def _estimates_covering(stems: tuple[str, ...], given: list[str]) -> tuple[str, ...]:
     """The estimates that together hold these stems, each once, and no others; none where that cannot be had."""
-    held: set[str] = set()
+    covered: set[str] = set()
     names = []
     for name in given:
         part = _stems_in(name, given)
-        if part and part <= set(stems) - held:
+        if part and part <= set(stems) - covered:
             names.append(name)
-            held |= part
-    return tuple(names) if held == set(stems) else ()
+            covered |= part
+    return tuple(names) if covered == set(stems) else ()
 
 
 def _stems_in(name: str, given: list[str]) -> set[str]:

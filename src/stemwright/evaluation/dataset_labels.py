@@ -1,4 +1,4 @@
-"""What data sets and other separators call their files, in the words of the vocabulary."""
+"""Maps file names of data sets and other separators to stems."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MIXTURE = "mixture"
 OTHER = "other"
 """The label of what a data set does not name: all stems that its other labels leave."""
 
-PLAYED = tuple(stem for stem in STEMS if stem not in SINGING)
+INSTRUMENTAL_STEMS = tuple(stem for stem in STEMS if stem not in SINGING)
 """All stems but singing."""
 
 COARSE: dict[str, tuple[str, ...]] = {
     "wind": ("brass", "woodwinds"),
     "orchestra": ("strings", "brass", "woodwinds"),
-    "instrumental": PLAYED,
+    "instrumental": INSTRUMENTAL_STEMS,
 }
 """Labels that stand for several stems. ``other`` is one too, whose stems depend on its neighbours."""
 
-WHOLES: dict[str, str] = {
+STEM_LABELS: dict[str, str] = {
     "vocals": "vocals vocal voice voices singing vox",
     "backing_vocals": "backing_vocals backing_vocal back_vocals back_vocal background_vocals backing bv",
     "drums": "drums drum drum_kit drumkit drumset",
@@ -47,7 +47,7 @@ WHOLES: dict[str, str] = {
 }
 """Names of each stem, and of what is coarser than a stem, as people and programs write them."""
 
-PARTS: dict[str, str] = {
+INSTRUMENT_LABELS: dict[str, str] = {
     "vocals": "lead_vocals lead_vocal lead_male_singer lead_female_singer rap",
     "backing_vocals": "choir human_choir harmony_vocals harmonies",
     "drums": "kick snare hihat hi_hat hh toms tom cymbals ride crash overheads drum_machine",
@@ -67,13 +67,13 @@ PARTS: dict[str, str] = {
 }
 """Names of single instruments and parts; several of them make up a stem."""
 
-_STEM_OF_WHOLE = {name: stem for stem, names in WHOLES.items() for name in names.split()}
-_STEM_OF_PART = {name: stem for stem, names in PARTS.items() for name in names.split()}
+_STEM_OF_LABEL = {name: stem for stem, names in STEM_LABELS.items() for name in names.split()}
+_STEM_OF_INSTRUMENT = {name: stem for stem, names in INSTRUMENT_LABELS.items() for name in names.split()}
 
 
 def stem_of(label: str) -> str | None:
     """The stem, coarse label, ``other`` or ``mixture`` that a label means; None where it is not known."""
-    return _STEM_OF_WHOLE.get(_plain(label)) or _STEM_OF_PART.get(_plain(label))
+    return _STEM_OF_LABEL.get(_normalized(label)) or _STEM_OF_INSTRUMENT.get(_normalized(label))
 
 
 def files_by_stem(files: Sequence[Path]) -> dict[str, Files]:
@@ -88,20 +88,22 @@ def files_by_stem(files: Sequence[Path]) -> dict[str, Files]:
         stem = stem_of(path.stem)
         if stem is None:
             raise UnreadableInputError(
-                f"'{path}' has a label that is not known. Name the file after one of {', '.join(WHOLES)}, or move it away."
+                f"'{path}' has an unknown label. Name the file after one of {', '.join(STEM_LABELS)}, or move it away."
             )
         found.setdefault(stem, []).append(path)
     for stem, paths in found.items():
-        wholes = [path for path in paths if _plain(path.stem) in _STEM_OF_WHOLE]
-        if wholes and len(paths) > 1:
-            other = next(path for path in paths if path != wholes[0])
+        stem_files = [path for path in paths if _normalized(path.stem) in _STEM_OF_LABEL]
+        if stem_files and len(paths) > 1:
+            other = next(path for path in paths if path != stem_files[0])
             raise UnreadableInputError(
-                f"'{wholes[0]}' is all of {stem}, and '{other}' is too, or a part of it. Move one of them away."
+                f"'{stem_files[0]}' is all of {stem}, and '{other}' is the same or a part of it. Move one of them away."
             )
-    return {stem: paths[0] if len(paths) == 1 else tuple(paths) for stem in WHOLES if (paths := found.get(stem, []))}
+    return {
+        stem: paths[0] if len(paths) == 1 else tuple(paths) for stem in STEM_LABELS if (paths := found.get(stem, []))
+    }
 
 
-def covers(labels: Mapping[str, Files]) -> dict[str, tuple[str, ...]]:
+def stems_of_coarse_labels(labels: Mapping[str, Files]) -> dict[str, tuple[str, ...]]:
     """The stems that each coarse label of a song stands for.
 
     ``vocals`` without ``backing_vocals`` is all singing. ``other`` is all that the song's other labels leave.
@@ -118,27 +120,29 @@ def covers(labels: Mapping[str, Files]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def labelled_estimates(folder: Path, song: Song, *, alone: bool) -> dict[str, Files]:
+def labelled_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str, Files]:
     """The estimates of one song, ``folder/<song>/<label>.<ext>``: ``other`` is the ``residual`` of the others.
 
     A file named ``mixture`` is left out, and so is ``instrumental`` where the other estimates hold all of it.
 
     Raises:
-        UnreadableInputError: there are none, or one has a label that is not known or too coarse.
+        UnreadableInputError: there are none, or one has an unknown label or too coarse.
     """
-    within = estimates_folder(folder, song, alone=alone)
-    files = files_by_stem(sound_files(within)) if within.is_dir() else {}
+    estimates_dir = estimates_folder(folder, song, is_only_song=is_only_song)
+    files = files_by_stem(sound_files(estimates_dir)) if estimates_dir.is_dir() else {}
     files.pop(MIXTURE, None)
-    if OTHER in files or all(name in files for name in PLAYED):
+    if OTHER in files or all(name in files for name in INSTRUMENTAL_STEMS):
         files.pop("instrumental", None)
     for name in ("wind", "orchestra"):
         if name in files:
-            raise UnreadableInputError(f"'{files[name]}' is no single stem. Move it away: estimates are single stems.")
+            raise UnreadableInputError(
+                f"'{files[name]}' is not a single stem. Move it away: estimates are single stems."
+            )
     if not files:
         raise no_estimates(folder, song)
     return {"residual" if name == OTHER else name: paths for name, paths in files.items()}
 
 
-def _plain(label: str) -> str:
+def _normalized(label: str) -> str:
     """``Lead-Vocal`` and ``lead vocal`` -> ``lead_vocal``."""
     return re.sub(r"[\W_]+", "_", label.lower()).strip("_")

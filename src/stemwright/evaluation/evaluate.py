@@ -41,27 +41,27 @@ def evaluate_estimates(
     Args:
         references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
         estimates: ``<song>/<stem>.<ext>`` of the same songs.
-        layout: how the references lie.
+        layout: layout of the references on disk.
         metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
         confusion: whether to find where the energy of each true stem went.
-        on_song: told which song comes next.
+        on_song: called before each song.
 
     Raises:
-        UsageError: an argument makes no sense.
+        UsageError: an argument is invalid.
         UnreadableInputError: a folder is not laid out so, or files of a song differ in rate, channels or length.
     """
-    chosen, asked = _layout(layout), _metrics(metrics)
+    chosen, chosen_metrics = _layout(layout), _metrics(metrics)
     arguments.function(on_song, "on_song")
     folder = arguments.path(estimates, "estimates")
     songs = chosen.find_songs(arguments.path(references, "references"))
     # a song without estimates is found before the first is scored
-    found = [(song, chosen.find_estimates(folder, song, alone=len(songs) == 1)) for song in songs]
+    found = [(song, chosen.find_estimates(folder, song, is_only_song=len(songs) == 1)) for song in songs]
     scores = []
     for index, (song, files) in enumerate(found):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(score_song(song, files, confusion=confusion, metrics=asked))
-    return summarise(scores, None, asked)
+        scores.append(score_song(song, files, confusion=confusion, metrics=chosen_metrics))
+    return summarise(scores, None, chosen_metrics)
 
 
 def evaluate_plan(
@@ -82,22 +82,22 @@ def evaluate_plan(
     Args:
         references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
         plan: what separates: the name of a plan, or a separator that is there already.
-        layout: how the references lie.
+        layout: layout of the references on disk.
         device: as of ``Separator``.
         threads: as of ``Separator``.
         metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
         confusion: whether to find where the energy of each true stem went.
-        on_song: told which song comes next.
+        on_song: called before each song.
 
     Raises:
-        UsageError: an argument makes no sense.
+        UsageError: an argument is invalid.
         UnreadableInputError: the folder is not laid out so, or files of a song differ in rate, channels or length.
         ModelUnavailableError: the plan cannot be had.
         StorageError: no room for the temporary files.
     """
     from stemwright.separation.separator import Separator
 
-    asked = _metrics(metrics)
+    chosen_metrics = _metrics(metrics)
     arguments.function(on_song, "on_song")
     songs = _layout(layout).find_songs(arguments.path(references, "references"))
     separator = plan if isinstance(plan, Separator) else Separator(plan, device=device, threads=threads)
@@ -105,8 +105,8 @@ def evaluate_plan(
     for index, song in enumerate(songs):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(_score_separation(song, separator, asked, confusion=confusion))
-    return summarise(scores, separator.plan, asked)
+        scores.append(_score_separation(song, separator, chosen_metrics, confusion=confusion))
+    return summarise(scores, separator.plan, chosen_metrics)
 
 
 def _layout(layout: object) -> Layout:

@@ -1,4 +1,4 @@
-"""How data sets lie on the disk. A layout finds songs with true stems, and the estimates of each song."""
+"""Layouts of data sets on disk. A layout finds songs with true stems, and the estimates of each song."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Songs(Protocol):
 class Estimates(Protocol):
     """Finds the estimates of one song below a folder, by name."""
 
-    def __call__(self, folder: Path, song: Song, *, alone: bool) -> Mapping[str, Files]:
+    def __call__(self, folder: Path, song: Song, *, is_only_song: bool) -> Mapping[str, Files]:
         """Raises ``UnreadableInputError`` where there are none, or one has an unknown name."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to lie on the disk."""
+    """A layout of files on disk."""
 
     find_songs: Songs
     find_estimates: Estimates

@@ -1,4 +1,4 @@
-"""What an evaluation can be asked for."""
+"""Names of metrics and layouts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from stemwright.errors import UsageError
 
 LayoutName = Literal["songs", "musdb", "moises", "msst"]
-"""How a data set lies on the disk."""
+"""Layout of a data set on disk."""
 
 METRICS: dict[str, str] = {
     "sdr": "SDR dB",

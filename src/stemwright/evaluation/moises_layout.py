@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.reference_songs import Song, listed, sound_format
+from stemwright.evaluation.reference_songs import Song, list_folder, sound_format
 from stemwright.stems import STEMS
 
 VERSION = "moisesdb_v0.1"
-RECORD = "data.json"
+METADATA_FILE = "data.json"
 
-STEM_OF_STEM: dict[str, str] = {
+STEM_OF_MOISES_STEM: dict[str, str] = {
     "vocals": "vocals",
     "bass": "bass",
     "drums": "drums",
@@ -32,7 +32,7 @@ STEM_OF_STEM: dict[str, str] = {
 }
 """MoisesDB's eleven stems."""
 
-STEM_OF_TYPE: dict[tuple[str, str], str] = {
+STEM_OF_TRACK_TYPE: dict[tuple[str, str], str] = {
     ("vocals", "human choir"): "backing_vocals",
     ("vocals", "background vocals"): "backing_vocals",
     ("bass", "tuba"): "brass",
@@ -52,13 +52,13 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     """
     if not folder.is_dir():
         raise UnreadableInputError(f"'{folder}' is not a folder. Name the one that holds {VERSION}.")
-    if (folder / RECORD).is_file():
+    if (folder / METADATA_FILE).is_file():
         return (_read_song(folder),)
     root = folder / VERSION if (folder / VERSION).is_dir() else folder
-    songs = [path for path in listed(root) if (path / RECORD).is_file()]
+    songs = [path for path in list_folder(root) if (path / METADATA_FILE).is_file()]
     if not songs:
         raise UnreadableInputError(
-            f"'{folder}' holds no song of MoisesDB: <uuid>/{RECORD} and <uuid>/<stem>/<track>.wav. "
+            f"'{folder}' contains no song of MoisesDB: <uuid>/{METADATA_FILE} and <uuid>/<stem>/<track>.wav. "
             f"Name the folder {VERSION}, or the one that holds it."
         )
     return tuple(_read_song(path) for path in songs)
@@ -68,32 +68,32 @@ def stem_of_track(stem_name: str, track_type: str) -> str | None:
     """The stem of the vocabulary that a track belongs to; None where neither name is known."""
     stem = stem_name.strip().lower().replace(" ", "_")
     kind = track_type.strip().lower().replace("_", " ")
-    for (name, beginning), mapped in STEM_OF_TYPE.items():
+    for (name, beginning), mapped in STEM_OF_TRACK_TYPE.items():
         # "bassoon (bass of woodwind)" begins with "bassoon"
         if name == stem and (kind == beginning or kind.startswith((f"{beginning} ", f"{beginning}("))):
             return mapped
-    return STEM_OF_STEM.get(stem)
+    return STEM_OF_MOISES_STEM.get(stem)
 
 
 def _read_song(folder: Path) -> Song:
-    record = folder / RECORD
+    metadata = folder / METADATA_FILE
     files: dict[str, list[Path]] = {}
     try:
-        for stem in json.loads(record.read_text(encoding="utf-8"))["stems"]:
+        for stem in json.loads(metadata.read_text(encoding="utf-8"))["stems"]:
             for track in stem["tracks"]:
                 name = stem_of_track(stem["stemName"], track["trackType"])
                 if name is None:
                     raise UnreadableInputError(
-                        f"'{record}' has a stem '{stem['stemName']}', which MoisesDB v0.1 has not. "
+                        f"'{metadata}' has a stem '{stem['stemName']}', which MoisesDB v0.1 does not have. "
                         "Correct the file, or move the song away."
                     )
                 files.setdefault(name, []).append(_track_file(folder, stem["stemName"], track))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableInputError(
-            f"'{record}' is not a song of MoisesDB ({type(error).__name__}: {error}). Download the song again."
+            f"'{metadata}' is not a song of MoisesDB ({type(error).__name__}: {error}). Download the song again."
         ) from error
     if not files:
-        raise UnreadableInputError(f"'{record}' names no tracks. Download the song again.")
+        raise UnreadableInputError(f"'{metadata}' names no tracks. Download the song again.")
     stems = {name: files[name][0] if len(files[name]) == 1 else tuple(files[name]) for name in STEMS if name in files}
     first = next(iter(files.values()))[0]
     # tracks of a song may differ by some samples; the data set's own reader fills up with silence
@@ -103,5 +103,7 @@ def _read_song(folder: Path) -> Song:
 def _track_file(folder: Path, stem_name: str, track: dict[str, Any]) -> Path:
     path = folder / stem_name / f"{track['id']}.{track.get('extension') or 'wav'}"
     if not path.is_file():
-        raise UnreadableInputError(f"'{path}' is missing, which '{folder / RECORD}' names. Download the song again.")
+        raise UnreadableInputError(
+            f"'{path}' is missing, which '{folder / METADATA_FILE}' names. Download the song again."
+        )
     return path

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.dataset_labels import COARSE, MIXTURE, PLAYED, covers, files_by_stem
+from stemwright.evaluation.dataset_labels import (
+    COARSE,
+    INSTRUMENTAL_STEMS,
+    MIXTURE,
+    files_by_stem,
+    stems_of_coarse_labels,
+)
 from stemwright.evaluation.reference_songs import Song, song_folders, sound_files, sound_format
 
 
@@ -24,13 +30,15 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
 def _read_song(folder: Path) -> Song:
     files = files_by_stem(sound_files(folder))
     mix = files.pop(MIXTURE, None)
-    if "instrumental" in files and any(name in (*PLAYED, *COARSE, "other") for name in files if name != "instrumental"):
+    if "instrumental" in files and any(
+        name in (*INSTRUMENTAL_STEMS, *COARSE, "other") for name in files if name != "instrumental"
+    ):
         del files["instrumental"]
     if not files or isinstance(mix, tuple):
         raise UnreadableInputError(
-            f"'{folder}' holds no true stems. Put them beside the mixture, one file a label: vocals.wav, drums.wav, ..."
+            f"'{folder}' contains no true stems. Put them beside the mixture, one file a label: vocals.wav, drums.wav, ..."
         )
-    coarse = covers(files)
+    coarse = stems_of_coarse_labels(files)
     if coarse.get("other") == ():
         raise UnreadableInputError(
             f"'{folder}' has files for all twelve stems and one named other. Name that one after what it holds."

@@ -82,23 +82,23 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     return tuple(_read_song(path) for path in folders)
 
 
-def find_estimates(folder: Path, song: Song, *, alone: bool) -> dict[str, Path]:
-    """The estimates of one song, by stem: ``folder/<song>/<stem>.<ext>``, and ``folder/<stem>.<ext>`` for a song alone.
+def find_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str, Path]:
+    """The estimates of one song, by stem: ``folder/<song>/<stem>.<ext>``, and ``folder/<stem>.<ext>`` for a single song.
 
     Raises:
         UnreadableInputError: there are none, or one has an unknown name.
     """
-    within = estimates_folder(folder, song, alone=alone)
-    files = _files_by_stem(within, ESTIMATES) if within.is_dir() else {}
+    estimates_dir = estimates_folder(folder, song, is_only_song=is_only_song)
+    files = _files_by_stem(estimates_dir, ESTIMATES) if estimates_dir.is_dir() else {}
     if not files:
         raise no_estimates(folder, song)
     return files
 
 
-def estimates_folder(folder: Path, song: Song, *, alone: bool) -> Path:
-    """Where the estimates of a song should lie: ``folder/<song>``, or ``folder`` itself for a song alone."""
-    within = folder / song.name
-    return folder if alone and not within.is_dir() else within
+def estimates_folder(folder: Path, song: Song, *, is_only_song: bool) -> Path:
+    """Where the estimates of a song should lie: ``folder/<song>``, or ``folder`` itself for a single song."""
+    estimates_dir = folder / song.name
+    return folder if is_only_song and not estimates_dir.is_dir() else estimates_dir
 
 
 def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
@@ -110,10 +110,10 @@ def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
 
 def sound_files(folder: Path) -> list[Path]:
     """The sound files that lie in a folder, by name."""
-    return [path for path in listed(folder) if is_sound_file(path)]
+    return [path for path in list_folder(folder) if is_sound_file(path)]
 
 
-def listed(folder: Path) -> list[Path]:
+def list_folder(folder: Path) -> list[Path]:
     """What lies in a folder, by name.
 
     Raises:
@@ -139,10 +139,10 @@ def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
         raise UnreadableInputError(f"'{folder}' is not a folder. Name one that holds {expected}.")
     if sound_files(folder):
         return (folder,)
-    below = [path for path in listed(folder) if path.is_dir() and not path.name.startswith(".")]
+    below = [path for path in list_folder(folder) if path.is_dir() and not path.name.startswith(".")]
     songs = tuple(path for path in below if sound_files(path))
     if not songs:
-        raise UnreadableInputError(f"'{folder}' holds no song. Put each song in a folder of its own: {expected}.")
+        raise UnreadableInputError(f"'{folder}' contains no song. Put each song in a folder of its own: {expected}.")
     return songs
 
 
@@ -197,17 +197,17 @@ def _filled(block: Samples | None, channels: int, length: int) -> Samples:
 
 def blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
     """The same stream ``(..., samples)`` in blocks of one length; only the last may be shorter."""
-    held: list[Samples] = []
+    pending: list[Samples] = []
     count = 0
     for block in blocks:
-        held.append(block)
+        pending.append(block)
         count += block.shape[-1]
         while count >= length:
-            joined = np.concatenate(held, axis=-1)
+            joined = np.concatenate(pending, axis=-1)
             yield joined[..., :length]
-            held, count = [joined[..., length:]], count - length
+            pending, count = [joined[..., length:]], count - length
     if count:
-        yield np.concatenate(held, axis=-1)
+        yield np.concatenate(pending, axis=-1)
 
 
 def _read_song(folder: Path) -> Song:

@@ -1,4 +1,4 @@
-"""What the songs say together: medians a stem, leakage, presence, confusion."""
+"""Summary over songs: medians per stem, leakage, presence, confusion."""
 
 from __future__ import annotations
 

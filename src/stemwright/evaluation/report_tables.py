@@ -14,7 +14,7 @@ Cells = tuple[tuple[str, ...], ...]
 
 def rows_table(report: Report) -> Cells:
     """One line a row, the first line its heads. Metrics are medians."""
-    head = ("stem", "songs", "SDR dB, median", "mix", "oracle", "mean SDR", *_heads(report))
+    head = ("stem", "songs", "SDR dB, median", "mix", "oracle", "mean SDR", *_headers(report))
     lines = (
         (
             row.name,
@@ -29,7 +29,7 @@ def rows_table(report: Report) -> Cells:
 
 def songs_table(report: Report) -> Cells:
     """One line a row of each song, the first line the heads."""
-    head = ("song", "stem", "SDR dB", "mix", "oracle", *_heads(report))
+    head = ("song", "stem", "SDR dB", "mix", "oracle", *_headers(report))
     lines = (
         (
             printable(song.song) + ("" if song.counts else " (one stem: does not count)"),
@@ -55,20 +55,20 @@ def confusion_table(report: Report) -> Cells:
 
 def facts(report: Report) -> tuple[str, ...]:
     """What holds for all rows, a sentence each."""
-    said = [f"sum of the estimates against the mix: {report.residual_db:.0f} dB of its peak at worst"]
+    sentences = [f"sum of the estimates against the mix: {report.residual_db:.0f} dB of its peak at worst"]
     if report.mix_error_db is not None and report.mix_error_db > MIX_ERROR_DB:
-        said.append(
+        sentences.append(
             f"sum of the true stems against the mixture files: {report.mix_error_db:.0f} dB of their peak at worst"
         )
     if report.leakage_db is not None:
         weighted = "" if report.absent_log_wmse is None else f", log-WMSE {report.absent_log_wmse:.1f}"
-        said.append(
+        sentences.append(
             f"estimates of absent stems: {report.leakage_db:.1f} dB under the mix{weighted} "
             f"(median of {report.absent_stems})"
         )
     if report.presence_auc is not None:
-        said.append(f"presence: {report.presence_auc:.3f} under the ROC curve")
-    return tuple(said)
+        sentences.append(f"presence: {report.presence_auc:.3f} under the ROC curve")
+    return tuple(sentences)
 
 
 def to_markdown(report: Report, title: str, command: str) -> str:
@@ -87,7 +87,7 @@ def to_markdown(report: Report, title: str, command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _heads(report: Report) -> tuple[str, ...]:
+def _headers(report: Report) -> tuple[str, ...]:
     return tuple(METRICS[name] for name in report.metrics)
 
 

@@ -1,4 +1,4 @@
-"""How well a score tells songs with a stem from songs without it."""
+"""Area under the ROC curve of presence scores."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from stemwright.evaluation.comparisons import Comparison, comparisons
 from stemwright.evaluation.confusion import energy_shares
 from stemwright.evaluation.metrics.csdr import joint_silence
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
-from stemwright.evaluation.metrics.metric_set import Measures, needs_two_readings
+from stemwright.evaluation.metrics.metric_set import MetricSet, needs_two_passes
 from stemwright.evaluation.oracle import oracle_errors
 from stemwright.evaluation.reference_songs import Files, Song, aligned_blocks
 from stemwright.evaluation.sdr import RunningSdr, energy, ratio_db
@@ -62,7 +62,7 @@ class SongScores:
         residual_db: peak of (sum of the estimates - mix) in dB of the mix's peak; -200 stands for zero.
         shares: share of each true stem's energy that each estimate took, by both names; empty unless asked for.
         mix_error_db: peak of (sum of the true stems - mix) in dB of the mix's peak; None where the mix is that sum.
-        uncertain: stems that a coarser label may hold, so that nobody knows whether they play.
+        uncertain: stems that may be part of a coarser label, so it is unknown whether they play.
         absent_log_wmse: log-WMSE of each estimate of an absent stem; empty unless asked for.
     """
 
@@ -109,21 +109,21 @@ def score_song(
     Raises:
         UnreadableInputError: a file cannot be read, or differs from the others in rate, channels or length.
     """
-    signals = _Signals(song, estimates, gain_db)
+    signals = _SongSignals(song, estimates, gain_db)
     true, given = signals.true, signals.given
-    rows = [_Row(row, metrics, song.sample_rate) for row in comparisons(true, given, song.coarse)]
-    if needs_two_readings(metrics):
-        for references, guesses, _ in signals.blocks():
+    rows = [_RunningComparison(row, metrics, song.sample_rate) for row in comparisons(true, given, song.coarse)]
+    if needs_two_passes(metrics):
+        for references, estimate_blocks, _ in signals.blocks():
             for row in rows:
-                row.read_first(references, guesses)
+                row.add_first_pass(references, estimate_blocks)
     totals = _Totals(true, given)
-    weighted = _WeightedSong(song, given) if "log_wmse" in metrics else None
-    for references, guesses, mix in signals.blocks():
+    weighted = _LogWmseEnergies(song, given) if "log_wmse" in metrics else None
+    for references, estimate_blocks, mix in signals.blocks():
         for row in rows:
-            row.add(references, guesses, mix)
-        totals.add(references, guesses, mix)
+            row.add(references, estimate_blocks, mix)
+        totals.add(references, estimate_blocks, mix)
         if weighted is not None:
-            weighted.add(guesses, mix)
+            weighted.add(estimate_blocks, mix)
     for oracle in oracle_errors(song.sources()):
         errors = dict(zip(true, oracle, strict=False))  # what the mix holds beside the stems has no row
         for row in rows:
@@ -132,8 +132,8 @@ def score_song(
     levels = {name: ratio_db(totals.estimates[name], totals.mix) for name in given if name in STEMS}
     mix_error_db = None if song.mix is None else ratio_db(totals.mix_error_peak**2, totals.mix_peak**2)
     whole = mix_error_db is None or mix_error_db <= MIX_ERROR_DB
-    frames_db = {row.comparison.name: frames for row in rows if (frames := row.measures.frames_db) is not None}
-    together = frames_db if song.joint_frames else {}
+    frames_db = {row.comparison.name: frames for row in rows if (frames := row.metrics.frames_db) is not None}
+    joint_frames_db = frames_db if song.joint_frames else {}
     weighted_mix = None if weighted is None else weighted.mix
     scored = SongScores(
         song=song.name,
@@ -141,7 +141,7 @@ def score_song(
         stems=sounding,
         counts=len(sounding) > 1 or (len(sounding) == 1 and not whole),
         is_fully_labelled=song.is_fully_labelled and whole,
-        scores=tuple(score for row in rows if (score := row.score(weighted_mix, together)) is not None),
+        scores=tuple(score for row in rows if (score := row.score(weighted_mix, joint_frames_db)) is not None),
         levels_db=levels,
         presence=levels if presence is None else {name: presence[name] for name in levels},
         residual_db=ratio_db(totals.residual_peak**2, totals.mix_peak**2),
@@ -152,7 +152,7 @@ def score_song(
     return scored if weighted is None else replace(scored, absent_log_wmse=weighted.of_absent(scored.absent))
 
 
-class _Signals:
+class _SongSignals:
     """All that is read of a song: true stems, mix, and estimates without their gain."""
 
     def __init__(self, song: Song, estimates: Mapping[str, Files], gain_db: float) -> None:
@@ -164,39 +164,39 @@ class _Signals:
 
     def blocks(self) -> Iterator[tuple[Mapping[str, Signal], Mapping[str, Signal], Signal]]:
         """True stems and estimates by name, and the mix, block by block: ``(channels, samples)`` each."""
-        n_true = len(self.true)
-        first = n_true + len(self._mix)
+        n_references = len(self.true)
+        first = n_references + len(self._mix)
         for block in aligned_blocks(self._files, uneven=self._uneven):
             signals = block.astype(np.float64)
             signals[first:] *= self._gain
-            mix = signals[n_true] if self._mix else signals[:n_true].sum(axis=0)
+            mix = signals[n_references] if self._mix else signals[:n_references].sum(axis=0)
             yield (
-                dict(zip(self.true, signals[:n_true], strict=True)),
+                dict(zip(self.true, signals[:n_references], strict=True)),
                 dict(zip(self.given, signals[first:], strict=True)),
                 mix,
             )
 
 
-class _Row:
+class _RunningComparison:
     """A comparison and its running sums."""
 
     def __init__(self, comparison: Comparison, metrics: Collection[str], sample_rate: int) -> None:
         self.comparison = comparison
-        self.measures = Measures(metrics, sample_rate)
+        self.metrics = MetricSet(metrics, sample_rate)
         self._estimate = RunningSdr()
         self._mix = RunningSdr()
         self._oracle_error = 0.0
 
-    def read_first(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal]) -> None:
+    def add_first_pass(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal]) -> None:
         row = self.comparison
-        self.measures.read_first(_sum(references, row.references), _sum(estimates, row.estimates))
+        self.metrics.add_first_pass(_sum(references, row.references), _sum(estimates, row.estimates))
 
     def add(self, references: Mapping[str, Signal], estimates: Mapping[str, Signal], mix: Signal) -> None:
         reference = _sum(references, self.comparison.references)
         estimate = _sum(estimates, self.comparison.estimates)
         self._estimate.add(reference, estimate)
         self._mix.add(reference, mix)
-        self.measures.add(reference, estimate)
+        self.metrics.add(reference, estimate)
 
     def add_oracle(self, errors: Mapping[str, NDArray[np.float32]]) -> None:
         self._oracle_error += energy(_sum(errors, self.comparison.references))
@@ -208,11 +208,11 @@ class _Row:
             return None
         oracle_db = ratio_db(self._estimate.reference, self._oracle_error)
         name = self.comparison.name
-        metrics = self.measures.close(mix, joint_silence(frames_db, name))
+        metrics = self.metrics.close(mix, joint_silence(frames_db, name))
         return Score(name, self.comparison.estimates, sdr_db, mix_db, oracle_db, metrics)
 
 
-class _WeightedSong:
+class _LogWmseEnergies:
     """What log-WMSE needs of a song: the weighted mix, and the weighted estimates of all stems, some of them absent."""
 
     def __init__(self, song: Song, given: tuple[str, ...]) -> None:
@@ -256,7 +256,7 @@ def _sum(signals: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray
     return sum((signals[name] for name in names[1:]), start=signals[names[0]])
 
 
-def _shares(signals: _Signals) -> dict[str, dict[str, float]]:
+def _shares(signals: _SongSignals) -> dict[str, dict[str, float]]:
     stacked = (
         np.stack([*references.values(), *estimates.values()]).astype(np.float32)
         for references, estimates, _ in signals.blocks()

@@ -28,16 +28,16 @@ def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
     """
     from scipy.fft import rfft
 
-    held: Samples | None = None
+    pending: Samples | None = None
     for block in _padded(blocks):
-        held = block if held is None else np.concatenate([held, block], axis=-1)
-        n_frames = (held.shape[-1] - N_FFT) // HOP + 1
+        pending = block if pending is None else np.concatenate([pending, block], axis=-1)
+        n_frames = (pending.shape[-1] - N_FFT) // HOP + 1
         if n_frames < 1:
             continue
         # (signals, channels, starts, N_FFT) -> one start in HOP
-        windows = np.lib.stride_tricks.sliding_window_view(held, N_FFT, axis=-1)[..., : n_frames * HOP : HOP, :]
+        windows = np.lib.stride_tricks.sliding_window_view(pending, N_FFT, axis=-1)[..., : n_frames * HOP : HOP, :]
         yield rfft(windows * _WINDOW, axis=-1)
-        held = held[..., n_frames * HOP :]
+        pending = pending[..., n_frames * HOP :]
 
 
 def samples(frames: Iterable[Spectra]) -> Iterator[Samples]:

@@ -45,7 +45,7 @@ class BandLayout:
         """Mean of each band: ``(..., bins)`` -> ``(..., bands)``."""
         # First bins of all bands, then second ones and so on: `mean` over so few takes thrice as long.
         pooled = [
-            reduce(np.add, (power[..., start + place : stop : width] for place in range(width))) / np.float32(width)
+            reduce(np.add, (power[..., start + offset : stop : width] for offset in range(width))) / np.float32(width)
             for start, stop, width in self.runs
         ]
         return np.concatenate(pooled, axis=-1)

@@ -25,7 +25,7 @@ state beside the last one."""
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What parallel training, a class around the network, and ``torch.compile`` put before every name."""
 
-_NAMED = re.compile(r"GLOBAL ([\w.]+)")
+_GLOBAL_NAME = re.compile(r"GLOBAL ([\w.]+)")
 """How torch tells what it would have had to import."""
 
 
@@ -38,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         path: ``.safetensors``, or what ``torch.save`` writes: ``.ckpt``, ``.th``, ``.pt``, ``.pth``, ``.bin``.
 
     Raises:
-        ModelUnavailableError: the file cannot be read, is cut short, is no checkpoint, holds code, or holds no tensors.
+        ModelUnavailableError: the file cannot be read, is truncated, is no checkpoint, holds code, or contains no tensors.
     """
     try:
         with path.open("rb") as file:
@@ -53,7 +53,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         {str(name): value for name, value in _state(content).items() if isinstance(value, Tensor)}
     )
     if not tensors:
-        raise ModelUnavailableError(f"{path} holds no tensors; give the checkpoint of a network.")
+        raise ModelUnavailableError(f"{path} contains no tensors; give the checkpoint of a network.")
     return tensors
 
 
@@ -63,12 +63,12 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     Args:
         network: may lie on the ``meta`` device, where it takes no memory.
         tensors: all that its state dict names, and nothing else.
-        path: the file that they are from, for what is said when they do not fit.
+        path: the file that they are from, for error messages.
 
     Raises:
         ModelUnavailableError: a tensor is missing, too many, or of another shape; the first such is named.
     """
-    problem = _misfit(network.state_dict(), tensors)
+    problem = _mismatch(network.state_dict(), tensors)
     if problem:
         raise ModelUnavailableError(f"{path} does not fit its network: {problem}.")
     network.load_state_dict(dict(tensors), strict=True, assign=True)
@@ -82,7 +82,7 @@ def _safetensors(path: Path) -> Mapping[str, object]:
         return load_file(path)
     except SafetensorError as error:
         raise ModelUnavailableError(
-            f"{path} is no whole safetensors file ({error}); download it again, or give another checkpoint."
+            f"{path} is not a complete safetensors file ({error}); download it again, or give another checkpoint."
         ) from error
 
 
@@ -91,13 +91,13 @@ def _pickled(path: Path, *, mapped: bool) -> object:
         with warnings.catch_warnings(action="ignore"):  # of what another release of pickle wrote
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        code = _NAMED.search(str(error))
+        code = _GLOBAL_NAME.search(str(error))
         if code is None:
             raise _no_checkpoint(path) from error
         if code[1].startswith("demucs."):
             return _demucs(path)
         raise ModelUnavailableError(
-            f"{path} holds code beside its weights ({code[1]}), which was not run; give a checkpoint of tensors alone."
+            f"{path} contains code besides its weights ({code[1]}), which was not run; give a checkpoint of tensors alone."
         ) from error
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
         # whatever torch's reader stumbles over where the bytes are not what they should be
@@ -113,7 +113,7 @@ def _demucs(path: Path) -> Mapping[str, Tensor]:
 
 def _no_checkpoint(path: Path) -> ModelUnavailableError:
     return ModelUnavailableError(
-        f"{path} is cut short or is no checkpoint of torch; download it again, or give another one."
+        f"{path} is truncated or not a PyTorch checkpoint; download it again, or give another one."
     )
 
 
@@ -133,13 +133,13 @@ def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
     for name, tensor in wanted.items():
         if name not in given:
             return f"{name} is missing"
         if given[name].shape != tensor.shape:
-            return f"{name} has shape {tuple(given[name].shape)} where {tuple(tensor.shape)} is wanted"
+            return f"{name} has shape {tuple(given[name].shape)} where {tuple(tensor.shape)} is expected"
     for name in given:
         if name not in wanted:
-            return f"{name} is not of this network"
+            return f"{name} is not a tensor of this network"
     return None

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stemwright.errors import ModelUnavailableError
 
-_CODE = re.compile(r"GLOBAL ([\w.]+)")
+_GLOBAL_NAME = re.compile(r"GLOBAL ([\w.]+)")
 _RATIO = re.compile(r"(\d{1,9})/(\d{1,9})")
 
 
@@ -36,18 +36,18 @@ class DemucsPackage(NamedTuple):
 
 
 class HTDemucs:
-    """Stands where a file names the class of its network."""
+    """Placeholder for the class of the network."""
 
 
-class Ratio:
-    """Stands where a file makes a fraction, of a text such as ``39/5`` or of two whole numbers."""
+class FractionPlaceholder:
+    """Placeholder for ``fractions.Fraction``, made of a text such as ``39/5`` or of two integers."""
 
     def __init__(self, *parts: object) -> None:
         self.parts = parts
 
 
-class Ignored:
-    """Stands where a file makes a number of NumPy or its type: no weight and no setting is one."""
+class IgnoredNumpyValue:
+    """Placeholder for NumPy scalars and dtypes, which are neither weights nor settings."""
 
     def __init__(self, *parts: object) -> None:
         """Takes what the real one would be made from."""
@@ -56,14 +56,14 @@ class Ignored:
         """Takes what would be set."""
 
 
-STAND_INS: list[Any] = [
+PLACEHOLDERS: list[Any] = [
     (HTDemucs, "demucs.htdemucs.HTDemucs"),
-    (Ratio, "fractions.Fraction"),
-    (Ignored, "numpy.dtype"),
-    (Ignored, "numpy.core.multiarray.scalar"),
-    (Ignored, "numpy._core.multiarray.scalar"),  # NumPy 2
+    (FractionPlaceholder, "fractions.Fraction"),
+    (IgnoredNumpyValue, "numpy.dtype"),
+    (IgnoredNumpyValue, "numpy.core.multiarray.scalar"),
+    (IgnoredNumpyValue, "numpy._core.multiarray.scalar"),  # NumPy 2
 ]
-"""Class of this module, and the name that it stands in for: all that published checkpoints name beside tensors."""
+"""Classes of this module and the names that they replace: all names in published checkpoints besides tensors."""
 
 
 def read_package(path: Path) -> DemucsPackage:
@@ -75,16 +75,16 @@ def read_package(path: Path) -> DemucsPackage:
     """
     package = _load(path)
     if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
-        raise ModelUnavailableError(f"{path} is no checkpoint as Demucs publishes them; give one of htdemucs.")
+        raise ModelUnavailableError(f"{path} is not a checkpoint in Demucs' format; give one of htdemucs.")
     if getattr(package["klass"], "__name__", None) != HTDemucs.__name__:
-        raise ModelUnavailableError(f"{path} does not say that it is of HTDemucs; give a checkpoint of htdemucs.")
+        raise ModelUnavailableError(f"{path} is not a checkpoint of HTDemucs; give a checkpoint of htdemucs.")
     state, kwargs = package["state"], package["kwargs"]
     if not isinstance(state, dict) or not state or not all(_is_plain_weight(weight) for weight in state.values()):
-        raise ModelUnavailableError(f"{path} holds no plain weights; give a checkpoint that is not quantized.")
+        raise ModelUnavailableError(f"{path} contains no plain weights; give a checkpoint that is not quantized.")
     try:
         if package["args"] or not isinstance(kwargs, dict):
             raise ValueError("settings without a name")
-        settings = {str(name): _plain(value) for name, value in kwargs.items()}
+        settings = {str(name): _as_data(value) for name, value in kwargs.items()}
     except (ValueError, ZeroDivisionError) as error:
         raise ModelUnavailableError(
             f"The settings in {path} are not plain ones ({error}); give the checkpoint as it was published."
@@ -94,12 +94,12 @@ def read_package(path: Path) -> DemucsPackage:
 
 def _load(path: Path) -> object:
     try:
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(STAND_INS):
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(PLACEHOLDERS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if code := _CODE.search(str(error)):
+        if code := _GLOBAL_NAME.search(str(error)):
             raise ModelUnavailableError(
-                f"{path} asks for code that HTDemucs does not need ({code[1]}), which was not run; "
+                f"{path} refers to code that HTDemucs does not need ({code[1]}), which was not run; "
                 "give a checkpoint of htdemucs."
             ) from error
         raise _damaged(path) from error
@@ -111,14 +111,14 @@ def _load(path: Path) -> object:
 
 
 def _damaged(path: Path) -> ModelUnavailableError:
-    return ModelUnavailableError(f"{path} is cut short or is no checkpoint of torch; download it again.")
+    return ModelUnavailableError(f"{path} is truncated or not a PyTorch checkpoint; download it again.")
 
 
 def _is_plain_weight(weight: object) -> bool:
     return isinstance(weight, Tensor) and weight.layout is torch.strided and weight.is_floating_point()
 
 
-def _plain(value: object) -> object:
+def _as_data(value: object) -> object:
     """A setting as data.
 
     Raises:
@@ -128,8 +128,8 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, bool | int | float | str | Fraction):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Ratio):
+        return [_as_data(item) for item in value]
+    if isinstance(value, FractionPlaceholder):
         match value.parts:
             case (int(numerator), int(denominator)):
                 return Fraction(numerator, denominator)

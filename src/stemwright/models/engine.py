@@ -1,4 +1,4 @@
-"""What a model must be able to do to separate: one of two small protocols.
+"""The two protocols of engines: waveform engines and mask engines.
 
 A waveform engine gives the stems' samples. A mask engine gives, for each stem, the share of every time-frequency point
 of the mix, and the separator applies it. Neither knows of files, chunks, overlap or the length of the song.

@@ -33,10 +33,10 @@ def load_engine(
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine
 
-        paths = fetched(model, is_cancelled=is_cancelled)
+        paths = fetch_weights(model, is_cancelled=is_cancelled)
         return TorchWaveformEngine(model, paths, device=device, threads=threads)
     raise ModelUnavailableError(
-        f"{model.name} wants a {model.runtime} runtime for {model.kind} models, which this version has not got."
+        f"{model.name} needs a {model.runtime} runtime for {model.kind} models, which this version does not support."
     )
 
 
@@ -57,13 +57,15 @@ def check_runtime(model: Model, device: str) -> None:
     find_device(device)
 
 
-def fetched(model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None) -> list[Path]:
+def fetch_weights(
+    model: Model, on_download: OnDownload | None = None, is_cancelled: IsCancelled | None = None
+) -> list[Path]:
     """The files of a model, verified; those that are missing are downloaded first.
 
     Raises:
         ModelUnavailableError: a file is damaged, or cannot be had.
         StorageError: there is no room for it.
-        CancelledError: ``is_cancelled`` said so.
+        CancelledError: ``is_cancelled`` returned true.
     """
     paths = []
     for file in model.files:

@@ -25,8 +25,8 @@ def planes(spectrum: NDArray[np.complex64], bands: BandLayout) -> NDArray[np.flo
         ``(4, bands, frames)``.
     """
     left, right = spectrum[:, 0], spectrum[:, 1]  # (frames, bins)
-    seen = np.empty((4, bands.n_bands, len(spectrum)), np.float32)
-    for plane, view, parts in zip(seen, (left, right, left + right, left - right), (1, 1, 2, 2), strict=True):
+    feature_planes = np.empty((4, bands.n_bands, len(spectrum)), np.float32)
+    for plane, view, parts in zip(feature_planes, (left, right, left + right, left - right), (1, 1, 2, 2), strict=True):
         magnitude = np.sqrt(bands.pool(view.real**2 + view.imag**2))  # (frames, bands)
         plane[:] = np.log(FLOOR + np.float32(SCALE / parts) * magnitude).T  # (bands, frames)
-    return seen
+    return feature_planes

@@ -1,4 +1,4 @@
-"""What a network takes: operations for a second of song, counted without multiplying anything."""
+"""Counts the operations of a network per second of song, without running it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attent
 """Attention as the processor does it, which torch's counter knows by its other names only."""
 
 
-class _Inverses(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's, untyped
+class _SkipInverseStft(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's, untyped
     """Lets inverse transforms pass by their shape: without weights torch 2.13 takes 12 s to trace one, and none counts."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -37,7 +37,7 @@ class _Inverses(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's,
 
 
 def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_rate_hz: int) -> float:
-    """Billions of operations for a second of song, what neighbouring chunks hear twice included.
+    """Billions of operations for a second of song, including the overlap of chunks.
 
     Products of matrices, attention, convolutions and recurrent layers count, a multiplication and an addition as two;
     the rest is small beside them.
@@ -45,7 +45,7 @@ def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_r
     Args:
         network: without weights, on the meta device; it is of no use afterwards.
         chunk_samples: samples of a chunk.
-        overlap: share of it that the next one hears too.
+        overlap: fraction shared with the next chunk.
         sample_rate_hz: of the song.
     """
     recurrent = 0
@@ -62,7 +62,7 @@ def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_r
             layer.register_forward_hook(count)
     counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
     # Not on the meta device itself, which knows no autocast: tensors of the processor that have a shape and nothing else.
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), counter, _Inverses():  # type: ignore[no-untyped-call]
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), counter, _SkipInverseStft():  # type: ignore[no-untyped-call]
         network.to_empty(device="cpu")
         network(torch.empty((1, 2, chunk_samples)))
     n_operations: int = counter.get_total_flops() + recurrent

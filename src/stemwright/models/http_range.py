@@ -1,4 +1,4 @@
-"""One request for a file of weights: from its first byte, or from where an earlier one ended."""
+"""One HTTP request for a weight file, from its start or from a byte offset."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 10
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-"""Statuses of a server that may answer better in a while."""
+"""Statuses after which a retry may succeed."""
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
 _PIECE_BYTES = 1 << 20
 
 
 class TransientError(Exception):
-    """The file did not come whole, and may the next time. ``wait_s``: how long the server wants to be left alone."""
+    """The download failed, and a retry may succeed. ``wait_s``: seconds to wait, as the server asks."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -38,11 +38,11 @@ class TransientError(Exception):
 
 
 class FileChangedError(TransientError):
-    """What the server has is not what the part is of: the part is worth nothing."""
+    """The file on the server has changed: the partial file is useless."""
 
 
 class PermanentError(Exception):
-    """The file does not come from there, however often one asks."""
+    """The file is not available there; retries are useless."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DownloadResponse:
     """A body on its way.
 
     Attributes:
-        start_byte: its place in the file; 0 where the server begins anew, though asked to go on.
+        start_byte: position in the file; 0 where the server begins anew, though asked to go on.
         version: which state of the file it is of.
         pieces: its bytes as they come. They may end too early, and may be too many.
     """
@@ -77,20 +77,20 @@ def open_download(
         read_s: longest time without a byte.
 
     Raises:
-        Interrupted: another try may do better.
-        Refused: none will.
+        TransientError: a retry may succeed.
+        PermanentError: no retry will succeed.
     """
     if url.startswith("file:"):
-        with _opened(Path(url2pathname(urlsplit(url).path)), size_bytes) as content:
+        with _open_local_file(Path(url2pathname(urlsplit(url).path)), size_bytes) as content:
             content.seek(start_byte)
-            yield DownloadResponse(start_byte, Version(shown(url), "", ""), _read(content))
+            yield DownloadResponse(start_byte, Version(without_credentials(url), "", ""), _read(content))
         return
     import httpx
 
     headers = {"Accept-Encoding": "identity", "User-Agent": _user_agent()}
     if start_byte:
         headers["Range"] = f"bytes={start_byte}-"
-        if version is not None and version.url == shown(url) and version.condition:
+        if version is not None and version.url == without_credentials(url) and version.condition:
             headers["If-Range"] = version.condition
     with _translated_errors(url, read_s), _client(httpx.Timeout(read_s, connect=connect_s)) as client:
         response = _follow(client, client.build_request("GET", url, headers=headers))
@@ -100,7 +100,7 @@ def open_download(
             response.close()
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """A URL as it may be shown and kept: without name and password."""
     return printable(re.sub(r"(?<=//)[^/]*@", "", url))
 
@@ -150,21 +150,25 @@ def _checked_response(
         raise PermanentError(reason)
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise PermanentError(f"{host} sends it compressed, though asked not to")
-    came = Version(shown(url), headers.get("etag", ""), headers.get("last-modified", ""))
+    received = Version(without_credentials(url), headers.get("etag", ""), headers.get("last-modified", ""))
     if status == 206:
-        place = _RANGE.fullmatch(headers.get("content-range", "").strip())
-        if place is None or int(place[1]) != start_byte or place[2] not in ("*", str(size_bytes)):
+        content_range = _RANGE.fullmatch(headers.get("content-range", "").strip())
+        if (
+            content_range is None
+            or int(content_range[1]) != start_byte
+            or content_range[2] not in ("*", str(size_bytes))
+        ):
             raise FileChangedError(f"{host} sends another part than was asked for", wait_s=0.0)
-        if version is not None and version.contradicts(came):
+        if version is not None and version.contradicts(received):
             raise FileChangedError(f"{host} has another file than before", wait_s=0.0)
-        return DownloadResponse(start_byte, came, response.iter_raw())
+        return DownloadResponse(start_byte, received, response.iter_raw())
     length = headers.get("content-length")
     if length is not None and int(length) != size_bytes:  # that it is a number was checked with the head
         raise PermanentError(
-            f"what {host} sends has {megabytes(int(length))} ({length} bytes) in place of {megabytes(size_bytes)} "
+            f"what {host} sends has {megabytes(int(length))} ({length} bytes) instead of {megabytes(size_bytes)} "
             f"({size_bytes} bytes), so it is another file, or a page that something on the way put in its place"
         )
-    return DownloadResponse(0, came, response.iter_raw())
+    return DownloadResponse(0, received, response.iter_raw())
 
 
 def _retry_after_s(header: str) -> float | None:
@@ -192,7 +196,7 @@ def _translated_errors(url: str, read_s: float) -> Iterator[None]:
     except httpx.ProxyError as error:
         raise TransientError(f"the proxy that the environment names refused ({_reason(error)})") from error
     except httpx.ConnectError as error:
-        if _is_of_certificate(error):
+        if _is_certificate_error(error):
             raise PermanentError(
                 f"the certificate of {host} is not trusted here ({_reason(error)}); if your network puts its own in "
                 "its place, name its authority in SSL_CERT_FILE"
@@ -204,7 +208,7 @@ def _translated_errors(url: str, read_s: float) -> Iterator[None]:
         raise PermanentError(f"it cannot be asked for ({_reason(error)})") from error
 
 
-def _is_of_certificate(error: BaseException | None) -> bool:
+def _is_certificate_error(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -217,7 +221,7 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _opened(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
+def _open_local_file(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
     """A file in a mirror that is a folder."""
     try:
         content = path.open("rb")
@@ -225,7 +229,7 @@ def _opened(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
         raise PermanentError(f"{path} cannot be read ({error.strerror or error})") from error
     with content:
         if (found_bytes := os.fstat(content.fileno()).st_size) != size_bytes:
-            raise PermanentError(f"{path} has {found_bytes} bytes in place of {size_bytes}, so it is another file")
+            raise PermanentError(f"{path} has {found_bytes} bytes instead of {size_bytes}, so it is another file")
         yield content
 
 

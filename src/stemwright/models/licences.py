@@ -1,4 +1,4 @@
-"""Which weights may be used for anything, and the setting that refuses all others."""
+"""Licences of weights, and the setting that allows only permissive ones."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ PERMISSIVE = frozenset(
 """SPDX identifiers of licences that allow any use, also in products, and ask at most to be named."""
 
 UNSTATED = "unstated"
-"""The licence of weights whose publisher says nothing of it, or nothing that one could hold on to."""
+"""The licence of weights whose publisher does not state one clearly."""
 
 
 def is_permissive(model: Model) -> bool:
-    """Whether the weights of a model may be used for anything. What nobody stated is no permission."""
+    """Whether the licence of a model's weights allows any use. An unstated licence does not."""
     return model.licence in PERMISSIVE
 
 
-def policy(asked: str | None = None) -> Policy:
-    """What was asked for, or else ``STEMWRIGHT_LICENSE``, or else ``any``.
+def policy(requested: str | None = None) -> Policy:
+    """The requested policy, or ``STEMWRIGHT_LICENSE``, or ``any``.
 
     Raises:
         UsageError: it is neither ``any`` nor ``permissive``.
     """
-    named = asked or os.environ.get("STEMWRIGHT_LICENSE") or "any"
+    named = requested or os.environ.get("STEMWRIGHT_LICENSE") or "any"
     if named == "any":
         return "any"
     if named == "permissive":
         return "permissive"
-    where = "--license" if asked else "STEMWRIGHT_LICENSE"
+    where = "--license" if requested else "STEMWRIGHT_LICENSE"
     raise UsageError(f"{where} is '{named}'; set it to any or to permissive.")
 
 
 def require(model: Model, policy: Policy) -> None:
-    """Lets a model pass, or refuses it.
+    """Checks a model's licence against the policy.
 
     Raises:
         ModelUnavailableError: the policy is ``permissive`` and the weights' licence is not.

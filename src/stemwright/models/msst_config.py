@@ -1,4 +1,4 @@
-"""Configurations as Music-Source-Separation-Training and its many users publish them beside their checkpoints.
+"""Configurations as Music-Source-Separation-Training and its many users publish them with their checkpoints.
 
 Such a YAML says how a network was built, trained and is to be run. Of that an inference needs the network's options, what
 it gives, and how much it hears at once. Settings of the training are left aside by name, so that one which changes the
@@ -19,17 +19,17 @@ from stemwright.models.networks import ARCHITECTURES, options_type
 MASKED = "scnet_masked"
 """An SCNet that gives masks: to MSST an architecture of its own, here an option of ``scnet``."""
 
-MOST_OVERLAP = 0.5
+MAX_OVERLAP = 0.5
 """Share of a chunk that its neighbour may hear too; MSST goes further, for a small gain and at twice the work."""
 
-TRAINING = frozenset(
+TRAINING_SETTINGS = frozenset(
     {"attn_dropout", "ff_dropout", "dropout", "flash_attn", "sage_attention", "use_torch_checkpoint", "dim_freqs_in"}
     | {"multi_stft_resolution_loss_weight", "multi_stft_resolutions_window_sizes", "multi_stft_hop_size"}
     | {"multi_stft_normalized", "match_input_audio_length", "sample_rate"}
 )
 """Settings of the ``model`` table that concern the training, or the way a result is computed, or are settled otherwise."""
 
-NEUTRAL: Mapping[str, tuple[object, ...]] = {
+NEUTRAL_VALUES: Mapping[str, tuple[object, ...]] = {
     "skip_connection": (False, None),
     "use_pope": (False, None),
     "zero_dc": (True, None),
@@ -39,7 +39,7 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
 }
 """Settings that change the network, but not at these values. They matter where an architecture has no such option."""
 
-FOREIGN = {
+UNSUPPORTED_SETTINGS = {
     "time_conformer_depth": "a conformer",
     "mamba_gmlp": "a Mamba network",
     "num_repeat_mask": "a Mamba network",
@@ -62,16 +62,16 @@ class Config:
         architecture: one of ``networks.ARCHITECTURES``.
         options: of the network, as data.
         labels: what it gives, in its order.
-        beside: instruments that it was trained on and does not give.
+        not_separated: instruments that it was trained on and does not give.
         sample_rate_hz: rate that it works at.
-        chunk_samples: samples that it hears at once.
-        overlap: share of them that neighbouring chunks have in common.
+        chunk_samples: chunk length in samples.
+        overlap: fraction shared by neighbouring chunks.
     """
 
     architecture: str
     options: Mapping[str, Any]
     labels: tuple[str, ...]
-    beside: tuple[str, ...]
+    not_separated: tuple[str, ...]
     sample_rate_hz: int
     chunk_samples: int
     overlap: float
@@ -93,7 +93,7 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     name = "scnet" if kind == MASKED else kind
     if name not in ARCHITECTURES:
         raise ModelUnavailableError(
-            f"{path} is for '{kind}', which Stemwright has not got; it has {', '.join((*ARCHITECTURES, MASKED))}."
+            f"{path} is for '{kind}', which Stemwright does not support; it supports {', '.join((*ARCHITECTURES, MASKED))}."
         )
     training = _table(tables, "training", path)
     labels = _labels(training, path)
@@ -114,8 +114,10 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     made = make_options(options_type(name), options, str(path))
     _check_outputs(made, labels, training.get("target_instrument"), path)
     rate_hz = _whole(_first(tables, ("audio.sample_rate", "training.samplerate")) or 44_100, "sample_rate", path)
-    beside = tuple(str(label) for label in training.get("instruments") or () if str(label) not in labels)
-    return Config(name, options, labels, beside, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path))
+    not_separated = tuple(str(label) for label in training.get("instruments") or () if str(label) not in labels)
+    return Config(
+        name, options, labels, not_separated, rate_hz, _chunk_samples(tables, name, path), _overlap(tables, path)
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -139,14 +141,14 @@ def _read(path: Path) -> Mapping[str, Any]:
         ) from error
     except yaml.constructor.ConstructorError as error:
         raise ModelUnavailableError(
-            f"{path} asks for more than plain data and tuples ({error.problem}), which is not done; remove that."
+            f"{path} has YAML tags other than plain data and tuples ({error.problem}); remove them."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelUnavailableError(
-            f"{path} is no YAML ({' '.join(str(error).split())}); give the configuration of the checkpoint."
+            f"{path} is not valid YAML ({' '.join(str(error).split())}); give the configuration of the checkpoint."
         ) from error
     if not isinstance(content, Mapping):
-        raise ModelUnavailableError(f"{path} holds no tables; give the configuration of the checkpoint.")
+        raise ModelUnavailableError(f"{path} contains no tables; give the configuration of the checkpoint.")
     return content
 
 
@@ -165,16 +167,16 @@ def _architecture_of(tables: Mapping[str, Any], path: Path) -> str:
         return str(named or "htdemucs")
     model = tables.get("model")
     settings = model if isinstance(model, Mapping) else {}
-    for setting, network in FOREIGN.items():
+    for setting, network in UNSUPPORTED_SETTINGS.items():
         if setting in settings:
             raise ModelUnavailableError(
-                f"{path} is for {network}, as its '{setting}' tells, which Stemwright has not got; "
-                f"it has {', '.join(ARCHITECTURES)}."
+                f"{path} is for {network}, as its '{setting}' shows, which Stemwright does not support; "
+                f"it supports {', '.join(ARCHITECTURES)}."
             )
     found = _signature(settings)
     if found is None:
         raise ModelUnavailableError(
-            f"{path} does not tell which network it is for; name it with --architecture, one of: "
+            f"{path} does not say which network it is for; give it with --architecture, one of: "
             f"{', '.join((*ARCHITECTURES, MASKED))}."
         )
     return found
@@ -214,7 +216,7 @@ def _labels(training: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The settings that make the network, without those that leave it as it is."""
     known = {field.name for field in fields(options_type(name))}
-    neutral, training = dict(NEUTRAL), TRAINING
+    neutral, training = dict(NEUTRAL_VALUES), TRAINING_SETTINGS
     if name == "htdemucs":
         from stemwright.models.architectures.htdemucs import FIXED, UNUSED
 
@@ -232,7 +234,7 @@ def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
                 )
         elif setting not in training:
             raise ModelUnavailableError(
-                f"{path} sets '{setting}', which {name} has not got; give the configuration of another checkpoint, "
+                f"{path} sets '{setting}', which {name} does not support; give the configuration of another checkpoint, "
                 "or name its network with --architecture."
             )
     return options
@@ -281,15 +283,13 @@ def _chunk_samples(tables: Mapping[str, Any], name: str, path: Path) -> int:
         if isinstance(frames, int) and isinstance(hop, int):
             named = hop * (frames - 1)
     if named is None:
-        raise ModelUnavailableError(
-            f"{path} does not say how much the network hears: add 'audio.chunk_size', in samples."
-        )
+        raise ModelUnavailableError(f"{path} does not set the chunk length: add 'audio.chunk_size', in samples.")
     return _whole(named, "chunk_size", path)
 
 
 def _overlap(tables: Mapping[str, Any], path: Path) -> float:
-    n_heard = _whole(_first(tables, ("inference.num_overlap",)) or 2, "num_overlap", path)
-    return min(MOST_OVERLAP, 1 - 1 / n_heard)
+    num_overlap = _whole(_first(tables, ("inference.num_overlap",)) or 2, "num_overlap", path)
+    return min(MAX_OVERLAP, 1 - 1 / num_overlap)
 
 
 def _first(tables: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -303,5 +303,5 @@ def _first(tables: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def _whole(value: Any, name: str, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelUnavailableError(f"{path} sets '{name}' to {value!r}, which is no number of samples; correct it.")
+        raise ModelUnavailableError(f"{path} sets '{name}' to {value!r}, which is not a valid number; correct it.")
     return value

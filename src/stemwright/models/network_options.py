@@ -20,7 +20,7 @@ def make_options(kind: type[OptionsType], table: Mapping[str, object], source: s
     Args:
         kind: the dataclass of the options.
         table: name of each option to its value; those with a default may be left out.
-        source: what the table is from, for what is said of errors.
+        source: what the table is from, for error messages.
 
     Raises:
         ModelUnavailableError: an option is unknown, missing or of a wrong kind, or they do not go together; the first
@@ -30,17 +30,17 @@ def make_options(kind: type[OptionsType], table: Mapping[str, object], source: s
     values: dict[str, Any] = {}
     for name, value in table.items():
         if name not in hints:
-            raise ModelUnavailableError(f"{source} sets '{name}', which its network has not got; remove it.")
+            raise ModelUnavailableError(f"{source} sets '{name}', which its network does not support; remove it.")
         values[name] = tuple(value) if isinstance(value, list) else value
         if not _fits(values[name], hints[name]):
-            raise ModelUnavailableError(f"{source} sets '{name}' to {value!r}, which cannot be; correct it.")
+            raise ModelUnavailableError(f"{source} sets '{name}' to {value!r}, which is invalid; correct it.")
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name not in values and field.default is dataclasses.MISSING:
             raise ModelUnavailableError(f"{source} does not set '{field.name}', which its network needs; add it.")
     try:
         return kind(**values)
     except ValueError as error:
-        raise ModelUnavailableError(f"{source} describes no network: {str(error).rstrip('.')}.") from error
+        raise ModelUnavailableError(f"{source} describes an invalid network: {str(error).rstrip('.')}.") from error
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.architectures import bs_roformer
 from stemwright.models.checkpoint import load_into, read_checkpoint
-from stemwright.models.registry import REST, Model
+from stemwright.models.registry import REMAINDER_LABEL, Model
 
 ARCHITECTURES = {
     "bs_roformer": ("BSRoformerOptions", "BSRoformer"),
@@ -26,7 +26,7 @@ ARCHITECTURES = {
 """Module of ``models.architectures`` to its options and its network."""
 
 
-WITH_HEADS = ("bs_roformer", "mel_band_roformer")
+MULTI_HEAD = ("bs_roformer", "mel_band_roformer")
 """Those with a mask estimator for each label upon one trunk."""
 
 
@@ -49,7 +49,9 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
     known = {field.name for field in fields(frozen_type)}
     for name in options:
         if name not in known:
-            raise ModelUnavailableError(f"'{name}' is no option of {architecture}; it has {', '.join(sorted(known))}.")
+            raise ModelUnavailableError(
+                f"'{name}' is not an option of {architecture}; it has {', '.join(sorted(known))}."
+            )
     frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     try:
         with torch.device("meta"):
@@ -61,10 +63,10 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network that runs for a model, and at which place of its output each label stands that is taken from it."""
+    """A network that runs for a model, and at which index of its output each label stands that is taken from it."""
 
     network: nn.Module
-    places: Mapping[str, int]
+    output_indices: Mapping[str, int]
 
 
 def load(model: Model, paths: Sequence[Path]) -> list[LoadedNetwork]:
@@ -78,17 +80,17 @@ def load(model: Model, paths: Sequence[Path]) -> list[LoadedNetwork]:
     """
     options = dict(model.options)
     sources = {label for labels in model.sources.values() for label in labels}
-    wanted = [place for place, label in enumerate(model.labels) if label in sources or REST in sources]
-    labels = [model.labels[place] for place in wanted]
-    if len(paths) > 1:  # each network of a bag is good at the label of its own place
+    wanted = [index for index, label in enumerate(model.labels) if label in sources or REMAINDER_LABEL in sources]
+    labels = [model.labels[index] for index in wanted]
+    if len(paths) > 1:  # each network of a bag is good at the label of its own position
         return [
-            LoadedNetwork(_read(model.architecture, options, paths[place], None), {label: place})
-            for label, place in zip(labels, wanted, strict=True)
+            LoadedNetwork(_read(model.architecture, options, paths[index], None), {label: index})
+            for label, index in zip(labels, wanted, strict=True)
         ]
     (path,) = paths
-    if model.architecture in WITH_HEADS and len(labels) < len(model.labels):
+    if model.architecture in MULTI_HEAD and len(labels) < len(model.labels):
         network = _read(model.architecture, {**options, "num_stems": len(labels)}, path, wanted)
-        return [LoadedNetwork(network, {label: place for place, label in enumerate(labels)})]
+        return [LoadedNetwork(network, {label: index for index, label in enumerate(labels)})]
     return [LoadedNetwork(_read(model.architecture, options, path, None), dict(zip(labels, wanted, strict=True)))]
 
 
@@ -101,13 +103,13 @@ def _read(architecture: str, options: Mapping[str, Any], path: Path, heads: Sequ
     return network.eval().requires_grad_(False)
 
 
-def _class(architecture: str, place: int) -> type[Any]:
+def _class(architecture: str, index: int) -> type[Any]:
     if architecture not in ARCHITECTURES:
         raise ModelUnavailableError(
             f"There is no architecture named '{architecture}'; there are {', '.join(ARCHITECTURES)}."
         )
     home = import_module(f"stemwright.models.architectures.{architecture}")
-    found: type[Any] = getattr(home, ARCHITECTURES[architecture][place])
+    found: type[Any] = getattr(home, ARCHITECTURES[architecture][index])
     return found
 
 

@@ -1,4 +1,4 @@
-"""What published networks call what they separate, and which of the twelve stems that is."""
+"""Labels of published networks, and the stems that they mean."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models.registry import REST
+from stemwright.models.registry import REMAINDER_LABEL
 from stemwright.stems import SINGING, STEMS
 
 LABELS = {
@@ -26,15 +26,15 @@ LABELS = {
 """Stem to the labels that mean it, without regard to capitals, spaces and underscores."""
 
 INSTRUMENTAL = frozenset({"instrumental", "instrum", "inst", "accompaniment", "music", "no-vocals", "novocals"})
-"""Labels of all that is not sung. It is no stem of the twelve: beside the voice it is what the voice leaves."""
+"""Labels of all that is not sung. It is not one of the twelve stems, but the song less the voice."""
 
-_STEMS = {label: stem for stem, labels in LABELS.items() for label in labels.split()}
+_STEM_OF_LABEL = {label: stem for stem, labels in LABELS.items() for label in labels.split()}
 
 
 def sources(
     labels: Sequence[str],
     *,
-    beside: Sequence[str] = (),
+    not_separated: Sequence[str] = (),
     chosen: Mapping[str, str] | None = None,
     source: str = "The model",
 ) -> dict[str, tuple[str, ...]]:
@@ -44,10 +44,10 @@ def sources(
 
     Args:
         labels: what the network gives, by the names of whoever published it.
-        beside: what else there was in the songs that it was trained on; of a network for the voice and "other", which gives
-            the other, that is the accompaniment.
+        not_separated: other instruments of its training data. If they are all vocals, its output "other" is the
+            accompaniment.
         chosen: label to stem, over the table above.
-        source: who has these labels, for what is said of errors.
+        source: who has these labels, for error messages.
 
     Raises:
         ModelUnavailableError: a label means no stem, or is chosen but not given, or is chosen to be what is no stem; or
@@ -57,32 +57,32 @@ def sources(
     for label, named in chosen.items():
         if label not in labels:
             raise ModelUnavailableError(
-                f"{source} gives no '{label}' for --stem {label}={named}; choose one of: {', '.join(labels)}."
+                f"{source} has no output '{label}' for --stem {label}={named}; choose one of: {', '.join(labels)}."
             )
         if named not in STEMS:
             raise ModelUnavailableError(f"There is no stem '{named}' for '{label}'; choose one of: {', '.join(STEMS)}.")
     found: dict[str, list[str]] = {}
     for label in labels:
-        name = _plain(label)
+        name = _normalized(label)
         if label not in chosen and name in INSTRUMENTAL:
             continue
-        stem = chosen.get(label) or _STEMS.get(name)
+        stem = chosen.get(label) or _STEM_OF_LABEL.get(name)
         if stem is None:
             raise ModelUnavailableError(
-                f"{source} gives '{label}', which is none of the twelve stems; say which one it is with "
+                f"{source} has the output '{label}', which is not one of the twelve stems; choose its stem with "
                 f"--stem {label}=STEM, where STEM is one of: {', '.join(STEMS)}."
             )
         found.setdefault(stem, []).append(label)
     if set(found) <= {"fx"}:
-        sung = bool(beside) and all(_STEMS.get(_plain(label)) in SINGING for label in beside)
-        if any(label not in chosen and (sung or _plain(label) in INSTRUMENTAL) for label in labels):
-            return {"vocals": (REST,)}
+        sung = bool(not_separated) and all(_STEM_OF_LABEL.get(_normalized(label)) in SINGING for label in not_separated)
+        if any(label not in chosen and (sung or _normalized(label) in INSTRUMENTAL) for label in labels):
+            return {"vocals": (REMAINDER_LABEL,)}
         raise ModelUnavailableError(
-            f"{source} gives nothing but {', '.join(map(repr, labels))}, which is what the other stems leave; say which "
-            f"stem it is with --stem {labels[0]}=STEM, or take another model."
+            f"{source} has only the outputs {', '.join(map(repr, labels))}, which are the remainder of other stems; choose "
+            f"the stem with --stem {labels[0]}=STEM, or use another model."
         )
     return {stem: tuple(found[stem]) for stem in STEMS if stem in found}
 
 
-def _plain(label: str) -> str:
+def _normalized(label: str) -> str:
     return re.sub(r"[\s_-]+", "-", label.strip().lower())

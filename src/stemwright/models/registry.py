@@ -16,7 +16,7 @@ from stemwright.models.weight_file import WeightFile
 from stemwright.models.weights import weights_folder
 from stemwright.stems import STEMS
 
-REST = "rest"
+REMAINDER_LABEL = "rest"
 """A label that no network gives: what its labels leave of the song."""
 
 
@@ -55,7 +55,7 @@ class Model:
         sources: for each stem that it separates the labels that are added up to it.
         architecture: which network of ``models.architectures`` it is; empty for one in a file of its own.
         options: of the network, by their published names; read where the network is made.
-        chunk_samples: samples that it hears at once; overlap: share of them that neighbouring chunks have in common.
+        chunk_samples: chunk length in samples; overlap: fraction shared by neighbouring chunks.
         overlapping: labels may claim the same sound, so together they may claim more than there is.
         gflop_per_s: billions of operations for a second of song.
         memory_mb: what it takes beside its weights, on a processor.

@@ -1,4 +1,4 @@
-"""Models that the user adds: a configuration and a checkpoint become a model of the registry."""
+"""Models that users add: a configuration and a checkpoint become a model of the registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from stemwright.errors import ModelUnavailableError, UsageError, storage_error
 from stemwright.models import licences, published_labels, registry
 from stemwright.models.registry import Model
-from stemwright.models.weight_file import WeightFile, held
+from stemwright.models.weight_file import WeightFile, file_lock
 from stemwright.models.weights import weights_folder
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -56,35 +56,37 @@ def add(
         import torch  # noqa: F401  # whether it is there
     except ModuleNotFoundError as error:
         raise ModelUnavailableError(
-            "To add a model needs PyTorch: install it with `pip install stemwright[torch]`."
+            "Adding a model needs PyTorch: install it with `pip install stemwright[torch]`."
         ) from error
     from stemwright.models.checkpoint import load_into, read_checkpoint
     from stemwright.models.flop_count import gflop_per_s
     from stemwright.models.msst_config import read_config
     from stemwright.models.networks import build
 
-    read = read_config(config, architecture)
-    sources = published_labels.sources(read.labels, beside=read.beside, chosen=stems, source=str(config))
-    load_into(build(read.architecture, read.options), read_checkpoint(checkpoint), checkpoint)
-    empty = build(read.architecture, read.options)
-    work = gflop_per_s(empty, read.chunk_samples, read.overlap, read.sample_rate_hz)
-    with _alone(name):
+    config_facts = read_config(config, architecture)
+    sources = published_labels.sources(
+        config_facts.labels, not_separated=config_facts.not_separated, chosen=stems, source=str(config)
+    )
+    load_into(build(config_facts.architecture, config_facts.options), read_checkpoint(checkpoint), checkpoint)
+    empty = build(config_facts.architecture, config_facts.options)
+    work = gflop_per_s(empty, config_facts.chunk_samples, config_facts.overlap, config_facts.sample_rate_hz)
+    with _name_locked(name):
         _check_name(name, reserved)
         model = Model(
             name=name,
             title=title or f"{checkpoint.name}, added by you",
             runtime="pytorch",
             kind="waveform",
-            files=(_taken_in(checkpoint, name + checkpoint.suffix, link=link),),
+            files=(_import_checkpoint(checkpoint, name + checkpoint.suffix, link=link),),
             licence=licence,
             licence_code=licences.UNSTATED,
-            sample_rate_hz=read.sample_rate_hz,
-            labels=read.labels,
+            sample_rate_hz=config_facts.sample_rate_hz,
+            labels=config_facts.labels,
             sources=sources,
-            architecture=read.architecture,
-            options=read.options,
-            chunk_samples=read.chunk_samples,
-            overlap=read.overlap,
+            architecture=config_facts.architecture,
+            options=config_facts.options,
+            chunk_samples=config_facts.chunk_samples,
+            overlap=config_facts.overlap,
             gflop_per_s=work,
             added=True,
         )
@@ -92,7 +94,7 @@ def add(
     return model
 
 
-def forget(model: Model) -> None:
+def remove_description(model: Model) -> None:
     """Removes what describes a model that was added. Its weights stay.
 
     Raises:
@@ -108,14 +110,14 @@ def forget(model: Model) -> None:
 def _check_name(name: str, reserved: Collection[str]) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"'{name}' is no name for a model; take small letters, digits, dots, dashes and underscores, 64 at most."
+            f"'{name}' is not a valid model name; use lower-case letters, digits, dots, dashes and underscores, 64 at most."
         )
     if name in reserved or name in {model.name for model in registry.models()}:
         raise UsageError(f"There is a model or plan named '{name}' already; choose another name.")
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def _name_locked(name: str) -> Iterator[None]:
     """Keeps others from adding a model of the same name meanwhile."""
     folder = weights_folder()
 
@@ -124,13 +126,13 @@ def _alone(name: str) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with held(folder / f".{name}.lock", refuse):
+        with file_lock(folder / f".{name}.lock", refuse):
             yield
     except OSError as error:
         raise storage_error(error, folder) from error
 
 
-def _taken_in(checkpoint: Path, name: str, *, link: bool) -> WeightFile:
+def _import_checkpoint(checkpoint: Path, name: str, *, link: bool) -> WeightFile:
     """Copies or links a file into the weights folder, whole or not at all."""
     folder = weights_folder()
     path, part = folder / name, folder / f".{name}.{os.getpid()}.part"
@@ -169,12 +171,12 @@ def _write(model: Model) -> None:
 
 def _table(model: Model) -> dict[str, Any]:
     """What ``Model.from_table`` reads: all but what stands in no file."""
-    return {field.name: _plain(getattr(model, field.name)) for field in fields(model) if field.name != "added"}
+    return {field.name: _to_toml(getattr(model, field.name)) for field in fields(model) if field.name != "added"}
 
 
-def _plain(value: Any) -> Any:
+def _to_toml(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items() if one is not None}
+        return {key: _to_toml(one) for key, one in value.items() if one is not None}
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [_to_toml(one) for one in value]
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -1,4 +1,4 @@
-"""Downloads of weights: resumed, verified, one at a time for each file, and never a name without the right bytes."""
+"""Downloads of weights: resumable, verified, locked per file, renamed only when complete."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ from urllib.parse import quote, urlsplit
 
 from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError, storage_error
 from stemwright.formatting import megabytes
-from stemwright.models.http_range import FileChangedError, PermanentError, TransientError, open_download, shown
+from stemwright.models.http_range import (
+    FileChangedError,
+    PermanentError,
+    TransientError,
+    open_download,
+    without_credentials,
+)
 from stemwright.models.weight_file import PartFile, WeightFile
 
 Stage = Literal["waiting", "downloading", "verifying"]
 
-_ADVANCE_BYTES = 1 << 20
-"""A try that gets this much further than all before was not in vain, and does not count."""
+_PROGRESS_BYTES = 1 << 20
+"""An attempt that gets this much further than all before resets the count of failures."""
 
-_SLICE_S = 0.1
+_SLEEP_STEP_S = 0.1
 
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """How far a download is.
+    """Progress of a download.
 
     Attributes:
         name: of the file.
         done_bytes: bytes that are there; in the stage ``verifying`` those that were read so far.
         total_bytes: bytes of the whole file.
-        stage: ``waiting`` for another process, or for a server that did not answer well, ``downloading``, ``verifying``.
+        stage: ``waiting`` for another process, or for a server that failed, ``downloading``, ``verifying``.
     """
 
     name: str
@@ -45,10 +51,10 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a download goes on against bad luck.
+    """Retries and timeouts of a download.
 
     Attributes:
-        tries: how many in a row may fail without getting on.
+        tries: failed attempts in a row without progress after which it gives up.
         connect_s: longest time for a connection to stand.
         read_s: longest time without a byte.
         first_pause_s: pause after the first failure; each further one is twice as long, less a random part of up to half.
@@ -73,24 +79,24 @@ def download(
     is_cancelled: Callable[[], bool] | None = None,
     retry_policy: RetryPolicy | None = None,
 ) -> Path:
-    """Brings a file of weights into a folder, unless it is there already, and gives where it lies.
+    """Downloads a weight file into a folder, unless it exists already, and returns its path.
 
-    It grows as ``NAME.part`` and gets its name when its size and SHA-256 are those of the registry. What a try leaves
-    behind, however it ended, the next one goes on from. Of several processes and threads one works, the others wait.
+    It is written as ``NAME.part`` and renamed when its size and SHA-256 are those of the registry. A partial file is
+    resumed by the next attempt. If several processes and threads need the file, one downloads it and the others wait.
 
     Args:
         file: which one.
         folder: where it shall lie; made if it is missing.
         mirror: URL of a folder (https, http or file) that has the file under its name; ``STEMWRIGHT_MODEL_MIRROR`` if None.
-        on_progress: is told how far it is, many times a second.
-        is_cancelled: asked often; once it says yes, the download ends.
-        patience: limits of time and tries.
+        on_progress: called many times a second.
+        is_cancelled: polled; True cancels the download.
+        retry_policy: timeouts and number of attempts.
 
     Raises:
-        ModelUnavailableError: the file cannot be had, what came is not it, or ``STEMWRIGHT_OFFLINE`` forbids to ask.
-        StorageError: the folder cannot be written, or has no room.
-        CancelledError: the caller cancelled. What came so far stays.
-        UsageError: the mirror is no URL.
+        ModelUnavailableError: the file cannot be downloaded, is not the right one, or ``STEMWRIGHT_OFFLINE`` is set.
+        StorageError: the folder cannot be written, or the disk is full.
+        CancelledError: ``is_cancelled`` returned true. The partial file is kept.
+        UsageError: the mirror is not a URL.
     """
     url = _source(file, mirror)
     one = _Download(file, folder, url, on_progress, is_cancelled, retry_policy or RetryPolicy())
@@ -114,16 +120,16 @@ def _source(file: WeightFile, mirror: str | None) -> str:
     base = mirror or os.environ.get("STEMWRIGHT_MODEL_MIRROR", "").strip()
     if not base:
         return file.url
-    if not (_is_of_web(base) or _is_local(base)):
+    if not (_is_http_url(base) or _is_file_url(base)):
         raise UsageError(
-            f"The mirror '{shown(base)}' cannot be used: set STEMWRIGHT_MODEL_MIRROR to the URL of a folder, such as "
-            "https://host/models or file:///media/models."
+            f"The mirror '{without_credentials(base)}' is not valid: set STEMWRIGHT_MODEL_MIRROR to the URL of a folder, "
+            "such as https://host/models or file:///media/models."
         )
     parts = urlsplit(base)
     return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(file.name)}").geturl()
 
 
-def _is_of_web(url: str) -> bool:
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -131,7 +137,7 @@ def _is_of_web(url: str) -> bool:
         return False
 
 
-def _is_local(url: str) -> bool:
+def _is_file_url(url: str) -> bool:
     return url.startswith("file:///")
 
 
@@ -158,15 +164,15 @@ class _Download:
         path = self._file.path_in(self._folder)
         if self._is_there():
             return path
-        if self._url == self._file.url and not _is_of_web(self._url):  # a mirror was judged before
+        if self._url == self._file.url and not _is_http_url(self._url):  # a mirror was judged before
             raise ModelUnavailableError(
-                f"{self._file.name} is not in {self._folder}, and no address is known to download it from: "
-                f"{self._by_hand()}, or set STEMWRIGHT_MODEL_MIRROR to a server that has it."
+                f"{self._file.name} is not in {self._folder}, and its URL is not known: "
+                f"{self._manual_remedy()}, or set STEMWRIGHT_MODEL_MIRROR to a server that has it."
             )
-        if is_offline() and not _is_local(self._url):
+        if is_offline() and not _is_file_url(self._url):
             raise ModelUnavailableError(
-                f"{self._file.name} is not in {self._folder}, and STEMWRIGHT_OFFLINE forbids to fetch it: unset that, or "
-                f"{self._by_hand()}."
+                f"{self._file.name} is not in {self._folder}, and STEMWRIGHT_OFFLINE prevents its download: unset it, or "
+                f"{self._manual_remedy()}."
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._file.locked(self._folder, self._wait):
@@ -176,46 +182,44 @@ class _Download:
         return path
 
     def _is_there(self) -> bool:
-        return self._file.is_whole_in(self._folder, lambda done_bytes: self._tell("verifying", done_bytes))
+        return self._file.is_whole_in(self._folder, lambda done_bytes: self._report("verifying", done_bytes))
 
     def _fetch(self, part: PartFile) -> None:
         """Brings the whole file into the part, and gives it its name."""
-        part.resume(lambda done_bytes: self._tell("verifying", done_bytes))
+        part.resume(lambda done_bytes: self._report("verifying", done_bytes))
         self._check_room(part)
-        self._fill(part)
+        self._download_rest(part)
         if not part.matches_digest and part.was_resumed:
             part.begin(None)  # two halves of different files, or one that a crash of the machine left with holes
-            self._fill(part)
-        self._tell("verifying", part.size_bytes)
+            self._download_rest(part)
+        self._report("verifying", part.size_bytes)
         if not part.matches_digest:
             part.remove()
-            raise self._failure(
-                "what came has the right size but another SHA-256 than the registry says, and was deleted"
-            )
+            raise self._failure("the file has the right size but not the SHA-256 of the registry; it was deleted")
         part.finish()
 
-    def _fill(self, part: PartFile) -> None:
+    def _download_rest(self, part: PartFile) -> None:
         """Tries until the part has the size of the file."""
         failures, furthest_bytes = 0, part.size_bytes
         while part.size_bytes < self._file.size_bytes:
             try:
-                self._try(part)
+                self._attempt(part)
             except PermanentError as refusal:
                 raise self._failure(str(refusal)) from refusal
             except TransientError as fault:
                 if isinstance(fault, FileChangedError):
                     part.begin(None)
-                if part.size_bytes >= furthest_bytes + _ADVANCE_BYTES:
+                if part.size_bytes >= furthest_bytes + _PROGRESS_BYTES:
                     failures, furthest_bytes = 0, part.size_bytes
                 failures += 1
                 if failures >= self._retry_policy.tries:
                     raise self._failure(f"{fault} after {failures} tries") from fault
                 self._pause(fault, failures, part)
 
-    def _try(self, part: PartFile) -> None:
+    def _attempt(self, part: PartFile) -> None:
         """One request: adds to the part what comes, and never more than the file has."""
         file, retry_policy = self._file, self._retry_policy
-        self._tell("downloading", part.size_bytes)
+        self._report("downloading", part.size_bytes)
         with open_download(
             self._url,
             size_bytes=file.size_bytes,
@@ -223,18 +227,16 @@ class _Download:
             version=part.version,
             connect_s=retry_policy.connect_s,
             read_s=retry_policy.read_s,
-        ) as answer:
-            part.append(answer.start_byte, answer.version)
-            for piece in answer.pieces:
+        ) as response:
+            part.append(response.start_byte, response.version)
+            for piece in response.pieces:
                 if part.size_bytes + len(piece) > file.size_bytes:
                     part.begin(None)
-                    raise PermanentError(
-                        f"more came than the {file.size_bytes} bytes of the file, so it is another one"
-                    )
+                    raise PermanentError(f"the server sent more than {file.size_bytes} bytes, so it is another file")
                 part.write(piece)
-                self._tell("downloading", part.size_bytes)
+                self._report("downloading", part.size_bytes)
         if part.size_bytes < file.size_bytes:
-            raise TransientError(f"only {part.size_bytes} of {file.size_bytes} bytes came")
+            raise TransientError(f"only {part.size_bytes} of {file.size_bytes} bytes were received")
 
     def _pause(self, fault: TransientError, failures: int, part: PartFile) -> None:
         """Leaves the server alone for a while: as long as it says, or longer each time."""
@@ -242,26 +244,26 @@ class _Download:
         if fault.wait_s is not None:
             left_s = fault.wait_s
             if left_s > longest_s:
-                raise self._failure(f"{fault} and wants to be asked again in {left_s:.0f} s") from fault
+                raise self._failure(f"{fault} and asks to retry after {left_s:.0f} s") from fault
         else:
             left_s = min(longest_s, self._retry_policy.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
         while left_s > 0:
-            self._tell("waiting", part.size_bytes)
-            self._retry_policy.sleep(min(left_s, _SLICE_S))
-            left_s -= _SLICE_S
+            self._report("waiting", part.size_bytes)
+            self._retry_policy.sleep(min(left_s, _SLEEP_STEP_S))
+            left_s -= _SLEEP_STEP_S
 
     def _wait(self) -> None:
         """Another process or thread downloads the file."""
         done_bytes = 0
         with suppress(OSError):  # it just became the whole file
             done_bytes = self._file.part_in(self._folder).stat().st_size
-        self._tell("waiting", done_bytes)
+        self._report("waiting", done_bytes)
 
-    def _tell(self, stage: Stage, done_bytes: int) -> None:
+    def _report(self, stage: Stage, done_bytes: int) -> None:
         if self._is_cancelled is not None and self._is_cancelled():
             raise CancelledError(
-                f"The download of {self._file.name} was cancelled; what came stays in {self._folder}, and the next one "
-                "goes on from there."
+                f"The download of {self._file.name} was cancelled; the next one continues with the "
+                f"partial file in {self._folder}."
             )
         if self._on_progress is not None:
             self._on_progress(DownloadProgress(self._file.name, done_bytes, self._file.size_bytes, stage))
@@ -277,10 +279,10 @@ class _Download:
 
     def _failure(self, reason: str) -> ModelUnavailableError:
         return ModelUnavailableError(
-            f"{self._file.name} could not be downloaded from {shown(self._url)}, since {reason}: try again later, "
-            f"set STEMWRIGHT_MODEL_MIRROR to a server that has it, or {self._by_hand()}."
+            f"{self._file.name} could not be downloaded from {without_credentials(self._url)}, since {reason}: "
+            f"try again later, set STEMWRIGHT_MODEL_MIRROR to a server that has it, or {self._manual_remedy()}."
         )
 
-    def _by_hand(self) -> str:
-        source = f" from {shown(self._file.url)}" if _is_of_web(self._file.url) else ""
+    def _manual_remedy(self) -> str:
+        source = f" from {without_credentials(self._file.url)}" if _is_http_url(self._file.url) else ""
         return f"put the file by hand{source} into {self._folder} under the name {self._file.name}"

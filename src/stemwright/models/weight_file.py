@@ -22,26 +22,26 @@ OnBytes = Callable[[int], None]
 _PIECE_BYTES = 1 << 20
 _NAME = re.compile(r"[^./\\:\x00-\x1f][^/\\:\x00-\x1f]{0,199}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_LOOK_AGAIN_S = 0.1
+_RETRY_S = 0.1
 
 
 @contextmanager
-def held(lock: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def file_lock(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Holds a lock against other threads and processes; whoever dies lets go of it.
 
     Its file stays: were it removed, a newcomer could lock another one of the same name.
 
     Args:
         lock: its file.
-        waiting: called ten times a second while another holds it; what it raises ends the wait.
+        on_wait: called ten times a second while another holds it; what it raises ends the wait.
 
     Raises:
         OSError: it cannot be written, or its folder knows no locks.
     """
     with lock.open("ab") as file:
         while not _try_lock(file.fileno()):
-            waiting()
-            time.sleep(_LOOK_AGAIN_S)
+            on_wait()
+            time.sleep(_RETRY_S)
         yield
 
 
@@ -117,9 +117,9 @@ class WeightFile:
         self._write_mark(folder, self._mark(self.path_in(folder)))
 
     @contextmanager
-    def locked(self, folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-        """Holds the file of that folder against other threads and processes, as ``held`` does."""
-        with held(folder / f".{self.name}.lock", waiting):
+    def locked(self, folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Holds the file of that folder against other threads and processes, as ``file_lock`` does."""
+        with file_lock(folder / f".{self.name}.lock", on_wait):
             yield
 
     def _has_size(self, path: Path) -> bool:

@@ -43,13 +43,13 @@ def is_available(weights: WeightFile | Model) -> bool:
     return all(find(file) is not None for file in _files(weights))
 
 
-def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, afresh: bool = False) -> None:
+def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, reread: bool = False) -> None:
     """Makes sure that a file is there and is that of the registry. Gigabytes are read only when they changed.
 
     Args:
         file: which one.
         on_bytes: is told how much was read; what it raises passes through.
-        afresh: read it all, whatever was found before.
+        reread: read it all, whatever was found before.
 
     Raises:
         ModelUnavailableError: it is missing or damaged, or cannot be read.
@@ -57,7 +57,7 @@ def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, afresh: bool = 
     path = _path(file)
     try:
         in_wheel = path.parent == WHEEL_FOLDER  # no marks are left among the files of the installation
-        whole = file.matches(path, on_bytes) if in_wheel or afresh else file.is_whole_in(path.parent, on_bytes)
+        whole = file.matches(path, on_bytes) if in_wheel or reread else file.is_whole_in(path.parent, on_bytes)
     except OSError as error:
         raise _unavailable(file, path, error) from error
     if not whole:
@@ -132,11 +132,11 @@ def _unavailable(file: WeightFile, path: Path, error: OSError | None = None) -> 
     if _size(path) is None:
         state = "missing"
     elif error is not None:
-        state = f"not to be read ({error.strerror or error})"
+        state = f"not readable ({error.strerror or error})"
     else:
         state = "damaged"
     if file.url:
-        remedy = f"fetch them with `stemwright models download`, or put them there by hand from {file.url}"
+        remedy = f"run `stemwright models download`, or download them by hand from {file.url}"
     else:
-        remedy = "install Stemwright again, or add the model again if it is one of your own"
+        remedy = "install Stemwright again, or add the model again if you added it"
     return ModelUnavailableError(f"The weights {path} are {state}; {remedy}.")

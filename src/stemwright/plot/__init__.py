@@ -1,1 +1,1 @@
-"""Pictures of stems: ``outline`` reads, ``picture`` draws."""
+"""Pictures of stems: ``summary`` reads, ``picture`` draws."""

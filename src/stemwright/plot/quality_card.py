@@ -18,7 +18,7 @@ from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.report_tables import facts
 from stemwright.formatting import clock, decibels
-from stemwright.plot.stem_picture import COLOURS, FAINT, INK, shown
+from stemwright.plot.stem_picture import COLOURS, FAINT, INK, drawable
 from stemwright.stems import STEMS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ LOWEST_DB, HIGHEST_DB = -15.0, 30.0
 
 LEAST_LEAK_DB = -90.0
 
-ROOM = "#eceef1"
+RANGE_COLOUR = "#eceef1"
 COLOUR_OF_ROW = COLOURS | {"singing": "#a02f42", "instrumental": "#3d5a80", "other": "#3d5a80"}
 
 
@@ -102,7 +102,7 @@ def _write_head(figure: Figure, report: Report, title: str, command: str, height
         ),
     )
     for text, down, style in lines:
-        figure.text(0.3 / WIDTH_IN, 1.0 - down / height, shown(text), ha="left", va="top", parse_math=False, **style)
+        figure.text(0.3 / WIDTH_IN, 1.0 - down / height, drawable(text), ha="left", va="top", parse_math=False, **style)
 
 
 def _draw_scores(axis: Axes, report: Report) -> None:
@@ -114,12 +114,12 @@ def _draw_scores(axis: Axes, report: Report) -> None:
     for line, row in enumerate(report.rows):
         colour = COLOUR_OF_ROW.get(row.name, COLOURS["fx"])
         room = np.clip([row.mix_db, row.oracle_db], low, high)
-        axis.barh(line, room[1] - room[0], left=room[0], height=0.62, color=ROOM, zorder=1)
+        axis.barh(line, room[1] - room[0], left=room[0], height=0.62, color=RANGE_COLOUR, zorder=1)
         axis.plot(room[0], line, "|", color=FAINT, markersize=13, markeredgewidth=1.4, zorder=2)
         axis.plot(room[1], line, "D", color="white", markeredgecolor=FAINT, markersize=4.5, zorder=2)
         dots = np.clip(each[row.name], low, high)
         axis.plot(
-            dots, line + _spread(len(dots)), "o", color=colour, alpha=0.6, markersize=5, markeredgewidth=0, zorder=3
+            dots, line + _jitter(len(dots)), "o", color=colour, alpha=0.6, markersize=5, markeredgewidth=0, zorder=3
         )
         middle = float(np.clip(row.sdr_db, low, high))
         axis.plot(
@@ -143,7 +143,7 @@ def _write_legend(axis: Axes) -> None:
         Line2D([], [], color=INK, marker="o", alpha=0.6, linewidth=0, markersize=5, markeredgewidth=0, label="a song"),
         Line2D([], [], color=INK, marker="|", linewidth=0, markersize=11, markeredgewidth=3.5, label="median"),
         Line2D([], [], color=FAINT, marker="|", linewidth=0, markersize=11, markeredgewidth=1.4, label="mix"),
-        Patch(color=ROOM, label="room"),
+        Patch(color=RANGE_COLOUR, label="room"),
         Line2D([], [], color="white", markeredgecolor=FAINT, marker="D", linewidth=0, markersize=4.5, label="oracle"),
     ]
     legend = axis.legend(
@@ -210,7 +210,7 @@ def _draw_leaks(axis: Axes, leaks: dict[str, list[float]]) -> None:
     for line, (name, levels_db) in enumerate(leaks.items()):
         colour = COLOUR_OF_ROW[name]
         dots = np.maximum(levels_db, LEAST_LEAK_DB)
-        axis.plot(dots, line + _spread(len(dots)), "o", color=colour, alpha=0.6, markersize=5, markeredgewidth=0)
+        axis.plot(dots, line + _jitter(len(dots)), "o", color=colour, alpha=0.6, markersize=5, markeredgewidth=0)
         middle = max(median(levels_db), LEAST_LEAK_DB)
         axis.plot([middle, middle], [line - 0.36, line + 0.36], color=colour, linewidth=3.5, solid_capstyle="butt")
     axis.set_xlim(LEAST_LEAK_DB - 2.0, 0.0)
@@ -230,7 +230,7 @@ def _leaks(report: Report) -> dict[str, list[float]]:
     return {name: levels_db for name, levels_db in found.items() if levels_db}
 
 
-def _spread(count: int) -> Any:
+def _jitter(count: int) -> Any:
     """Small offsets that keep dots of one line apart, the same every time."""
     return 0.2 * (np.modf(np.arange(count) * 0.618034 + 0.5)[0] - 0.5) * 2.0
 
@@ -238,7 +238,7 @@ def _spread(count: int) -> Any:
 def _name_lines(axis: Axes, names: Sequence[str]) -> None:
     """One line a name, the first on top, and no frame."""
     axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    axis.set_yticks(range(len(names)), labels=[shown(name) for name in names])
+    axis.set_yticks(range(len(names)), labels=[drawable(name) for name in names])
     for spine in axis.spines.values():
         spine.set_visible(False)
     axis.tick_params(colors=FAINT, labelsize=8.5, length=0)

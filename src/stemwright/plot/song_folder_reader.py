@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation.comparisons import ESTIMATES, UNLABELLED
-from stemwright.plot.stem_picture import Strip
-from stemwright.plot.waveform_summary import outline
+from stemwright.plot.stem_picture import StemPlot
+from stemwright.plot.waveform_summary import summary
 from stemwright.separation.result import Result
 from stemwright.separation.song_folder import RECORD
 from stemwright.sound_files import is_sound_file
@@ -17,8 +17,8 @@ ORDER = ("vocals", "instrumental", *ESTIMATES[1:], UNLABELLED)
 """Stems come in the vocabulary's order, other files after them by name."""
 
 
-def read_strips(folder: Path) -> list[Strip]:
-    """One strip a sound file. What the separation said of presence is taken from its record, where there is one.
+def read_stem_plots(folder: Path) -> list[StemPlot]:
+    """One stem_plot a sound file. What the separation said of presence is taken from its record, where there is one.
 
     Raises:
         UnreadableInputError: the folder holds no sound files, or one cannot be read.
@@ -28,22 +28,24 @@ def read_strips(folder: Path) -> list[Strip]:
     if not folder.is_dir():
         raise UnreadableInputError(f"'{folder}' is not a folder; name the folder of one song's stems.")
     try:
-        files = sorted((path for path in folder.iterdir() if is_sound_file(path)), key=_place)
+        files = sorted((path for path in folder.iterdir() if is_sound_file(path)), key=_sort_key)
     except OSError as error:
         raise UnreadableInputError(f"'{folder}' cannot be listed ({error.strerror}); allow reading it.") from error
     if not files:
-        raise UnreadableInputError(f"'{folder}' holds no sound files; name the folder of one song's stems.")
+        raise UnreadableInputError(f"'{folder}' contains no sound files; give the folder of one song's stems.")
     known = {stem.path.name: stem for stem in record.stems} if (record := _record(folder)) else {}
-    strips = []
+    stem_plots = []
     for file in files:
         with Decoder(file) as decoder:
-            shape = outline(decoder, decoder.format.sample_rate)
+            shape = summary(decoder, decoder.format.sample_rate)
         stem = known.get(file.name)
-        strips.append(Strip(file.stem, shape, stem is None or stem.present, None if stem is None else stem.presence))
-    return strips
+        stem_plots.append(
+            StemPlot(file.stem, shape, stem is None or stem.present, None if stem is None else stem.presence)
+        )
+    return stem_plots
 
 
-def _place(path: Path) -> tuple[int, str]:
+def _sort_key(path: Path) -> tuple[int, str]:
     return (ORDER.index(path.stem) if path.stem in ORDER else len(ORDER), path.name)
 
 

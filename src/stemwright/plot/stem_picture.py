@@ -11,7 +11,7 @@ import numpy as np
 
 from stemwright.errors import storage_error
 from stemwright.formatting import printable
-from stemwright.plot.waveform_summary import Outline
+from stemwright.plot.waveform_summary import WaveformSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,16 +41,16 @@ TICKS_HZ = {100.0: "100", 1000.0: "1k", 10_000.0: "10k"}
 
 
 @dataclass(frozen=True)
-class Strip:
+class StemPlot:
     """One stem of the picture; ``presence`` is None where it is not known."""
 
     name: str
-    outline: Outline
+    summary: WaveformSummary
     present: bool = True
     presence: float | None = None
 
 
-def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
+def draw(title: str, stem_plots: Sequence[StemPlot], path: Path) -> None:
     """Writes the picture as a PNG.
 
     Raises:
@@ -59,10 +59,10 @@ def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15.0, 1.0 + 1.05 * len(strips)), dpi=110, facecolor="white")
+    figure = Figure(figsize=(15.0, 1.0 + 1.05 * len(stem_plots)), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(
-        len(strips),
+        len(stem_plots),
         2,
         sharex="all",
         squeeze=False,
@@ -71,14 +71,20 @@ def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.125, right=0.955, top=1.0 - 0.5 / height, bottom=0.5 / height)
     figure.suptitle(
-        shown(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
+        drawable(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
     )
-    seconds = max(strip.outline.seconds for strip in strips) or 1.0  # an axis needs a length
-    reach = max(float(np.abs([strip.outline.lows, strip.outline.highs]).max(initial=0.0)) for strip in strips) or 1.0
-    top_db = max(float(strip.outline.spectrogram_db.max(initial=-RANGE_DB)) for strip in strips)
-    for strip, (left, right) in zip(strips, axes, strict=True):
-        _draw_wave(left, strip, reach)
-        _draw_spectrogram(right, strip, top_db)
+    seconds = max(stem_plot.summary.seconds for stem_plot in stem_plots) or 1.0  # an axis needs a length
+    reach = (
+        max(
+            float(np.abs([stem_plot.summary.lows, stem_plot.summary.highs]).max(initial=0.0))
+            for stem_plot in stem_plots
+        )
+        or 1.0
+    )
+    top_db = max(float(stem_plot.summary.spectrogram_db.max(initial=-RANGE_DB)) for stem_plot in stem_plots)
+    for stem_plot, (left, right) in zip(stem_plots, axes, strict=True):
+        _draw_wave(left, stem_plot, reach)
+        _draw_spectrogram(right, stem_plot, top_db)
         left.set_xlim(0.0, seconds)
     for below in axes[-1]:
         below.set_xlabel("seconds" if seconds < 120 else "minutes : seconds", color=FAINT, fontsize=8)
@@ -95,15 +101,15 @@ def draw(title: str, strips: Sequence[Strip], path: Path) -> None:
         raise storage_error(error, path) from error
 
 
-def _draw_wave(axis: Axes, strip: Strip, reach: float) -> None:
-    outline = strip.outline
-    colour = COLOURS.get(strip.name, COLOURS["fx"]) if strip.present else "#c9ccd1"
-    at = np.minimum(np.arange(len(outline.lows) + 1) * outline.column_s, outline.seconds)
-    if len(outline.lows):
+def _draw_wave(axis: Axes, stem_plot: StemPlot, reach: float) -> None:
+    summary = stem_plot.summary
+    colour = COLOURS.get(stem_plot.name, COLOURS["fx"]) if stem_plot.present else "#c9ccd1"
+    at = np.minimum(np.arange(len(summary.lows) + 1) * summary.column_s, summary.seconds)
+    if len(summary.lows):
         axis.fill_between(
             at,
-            np.append(outline.lows, outline.lows[-1]),
-            np.append(outline.highs, outline.highs[-1]),
+            np.append(summary.lows, summary.lows[-1]),
+            np.append(summary.highs, summary.highs[-1]),
             step="post",
             color=colour,
             linewidth=0.4,
@@ -113,35 +119,35 @@ def _draw_wave(axis: Axes, strip: Strip, reach: float) -> None:
     axis.set_yticks([])
     _frame(axis)
     words: dict[str, Any] = {"transform": axis.transAxes, "ha": "right", "va": "center", "parse_math": False}
-    ink = INK if strip.present else FAINT
-    axis.text(-0.02, 0.72, shown(strip.name), color=ink, fontsize=11, fontweight="bold", **words)
-    axis.text(-0.02, 0.45, _levels(outline), color=FAINT, fontsize=7.5, **words)
-    if strip.presence is not None:
-        said = f"presence {strip.presence:.2f}" if strip.present else f"absent ({strip.presence:.2f})"
+    ink = INK if stem_plot.present else FAINT
+    axis.text(-0.02, 0.72, drawable(stem_plot.name), color=ink, fontsize=11, fontweight="bold", **words)
+    axis.text(-0.02, 0.45, _levels(summary), color=FAINT, fontsize=7.5, **words)
+    if stem_plot.presence is not None:
+        said = f"presence {stem_plot.presence:.2f}" if stem_plot.present else f"absent ({stem_plot.presence:.2f})"
         axis.text(-0.02, 0.22, said, color=FAINT, fontsize=7.5, **words)
 
 
-def _draw_spectrogram(axis: Axes, strip: Strip, top_db: float) -> None:
-    outline = strip.outline
-    columns = outline.spectrogram_db.shape[1]
-    at = np.minimum(np.arange(columns + 1) * outline.spectrum_s, outline.seconds)
+def _draw_spectrogram(axis: Axes, stem_plot: StemPlot, top_db: float) -> None:
+    summary = stem_plot.summary
+    columns = summary.spectrogram_db.shape[1]
+    at = np.minimum(np.arange(columns + 1) * summary.spectrum_s, summary.seconds)
     axis.set_yscale("log")
     axis.set_facecolor("black")
     if columns:
         axis.pcolormesh(
             at,
-            outline.edges_hz,
-            outline.spectrogram_db,
+            summary.edges_hz,
+            summary.spectrogram_db,
             cmap="magma",
             vmin=top_db - RANGE_DB,
             vmax=top_db,
             shading="flat",
             rasterized=True,
         )
-    axis.set_ylim(outline.edges_hz[0], outline.edges_hz[-1])
+    axis.set_ylim(summary.edges_hz[0], summary.edges_hz[-1])
     axis.yaxis.tick_right()
     axis.minorticks_off()
-    ticks = {hz: name for hz, name in TICKS_HZ.items() if hz < outline.edges_hz[-1]}
+    ticks = {hz: name for hz, name in TICKS_HZ.items() if hz < summary.edges_hz[-1]}
     axis.set_yticks(list(ticks), labels=list(ticks.values()))
     _frame(axis)
 
@@ -152,13 +158,13 @@ def _frame(axis: Axes) -> None:
     axis.tick_params(colors=FAINT, labelsize=7.5, length=2, labelbottom=False)
 
 
-def _levels(outline: Outline) -> str:
-    if outline.peak_db is None or outline.level_db is None:
+def _levels(summary: WaveformSummary) -> str:
+    if summary.peak_db is None or summary.level_db is None:
         return "silent"
-    return f"peak {outline.peak_db:.1f}, level {outline.level_db:.1f} dBFS"
+    return f"peak {summary.peak_db:.1f}, level {summary.level_db:.1f} dBFS"
 
 
-def shown(text: str) -> str:
+def drawable(text: str) -> str:
     """The text in characters that the picture's font has; others, such as emoji, become a box without a warning."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 

@@ -18,7 +18,7 @@ from stemwright.evaluation.sdr import energy
 Samples = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-MOST_COLUMNS = 1500
+MAX_COLUMNS = 1500
 N_FFT = 4096
 HOP = 2048
 N_ROWS = 160
@@ -27,7 +27,7 @@ FLOOR_DB = -120.0
 
 
 @dataclass(frozen=True)
-class Outline:
+class WaveformSummary:
     """The shape of one file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outline:
     level_db: float | None
 
 
-def outline(blocks: Iterable[Samples], sample_rate: int) -> Outline:
+def summary(blocks: Iterable[Samples], sample_rate: int) -> WaveformSummary:
     """Reads a stream of blocks ``(channels, samples)`` once. It may be empty."""
     envelope = _Columns(2, np.maximum)  # rows: -lowest, highest
     bands = _bands(sample_rate)
@@ -78,7 +78,7 @@ def outline(blocks: Iterable[Samples], sample_rate: int) -> Outline:
         power.extend(_counted(_power(np.pad(held, ((0, 0), (0, padding + N_FFT - HOP))), n_frames) @ bands.T))
     extremes, sums = envelope.all(), power.all()
     peak = float(extremes.max(initial=0.0))
-    return Outline(
+    return WaveformSummary(
         seconds=count / sample_rate,
         lows=-extremes[:, 0],
         highs=extremes[:, 1],
@@ -92,7 +92,7 @@ def outline(blocks: Iterable[Samples], sample_rate: int) -> Outline:
 
 
 class _Columns:
-    """Columns of ``height`` figures, less than ``2 * MOST_COLUMNS`` of them however many come in."""
+    """Columns of ``height`` figures, less than ``2 * MAX_COLUMNS`` of them however many come in."""
 
     def __init__(self, height: int, merge: np.ufunc) -> None:
         self.stride = 1
@@ -111,7 +111,7 @@ class _Columns:
                 continue
             self._whole.append(self._part)
             self._part, self._in_part = None, 0
-            if len(self._whole) == 2 * MOST_COLUMNS:
+            if len(self._whole) == 2 * MAX_COLUMNS:
                 self._whole = [self._merge(a, b) for a, b in zip(self._whole[::2], self._whole[1::2], strict=True)]
                 self.stride *= 2
 

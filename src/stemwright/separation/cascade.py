@@ -40,14 +40,14 @@ class CascadeStep:
 
     Attributes:
         name: of the step, and of its folder among the working files.
-        model: name and digest of the model; empty where no model can be had, and the step is skipped.
+        model: name and digest of the model; empty if no model is available, and the step is skipped.
         input: ``mix``, or the name of an output or remainder of an earlier step.
         outputs: name to the engine's stems that are summed for it.
         remainder: name of its input less its outputs.
         if_skipped: name that its input gets where none of its stems plays; empty if the step always runs.
         sample_rate: of the engine, Hz.
         cost: operations relative to those of other steps.
-        load: gives the engine, which may take a while; None where no model can be had.
+        load: gives the engine, which may take a while; None if no model is available.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Cascade:
         """Runs the steps, from where an earlier run stopped.
 
         Raises:
-            CancelledError: ``is_cancelled`` said so; the working files hold what was done.
+            CancelledError: ``is_cancelled`` returned true; the working files are kept.
         """
         columns: dict[str, list[Column]] = {}
         scan: PresenceScan | None = None
@@ -134,7 +134,7 @@ class Cascade:
 
         for step in self.steps:
             if step.load and step.if_skipped and scan is None and self._scanner is not None:
-                scan = _scanned(self._scanner, source, work, partial(is_cancelled_in, step))
+                scan = _load_or_scan(self._scanner, source, work, partial(is_cancelled_in, step))
             if step.load is None or step.is_absent(scan):
                 if step.load is not None:
                     self.notes += (f"The step '{step.name}' was skipped: none of its stems plays in this song.",)
@@ -167,10 +167,14 @@ class Cascade:
         silent = [part.name for part in self.selection.parts if given.isdisjoint(part.sources)]
         if not silent:
             return ()
-        return (f"No model of this plan separates {', '.join(silent)}: silent files, whose sound is in another stem.",)
+        return (
+            f"No model of this plan separates {', '.join(silent)}: the files are silent, the sound is in other stems.",
+        )
 
 
-def _scanned(scanner: PresenceScanner, source: Source, work: WorkingFiles, is_cancelled: IsCancelled) -> PresenceScan:
+def _load_or_scan(
+    scanner: PresenceScanner, source: Source, work: WorkingFiles, is_cancelled: IsCancelled
+) -> PresenceScan:
     """The presence scan of this song, from an earlier run if there was one."""
     facts = work.load_facts("presence_scan") or work.save_facts("presence_scan", asdict(scanner(source, is_cancelled)))
     return PresenceScan(**facts)

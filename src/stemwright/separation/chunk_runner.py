@@ -66,7 +66,7 @@ def run_chunks(
     """Fills the files of a step, from where an earlier run stopped.
 
     Raises:
-        CancelledError: ``is_cancelled`` said so; the working files hold what was done.
+        CancelledError: ``is_cancelled`` returned true; the working files are kept.
     """
     if files.state.complete:
         return

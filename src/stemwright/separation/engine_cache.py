@@ -42,7 +42,7 @@ class EngineCache:
         return MaskToWaveformEngine(engine) if isinstance(engine, MaskEngine) else engine
 
     def scan_presence(self, source: Source, is_cancelled: IsCancelled) -> PresenceScan:
-        """Measures which stems play in a song."""
+        """MetricSet which stems play in a song."""
         engine = self._small_engine(registry.find(SCAN_MODEL), is_cancelled)
         assert isinstance(engine, MaskEngine)
         return scan_presence(source, engine, is_cancelled)

@@ -21,16 +21,16 @@ class MaskReader:
     """Gives masks for one frame of the song after the other. Absent parts give their share to those that play."""
 
     def __init__(
-        self, rows: RowFile, presence: Presence, own: Stft, own_rate: int, stft: Stft, sample_rate: int
+        self, rows: RowFile, presence: Presence, engine_stft: Stft, engine_rate: int, stft: Stft, sample_rate: int
     ) -> None:
         self._rows = rows
         self._absent = ~np.array(presence.present)
         self._next = 0
         # Frame j of the song is centred on sample (j + 1) hop - n_fft / 2 (stft.py). Solved for the engine's frame at
         # that time it is scale * j + offset; at the engine's own rate exactly 1 and 0.
-        ratio = own_rate / sample_rate
-        self._scale = stft.hop * ratio / own.hop
-        self._offset = ((stft.hop - stft.n_fft / 2) * ratio + own.n_fft / 2 - own.hop) / own.hop
+        ratio = engine_rate / sample_rate
+        self._scale = stft.hop * ratio / engine_stft.hop
+        self._offset = ((stft.hop - stft.n_fft / 2) * ratio + engine_stft.n_fft / 2 - engine_stft.hop) / engine_stft.hop
 
     def next(self, count: int) -> Samples:
         """Masks of the next ``count`` frames, ``(frames, parts, channels, bands)``, summing to one over the parts."""

@@ -65,7 +65,7 @@ class SingleEngine:
 
 
 class PlanResolver:
-    """Takes for each step of a plan the first of its models that may be used and can be had.
+    """Takes for each step of a plan the first of its models that is allowed and available.
 
     Raises:
         ModelUnavailableError: a step that cannot be skipped has no such model, or a chosen model has no runtime or

@@ -1,4 +1,4 @@
-"""What a user may choose for one separation, and the checks of it."""
+"""The options of one separation, and their validation."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 FormatName = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
 
 
-LONGEST_S = 1e9
-"""30 years; beyond it, counts of samples leave 64 bits."""
+MAX_SECONDS = 1e9
+"""30 years; longer times overflow 64-bit sample counts."""
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
 class Options:
-    """Choices for one song; the defaults are those of the command line.
+    """Options of one song; the defaults are those of the command line.
 
-    What converts without loss is taken and converted: numbers of any type or as text, a list of stems, a path as text or
-    bytes. All else is refused at once.
+    Values that convert without loss are converted: numbers of any type or as text, a list of stems, a path as text or
+    bytes. Everything else raises at once.
 
     Attributes:
         stems: ``two``, ``twelve``, or names (those, and ``residual``): separated by commas, or a list.
         out: folder in which the song gets a folder of its own; None takes ``stems``.
         format: ``wav flac mp3 m4a ogg opus aiff``.
         bit_depth: 16, 24 or 32 (float, wav only); None takes the input's, 24 for lossy input.
-        bitrate_kbps: constant bit rate of a lossy format; None takes a good variable one.
-        start_s: where to begin in the song, in seconds.
-        duration_s: how much of it to take; None takes the rest.
-        resume: take up the working files of a broken run of the same song with the same options.
-        overwrite: make the stems anew where whole output is already there.
+        bitrate_kbps: constant bit rate of a lossy format; None takes a variable one of high quality.
+        start_s: start of the separated section, in seconds.
+        duration_s: length of the section; None goes to the end of the song.
+        resume: continue from the working files of an interrupted run of the same song with the same options.
+        overwrite: replace complete output of an identical earlier run; otherwise it is kept.
 
     Raises:
-        UsageError: one of them makes no sense.
+        UsageError: a value is invalid.
     """
 
     stems: str | Iterable[str] = "two"
@@ -55,7 +55,7 @@ class Options:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Converts and checks every choice; what formats have is checked once the song is known."""
+        """Converts and validates every option; combinations with the format are checked once the song is known."""
         checked: dict[str, object] = {
             "stems": select(self.stems).mode,
             "out": self.folder,
@@ -70,10 +70,10 @@ class Options:
             "overwrite": arguments.flag(self.overwrite, "overwrite"),
         }
         for name, value in checked.items():
-            object.__setattr__(self, name, value)  # the dataclass is frozen for all others
-        if not 0 <= self.start_s <= LONGEST_S:
+            object.__setattr__(self, name, value)  # the dataclass is frozen
+        if not 0 <= self.start_s <= MAX_SECONDS:
             raise UsageError(f"start_s is {self.start_s:g}: give 0 or more seconds.")
-        if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
+        if self.duration_s is not None and not 0 < self.duration_s <= MAX_SECONDS:
             raise UsageError(f"duration_s is {self.duration_s:g}: give more than 0 seconds.")
 
     @property
@@ -83,10 +83,10 @@ class Options:
 
 
 def read_device(device: object) -> Device:
-    """The name of a device; also of a ``torch.device``.
+    """Parses the name of a device, or a ``torch.device``.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device is unknown.
     """
     names: tuple[Device, ...] = get_args(Device)
     named = arguments.choice(device, "device", names)
@@ -94,19 +94,19 @@ def read_device(device: object) -> Device:
 
 
 def read_threads(threads: object) -> int | None:
-    """How many threads; None where nobody said.
+    """Parses a number of threads, or None.
 
     Raises:
-        UsageError: it is no number of threads.
+        UsageError: it is not a valid number of threads.
     """
-    return _optional(threads, "threads", "threads", MOST_THREADS)
+    return _optional(threads, "threads", "threads", MAX_THREADS)
 
 
 def read_licence(licence: object) -> str | None:
-    """``any`` or ``permissive``; None where nobody said.
+    """Parses ``any``, ``permissive`` or None.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is something else.
     """
     return None if licence is None else arguments.choice(licence, "licence", ("any", "permissive"))
 

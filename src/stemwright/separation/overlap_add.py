@@ -1,4 +1,4 @@
-"""Chunks that overlap, and their sum with cross-fades: how a network of fixed size hears a song of any length.
+"""Overlapping chunks and their cross-faded sum: how a network of fixed input length processes a song of any length.
 
 Three chunks of length L with overlap O, each starting L - O after the one before:
 
@@ -50,45 +50,45 @@ class Chunk:
 
     @property
     def mirrored(self) -> Rows:
-        """The same rows, but beyond its end the stream goes back and forth over what there is of it in place of zeros.
+        """The same rows, padded by mirroring the stream instead of with zeros.
 
-        For a network that measures what it hears: silence that is not in the song would count (decision 0008).
+        For networks that normalise their input: silence that is not in the song would change the statistics (decision 0008).
         """
         if self.n_valid == len(self.rows):
             return self.rows
-        mirrored: Rows = self.rows[back_and_forth(self.n_valid, len(self.rows))]
+        mirrored: Rows = self.rows[mirrored_indices(self.n_valid, len(self.rows))]
         return mirrored
 
 
-def back_and_forth(n_valid: int, length: int) -> NDArray[np.intp]:
-    """Which of ``n_valid`` units stands at each of ``length`` places: first to last, last to first, and so on."""
-    places = np.arange(length) % (2 * n_valid)
-    return np.minimum(places, 2 * n_valid - 1 - places)
+def mirrored_indices(n_valid: int, length: int) -> NDArray[np.intp]:
+    """Indices ``(length,)`` into ``n_valid`` units: first to last, last to first, and so on."""
+    indices = np.arange(length) % (2 * n_valid)
+    return np.minimum(indices, 2 * n_valid - 1 - indices)
 
 
 def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Generator[Chunk, None, None]:
     """Cuts a stream of blocks ``(units, ...)`` of any length into overlapping chunks. An empty stream gives none."""
-    held: list[Rows] = []  # joined once a chunk, not once a block: a chunk of spectra is 17 MB
-    n_held = index = 0
+    pending: list[Rows] = []  # concatenated per chunk, not per block: a chunk of spectra is 17 MB
+    n_pending = index = 0
     for block in blocks:
-        held.append(block)
-        n_held += len(block)
-        # A full chunk is handed on only when more has come: until then it may be the last, which must not fade out.
-        if n_held > size.length:
-            buffer = np.concatenate(held)
+        pending.append(block)
+        n_pending += len(block)
+        # A full chunk is yielded only once more units arrived: until then it may be the last, which must not fade out.
+        if n_pending > size.length:
+            buffer = np.concatenate(pending)
             while len(buffer) > size.length:
                 yield Chunk(index, buffer[: size.length], size.length, is_last=False)
                 buffer = buffer[size.stride :]
                 index += 1
-            held, n_held = [buffer], len(buffer)
-    if n_held:
-        buffer = np.concatenate(held)
+            pending, n_pending = [buffer], len(buffer)
+    if n_pending:
+        buffer = np.concatenate(pending)
         padding = np.zeros((size.length - len(buffer), *buffer.shape[1:]), buffer.dtype)
         yield Chunk(index, np.concatenate([buffer, padding]), len(buffer), is_last=True)
 
 
 class OverlapAdd:
-    """Puts chunks that an engine has worked on together again. Chunks come in order; the first may be any."""
+    """Joins the engine's outputs of successive chunks. Chunks come in order; the first may have any index."""
 
     def __init__(self, size: ChunkSize) -> None:
         self._size = size
@@ -100,7 +100,7 @@ class OverlapAdd:
 
         Args:
             chunk: which chunk it was.
-            rows: what the engine made of it, ``(length, ...)``.
+            rows: the engine's output for it, ``(length, ...)``.
         """
         overlap, stride = self._size.overlap, self._size.stride
         ramp = self._ramp.reshape(-1, *([1] * (rows.ndim - 1)))

@@ -1,4 +1,4 @@
-"""Prefetch: a stream made in a thread of its own, so that decoding does not wait for the network, nor it for decoding."""
+"""Prefetch: runs an iterator in a thread of its own, so that decoding and the network run in parallel."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _END = object()
 
 
 def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]:
-    """The same items, made up to ``ahead`` of them before they are asked for. What making them raises is raised here.
+    """The same items, up to ``ahead`` of them produced in advance. Exceptions of the iterator are raised here.
 
-    The stream is closed where it was made, also when nobody wants the rest of it.
+    The iterator is closed in its own thread, also when the consumer stops early.
     """
     ready: queue.Queue[object] = queue.Queue(ahead)
-    unwanted = threading.Event()
+    stopped = threading.Event()
 
     def put(item: object) -> bool:
-        while not unwanted.is_set():
+        while not stopped.is_set():
             try:
                 ready.put(item, timeout=0.1)
                 return True
@@ -29,7 +29,7 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
                 continue
         return False
 
-    def make() -> None:
+    def produce() -> None:
         last: object = _END
         try:
             try:
@@ -43,13 +43,13 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
             last = error
         put(last)
 
-    maker = threading.Thread(target=make, name="prefetch", daemon=True)
-    maker.start()
+    producer = threading.Thread(target=produce, name="prefetch", daemon=True)
+    producer.start()
     try:
         while (item := ready.get()) is not _END:
             if isinstance(item, BaseException):
                 raise item
             yield item  # type: ignore[misc]  # what is neither the end nor an error is an item
     finally:
-        unwanted.set()
-        maker.join()
+        stopped.set()
+        producer.join()

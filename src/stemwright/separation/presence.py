@@ -1,4 +1,4 @@
-"""Presence: does a stem play in this song?
+"""Presence: whether a stem plays in a song.
 
 A mask is never exactly zero, so every stem of every song has some energy. A stem that plays differs from leakage by its
 share of the mix where it is strongest. The song is cut into segments of one second. The share of a stem in a segment is the

@@ -34,7 +34,7 @@ def scan_presence(source: Source, engine: MaskEngine, is_cancelled: IsCancelled)
     """Runs the engine over a song and measures its stems.
 
     Raises:
-        CancelledError: ``is_cancelled`` said so.
+        CancelledError: ``is_cancelled`` returned true.
     """
     runner = MaskRunner(engine, [(stem,) for stem in engine.stems], channels=2)
     tables = [np.zeros((0, len(engine.stems) + 2))]
@@ -44,7 +44,7 @@ def scan_presence(source: Source, engine: MaskEngine, is_cancelled: IsCancelled)
                 raise CancelledError("Cancelled; --resume continues where it stopped.")
             (rows,) = runner.run([chunk])
             # Neighbours overlap: what they share counts once.
-            n_own = chunk.n_valid if chunk.is_last else runner.size.stride
-            tables.append(runner.levels(rows[:n_own], chunk))
+            n_new = chunk.n_valid if chunk.is_last else runner.size.stride
+            tables.append(runner.levels(rows[:n_new], chunk))
     presence = score_presence(np.concatenate(tables))
     return PresenceScan(dict(zip(engine.stems, presence.levels_db, strict=True)))

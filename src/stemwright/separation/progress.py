@@ -11,13 +11,13 @@ Stage = Literal["separating", "writing"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a separation stands.
+    """The progress of a separation.
 
     Attributes:
         stage: ``separating`` (the engines run) comes first, ``writing`` (the stems are rendered and encoded) second.
-        done_s: seconds of the song that this stage has done.
+        done_s: seconds of the song that this stage has processed.
         total_s: seconds of the song; None while a stream without a stated length is read for the first time.
-        fraction: share of the whole work that is done, 0 to 1; None while ``total_s`` is.
+        fraction: fraction of all work that is done, 0 to 1; None while ``total_s`` is None.
     """
 
     stage: Stage
@@ -27,10 +27,10 @@ class Progress:
 
 
 OnAdvance = Callable[[float, float], None]
-"""Told the seconds of the song that a pass has done, counting all its steps as one, and their share of the pass."""
+"""Called with the seconds of the song that a pass has processed, over all its steps, and the fraction of the pass."""
 
 OnProgress = Callable[[Progress], None]
-"""Called often, from the thread that separates. It must be quick; what it raises ends the separation."""
+"""Called often, from the thread that separates. It must return quickly; an exception ends the separation."""
 
 IsCancelled = Callable[[], bool]
-"""Asked at every chunk; True ends the separation with ``CancelledError`` and leaves the working files for a resume."""
+"""Called at every chunk; True ends the separation with ``CancelledError`` and keeps the working files for a resume."""

@@ -1,4 +1,4 @@
-"""Quantization of the parts of a song such that they still add up, and meters of what was written."""
+"""Quantizes the parts of a song such that they still add up, and measures peak, level and residual."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Quantization:
 
     @property
     def ceiling(self) -> float:
-        """Where a gain puts the highest peak, in units of full scale.
+        """Highest peak after the gain, in units of full scale.
 
-        Eleven roundings can move the remainder by six integers, so 16 are kept free. Floats need room for their own.
+        Eleven roundings can change the remainder by six quantization steps, so 16 are kept free; floats need less.
         """
         return 1 - 16 / self.full_scale if self.bits else 1 - 1e-6
 
@@ -69,12 +69,12 @@ class PartMeter:
         self.exceeded = False
 
     def add(self, values: Values) -> None:
-        """Measures the next ``(channels, samples)``."""
+        """MetricSet the next ``(channels, samples)``."""
         if not values.size:
             return
         scale = self._quantization.full_scale
         self.peak = max(self.peak, float(values.max()) / scale, -float(values.min()) / scale)
-        # not np.dot: its threads would wait for each other in the pool of parts, 25 times slower than the sum itself
+        # not np.dot: its threads compete with the pool of parts, 25 times slower
         self._energy += float(np.square(values, dtype=np.float64).sum()) / scale**2
         self._n_values += values.size
         self.exceeded = self.exceeded or self._quantization.exceeds(values)
@@ -99,7 +99,7 @@ class ResidualMeter:
         self._peak = 0.0
 
     def add(self, mix: Samples, values: Sequence[Values]) -> None:
-        """Measures the next block: the input ``(channels, samples)`` and the values of all parts, each of that shape."""
+        """MetricSet the next block: the input ``(channels, samples)`` and the values of all parts, each of that shape."""
         if not mix.size:
             return
         total = np.zeros(mix.shape, np.float64)

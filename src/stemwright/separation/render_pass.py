@@ -80,7 +80,7 @@ def render(
     """Renders the parts and writes each to its sink, a silent one too.
 
     Raises:
-        CancelledError: ``is_cancelled`` said so.
+        CancelledError: ``is_cancelled`` returned true.
     """
     last = _remainder_index(presence)
     rendered = [index for index, present in enumerate(presence.present) if present and index != last]
@@ -128,9 +128,9 @@ def _masked(
     source: Source, output: MaskOutput, presence: Presence, rendered: list[int], pool: ThreadPoolExecutor
 ) -> Iterator[Block]:
     """The song block by block, its parts made by applying their masks to its spectrum."""
-    own = Stft(output.bands.n_fft, output.hop)
-    stft = own.at_rate(output.sample_rate, source.sample_rate)
-    mask_reader = MaskReader(output.rows, presence, own, output.sample_rate, stft, source.sample_rate)
+    engine_stft = Stft(output.bands.n_fft, output.hop)
+    stft = engine_stft.at_rate(output.sample_rate, source.sample_rate)
+    mask_reader = MaskReader(output.rows, presence, engine_stft, output.sample_rate, stft, source.sample_rate)
     band = output.bands.band_of_bins(stft.n_fft, source.sample_rate)  # (bins,)
     analysis = Analysis(stft, source.channels)
     syntheses = {index: Synthesis(stft, source.channels) for index in rendered}

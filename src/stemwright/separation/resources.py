@@ -10,7 +10,7 @@ from stemwright.errors import StorageError
 
 
 def peak_rss_mb() -> float:
-    """Most memory that this process has held, in MB of 10^6 bytes."""
+    """Peak resident memory of this process, in MB of 10^6 bytes."""
     if sys.platform == "win32":
         import psutil
 
@@ -26,11 +26,11 @@ def peak_rss_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def room(folder: Path, needed_bytes: int) -> None:
-    """Makes sure that a folder, which may not exist yet, lies on a disk with that much room.
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Checks the free disk space for a folder, which may not exist yet.
 
     Raises:
-        StorageError: it does not.
+        StorageError: there is too little.
     """
     existing = folder
     while not existing.exists() and existing != existing.parent:
@@ -38,6 +38,6 @@ def room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise StorageError(
-            f"{folder} has {free / 1e6:.0f} MB free and this takes {needed_bytes / 1e6:.0f} MB; "
+            f"{folder} has {free / 1e6:.0f} MB free and this needs {needed_bytes / 1e6:.0f} MB; "
             "make room, choose another --out, or a smaller --format."
         )

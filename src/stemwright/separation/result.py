@@ -1,4 +1,4 @@
-"""What a separation made: paths, and facts about each stem."""
+"""The result of a separation: paths, and measurements of each stem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StemResult:
         name: one of the twelve stems, ``instrumental`` or ``residual``.
         path: the file.
         present: whether the stem plays; an absent one is a valid, silent file.
-        presence: score from 0 (surely absent) to 1 (surely present); 0.5 is the border.
+        presence: score from 0 (certainly absent) to 1 (certainly present); the threshold is 0.5.
         peak_dbfs: highest sample in dB of full scale; None for digital silence.
         rms_dbfs: root mean square over all samples and channels in dB of full scale; None for digital silence.
     """
@@ -33,10 +33,10 @@ class Result:
     """A separated song.
 
     Attributes:
-        input: the song as it was named.
+        input: path of the song as it was given.
         output_dir: folder of the stems.
-        plan: the plan that made them.
-        models: the models that took part, with the digest of their weights.
+        plan: the plan that was used.
+        models: the models that were used, with the digest of their weights.
         sample_rate: Hz, the input's own.
         channels: 1 or 2.
         samples: length in samples, the input's own.
@@ -45,11 +45,11 @@ class Result:
             zero: the stems add up to the input bit for bit. None for lossy formats.
         gain_db: the one gain given to all stems against clipping; 0 where none was needed.
         stems: the stems, in order.
-        elapsed_s: seconds that it took.
-        realtime_factor: seconds of song a second of work.
-        peak_rss_mb: most memory that this process has used so far, in MB (10^6 bytes).
-        skipped: the whole output was there already and was kept.
-        notes: what the user should know: a file that ended early, folded channels, what a lossy format changed.
+        elapsed_s: processing time in seconds.
+        realtime_factor: seconds of song per second of processing.
+        peak_rss_mb: peak memory of this process so far, in MB (10^6 bytes).
+        skipped: the complete output of an identical run existed already and was kept.
+        notes: remarks for the user: a file that ended early, downmixed channels, changes by a lossy format.
     """
 
     input: str

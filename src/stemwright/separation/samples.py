@@ -1,7 +1,7 @@
-"""Songs in memory: what programs have in hand, as ``(channels, samples)`` float32.
+"""Converts songs in memory to ``(channels, samples)`` float32.
 
-Taken are NumPy arrays, nested lists of floats, and whatever NumPy can read: tensors (also of a GPU, or with a gradient),
-``__array__``, the buffer protocol, DLPack.
+Accepted are NumPy arrays, nested lists of floats, and everything that NumPy can read: tensors (also on a GPU, or with a
+gradient), ``__array__``, the buffer protocol, DLPack.
 
 Full scale is 1 for floats. Integers are scaled by their type: ``int16`` by 2^15, ``int32`` by 2^31; unsigned ones lie
 around their middle, as in 8-bit WAV. NumPy makes 64-bit integers of any whole numbers, so they are scaled by 2^63 only
@@ -21,16 +21,16 @@ from stemwright.errors import UnreadableInputError, UsageError
 Samples = NDArray[np.float32]
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_536_000
-"""No sound is recorded at a rate outside of these."""
+"""Audio has no sample rates outside this range."""
 
-WANTED = "give an array (channels, samples) of floats between -1 and 1, or of integers such as int16"
+EXPECTED = "give an array (channels, samples) of floats between -1 and 1, or of integers such as int16"
 
 
 def as_samples(song: object) -> Samples:
     """``(channels, samples)`` float32, one or two channels, all finite.
 
     Raises:
-        UsageError: it is no array of numbers, or integers without a known full scale.
+        UsageError: it is not an array of numbers, or integers without a known full scale.
         UnreadableInputError: it is empty, of another shape, or holds NaN or infinity.
     """
     array = _as_array(song)
@@ -45,24 +45,24 @@ def as_rate(rate: object) -> int:
     """A sample rate in Hz, of any numeric type or of text.
 
     Raises:
-        UsageError: it is no whole number of Hz, or no sound has it.
+        UsageError: it is not a whole number of Hz, or out of range.
     """
     return arguments.whole(rate, "sample_rate", "Hz", lowest=LOWEST_RATE_HZ, highest=HIGHEST_RATE_HZ)
 
 
 def _as_array(song: object) -> NDArray[Any]:
     if song is None or isinstance(song, str | bytes | dict | set | frozenset):
-        raise UsageError(f"samples is of type {type(song).__name__}: {WANTED}; separate_file takes files.")
+        raise UsageError(f"samples is of type {type(song).__name__}: {EXPECTED}; separate_file takes files.")
     try:
         array = _read(song)
     except Exception as error:  # whatever a foreign type's own conversion raises
         raise UsageError(
-            f"samples, of type {type(song).__name__}, is no array of numbers ({error}): {WANTED}."
+            f"samples, of type {type(song).__name__}, is not an array of numbers ({error}): {EXPECTED}."
         ) from error
     if np.ma.is_masked(song):
         raise UsageError("samples has masked values: fill them first, with samples.filled(0).")
     if array.dtype.kind not in "fiu":
-        raise UsageError(f"samples is an array of {array.dtype}: {WANTED}.")
+        raise UsageError(f"samples is an array of {array.dtype}: {EXPECTED}.")
     return array
 
 
@@ -86,12 +86,12 @@ def _read(song: Any) -> NDArray[Any]:
 def _check_shape(shape: tuple[int, ...]) -> None:
     if len(shape) == 2 and shape[0] in (1, 2) and shape[1]:
         return
-    help = "give (channels, samples) with 1 or 2 channels"
+    hint = "give (channels, samples) with 1 or 2 channels"
     if len(shape) == 2 and shape[1] in (1, 2) and shape[0]:
-        help = "this looks like (samples, channels), so give its transpose, samples.T"
+        hint = "this looks like (samples, channels), so give its transpose, samples.T"
     elif len(shape) == 1 and shape[0]:
-        help = "for one channel give samples[np.newaxis]"
-    raise UnreadableInputError(f"An array of shape {shape} is not a song; {help}.")
+        hint = "for one channel give samples[np.newaxis]"
+    raise UnreadableInputError(f"An array of shape {shape} is not a song; {hint}.")
 
 
 def _scaled(array: NDArray[Any]) -> Samples:

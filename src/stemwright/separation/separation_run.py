@@ -1,4 +1,4 @@
-"""One song on its way through both passes."""
+"""Runs both passes for one song."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from stemwright.separation.presence import Presence, score_presence
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
 from stemwright.separation.quantization import Quantization
 from stemwright.separation.render_pass import PartSink, RenderReport, render
-from stemwright.separation.resources import room
+from stemwright.separation.resources import check_disk_space
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection
 
 LOSSY_KBPS = 256
-"""Bit rate that the check of free disk space assumes for a lossy stem, where none was given."""
+"""Bit rate of lossy stems that the check of disk space assumes if none is given."""
 
 
 @dataclass(frozen=True)
 class EncodedParts:
-    """Whole files that wait for their final names.
+    """Complete files that do not have their final names yet.
 
     Attributes:
-        report: what was written.
-        quantization: how, and with which gain.
-        files: one for each part.
-        notes: what the format changed.
+        report: measurements of what was written.
+        quantization: how samples were quantized, with the gain.
+        files: one per part.
+        notes: remarks on changes by the format.
     """
 
     report: RenderReport
@@ -43,7 +43,7 @@ class EncodedParts:
 
 @dataclass
 class SeparationRun:
-    """One song on its way through both passes."""
+    """Both passes for one song, with progress and cancellation."""
 
     analysis_pass: AnalysisPass
     source: Source
@@ -54,11 +54,11 @@ class SeparationRun:
     _fraction: float = 0.0
     _done_s: dict[Stage, float] = field(default_factory=dict)
 
-    def room(self, folder: Path, fmt: OutputFormat) -> None:
-        """Checks that the disk has room for the files of both passes, which exist together at the end.
+    def check_disk_space(self, folder: Path, fmt: OutputFormat) -> None:
+        """Checks the disk space for the files of both passes, which exist at the same time at the end.
 
         Raises:
-            StorageError: it has not.
+            StorageError: there is too little.
         """
         seconds = self.source.expected_s
         if seconds is None:
@@ -68,7 +68,7 @@ class SeparationRun:
             written = self.source.sample_rate * self.source.channels * fmt.bit_depth / 8
         else:
             written = (fmt.bitrate_kbps or LOSSY_KBPS) * 125.0
-        room(folder, int(seconds * (working + written * len(self.selection.parts))))
+        check_disk_space(folder, int(seconds * (working + written * len(self.selection.parts))))
 
     def analyse(self, work: WorkingFiles) -> tuple[PassOutput, Presence]:
         """The analysis pass, and the presence of each part in the whole song."""

@@ -1,4 +1,4 @@
-"""The separator: a song in, its stems out."""
+"""The separator: the public class that separates files and arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemwright.audio.formats import OutputFormat, output_format
 from stemwright.cpu_memory_limits import cores
 from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError, storage_error
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import OnDownload, fetched
+from stemwright.models.engines import OnDownload, fetch_weights
 from stemwright.models.registry import Model
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.model_resolver import ModelResolver, PlanResolver, SingleEngine
@@ -31,7 +31,7 @@ from stemwright.separation.resources import peak_rss_mb
 from stemwright.separation.result import Result, StemResult
 from stemwright.separation.samples import Samples, as_rate, as_samples
 from stemwright.separation.separation_run import EncodedParts, SeparationRun
-from stemwright.separation.song_folder import Order, SongFolder
+from stemwright.separation.song_folder import OutputKey, SongFolder
 from stemwright.separation.source import ArraySource, FileSource
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection, select
@@ -48,14 +48,14 @@ class Separator:
     Args:
         plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        threads: processor threads to use; None takes all that it may use (``stemwright.cpu_memory_limits``).
+        threads: CPU threads; None takes all that are available (``stemwright.cpu_memory_limits``).
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
         engine: an engine of your own, used in place of the plan's models; ``plan`` is then only a name.
 
     Raises:
-        ModelUnavailableError: the plan, its weights or the device cannot be had.
-        UsageError: an argument makes no sense.
+        ModelUnavailableError: the plan, its weights or the device is not available.
+        UsageError: an argument is invalid.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class Separator:
         """A separator with an engine of your own; its plan is called ``custom``.
 
         Raises:
-            UsageError: the object is no engine (``stemwright.models.engine``).
+            UsageError: the object is not an engine (``stemwright.models.engine``).
         """
         return cls("custom", threads=threads, engine=_checked_engine(engine))
 
     def __reduce__(self) -> tuple[partial[Separator], tuple[()]]:
-        """For pickle: the other process makes a separator from the same arguments."""
+        """For pickle: the other process creates a separator from the same arguments."""
         return self._copy, ()
 
     def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
-        """The models that these stems take and that are not installed: the first song would wait for them."""
+        """The models that these stems need and that are not installed. The first song would download them."""
         return self._models.missing(select(stems))
 
     def prepare(
@@ -101,23 +101,23 @@ class Separator:
         on_download: OnDownload | None = None,
         is_cancelled: IsCancelled | None = None,
     ) -> None:
-        """Downloads what is missing for these stems, with the word that a song cannot give.
+        """Downloads the missing weights for these stems. Unlike the first song it reports progress of the download.
 
         Args:
-            stems: as of ``separate``.
-            on_download: told many times a second how far each file is.
-            is_cancelled: asked often whether to stop; what came so far stays.
+            stems: as in ``separate``.
+            on_download: called several times a second with the progress of each file.
+            is_cancelled: polled; True stops the download and keeps the partial file.
 
         Raises:
-            ModelUnavailableError: a file cannot be had, or is not what the registry says.
-            StorageError: there is no room for it.
-            CancelledError: ``is_cancelled`` said so.
-            UsageError: an argument makes no sense.
+            ModelUnavailableError: a file cannot be downloaded, or its digest is not that of the registry.
+            StorageError: not enough disk space.
+            CancelledError: ``is_cancelled`` returned true.
+            UsageError: an argument is invalid.
         """
         arguments.function(on_download, "on_download")
         arguments.function(is_cancelled, "is_cancelled")
         for model in self.missing(stems):
-            fetched(model, on_download, is_cancelled)
+            fetch_weights(model, on_download, is_cancelled)
 
     def separate(
         self, samples: object, sample_rate: object, stems: str | Iterable[str] = "twelve"
@@ -135,8 +135,8 @@ class Separator:
 
         Raises:
             UnreadableInputError: the array is empty, of another shape, or holds NaN or infinity.
-            UsageError: a stem name is unknown, the rate is none, or the array holds no numbers of a known full scale.
-            StorageError: no room for the working files in the folder of temporary files.
+            UsageError: a stem name is unknown, the rate is invalid, or the array's type has no known full scale.
+            StorageError: not enough space for working files in the folder for temporary files.
         """
         selection = select(stems)
         source = ArraySource(as_samples(samples), as_rate(sample_rate))
@@ -161,17 +161,18 @@ class Separator:
 
         Args:
             song: any audio file, or a video with a sound track.
-            options: what to make of it and where.
+            options: stems, format, output folder; None takes the defaults.
             name: folder of the song under ``options.out``; None takes the file's name.
-            on_progress: told often how far it is.
-            is_cancelled: asked often whether to stop.
+            on_progress: called often with the progress.
+            is_cancelled: polled; True cancels the separation.
 
         Raises:
             UsageError: the options contradict each other or the format.
             UnreadableInputError: the song cannot be read.
-            StorageError: no room, or no permission.
-            ModelUnavailableError: a model cannot be had or run. What steps before it made stays for ``Options.resume``.
-            CancelledError: ``is_cancelled`` said so. The working files stay for ``Options.resume``.
+            StorageError: disk full, or no permission.
+            ModelUnavailableError: a model is not available or fails. The output of earlier steps is kept for
+                ``Options.resume``.
+            CancelledError: ``is_cancelled`` returned true. The working files are kept for ``Options.resume``.
         """
         options = _checked(options)
         arguments.function(on_progress, "on_progress")
@@ -186,23 +187,23 @@ class Separator:
         folder = SongFolder(options.folder, title or song_folder_name(source.path.stem))
         analysis_pass = self._models.analysis_pass(selection)
         key = self._run_key(source, selection, options, analysis_pass.models)
-        order = {**key, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
-        if not options.overwrite and (kept := folder.kept(order)):
-            return kept
+        output_key = {**key, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
+        if not options.overwrite and (existing := folder.existing_result(output_key)):
+            return existing
         folder.check_writable()
         run = SeparationRun(analysis_pass, source, selection, self._threads, on_progress, is_cancelled)
-        run.room(folder.path.parent, fmt)
+        run.check_disk_space(folder.path.parent, fmt)
         work = WorkingFiles(folder.working, key, resume=options.resume)
         try:
             output, presence = run.analyse(work)
             encoded = run.encode(source, output, presence, work.stems, fmt)
             result = self._result(run, source, presence, encoded, fmt, folder, started)
-            folder.publish(encoded.files, result, order)
+            folder.publish(encoded.files, result, output_key)
             work.remove()
         except CancelledError:
             raise  # the working files stay for a resume
         except ModelUnavailableError:
-            # An hour of earlier steps is not lost to a later one's download, or to a GPU that others fill.
+            # Keep the output of earlier steps, maybe an hour of work, if a later step's download or GPU memory fails.
             if not work.has_finished_step:
                 work.remove()
             raise
@@ -213,7 +214,9 @@ class Separator:
             work.close()
         return result
 
-    def _run_key(self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]) -> Order:
+    def _run_key(
+        self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]
+    ) -> OutputKey:
         return {
             "working_format": WORKING_FORMAT,
             "input": source.digest(),
@@ -282,10 +285,10 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _checked_engine(engine: MaskEngine | WaveformEngine) -> MaskEngine | WaveformEngine:
-    """The engine, where it has the attributes and methods of one.
+    """Checks that an object has the attributes and methods of an engine.
 
     Raises:
-        UsageError: it has not.
+        UsageError: it does not.
     """
     if isinstance(engine, type) or not isinstance(engine, MaskEngine | WaveformEngine):
         raise UsageError(

@@ -1,7 +1,7 @@
-"""The folder that a song's stems land in, and the record of what is in it.
+"""The output folder of a song, and the record of its content.
 
-``OUT/<song>/`` holds the stems and a hidden record of what they are: of which input, by which models, with which options.
-While a song is in the making everything lies in ``OUT/.<song>.stemwright/``; the stems move over last, when all are whole.
+``OUT/<song>/`` has the stems and a hidden JSON record of the input, models and options that made them. During the
+separation all files are in ``OUT/.<song>.stemwright/``; the stems are moved once all are complete.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from stemwright.separation.result import Result
 
 RECORD = ".stemwright.json"
 
-Order = dict[str, Any]
-"""What was asked for, as JSON. Equal orders give equal stems."""
+OutputKey = dict[str, Any]
+"""Input, models and options as JSON. Equal keys give equal stems."""
 
 
 class SongFolder:
@@ -30,10 +30,10 @@ class SongFolder:
         self.working = out / f".{name}.stemwright"
 
     def check_writable(self) -> None:
-        """Finds out before the work, not after it, that the stems could not move in.
+        """Checks before the separation that the stems can be moved into the folder.
 
         Raises:
-            StorageError: the folder is a file, or may not be written.
+            StorageError: the path is a file, or not writable.
         """
         if self.path.exists() and not self.path.is_dir():
             raise StorageError(
@@ -42,11 +42,11 @@ class SongFolder:
         if self.path.exists() and not os.access(self.path, os.W_OK | os.X_OK):
             raise StorageError(f"{self.path} may not be written; choose another --out, or change its permissions.")
 
-    def kept(self, order: Order) -> Result | None:
-        """The result that lies here already, if the order was the same and every stem is there as it was written."""
+    def existing_result(self, output_key: OutputKey) -> Result | None:
+        """The result of an earlier run with the same key, if every stem still exists with its size; otherwise None."""
         try:
             record = json.loads((self.path / RECORD).read_text())
-            if record["order"] != order:
+            if record["order"] != output_key:
                 return None
             for name, size in record["bytes"].items():
                 if (self.path / name).stat().st_size != size:
@@ -57,8 +57,8 @@ class SongFolder:
         stems = tuple(replace(stem, path=self.path / stem.path.name) for stem in result.stems)
         return replace(result, output_dir=self.path, stems=stems, skipped=True)
 
-    def publish(self, files: Sequence[Path], result: Result, order: Order) -> None:
-        """Moves whole files to their final names and writes the record last.
+    def publish(self, files: Sequence[Path], result: Result, output_key: OutputKey) -> None:
+        """Moves complete files to their final names and writes the record last.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -71,7 +71,7 @@ class SongFolder:
             for file in files:
                 sizes[file.name] = file.stat().st_size
                 file.replace(self.path / file.name)
-            content = {"order": order, "bytes": sizes, "result": result.to_dict()}
+            content = {"order": output_key, "bytes": sizes, "result": result.to_dict()}
             temporary = self.working / "record.json"
             temporary.write_text(json.dumps(content, indent=1))
             temporary.replace(record)

@@ -1,4 +1,4 @@
-"""What is separated: a song that can be read from its start as often as needed."""
+"""Input of a separation: a song that can be read from its start as often as needed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def expected_s(self) -> float | None:
-        """Seconds of the song as far as it is known before reading."""
+        """Length of the song in seconds, if known before reading."""
 
     def blocks(self) -> Iterator[Samples]:
         """The song from its start in blocks ``(channels, samples)``."""
@@ -66,7 +66,7 @@ class ArraySource:
 
 
 class FileSource:
-    """A song in a file, or a stretch of it.
+    """A song in a file, or a section of it.
 
     Raises:
         UnreadableInputError: the file cannot be opened as audio. Reading may raise it later.
@@ -79,13 +79,13 @@ class FileSource:
         self.format = probe(path)
         if not LOWEST_RATE_HZ <= self.format.sample_rate <= HIGHEST_RATE_HZ:  # a second of it would be hours of frames
             raise UnreadableInputError(
-                f"{path} says that its sample rate is {self.format.sample_rate} Hz, which no sound has: save it again at "
-                "its true rate."
+                f"{path} has a sample rate of {self.format.sample_rate} Hz in its header, which is not valid for audio: "
+                "save it again at its true rate."
             )
         self.notes: tuple[str, ...] = ()
         self._start_s = start_s
         self._duration_s = duration_s
-        self._heard_s: float | None = None
+        self._decoded_s: float | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -99,14 +99,14 @@ class FileSource:
 
     @property
     def expected_s(self) -> float | None:
-        """Seconds, as the container claims; where it claims nothing, as they were once it was read."""
+        """Length in seconds from the container, or if it has none, as decoded in the first pass."""
         if self.format.duration_s is None:
-            return self._heard_s if self._heard_s is not None else self._duration_s
+            return self._decoded_s if self._decoded_s is not None else self._duration_s
         left = max(0.0, self.format.duration_s - self._start_s)
         return left if self._duration_s is None else min(left, self._duration_s)
 
     def blocks(self) -> Iterator[Samples]:
-        """Decodes the file from the start; ``notes`` then holds what there is to say of it."""
+        """Decodes the file from the start; ``notes`` is set at the end."""
         from stemwright.audio.decode import Decoder
 
         n_samples = 0
@@ -115,7 +115,7 @@ class FileSource:
                 n_samples += block.shape[1]
                 yield block
             self.notes = tuple(decoder.notes)
-        self._heard_s = n_samples / self.sample_rate
+        self._decoded_s = n_samples / self.sample_rate
 
     def tags(self, stem: str) -> Tags:
         """The song's tags for the file of one of its stems."""

@@ -1,8 +1,8 @@
 """The short-time Fourier transform as a stream: samples in, frames out, and back.
 
 Hann windows on both sides. With ``R = n_fft / hop`` frames over every sample, the squared periodic Hann windows add up to
-``3 R / 8`` everywhere (Griffin & Lim 1984, eq. 6, for a window whose square has constant overlap), so frames that nobody
-touched give the samples back to float rounding, and masks that sum to one give stems that sum to the input.
+``3 R / 8`` everywhere (Griffin & Lim 1984, eq. 6, for a window whose square has constant overlap), so unmodified frames
+give the samples back to float rounding, and masks that sum to one give stems that sum to the input.
 
 The stream begins ``n_fft - hop`` zeros before the first sample, so that the first samples have their full ``R`` frames too;
 frame ``k`` is then centred on sample ``(k + 1) hop - n_fft / 2``.

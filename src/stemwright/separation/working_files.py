@@ -1,4 +1,4 @@
-"""Working files: what the engines have made so far, on disk. They are the resume state of a song.
+"""Working files: the outputs of the engines so far, on disk. They are the resume state of a song.
 
 The folder of a song has ``recipe.json``, the key of the run (its song, models and options), and a folder for each step of
 the plan. The folder of a step has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and
@@ -29,10 +29,10 @@ RunKey = dict[str, Any]
 """Song, models and options of a run. A run is resumed only where the key is equal."""
 
 REMOVED = ".removed"
-"""How the name of a folder ends that is being deleted."""
+"""Suffix of a folder that is being deleted."""
 
 ATTEMPTS = 1000
-"""At locking a folder that other runs delete meanwhile."""
+"""Attempts to lock a folder that another run may delete at the same time."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class RowFile:
 
 
 class StepFiles:
-    """The folder of one step: what its engine has made so far, from an earlier run too."""
+    """The folder of one step: the outputs of its engine so far, including those of an earlier run."""
 
     def __init__(self, folder: Path, row_shape: tuple[int, ...], dtype: DTypeLike) -> None:
         self.folder = folder
@@ -110,7 +110,7 @@ class StepFiles:
             raise storage_error(error, folder) from error
 
     def add(self, outputs: Rows, levels: Rows | None = None, *, is_last: bool) -> None:
-        """Adds the rows of one more chunk, for good."""
+        """Appends the rows of one more chunk durably."""
         self.outputs.append(outputs)
         if levels is not None:
             self.levels.append(levels)
@@ -121,28 +121,30 @@ class StepFiles:
             raise storage_error(error, self.folder) from error
 
     def close(self) -> None:
-        """Closes the files, which stay."""
+        """Closes the files without deleting them."""
         self.outputs.close()
         self.levels.close()
 
 
 class WorkingFiles:
-    """The working folder of one song. Only one run at a time may hold it.
+    """The working folder of one song. Only one run at a time can lock it.
 
     With ``resume`` the steps of an earlier run are kept if its key is equal; otherwise the folder is emptied.
 
     Raises:
-        StorageError: the folder cannot be written, or another run holds it.
+        StorageError: the folder cannot be written, or another run has locked it.
     """
 
     def __init__(self, folder: Path, key: RunKey, *, resume: bool) -> None:
         self.folder = folder
-        self.stems = folder / "stems"  # where whole files wait for their final names
+        self.stems = folder / "stems"  # complete files, before they get their final names
         self._steps: list[StepFiles] = []
         try:
             self._lock = _lock_folder(folder)
-            for rest in folder.parent.glob(f"{glob.escape(folder.name)}.*{REMOVED}"):  # of a run that was killed then
-                shutil.rmtree(rest, ignore_errors=True)
+            for leftover in folder.parent.glob(
+                f"{glob.escape(folder.name)}.*{REMOVED}"
+            ):  # of a run that was killed then
+                shutil.rmtree(leftover, ignore_errors=True)
             if not (resume and _read_json(folder / "recipe.json") == key):
                 _empty(folder)
                 _replace_json(folder / "recipe.json", key)
@@ -162,7 +164,7 @@ class WorkingFiles:
         return files
 
     def save_facts(self, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-        """Saves facts about the song for a resumed run, and returns them."""
+        """Saves facts about the song for a later resume, and returns them."""
         try:
             _replace_json(self.folder / f"{name}.json", facts)
         except OSError as error:
@@ -170,11 +172,11 @@ class WorkingFiles:
         return facts
 
     def load_facts(self, name: str) -> dict[str, Any] | None:
-        """What was saved by that name; None if nothing was."""
+        """The facts saved under that name, or None."""
         return _read_json(self.folder / f"{name}.json")
 
     def close(self) -> None:
-        """Releases the folder, which stays."""
+        """Unlocks the folder without deleting it."""
         for files in self._steps:
             files.close()
         if self._lock is not None:
@@ -183,7 +185,7 @@ class WorkingFiles:
 
     def remove(self) -> None:
         """Deletes the folder: the song is done."""
-        # Renamed before it is unlocked: another run may lock the folder at once, and its files must not be deleted.
+        # Renamed before unlocking: another run may lock the folder at once, and its files must not be deleted.
         removed = self.folder
         if self._lock is not None:
             with suppress(OSError):  # it is gone already, or may not be renamed
@@ -224,7 +226,7 @@ def _empty(folder: Path) -> None:
 
 
 def _lock_folder(folder: Path) -> int | None:
-    """Makes the folder and locks it. A run that ends may delete it before it is locked; then it tries again."""
+    """Creates the folder and locks it. Tries again if a run that ends deletes it before it is locked."""
     for _ in range(ATTEMPTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -233,13 +235,13 @@ def _lock_folder(folder: Path) -> int | None:
             if folder.exists() and not folder.is_dir():
                 raise
             continue
-        if handle is None or _is_there(folder / "lock", handle):
+        if handle is None or _is_same_file(folder / "lock", handle):
             return handle
         os.close(handle)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
-def _is_there(path: Path, handle: int) -> bool:
+def _is_same_file(path: Path, handle: int) -> bool:
     """Whether an open file still has its name."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
@@ -250,7 +252,7 @@ def _is_there(path: Path, handle: int) -> bool:
 def _lock(path: Path) -> int | None:
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; there the user must not separate one song twice at a time
+    except ImportError:  # Windows has no flock; users must not separate one song twice at the same time there
         return None
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -120,7 +120,7 @@ def test_only_the_heads_that_are_wanted_are_made(tmp_path: Path, chunks: np.ndar
     path = checkpoint(tmp_path)
     one = model(path, sources={"keyboard": ("piano",)})
     (part,) = networks.load(one, [path])
-    assert part.places == {"piano": 0}
+    assert part.output_indices == {"piano": 0}
     assert {key.split(".")[1] for key in part.network.state_dict() if key.startswith("mask_estimators.")} == {"0"}
     np.testing.assert_allclose(engine(one, path).separate(chunks)[:, 0], given(path, chunks)["piano"], atol=1e-5)
 
@@ -137,7 +137,7 @@ def test_of_a_bag_those_networks_run_alone_whose_label_is_wanted(tmp_path: Path,
     paths = [checkpoint(tmp_path, f"{place}.ckpt", seed=str(place)) for place in range(3)]
     one = model(*paths, sources={"drums": ("drums",)})
     (part,) = networks.load(one, paths)
-    ((_, place),) = part.places.items()
+    ((_, place),) = part.output_indices.items()
     found = engine(one, *paths).separate(chunks)[:, 0]
     np.testing.assert_allclose(found, given(paths[place], chunks)["drums"], atol=1e-5)
 
@@ -222,15 +222,15 @@ def test_a_processor_gets_the_precision_that_it_is_fast_in(
 ) -> None:
     monkeypatch.delenv("STEMWRIGHT_PRECISION")
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(pytorch, "CPU_FACTS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(pytorch, "CPU_INFO", tmp_path / "cpuinfo")
     path = checkpoint(tmp_path)
     assert engine(model(path), path).precision == wanted
-    monkeypatch.setattr(pytorch, "COARSE", ("bs_roformer",))
+    monkeypatch.setattr(pytorch, "FLOAT32_ON_CPU", ("bs_roformer",))
     assert engine(model(path), path).precision == "float32"
 
 
 def test_what_is_no_option_or_no_architecture_is_told() -> None:
-    with pytest.raises(ModelUnavailableError, match="'width' is no option of bs_roformer"):
+    with pytest.raises(ModelUnavailableError, match="'width' is not an option of bs_roformer"):
         networks.build("bs_roformer", {**OPTIONS, "width": 3})
     with pytest.raises(ModelUnavailableError, match="no architecture named 'unet'"):
         networks.build("unet", {})

@@ -1,28 +1,28 @@
-"""``stemwright models``: what can run, and the weights of it."""
+"""``stemwright models``: the known models and their weights."""
 
 from __future__ import annotations
 
 import typer
 
 from stemwright.cli.common_options import Json
-from stemwright.cli.help_sections import Summarised
+from stemwright.cli.help_sections import SummaryGroup
 from stemwright.cli.models import add, files, listing
 from stemwright.cli.models.model_options import License
 
-app = typer.Typer(cls=Summarised)
+app = typer.Typer(cls=SummaryGroup)
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: Json = False, license: License = None) -> None:
-    """Lists models, brings their weights, and takes in models of your own.
+    """Lists models, downloads their weights, and adds checkpoints of your own.
 
     Examples:
 
-      stemwright models                         what there is, and how fast
+      stemwright models                         all models, with their speed here
 
-      stemwright models show scnet-large        all that is known of one
+      stemwright models show scnet-large        details of one model
 
-      stemwright models download best           weights, before they are needed
+      stemwright models download best           download weights in advance
 
       stemwright models add --config x.yaml --checkpoint x.ckpt --name mine
     """

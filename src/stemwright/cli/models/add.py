@@ -1,4 +1,4 @@
-"""``stemwright models add``: a model of one's own."""
+"""``stemwright models add``: adds a user's own checkpoint."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from typing import Annotated
 import typer
 
 
-def _stem(text: str) -> tuple[str, str]:
+def _label_and_stem(text: str) -> tuple[str, str]:
     label, equals, stem = text.rpartition("=")
     if not (label and equals and stem):
-        raise typer.BadParameter(f"'{text}' names no stem; write LABEL=STEM, such as piano=keyboard.")
+        raise typer.BadParameter(f"'{text}' is not LABEL=STEM; give one such as piano=keyboard.")
     return label, stem
 
 
 def add(
     config: Annotated[
-        Path, typer.Option(metavar="FILE", help="The YAML published with the checkpoint, as MSST has them.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="YAML configuration of the checkpoint, as used by Music-Source-Separation-Training."
+        ),
     ],
     checkpoint: Annotated[
-        Path, typer.Option(metavar="FILE", help="The weights: .ckpt, .th, .pt, .pth, .bin or .safetensors.")
+        Path, typer.Option(metavar="FILE", help="Weights: .ckpt, .th, .pt, .pth, .bin or .safetensors.")
     ],
-    name: Annotated[str, typer.Option(metavar="NAME", help="What --plan shall call it.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="New name, for --plan.")],
     architecture: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="bs_roformer, mel_band_roformer, scnet, scnet_masked, htdemucs or mdx23c, where the YAML does not tell.",
+            help="bs_roformer, mel_band_roformer, scnet, scnet_masked, htdemucs or mdx23c. Default: as the YAML implies.",
         ),
     ] = None,
     stem: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL=STEM", help="Which of the twelve stems a label is. May be given several times."),
+        typer.Option(metavar="LABEL=STEM", help="The stem for an output label of the model. May be repeated."),
     ] = None,
-    title: Annotated[str, typer.Option(metavar="TEXT", help="One line that says what it is.")] = "",
+    title: Annotated[str, typer.Option(metavar="TEXT", help="One-line description.")] = "",
     licence: Annotated[
         str, typer.Option("--licence", metavar="SPDX", help="Licence of the weights, such as MIT or CC-BY-NC-4.0.")
     ] = "unstated",
-    link: Annotated[
-        bool, typer.Option("--link/--copy", help="Leave the checkpoint where it is, and only point to it.")
-    ] = False,
+    link: Annotated[bool, typer.Option("--link/--copy", help="Link to the checkpoint instead of copying it.")] = False,
 ) -> None:
-    """Takes in a checkpoint of your own, after proof that it fits its configuration; then NAME is a plan.
+    """Adds a checkpoint of your own as a plan NAME, after checking that it matches its configuration.
 
     Examples:
 
@@ -58,10 +59,10 @@ def add(
         config,
         checkpoint,
         architecture=architecture,
-        stems=dict(_stem(text) for text in stem or ()),
+        stems=dict(_label_and_stem(text) for text in stem or ()),
         title=title,
         licence=licence,
         link=link,
         reserved={plan.name for plan in plans()},
     )
-    typer.echo(f"{model.name}: added, a {model.architecture} that separates {', '.join(model.stems)}.")
+    typer.echo(f"{model.name}: added, {model.architecture}, separates {', '.join(model.stems)}.")

@@ -18,14 +18,14 @@ def download(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...", help="Models or plans; of a plan the best model that may be used for each step."
+            metavar="NAME...", help="Models or plans; for a plan, the preferred allowed model of each step."
         ),
     ],
     license: License = None,
 ) -> None:
-    """Downloads the weights of models, and goes on where an earlier download stopped.
+    """Downloads the weights of models, resuming earlier downloads.
 
-    They come from where they were published, or from STEMWRIGHT_MODEL_MIRROR, and are checked against the registry.
+    They are downloaded from their publisher, or from STEMWRIGHT_MODEL_MIRROR, and verified by SHA-256.
 
     Examples:
 
@@ -37,13 +37,13 @@ def download(
     from stemwright.models import licences, registry, weight_download, weights
 
     policy = licences.policy(license)
-    models = [registry.find(name) for name in dict.fromkeys(_models_of(names, policy))]
+    models = [registry.find(name) for name in dict.fromkeys(_model_names(names, policy))]
     for model in models:
         licences.require(model, policy)
     with download_bar() as on_progress:
         for model in models:
             for file in model.files:
-                if file.url or weights.find(file) is None:  # one that is there but damaged is brought anew
+                if file.url or weights.find(file) is None:  # download replaces a damaged file
                     weight_download.download(file, weights.weights_folder(), on_progress=on_progress)
                 weights.verify(file)
             typer.echo(f"{model.name}: installed.")
@@ -51,10 +51,10 @@ def download(
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Models. Default: all that are installed.")
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Models. Default: all installed ones.")
     ] = None,
 ) -> None:
-    """Reads the weights of models and compares them with the registry."""
+    """Verifies installed weights: reads them and compares size and SHA-256 with the registry."""
     from stemwright.errors import ModelUnavailableError
     from stemwright.models import registry, weights
 
@@ -64,35 +64,35 @@ def verify(
     for model in models:
         try:
             for file in model.files:
-                weights.verify(file, afresh=True)
+                weights.verify(file, reread=True)
         except ModelUnavailableError as error:
             typer.echo(f"{model.name}: {error}")
             damaged = error
         else:
-            typer.echo(f"{model.name}: as the registry says.")
+            typer.echo(f"{model.name}: verified.")
     if damaged is not None:
         raise typer.Exit(damaged.exit_code)
 
 
 def remove(name: Name) -> None:
-    """Removes the weights of a model. A model that you added is forgotten with them."""
+    """Deletes the weights of a model. A model that you added is removed from the list too."""
     from stemwright.errors import UsageError
     from stemwright.models import registry, user_models, weights
 
     model = registry.find(name)
     if not model.added and not any(file.url for file in model.files):
-        raise UsageError(f"{model.name} ships with Stemwright and stays; it can only be removed with it.")
+        raise UsageError(f"{model.name} is part of Stemwright and cannot be removed.")
     kept = {file.name for other in registry.models() if other.name != model.name for file in other.files}
     was_there = [weights.remove(file) for file in model.files if file.name not in kept]
     if model.added:
-        user_models.forget(model)
-        typer.echo(f"{model.name}: removed and forgotten.")
+        user_models.remove_description(model)
+        typer.echo(f"{model.name}: removed.")
     else:
         typer.echo(f"{model.name}: {'removed' if any(was_there) else 'was not installed'}.")
 
 
-def _models_of(names: list[str], policy: Policy) -> Iterator[str]:
-    """Names of models, where a plan stands for the first model of each step that the policy allows."""
+def _model_names(names: list[str], policy: Policy) -> Iterator[str]:
+    """Names of models; a plan is replaced by the first allowed model of each of its steps."""
     from stemwright.models import licences, registry
     from stemwright.separation.plan import plans
 

@@ -1,4 +1,4 @@
-"""``stemwright models list`` and ``show``: what there is, and all that is known of it."""
+"""``stemwright models list`` and ``show``: the models and their details."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_models(as_json: Json = False, license: License = None) -> None:
-    """Lists models: stems, size, memory, licence of the weights, time for a 3-minute song here, best published score."""
+    """Lists models: stems, licence of the weights, best published score, size, memory, estimated time of a 3-minute song."""
     from stemwright.models import licences, registry
 
     policy = licences.policy(license)
@@ -41,19 +41,19 @@ def list_models(as_json: Json = False, license: License = None) -> None:
             "yes" if fact["installed"] else "no",
             _best_score(model),
             megabytes(model.size_bytes),
-            Text(_ram(fact["ram_mb"]), style="red" if fact["ram_is_short"] else ""),
-            _about(fact["minutes_for_3_minutes"]),
+            Text(_gigabytes(fact["ram_mb"]), style="red" if fact["ram_is_short"] else ""),
+            _rounded_minutes(fact["minutes_for_3_minutes"]),
         )
     console().print(rows)
     if any(not fact["permissive"] for fact in facts):
         typer.echo(
-            "Weights under any other licence than MIT, Apache, BSD and the like are not yours to use for anything: "
-            "'stemwright models show NAME' says what is known, --license permissive leaves them out."
+            "Licences other than MIT, Apache, BSD and the like restrict what you may use the weights for: "
+            "'stemwright models show NAME' has details, --license permissive hides these models."
         )
 
 
 def show(name: Name, as_json: Json = False) -> None:
-    """Shows all that is known of a model: files, licences, labels, scores, and where each is from."""
+    """Shows the details of a model: files, licences, labels, published scores and their sources."""
     from stemwright.models import registry
 
     model = registry.find(name)
@@ -66,11 +66,11 @@ def show(name: Name, as_json: Json = False) -> None:
     from stemwright.cli.tables import console, table
     from stemwright.formatting import printable
 
-    shown = table("", "", left=2)
-    shown.show_header = False
-    for key, value in _lines(model, facts):
-        shown.add_row(key, Text(printable(value)))
-    console().print(shown)
+    rows = table("", "", left=2)
+    rows.show_header = False
+    for key, value in _detail_rows(model, facts):
+        rows.add_row(key, Text(printable(value)))
+    console().print(rows)
 
 
 def _facts(model: Model) -> dict[str, Any]:
@@ -107,31 +107,31 @@ def _facts(model: Model) -> dict[str, Any]:
     }
 
 
-def _lines(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
+def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
     from stemwright.formatting import megabytes
 
-    where = "added by you" if model.added else "of Stemwright's registry"
-    heard = f"{model.chunk_samples} samples at once, {model.overlap:.0%} of them twice" if model.chunk_samples else ""
-    minutes = _about(facts["minutes_for_3_minutes"])
+    where = "added by you" if model.added else "from Stemwright's registry"
+    chunk = f"{model.chunk_samples} samples, {model.overlap:.0%} overlap" if model.chunk_samples else ""
+    minutes = _rounded_minutes(facts["minutes_for_3_minutes"])
     lines = [
         ("name", f"{model.name}, {where}"),
         ("title", model.title),
         ("plans", ", ".join([*facts["plans"], model.name])),
         ("stems", " ".join(model.stems)),
-        ("made of", "; ".join(f"{stem} = {' + '.join(labels)}" for stem, labels in model.sources.items())),
-        ("network gives", " ".join(model.labels)),
-        ("runs on", f"{model.runtime} {model.architecture}".strip()),
+        ("from labels", "; ".join(f"{stem} = {' + '.join(labels)}" for stem, labels in model.sources.items())),
+        ("labels", " ".join(model.labels)),
+        ("runtime", f"{model.runtime} {model.architecture}".strip()),
         ("licence", f"weights {model.licence}, code {model.licence_code}"),
         ("", model.licence_note),
-        ("hears", heard),
-        ("memory", "" if facts["ram_mb"] is None else f"about {_ram(facts['ram_mb'])}"),
-        ("3 minutes", "" if minutes == "–" else f"{minutes} on this machine's processor"),
+        ("chunk", chunk),
+        ("memory", "" if facts["ram_mb"] is None else f"about {_gigabytes(facts['ram_mb'])}"),
+        ("3 minutes", "" if minutes == "–" else f"{minutes} on this machine's CPU"),
         ("page", model.page),
     ]
     for file in model.files:
         lines += [
             ("file", f"{file.name}, {megabytes(file.size_bytes)}"),
-            ("", file.url or ("brought by you" if model.added else "ships with Stemwright")),
+            ("", file.url or ("added by you" if model.added else "included in Stemwright")),
             ("", f"SHA-256 {file.sha256}"),
         ]
     lines.append(("installed", "yes" if facts["installed"] else f"no; `stemwright models download {model.name}`"))
@@ -144,11 +144,11 @@ def _best_score(model: Model) -> str:
     return "" if best is None else f"{best.stem} {best.db:.2f} dB, {best.protocol}"
 
 
-def _about(minutes: float | None) -> str:
+def _rounded_minutes(minutes: float | None) -> str:
     if minutes is None:
         return "–"
     return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
 
 
-def _ram(ram_mb: int | None) -> str:
+def _gigabytes(ram_mb: int | None) -> str:
     return "–" if ram_mb is None else f"{ram_mb / 1000:.1f} GB"

@@ -11,7 +11,7 @@ License = Annotated[
     typer.Option(
         "--license",
         metavar="any|permissive",
-        help="permissive leaves out weights whose licence does not allow any use. Default: STEMWRIGHT_LICENSE, or any.",
+        help="permissive: only weights whose licence allows any use, also commercial. Default: STEMWRIGHT_LICENSE, or any.",
     ),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A model; 'stemwright models' lists them.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model; see 'stemwright models'.")]

@@ -1,4 +1,4 @@
-"""How fast this machine multiplies, and so how long a model will about take on it."""
+"""MetricSet the matrix product on this machine, and estimates the time of a model from it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from stemwright.models.registry import Model
 SONG_S = 180.0
 
 EFFICIENCY = 0.6
-"""Share of the speed of large matrix products that a network reaches on a processor: the rest goes into moving its
+"""Fraction of the speed of large matrix products that a network reaches on a CPU: the rest of the time goes into moving
 activations. `scripts/model-costs --time` measures it."""
 
-_MEASURED_S = 0.3
-_SIZE = 1024
+_MEASURING_S = 0.3
+_MATRIX_SIZE = 1024
 
 
 def minutes_for_a_song(model: Model) -> float | None:
-    """About how long the model takes for a 3-minute song on this machine's processor; None where its work is unknown."""
+    """Estimated minutes for a 3-minute song on this machine's CPU; None if the model's operations are unknown."""
     if not model.gflop_per_s:
         return None
     return SONG_S * model.gflop_per_s / (EFFICIENCY * gflop_per_s()) / 60
@@ -31,9 +31,9 @@ def minutes_for_a_song(model: Model) -> float | None:
 
 @cache
 def gflop_per_s() -> float:
-    """Billions of operations a second in a product of float32 matrices: the best that was measured on this machine.
+    """GFLOP/s of a float32 matrix product: the best measurement on this machine so far.
 
-    A busy machine measures too little, so each command measures again, and what is best is kept in the cache folder.
+    A busy machine measures too little, so each command measures again and the cache folder keeps the maximum.
     """
     path = cache_folder() / "speed.json"
     machine = f"{platform.node()} {platform.machine()} {cores()}"
@@ -42,7 +42,7 @@ def gflop_per_s() -> float:
         known = json.loads(path.read_text(encoding="utf-8"))
         if known["machine"] == machine and known["gflop_per_s"] > best:
             return float(known["gflop_per_s"])
-    with suppress(OSError):  # it is measured again the next time
+    with suppress(OSError):  # then it is measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": machine, "gflop_per_s": best}), encoding="utf-8")
     return best
@@ -51,9 +51,9 @@ def gflop_per_s() -> float:
 def _measure() -> float:
     import numpy as np
 
-    matrix = np.random.default_rng(0).standard_normal((_SIZE, _SIZE), dtype=np.float32)
-    fastest_s, ends = float("inf"), time.perf_counter() + _MEASURED_S
+    matrix = np.random.default_rng(0).standard_normal((_MATRIX_SIZE, _MATRIX_SIZE), dtype=np.float32)
+    fastest_s, ends = float("inf"), time.perf_counter() + _MEASURING_S
     while (started := time.perf_counter()) < ends:
         matrix @ matrix
-        fastest_s = min(fastest_s, time.perf_counter() - started)  # whatever else runs now will be over some day
-    return 2 * _SIZE**3 / fastest_s / 1e9
+        fastest_s = min(fastest_s, time.perf_counter() - started)  # the minimum: other programs only slow it down
+    return 2 * _MATRIX_SIZE**3 / fastest_s / 1e9

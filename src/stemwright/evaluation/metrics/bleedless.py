@@ -28,7 +28,7 @@ N_FFT = 4096
 HOP = 1024
 N_MELS = 512
 RANGE_DB = 80.0
-_LEAST = 1e-10
+_MIN_MAGNITUDE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,26 @@ class RunningBleed:
         self._first = _stream(), _stream()
         self._second = _stream(), _stream()
         self._loudest = [-np.inf, -np.inf]
-        self._read_once = False
+        self._first_pass_done = False
         self._sums = np.zeros(2)  # of what is too much, of what lacks
         self._counts = np.zeros(2)
 
-    def read_first(self, reference: Samples, estimate: Samples) -> None:
+    def add_first_pass(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in the first reading."""
         self._find_loudest(self._first[0].add(reference), self._first[1].add(estimate))
 
     def add(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in the second reading."""
-        if not self._read_once:
+        if not self._first_pass_done:
             self._find_loudest(self._first[0].close(), self._first[1].close())
-            self._read_once = True
+            self._first_pass_done = True
         self._compare(self._second[0].add(reference), self._second[1].add(estimate))
 
     def close(self) -> Bleed:
         """The song has ended."""
         self._compare(self._second[0].close(), self._second[1].close())
-        too_much, lacking = self._sums / np.maximum(self._counts, 1.0)
-        return Bleed(100.0 / (1.0 + float(too_much)), 100.0 / (1.0 + float(lacking)))
+        excess, deficit = self._sums / np.maximum(self._counts, 1.0)
+        return Bleed(100.0 / (1.0 + float(excess)), 100.0 / (1.0 + float(deficit)))
 
     def _find_loudest(self, *magnitudes: Float32) -> None:
         for index, frames in enumerate(magnitudes):
@@ -92,7 +92,7 @@ class RunningBleed:
     def _mel_db(self, magnitudes: Float32) -> Float32:
         """``(channels, frames, bins)`` -> ``(bands, channels * frames)`` in dB."""
         mel: Float32 = self._bank @ magnitudes.reshape(-1, magnitudes.shape[-1]).T
-        return np.float32(20.0) * np.log10(np.maximum(mel, np.float32(_LEAST)))
+        return np.float32(20.0) * np.log10(np.maximum(mel, np.float32(_MIN_MAGNITUDE)))
 
 
 def mel_bank(sample_rate: int) -> Any:

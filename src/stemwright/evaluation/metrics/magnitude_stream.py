@@ -34,39 +34,39 @@ class MagnitudeStream:
         self._mode: Literal["constant", "reflect"] = "reflect" if padding == "reflect" else "constant"
         self._half = n_fft // 2
         self._started = False
-        self._held: Float32 | None = None
-        self._before: Float32 | None = None  # the sample before those held, for the mirror at the end
+        self._pending: Float32 | None = None
+        self._previous_sample: Float32 | None = None  # the sample before those pending, for the mirror at the end
 
     def add(self, block: Samples) -> Float32:
         """Takes ``(channels, samples)``, gives the frames that are complete, ``(channels, frames, bins)``."""
         new = np.asarray(block, dtype=np.float32)
-        held = new if self._held is None else np.concatenate([self._held, new], axis=-1)
-        if not self._started and held.shape[-1] > self._half:
-            held = np.pad(held, ((0, 0), (self._half, 0)), mode=self._mode)
+        pending = new if self._pending is None else np.concatenate([self._pending, new], axis=-1)
+        if not self._started and pending.shape[-1] > self._half:
+            pending = np.pad(pending, ((0, 0), (self._half, 0)), mode=self._mode)
             self._started = True
-        return self._frames(held)
+        return self._frames(pending)
 
     def close(self) -> Float32:
         """The signal has ended: gives the frames that are left."""
-        if self._held is None or self._held.shape[-1] == 0:
+        if self._pending is None or self._pending.shape[-1] == 0:
             return np.zeros((1, 0, self._half + 1), np.float32)
         if not self._started:
             self._started = True
-            return self._frames(np.pad(self._held, ((0, 0), (self._half, self._half)), mode=self._mode))
-        if self._before is None:
-            return self._frames(np.pad(self._held, ((0, 0), (0, self._half)), mode=self._mode))
-        held = np.concatenate([self._before, self._held], axis=-1)
-        return self._frames(np.pad(held, ((0, 0), (0, self._half)), mode=self._mode)[:, 1:])
+            return self._frames(np.pad(self._pending, ((0, 0), (self._half, self._half)), mode=self._mode))
+        if self._previous_sample is None:
+            return self._frames(np.pad(self._pending, ((0, 0), (0, self._half)), mode=self._mode))
+        pending = np.concatenate([self._previous_sample, self._pending], axis=-1)
+        return self._frames(np.pad(pending, ((0, 0), (0, self._half)), mode=self._mode)[:, 1:])
 
-    def _frames(self, held: Float32) -> Float32:
+    def _frames(self, pending: Float32) -> Float32:
         from scipy.fft import rfft
 
-        n_frames = (held.shape[-1] - self._n_fft) // self._hop + 1 if self._started else 0
+        n_frames = (pending.shape[-1] - self._n_fft) // self._hop + 1 if self._started else 0
         if n_frames < 1:
-            self._held = held
-            return np.zeros((len(held), 0, self._half + 1), np.float32)
+            self._pending = pending
+            return np.zeros((len(pending), 0, self._half + 1), np.float32)
         stop = n_frames * self._hop
-        windows = np.lib.stride_tricks.sliding_window_view(held, self._n_fft, axis=-1)[:, : stop : self._hop]
-        self._before, self._held = held[:, stop - 1 : stop], held[:, stop:]
+        windows = np.lib.stride_tricks.sliding_window_view(pending, self._n_fft, axis=-1)[:, : stop : self._hop]
+        self._previous_sample, self._pending = pending[:, stop - 1 : stop], pending[:, stop:]
         magnitudes: Float32 = np.abs(rfft(windows if self._window is None else windows * self._window, axis=-1))
         return magnitudes

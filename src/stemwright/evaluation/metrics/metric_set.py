@@ -16,12 +16,12 @@ from stemwright.evaluation.metrics.si_sdr import RunningSiSdr
 from stemwright.evaluation.sdr import Samples
 
 
-def needs_two_readings(metrics: Collection[str]) -> bool:
-    """Whether a song must be read once before it is measured."""
+def needs_two_passes(metrics: Collection[str]) -> bool:
+    """Whether the metrics need two passes over a song."""
     return "bleedless" in metrics or "fullness" in metrics
 
 
-class Measures:
+class MetricSet:
     """The metrics beside the SDR of one reference and its estimate.
 
     Args:
@@ -33,14 +33,14 @@ class Measures:
         self._metrics = metrics
         self._csdr = RunningCsdr(sample_rate) if "csdr" in metrics else None
         self._si_sdr = RunningSiSdr() if "si_sdr" in metrics else None
-        self._bleed = RunningBleed(sample_rate) if needs_two_readings(metrics) else None
+        self._bleed = RunningBleed(sample_rate) if needs_two_passes(metrics) else None
         self._l1_freq = RunningL1Freq() if "l1_freq" in metrics else None
         self._error = WeightedEnergy(sample_rate) if "log_wmse" in metrics else None
 
-    def read_first(self, reference: Samples, estimate: Samples) -> None:
+    def add_first_pass(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each, in a reading before the one that counts."""
         if self._bleed is not None:
-            self._bleed.read_first(reference, estimate)
+            self._bleed.add_first_pass(reference, estimate)
 
     def add(self, reference: Samples, estimate: Samples) -> None:
         """Takes the next block of both, ``(channels, samples)`` each."""

@@ -25,7 +25,7 @@ PROVIDERS = {
 }
 """The runtime's names for the devices of ``--device``; CoreML is its way to Apple's GPU and neural engine."""
 
-REMEDY = {
+REMEDIES = {
     "cuda": "install onnxruntime-gpu in place of onnxruntime, or use --device cpu",
     "mps": "it needs macOS; use --device cpu",
 }
@@ -67,12 +67,12 @@ class OnnxMaskEngine:
 
     def masks(self, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``."""
-        seen = features.planes(spectrum, self.bands)[np.newaxis]
-        outputs: list[Any] = self._running().run(None, {"features": seen})
+        feature_planes = features.planes(spectrum, self.bands)[np.newaxis]
+        outputs: list[Any] = self._loaded_session().run(None, {"features": feature_planes})
         masks: NDArray[np.float32] = outputs[0]  # (stems, 2, bands, frames)
         return masks.transpose(3, 0, 1, 2)  # (frames, stems, 2, bands)
 
-    def forget(self) -> None:
+    def reset_session(self) -> None:
         """In a process that was forked: the threads of the session are the parent's, so it is loaded anew when it is needed.
 
         Ending the old one would wait for those threads for ever; it is kept until the process ends.
@@ -82,7 +82,7 @@ class OnnxMaskEngine:
         self._session = None
         self._loading = threading.Lock()
 
-    def _running(self) -> Any:
+    def _loaded_session(self) -> Any:
         with self._loading:
             if self._session is None:
                 self._session = self._load()
@@ -111,13 +111,13 @@ class OnnxMaskEngine:
 _ENGINES: WeakSet[OnnxMaskEngine] = WeakSet()
 
 
-def _forget_sessions() -> None:
+def _reset_sessions() -> None:
     for engine in list(_ENGINES):
-        engine.forget()
+        engine.reset_session()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_sessions)
+    os.register_at_fork(after_in_child=_reset_sessions)
 
 
 def _providers(device: str, available: list[str]) -> list[str]:
@@ -125,5 +125,5 @@ def _providers(device: str, available: list[str]) -> list[str]:
         wanted = [PROVIDERS["cuda"], PROVIDERS["cpu"]]
         return [provider for provider in wanted if provider in available]
     if PROVIDERS[device] not in available:
-        raise ModelUnavailableError(f"This machine's ONNX Runtime has no device {device}: {REMEDY[device]}.")
+        raise ModelUnavailableError(f"This machine's ONNX Runtime has no device {device}: {REMEDIES[device]}.")
     return [PROVIDERS[device], PROVIDERS["cpu"]] if device != "cpu" else [PROVIDERS["cpu"]]

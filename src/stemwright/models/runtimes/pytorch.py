@@ -21,32 +21,32 @@ from torch import Tensor, nn
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import networks
 from stemwright.models.engine import ChunkSize
-from stemwright.models.registry import REST, Model
+from stemwright.models.registry import REMAINDER_LABEL, Model
 
 Samples = NDArray[np.float32]
 Precision = Literal["float32", "bfloat16", "float16"]
 
-MOST_AT_ONCE = 16
+MAX_BATCH = 16
 """Chunks in a batch: beyond this GPUs gain nothing."""
 
 MEMORY_SHARE = 0.8
 """Of the GPU's free memory that a batch may take: the allocator leaves gaps."""
 
-COARSE = ("mdx23c",)
+FLOAT32_ON_CPU = ("mdx23c",)
 """Those whose error in bfloat16 is less than 40 dB under the output: 17.9 with random weights at published size."""
 
-CPU_FACTS = Path("/proc/cpuinfo")
+CPU_INFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What Linux calls processors that multiply bfloat16."""
 
 
-_HOME = os.getpid()
+_IMPORT_PID = os.getpid()
 """The process that imported PyTorch. In one that was forked from it the threads of OpenMP do not exist, and more than one
 thread would wait for them without end."""
 
 
 def _is_forked() -> bool:
-    return os.getpid() != _HOME
+    return os.getpid() != _IMPORT_PID
 
 
 def _set_threads(threads: int) -> None:
@@ -70,9 +70,11 @@ class TorchWaveformEngine:
         self._device = find_device(device)
         self.precision = _precision(self._device, model.architecture)
         _set_threads(threads)
-        self._parts = [(_moved(part.network, self._device), part.places) for part in networks.load(model, paths)]
+        self._parts = [
+            (_moved(part.network, self._device), part.output_indices) for part in networks.load(model, paths)
+        ]
         self._sources = [model.sources[stem] for stem in model.stems]
-        self._at_once = MOST_AT_ONCE
+        self._max_batch = MAX_BATCH
         self._batch: int | None = None
         self.name = model.identity
         self.stems = model.stems
@@ -96,14 +98,14 @@ class TorchWaveformEngine:
         if _is_forked():
             if self._device.type == "cuda":
                 raise ModelUnavailableError(
-                    "A GPU cannot be used in a process that was forked from one that uses it: start it with "
-                    "multiprocessing's spawn, or make the Separator in it."
+                    "A GPU cannot be used in a process that was forked from one that uses it: start the process with "
+                    "multiprocessing's spawn, or create the Separator in it."
                 )
             _set_threads(1)
         done: list[Samples] = []
         start = 0
         while start < len(chunks):
-            part = chunks[start : start + self._at_once]
+            part = chunks[start : start + self._max_batch]
             try:
                 done.append(self._separate(part))
             except RuntimeError as error:
@@ -115,7 +117,7 @@ class TorchWaveformEngine:
                         f"{self.name} does not fit into the memory of {self._device}; {remedy}."
                     ) from error
                 # Whatever else runs there has taken it meanwhile: go on with half as much.
-                self._at_once = len(part) // 2
+                self._max_batch = len(part) // 2
                 if self._device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
@@ -141,14 +143,14 @@ class TorchWaveformEngine:
     def _stems(self, song: Tensor, precision: Precision) -> Tensor:
         """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
         half = precision != "float32"
-        given: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         with torch.autocast(self._device.type, getattr(torch, precision)) if half else nullcontext():
-            for network, places in self._parts:
+            for network, output_indices in self._parts:
                 labelled = network(song).float()  # (batch, labels, 2, samples)
-                given |= {label: labelled[:, place] for label, place in places.items()}
-        if any(REST in labels for labels in self._sources):
-            given[REST] = song - torch.stack(list(given.values())).sum(0)
-        return torch.stack([_sum([given[label] for label in labels]) for labels in self._sources], 1)
+                outputs |= {label: labelled[:, index] for label, index in output_indices.items()}
+        if any(REMAINDER_LABEL in labels for labels in self._sources):
+            outputs[REMAINDER_LABEL] = song - torch.stack(list(outputs.values())).sum(0)
+        return torch.stack([_sum([outputs[label] for label in labels]) for labels in self._sources], 1)
 
     def _largest_batch(self) -> int:
         """Runs one chunk to see what it takes."""
@@ -158,13 +160,13 @@ class TorchWaveformEngine:
         taken = max(1, torch.cuda.max_memory_allocated() - before)
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info()
-        return max(1, min(MOST_AT_ONCE, int(MEMORY_SHARE * free / taken)))
+        return max(1, min(MAX_BATCH, int(MEMORY_SHARE * free / taken)))
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:
     """CUDA has an error of its own; Apple's GPUs and processors only say so."""
-    told = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in told or "not enough memory" in told
+    message = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message or "not enough memory" in message
 
 
 def _sum(tensors: Sequence[Tensor]) -> Tensor:
@@ -188,29 +190,29 @@ def find_device(name: str) -> torch.device:
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if has[kind]))
     if not has[name]:
         raise ModelUnavailableError(
-            f"PyTorch {torch.__version__} finds no device {name} on this machine; use --device cpu."
+            f"PyTorch {torch.__version__} has no device {name} on this machine; use --device cpu."
         )
     return torch.device(name)
 
 
 def _precision(device: torch.device, architecture: str) -> Precision:
     """``STEMWRIGHT_PRECISION``, or what is fastest without being heard."""
-    asked = os.environ.get("STEMWRIGHT_PRECISION", "auto")
-    if asked in get_args(Precision):
-        return cast(Precision, asked)
-    if asked != "auto":
+    requested = os.environ.get("STEMWRIGHT_PRECISION", "auto")
+    if requested in get_args(Precision):
+        return cast(Precision, requested)
+    if requested != "auto":
         raise ModelUnavailableError(
-            f"STEMWRIGHT_PRECISION is '{asked}'; set it to auto, {', '.join(get_args(Precision))}."
+            f"STEMWRIGHT_PRECISION is '{requested}'; set it to auto, {', '.join(get_args(Precision))}."
         )
     if device.type == "cuda":
         return "float16"
-    return "bfloat16" if device.type == "cpu" and has_bf16() and architecture not in COARSE else "float32"
+    return "bfloat16" if device.type == "cpu" and has_bf16() and architecture not in FLOAT32_ON_CPU else "float32"
 
 
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16; one that does not takes seven times as long for it as for float32."""
     try:
-        flags = CPU_FACTS.read_text(encoding="ascii", errors="replace").split()
+        flags = CPU_INFO.read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return False
     return not BF16_FLAGS.isdisjoint(flags)
