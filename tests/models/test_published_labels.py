@@ -41,7 +41,7 @@ def test_the_other_is_the_accompaniment_where_it_was_trained_beside_the_voice_al
     if is_voice:
         assert sources(("other",), not_separated=not_separated) == {"vocals": ("rest",)}
     else:
-        with pytest.raises(ModelUnavailableError, match=r"nothing but 'other'.*--stem other=STEM"):
+        with pytest.raises(ModelUnavailableError, match=r"only the outputs 'other'.*--stem other=STEM"):
             sources(("other",), not_separated=not_separated)
 
 
@@ -61,7 +61,7 @@ def test_a_label_that_is_no_stem_is_named_with_the_option_that_helps() -> None:
 def test_the_user_says_what_a_label_is() -> None:
     assert sources(("crowd", "vocals"), chosen={"crowd": "fx"}) == {"vocals": ("vocals",), "fx": ("crowd",)}
     assert sources(("Instrumental",), chosen={"Instrumental": "synth"}) == {"synth": ("Instrumental",)}
-    with pytest.raises(ModelUnavailableError, match="nothing but 'Instrumental'"):
+    with pytest.raises(ModelUnavailableError, match="only the outputs 'Instrumental'"):
         sources(("Instrumental",), chosen={"Instrumental": "fx"})
 
 
