@@ -138,7 +138,7 @@ def test_a_model_of_ones_own_is_taken_in(tmp_path: Path, folder: Path, link: boo
     added = ["--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "mine", "--licence", "MIT"]
     done = run("models", "add", *added, *(["--link"] if link else []))
     assert done.code == 0, done.err
-    assert done.out == "mine: added, a bs_roformer that separates vocals.\n"
+    assert done.out == "mine: added, bs_roformer, separates vocals.\n"
     model = registry.find("mine")
     assert (model.added, model.licence, model.stems, model.overlap) == (True, "MIT", ("vocals",), 0.5)
     assert model.gflop_per_s > 0

@@ -75,7 +75,7 @@ def test_help_says_the_exit_codes(command: list[str]) -> None:
 
 
 def test_help_gives_every_option_of_separate_with_units_and_defaults() -> None:
-    out = run("separate", "--help").out
+    out = " ".join(run("separate", "--help").out.split())  # a line may break within a default
     options = "--stems --out --format --bit-depth --bitrate --plan --device --threads --start --duration --resume"
     for word in [*options.split(), "--overwrite", "--json", "--quiet", "KBPS", "default: two", "Examples", "seconds"]:
         assert word in out

@@ -139,7 +139,7 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
         (
             "bs_roformer",
             lambda t: t["model"].update(freqs_per_bands=[3, 4]),
-            "invalid network: .*freqs_per_bands",
+            "describes an invalid network: .*freqs_per_bands",
         ),
         ("bs_roformer", lambda t: t["model"].update(num_stems=2), "sets 'num_stems' to 2 outputs, .* 4 instruments"),
         ("scnet", lambda t: t["model"].update(sources=["a"]), "sets 'sources' to 1 outputs, .* 4 instruments"),

@@ -54,7 +54,7 @@ def test_stems_come_in_the_order_of_the_vocabulary() -> None:
 
 
 def test_a_label_that_is_no_stem_is_named_with_the_option_that_helps() -> None:
-    with pytest.raises(ModelUnavailableError, match=r"^x\.yaml gives 'crowd', .*--stem crowd=STEM"):
+    with pytest.raises(ModelUnavailableError, match=r"^x\.yaml has the output 'crowd', .*--stem crowd=STEM"):
         sources(("vocals", "crowd"), source="x.yaml")
 
 

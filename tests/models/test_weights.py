@@ -73,7 +73,7 @@ def test_a_damaged_file_is_never_run(wheel: Path, folder: Path, harm: str) -> No
 def test_a_file_of_another_version_is_not_installed(folder: Path) -> None:
     FILE.path_in(folder).write_bytes(b"old")
     assert not weights.is_available(FILE)
-    with pytest.raises(ModelUnavailableError, match="damaged; fetch them"):
+    with pytest.raises(ModelUnavailableError, match="damaged; run `stemwright models download`"):
         weights.verify(FILE)
 
 

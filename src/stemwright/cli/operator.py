@@ -11,7 +11,6 @@ import typer
 
 from stemwright.cli.common_options import Json
 from stemwright.cli.data_folder import Data, open_data_folder
-from stemwright.service import server_state
 
 AccountOption = Annotated[str | None, typer.Option(metavar="A", help="Only those of this account.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, help="How many, newest first.")]
@@ -26,6 +25,7 @@ def maintenance(
     as_json: Json = False,
 ) -> None:
     """Switches maintenance on or off: new tasks are refused, running ones continue, and everything can be read."""
+    from stemwright.service import server_state
     from stemwright.service.tasks import MAINTENANCE
 
     with open_data_folder(data) as (_, database), database.write() as session:
