@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import threading
 import time
-from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
+from tests.http_stub import StubHandler
 
-class Faults(BaseHTTPRequestHandler):
-    """Answers, right and wrong ones. Waits end when ``closing`` is set."""
 
-    closing: threading.Event
+class Faults(StubHandler):
+    """Answers, right and wrong ones. Waits end when the server stops."""
 
     def query(self) -> dict[str, str]:
         """The query of the request, each name once."""
@@ -29,21 +27,21 @@ class Faults(BaseHTTPRequestHandler):
             case "loop":
                 self.send(b"", 302, {"Location": f"/faults/loop?n={int(query.get('n', '0')) + 1}"})
             case "short":  # less than it claims
-                self.start(200, {"Content-Length": "1000"}, b"a" * 100)
+                self.start_and_close(200, {"Content-Length": "1000"}, b"a" * 100)
             case "long":  # more than it claims
-                self.start(200, {"Content-Length": "10"}, b"a" * 1000)
+                self.start_and_close(200, {"Content-Length": "10"}, b"a" * 1000)
             case "huge":  # claims too much at once
-                self.start(200, {"Content-Length": str(10**15)}, b"a")
+                self.start_and_close(200, {"Content-Length": str(10**15)}, b"a")
             case "endless":  # claims nothing and goes on
-                self.start(200, {}, b"")
-                while not self.closing.is_set():
+                self.start_and_close(200, {}, b"")
+                while not self.server.closing.is_set():
                     self.wfile.write(b"a" * 65536)
             case "gzip":
                 self.send(gzip.compress(bytes(10**7)), 200, {"Content-Encoding": "gzip"})
             case "headers":
-                self.start(200, {f"X-{number}": "a" * 1000 for number in range(500)}, b"")
+                self.start_and_close(200, {f"X-{number}": "a" * 1000 for number in range(500)}, b"")
             case "chatter":  # 1xx for ever
-                while not self.closing.wait(0.001):
+                while not self.server.closing.wait(0.001):
                     self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")
             case "slow":
                 self.pause(float(query.get("seconds", "30")))
@@ -52,7 +50,7 @@ class Faults(BaseHTTPRequestHandler):
                 self.pause(60)
                 self.close_connection = True
             case "drip":
-                self.start(200, {"Content-Length": "100000"}, b"")
+                self.start_and_close(200, {"Content-Length": "100000"}, b"")
                 self.drip(b"a" * 100000, 60)
             case "drip-head":
                 self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 100000, 60)
@@ -69,26 +67,20 @@ class Faults(BaseHTTPRequestHandler):
                 self.send(b"no such fault", 404, {})
 
     def send(self, body: bytes, status: int, headers: dict[str, str]) -> None:
-        self.start(status, {"Content-Length": str(len(body)), **headers}, body, keep=True)
+        self.reply(status, body, headers)
 
-    def start(self, status: int, headers: dict[str, str], body: bytes, keep: bool = False) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if not keep:
-            self.send_header("Connection", "close")
-        self.end_headers()
+    def start_and_close(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.start(status, {**headers, "Connection": "close"})
         if self.command != "HEAD":
             self.wfile.write(body)
-        self.wfile.flush()
 
     def pause(self, seconds: float) -> None:
-        self.closing.wait(seconds)
+        self.server.closing.wait(seconds)
 
     def drip(self, data: bytes, seconds: float) -> None:
         self.close_connection = True
         until = time.monotonic() + seconds
         for byte in data:
-            if self.closing.wait(0.02) or time.monotonic() > until:
+            if self.server.closing.wait(0.02) or time.monotonic() > until:
                 return
             self.wfile.write(bytes([byte]))

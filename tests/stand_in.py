@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from tests.http_stub import HttpStub
 from tests.vendors import CRUN_KEY, KIE_KEY, Received, Song, Vendors, VendorTask, tone
 
 __all__ = ["CRUN_KEY", "KIE_KEY", "Fault", "Received", "Song", "StandIn", "VendorTask", "tone"]
@@ -26,11 +24,10 @@ __all__ = ["CRUN_KEY", "KIE_KEY", "Fault", "Received", "Song", "StandIn", "Vendo
 Fault = Literal["slow", "failing", "refusing", "busy", "silent", "garbage", "cut", "drip", "headerless", "leaky"]
 
 
-class StandIn:
+class StandIn(HttpStub):
     """The server; a context manager.
 
     Attributes:
-        url: its base, ``http://127.0.0.1:PORT``.
         received: all requests so far.
         targets: their request lines' targets, as they came.
         answers: bodies, as bytes or for JSON, with which paths answer in place of what they would.
@@ -38,6 +35,7 @@ class StandIn:
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.received: list[Received] = []
         self.callback_statuses = [200]
         self.targets: list[str] = []
@@ -47,36 +45,6 @@ class StandIn:
         self._faults: dict[str, tuple[Fault, float]] = {}
         self._open: list[str] = []
         self._changed = threading.Condition()
-        self.closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler, self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> StandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def port(self) -> int:
-        return self._server.server_port
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def listen_with_tls(self, certificate: Path, key: Path) -> list[str]:
-        """Speaks TLS from now on; gives the list to which the names that clients ask for will be added."""
-        context, names = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), list[str]()
-        context.load_cert_chain(certificate, key)
-        context.sni_callback = lambda _socket, name, _context: names.append(name)
-        # The handshake comes with the first read, in the thread of its connection.
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        return names
 
     def add_task(self, *songs: Song, crun: bool = False) -> VendorTask:
         """A finished task of a vendor's; with no songs, one that still runs."""
@@ -139,34 +107,16 @@ class StandIn:
             assert self._changed.wait_for(lambda: len(self.received) >= count, timeout_s)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], stand_in: StandIn) -> None:
-        super().__init__(address, handler)
-        self.stand_in = stand_in
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the play."""
-
-
 class _Handler(Vendors):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: StandIn
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
-
-    def do_GET(self) -> None:  # noqa: N802
-        with self.server.stand_in.serving(urlsplit(self.path).path):
+    def answer(self) -> None:
+        with self.server.serving(urlsplit(self.path).path):
             self._serve()
 
-    do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
-
     def _serve(self) -> None:
-        self.world = self.server.stand_in
-        self.closing = self.world.closing
+        self.world = self.server
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.request_ = Received(self.command, parts.path, self.query(), headers, self._body(), time.time())
@@ -186,7 +136,7 @@ class _Handler(Vendors):
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("content-length") or 0))
+            return self.read_body()
         pieces = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             pieces.append(self.rfile.read(size))
@@ -227,9 +177,9 @@ class _Handler(Vendors):
             case "garbage":
                 self.send(b"<html>not JSON</html>", 200, {"Content-Type": "text/html"})
             case "cut":
-                self.start(200, {"Content-Length": "1000"}, b'{"code":200')
+                self.start_and_close(200, {"Content-Length": "1000"}, b'{"code":200')
             case "drip":
-                self.start(200, {"Content-Length": "100000"}, b"")
+                self.start_and_close(200, {"Content-Length": "100000"}, b"")
                 self.drip(b" " * 100_000, seconds)
             case "headerless":
                 self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5000, seconds)

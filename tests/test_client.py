@@ -12,7 +12,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from stemwright.api.native import schemas
 from stemwright.client import AsyncClient, Client, Separation, calls
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
+from tests.http_stub import HttpStub, StubHandler
 
 OpenServer = Callable[..., Server]
 
@@ -213,47 +213,25 @@ class TestOnARealServer:
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class Moody:
+class Moody(HttpStub):
     """A server that gives each request the next of its answers: a status with headers, or ``None``, a broken line."""
 
     def __init__(self, *answers: Answer | None) -> None:
-        moody = self
+        super().__init__(MoodyHandler)
         self.answers = list(answers)
         self.requests: list[tuple[str, dict[str, str]]] = []
 
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                moody.requests.append((f"{self.command} {self.path}", dict(self.headers.items())))
-                answer = moody.answers.pop(0)
-                if answer is None:
-                    self.close_connection = True
-                    return
-                status, headers, body = answer
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = True
 
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815  # the library's names
+class MoodyHandler(StubHandler):
+    server: Moody
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Moody:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def answer(self) -> None:
+        self.read_body()
+        self.server.requests.append((f"{self.command} {self.path}", dict(self.headers.items())))
+        answer = self.server.answers.pop(0)
+        if answer is not None:
+            status, headers, body = answer
+            self.reply(status, body, headers)
 
 
 CREDITS: Answer = (200, {}, b'{"metered": true, "credits": 1.5, "price": 0, "new": 1}')

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 
 from tests.api.conftest import Server
+from tests.http_stub import HttpStub, StubHandler
 
 
 def upload(server: Server, name: str = "My song.mp3") -> dict[str, Any]:
@@ -62,27 +61,25 @@ def events_of(stream: httpx.Response) -> Iterator[tuple[str, dict[str, Any], str
             fields = {}
 
 
+class Receiver(HttpStub):
+    """A web hook of this machine, and what came: headers and body."""
+
+    def __init__(self) -> None:
+        super().__init__(_Hook)
+        self.received: list[tuple[dict[str, str], bytes]] = []
+
+
+class _Hook(StubHandler):
+    server: Receiver
+
+    def answer(self) -> None:
+        body = self.read_body()
+        self.server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.reply(200)
+
+
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     """A web hook of this machine: its address, and what came."""
-    received: list[tuple[dict[str, str], bytes]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the library's name
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as hook:
-        thread = threading.Thread(target=hook.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{hook.server_port}/hook", received
-        finally:
-            hook.shutdown()
-            thread.join()
+    with Receiver() as hook:
+        yield f"{hook.url}/hook", hook.received

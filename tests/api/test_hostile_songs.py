@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from stemwright.database.engine import Database
 from stemwright.service.keys import Keys
 from tests.api import hostile_songs as songs
+from tests.http_stub import HttpStub, StubHandler
 from tests.serving import Serving, workers_of
 
 LONGEST_MINUTES = 0.5
@@ -25,33 +24,20 @@ HOLDS_NOTHING = "The song holds no sound"
 TOO_LONG = f"The song is longer than {LONGEST_MINUTES:g} minutes, the most that is taken: cut it."
 
 
-class Canary:
+class Canary(HttpStub):
     """A web server that only counts who comes."""
 
     def __init__(self) -> None:
+        super().__init__(CanaryHandler)
         self.visits: list[str] = []
-        visits = self.visits
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                visits.append(self.path)
-                self.send_error(404)
 
-            def log_message(self, *_: object) -> None:
-                pass
+class CanaryHandler(StubHandler):
+    server: Canary
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.url = f"http://127.0.0.1:{self.server.server_port}/song.wav"
-
-    def __enter__(self) -> Canary:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    def answer(self) -> None:
+        self.server.visits.append(self.path)
+        self.reply(404)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +143,9 @@ def test_a_playlist_or_a_reference_opens_nothing(serving: Serving, client: httpx
     secret.write_bytes(songs.wav(songs.RATE, songs.RATE))
     credit = credits(client)
     with Canary() as canary:
-        files = {f"{n}.{kind}": text for n, (kind, text) in enumerate(songs.playlists(secret, canary.url))}
+        files = {
+            f"{n}.{kind}": text for n, (kind, text) in enumerate(songs.playlists(secret, f"{canary.url}/song.wav"))
+        }
         files["elsewhere.mov"] = songs.mp4_with_its_sound_elsewhere(tmp_path, secret)
         records = separated(client, files)
         for name, record in records.items():

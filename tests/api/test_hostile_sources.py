@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -18,6 +16,7 @@ from stemwright.service.ids import parse_id
 from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.task import Task
 from tests.api.conftest import Server, starting
+from tests.http_stub import HttpStub, StubHandler
 
 PUBLIC = "93.184.216.34"  # never reached: the tests' network refuses it
 CREDITS_HUNDREDTHS = 100_000
@@ -30,52 +29,28 @@ class Hands:
     def advance(self) -> None: ...
 
 
-class Inside:
+class Inside(HttpStub):
     """A web server of the inner network: what it holds must never be had. It also sends visitors to other places."""
 
     def __init__(self) -> None:
+        super().__init__(InsideHandler)
         self.visits: list[str] = []
-        self.closing = threading.Event()
-        inside = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                inside.visits.append(self.path)
-                if self.path.startswith("/to/"):
-                    self.send_response(302)
-                    self.send_header("Location", self.path.removeprefix("/to/"))
-                    self.end_headers()
-                elif self.path == "/drip":
-                    self.send_response(200)
-                    self.end_headers()
-                    with contextlib.suppress(OSError):
-                        while not inside.closing.wait(0.05):
-                            self.wfile.write(b"\0")
-                else:
-                    self.send_error(404)
 
-            def do_POST(self) -> None:
-                self.do_GET()
+class InsideHandler(StubHandler):
+    server: Inside
 
-            def log_message(self, *_: object) -> None: ...
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 100
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Inside:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    def answer(self) -> None:
+        self.server.visits.append(self.path)
+        if self.path.startswith("/to/"):
+            self.start(302, {"Location": self.path.removeprefix("/to/")})
+        elif self.path == "/drip":
+            self.start(200)
+            with contextlib.suppress(OSError):
+                while not self.server.closing.wait(0.05):
+                    self.wfile.write(b"\0")
+        else:
+            self.reply(404)
 
 
 @pytest.fixture(scope="module")

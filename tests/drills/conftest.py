@@ -15,7 +15,7 @@ from stemwright.audio.decode import Decoder
 from tests.drills.disk import Disk, mounted
 from tests.drills.orders import ORDERS, Order, submit, upload
 from tests.drills.proofs import Digests, digests, prove, prove_sum
-from tests.drills.receiver import Receiver, receiving
+from tests.drills.receiver import Receiver
 from tests.drills.tree import Tree
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "song.mp3"
@@ -45,7 +45,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Hears of tasks that have ended."""
-    with receiving() as receiver:
+    with Receiver() as receiver:
         yield receiver
 
 
@@ -82,7 +82,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, song: Path) -> dict[Or
     tree.settle()
     tree.start()
     try:
-        with receiving() as receiver, tree.client() as client:
+        with Receiver() as receiver, tree.client() as client:
             ids = upload(client, song)
             made = {order: submit(client, order, ids, receiver.url) for order in ORDERS}
             tasks = prove(tree, made.values(), receiver)

@@ -5,65 +5,51 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from typing import Any
 
+from tests.http_stub import HttpStub, StubHandler
 
-@dataclass
-class Receiver:
+
+class Receiver(HttpStub):
     """What came in.
 
     Attributes:
-        url: where tasks are to be called back.
         arrived: how often a task was told of, by its id as 32 hex digits.
         bodies: what was told last.
         open: while it is not set, whoever calls waits for an answer.
         status: of the answers.
     """
 
-    url: str
-    arrived: Counter[str] = field(default_factory=Counter)
-    bodies: dict[str, Any] = field(default_factory=dict)
-    open: threading.Event = field(default_factory=threading.Event)
-    status: int = 200
+    def __init__(self) -> None:
+        super().__init__(_Handler)
+        self.arrived: Counter[str] = Counter()
+        self.bodies: dict[str, Any] = {}
+        self.open = threading.Event()
+        self.open.set()
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        """Where tasks are to be called back."""
+        return f"{super().url}/hook"
+
+    def __exit__(self, *_: object) -> None:
+        self.open.set()
+        super().__exit__()
 
 
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens."""
+class _Handler(StubHandler):
+    server: Receiver
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            task_id = named(body)
-            receiver.bodies[task_id] = body
-            receiver.arrived[task_id] += 1
-            receiver.open.wait(30)
-            try:
-                self.send_response(receiver.status)
-                self.end_headers()
-            except OSError:  # whoever called is dead
-                pass
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    receiver.open.set()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.open.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def answer(self) -> None:
+        body = json.loads(self.read_body())
+        task_id = named(body)
+        self.server.bodies[task_id] = body
+        self.server.arrived[task_id] += 1
+        self.server.open.wait(30)
+        with suppress(OSError):  # whoever called is dead
+            self.start(self.server.status)
 
 
 def named(body: dict[str, Any]) -> str:

@@ -502,8 +502,8 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 def test_certificates_are_checked_and_may_be_named(
     certificate: tuple[Path, Path], server: WeightServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with WeightServer(CONTENT, "https") as safe:
-        safe.speak_tls(*certificate)
+    with WeightServer(CONTENT) as safe:
+        safe.listen_with_tls(*certificate)
         client = Client(safe, folder)
         with pytest.raises(ModelUnavailableError, match=r"certificate of 127\.0\.0\.1 is not trusted .*SSL_CERT_FILE"):
             client.bring()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+
+from tests.http_stub import HttpStub, StubHandler
 
 
-class WeightServer:
+class WeightServer(HttpStub):
     """The server; a context manager.
 
     Attributes:
@@ -23,38 +20,14 @@ class WeightServer:
         release: ends all stalling.
     """
 
-    def __init__(self, content: bytes, scheme: str = "http") -> None:
+    def __init__(self, content: bytes) -> None:
+        super().__init__(_Handler)
         self.content = content
         self.headers = {"ETag": '"one"', "Last-Modified": "Fri, 01 May 2026 07:00:00 GMT"}
         self.acts: deque[Act] = deque()
         self.targets: list[str] = []
         self.requests: list[Mapping[str, str]] = []
-        self.release = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.weights = self
-        self._scheme = scheme
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> WeightServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Of the server, ``http://127.0.0.1:PORT``."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
-
-    def speak_tls(self, certificate: Path, key: Path) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        # the handshake comes with the first read, in the thread of its connection
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.release = self.closing
 
     @property
     def ranges(self) -> list[str | None]:
@@ -62,23 +35,12 @@ class WeightServer:
         return [request.get("range") for request in self.requests]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    weights: WeightServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the play."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(StubHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: WeightServer
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
-
-    def do_GET(self) -> None:
-        weights = self.server.weights
+    def answer(self) -> None:
+        weights = self.server
         self.close_connection = True
         weights.targets.append(self.path)
         weights.requests.append({name.lower(): value for name, value in self.headers.items()})
@@ -86,19 +48,14 @@ class _Handler(BaseHTTPRequestHandler):
         act(self)
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Connection": "close"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.flush()
+        self.start(status, {**headers, "Connection": "close"})
 
     def send(self, body: bytes) -> None:
         self.wfile.write(body)
-        self.wfile.flush()
 
     def begin(self) -> bytes:
         """Sends the head of an honest answer, and gives what is to follow."""
-        weights = self.server.weights
+        weights = self.server
         content, start = weights.content, 0
         asked = self.headers.get("Range")
         condition = self.headers.get("If-Range")
@@ -143,7 +100,7 @@ def stalls(after_bytes: int) -> Act:
     def act(handler: _Handler) -> None:
         body = handler.begin()
         handler.send(body[:after_bytes])
-        handler.server.weights.release.wait(60)
+        handler.server.release.wait(60)
         handler.send(body[after_bytes:])
 
     return act

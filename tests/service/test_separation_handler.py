@@ -6,8 +6,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from stemwright.service.service import Service
 from stemwright.service.task import Submission, Task
 from stemwright.settings import read_settings
 from tests.audio.signals import write_av
+from tests.http_stub import HttpStub, StubHandler
 from tests.jobs.conftest import wait_until
 
 RATE = 22_050
@@ -103,40 +104,33 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     service.close()
 
 
+class Pages(HttpStub):
+    """A web server with a song, a page, a song that never ends, and nothing else."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(PagesHandler)
+        self.pages = {"/song.wav": ("audio/wav", content), "/page.html": ("text/html", b"<html>no song</html>")}
+
+
+class PagesHandler(StubHandler):
+    server: Pages
+
+    def answer(self) -> None:
+        if self.path == "/endless.wav":
+            self.start(200)
+            with suppress(OSError):
+                while not self.server.closing.wait(0.01):
+                    self.wfile.write(b"\0" * 100)
+            return
+        kind, body = self.server.pages.get(self.path, ("text/plain", b"gone"))
+        self.reply(200 if self.path in self.server.pages else 404, body, {"Content-Type": kind})
+
+
 @pytest.fixture(scope="module")
 def source(bench: Bench) -> Iterator[str]:
-    """The address of a web server with a song, a page, a song that never ends, and nothing else."""
-    content = song(bench.service.settings.data / "source.wav", 2, seed=9)
-
-    class Pages(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            known = {"/song.wav": ("audio/wav", content), "/page.html": ("text/html", b"<html>no song</html>")}
-            if self.path == "/endless.wav":
-                self.send_response(200)
-                self.end_headers()
-                try:
-                    while True:
-                        self.wfile.write(b"\0" * 100)
-                        time.sleep(0.01)
-                except OSError:
-                    return
-            kind, body = known.get(self.path, ("text/plain", b"gone"))
-            self.send_response(200 if self.path in known else 404)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The address of such a server."""
+    with Pages(song(bench.service.settings.data / "source.wav", 2, seed=9)) as pages:
+        yield pages.url
 
 
 def test_the_stems_of_an_upload_are_stored_and_add_up_to_it(bench: Bench, tmp_path: Path) -> None:

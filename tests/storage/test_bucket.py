@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,51 +14,52 @@ import pytest
 from stemwright.errors import StorageError
 from stemwright.settings import read_settings
 from stemwright.storage.store import Store
+from tests.http_stub import HttpStub, StubHandler
 
 
-class Objects(ThreadingHTTPServer):
+class Objects(HttpStub):
     """Objects by path, and parts of uploads that are not finished."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Requests)
+        super().__init__(Requests)
         self.objects: dict[str, bytes] = {}
         self.parts: dict[int, bytes] = {}
         self.requests: list[str] = []
 
 
-class Requests(BaseHTTPRequestHandler):
+class Requests(StubHandler):
     protocol_version = "HTTP/1.1"
     server: Objects
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+    def answer(self) -> None:
+        {"PUT": self._put, "POST": self._post}.get(self.command, self._get)()
 
-    def do_PUT(self) -> None:
+    def _put(self) -> None:
         path, query, body = self._request()
         if "partNumber" in query:
             self.server.parts[int(query["partNumber"][0])] = body
         else:
             self.server.objects[path] = body
-        self._answer(200, headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+        self.reply(200, headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
-    def do_POST(self) -> None:
+    def _post(self) -> None:
         path, query, body = self._request()
         if "delete" in query:
             keys = re.findall("<Key>(.*?)</Key>", body.decode())
             for key in keys:
                 self.server.objects.pop(f"/bucket/{key}", None)
             gone = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-            self._answer(200, f"<DeleteResult>{gone}</DeleteResult>".encode())
+            self.reply(200, f"<DeleteResult>{gone}</DeleteResult>".encode())
         elif "uploads" in query:
-            self._answer(
+            self.reply(
                 200,
                 b"<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>",
             )
         else:
             self.server.objects[path] = b"".join(self.server.parts[number] for number in sorted(self.server.parts))
-            self._answer(200, b"<CompleteMultipartUploadResult><ETag>whole</ETag></CompleteMultipartUploadResult>")
+            self.reply(200, b"<CompleteMultipartUploadResult><ETag>whole</ETag></CompleteMultipartUploadResult>")
 
-    def do_GET(self) -> None:
+    def _get(self) -> None:
         path, query, _ = self._request()
         if "list-type" in query:
             contents = "".join(
@@ -68,53 +67,36 @@ class Requests(BaseHTTPRequestHandler):
                 "<LastModified>2026-11-20T00:00:00.000Z</LastModified></Contents>"
                 for key, body in sorted(self.server.objects.items())
             )
-            self._answer(200, f"<ListBucketResult>{contents}</ListBucketResult>".encode())
+            self.reply(200, f"<ListBucketResult>{contents}</ListBucketResult>".encode())
         elif path not in self.server.objects:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            self.reply(404, b"<Error><Code>NoSuchKey</Code></Error>")
         else:
             body = self.server.objects[path]
             span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             stamps = {"ETag": '"e"', "Last-Modified": "Fri, 20 Nov 2026 00:00:00 GMT"}
             if span is None:
-                self._answer(200, body, stamps)
+                self.reply(200, body, stamps)
             else:
                 start, end = int(span[1]), min(len(body), int(span[2]) + 1) if span[2] else len(body)
                 stamps["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
-                self._answer(206, body[start:end], stamps)
-
-    do_HEAD = do_GET  # noqa: N815
+                self.reply(206, body[start:end], stamps)
 
     def _request(self) -> tuple[str, dict[str, list[str]], bytes]:
         url = urlsplit(self.path)
         self.server.requests.append(f"{self.command} {self.path}")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.read_body()
         return unquote(url.path), parse_qs(url.query, keep_blank_values=True), body
-
-    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
     with Objects() as server:
-        monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ENDPOINT", server.url)
         monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
         monkeypatch.setenv("AWS_REGION", "here")
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        yield server
 
 
 @pytest.fixture
@@ -167,7 +149,7 @@ def test_a_presigned_link_gives_the_file(store: Store) -> None:
 def test_a_store_that_refuses_is_told(store: Store, objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Requests) -> None:
         self._request()
-        self._answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+        self.reply(403, b"<Error><Code>AccessDenied</Code></Error>")
 
     for verb in ("do_PUT", "do_GET", "do_HEAD", "do_POST"):
         monkeypatch.setattr(Requests, verb, refuse)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.http_stub import HttpStub, StubHandler
 from training.instruments import download
 from training.instruments.download import Source, SourceError
 from training.instruments.library import Instrument
@@ -34,52 +32,38 @@ def packed(files: dict[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-@dataclass
-class Server:
+class Server(HttpStub):
     """What the server does, and what it was asked for."""
 
-    body: bytes
-    breaks_after: list[int] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    ranges: bool = True
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    def __init__(self, body: bytes) -> None:
+        super().__init__(Handler)
+        self.body = body
+        self.breaks_after: list[int] = []
+        self.statuses: list[int] = []
+        self.ranges = True
+        self.asked: list[tuple[str, str | None]] = []
 
 
-class Handler(BaseHTTPRequestHandler):
-    def __init__(self, server: Server, *rest: object) -> None:
-        self.plan = server
-        super().__init__(*rest)  # type: ignore[arg-type]
+class Handler(StubHandler):
+    server: Server
 
-    def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.plan.asked.append((self.path, asked))
-        if self.plan.statuses and (status := self.plan.statuses.pop(0)) != 200:
-            self.send_error(status)
-            return
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.plan.ranges else 0
-        body = self.plan.body[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(self.plan.body) - 1}/{len(self.plan.body)}")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        cut = self.plan.breaks_after.pop(0) if self.plan.breaks_after else len(body)
+    def answer(self) -> None:
+        plan, asked = self.server, self.headers.get("Range")
+        plan.asked.append((self.path, asked))
+        if plan.statuses and (status := plan.statuses.pop(0)) != 200:
+            return self.reply(status)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and plan.ranges else 0
+        body = plan.body[start:]
+        place = {"Content-Range": f"bytes {start}-{len(plan.body) - 1}/{len(plan.body)}"} if start else {}
+        self.start(206 if start else 200, {"Content-Length": str(len(body)), **place})
+        cut = plan.breaks_after.pop(0) if plan.breaks_after else len(body)
         self.wfile.write(body[:cut])
-        self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        """Silence."""
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    plan = Server(packed(FILES))
-    http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, plan))
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    plan.host = f"http://127.0.0.1:{http.server_port}"  # type: ignore[attr-defined]
-    yield plan
-    http.shutdown()
-    http.server_close()
+    with Server(packed(FILES)) as server:
+        yield server
 
 
 def piano(files: dict[str, bytes] = FILES) -> Source:
@@ -91,7 +75,7 @@ def piano(files: dict[str, bytes] = FILES) -> Source:
 
 def fetch(server: Server, out: Path, source: Source | None = None) -> bool:
     pauses: list[float] = []
-    return download.fetch(source or piano(), out, server.host, pauses.append)  # type: ignore[attr-defined]
+    return download.fetch(source or piano(), out, server.url, pauses.append)
 
 
 def test_the_files_of_instruments_come_and_nothing_else(server: Server, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Instruments recorded note by note: fetched from a registry, played in tune, and by whom."""
 
-import functools
 import io
 import json
 import os
@@ -8,9 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from tests.http_stub import HttpStub, StubHandler
 from training.compose.note import Note
 from training.compose.song import Part
 from training.instruments import download, ensemble, library, sampler
@@ -158,40 +156,35 @@ def test_some_parts_are_played_by_a_section(samples: Path) -> None:
     }  # alone, and spread over the stage
 
 
-class Registry(BaseHTTPRequestHandler):
+class Registry(HttpStub):
     """An npm registry that holds what `packages` says: files by name, for each package."""
 
-    def __init__(self, packages: dict[str, dict[str, bytes]], *rest: object) -> None:
+    def __init__(self, packages: dict[str, dict[str, bytes]]) -> None:
+        super().__init__(RegistryHandler)
         self.packages = packages
-        super().__init__(*rest)  # type: ignore[arg-type]
 
-    def do_GET(self) -> None:
+
+class RegistryHandler(StubHandler):
+    server: Registry
+
+    def answer(self) -> None:
         name = self.path.strip("/").removesuffix(".tgz").replace("%2f", "/").replace("%2F", "/")
-        if name not in self.packages:
-            self.send_error(404)
-            return
+        if name not in self.server.packages:
+            return self.reply(404)
         if self.path.endswith(".tgz"):
             packed = io.BytesIO()
             with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-                for file, content in self.packages[name].items():
+                for file, content in self.server.packages[name].items():
                     entry = tarfile.TarInfo(f"package/{file}")
                     entry.size = len(content)
                     archive.addfile(entry, io.BytesIO(content))
-            body = packed.getvalue()
-        else:
-            version = "1.1.2"
-            dist = {"tarball": f"http://{self.headers['Host']}/{name}.tgz"}
-            page = {"name": name, "dist-tags": {"latest": version}}
-            body = json.dumps(
-                {**page, "versions": {version: {"name": name, "version": version, "dist": dist}}}
-            ).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Silence."""
+            return self.reply(200, packed.getvalue())
+        version = "1.1.2"
+        dist = {"tarball": f"{self.server.url}/{name}.tgz"}
+        page = {"name": name, "dist-tags": {"latest": version}}
+        self.reply(
+            200, json.dumps({**page, "versions": {version: {"name": name, "version": version, "dist": dist}}}).encode()
+        )
 
 
 @pytest.fixture
@@ -202,11 +195,8 @@ def registry() -> Iterator[str]:
         "tonejs-instrument-cello-wav": {"package.json": b"{}", "C4.wav": recording.getvalue(), "README.md": b"cello"},
         "tonejs-instrument-harp-wav": {"package.json": b"{}", "README.md": b"no recordings"},
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Registry, packages))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with Registry(packages) as server:
+        yield server.url
 
 
 @pytest.mark.training
