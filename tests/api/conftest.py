@@ -34,6 +34,7 @@ from stemwright.settings import read_settings
 from stemwright.stems import select
 from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
+from tests.stand_in import StandIn
 
 SECONDS = 0.3
 
@@ -151,6 +152,19 @@ def open_server(tmp_path: Path, mp3: bytes) -> Iterator[OpenServer]:
 def server(open_server: OpenServer) -> Server:
     """A server with the settings that it has from nothing."""
     return open_server()
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Server]:
+    """As the vendor answers, with nothing added."""
+    with starting(tmp_path_factory.mktemp("strict"), mp3) as start:
+        yield start(lenient=False, rate_limit="0")
+
+
+@pytest.fixture
+def world() -> Iterator[StandIn]:
+    with StandIn() as stand_in:
+        yield stand_in
 
 
 @pytest.fixture(scope="module")
