@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import comparisons
 from stemwright.evaluation.reference_songs import Song, find_songs
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 from training import score
@@ -269,7 +269,7 @@ class Wheel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        content = weights.load(registry.find("stemwright-12"))
+        content = weight_store.load(registry.find("stemwright-12"))
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         self.chunk_frames = int(self._session.get_modelmeta().custom_metadata_map["chunk_frames"])
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from stemwright.errors import UsageError
+from stemwright.prices import DEFAULT_PRICES, in_hundredths, with_defaults
 
 SETTINGS_FILE = "settings.toml"
 
@@ -29,16 +30,6 @@ NameList = Annotated[tuple[str, ...], NoDecode]
 """Words separated by commas in the environment."""
 
 NumberList = Annotated[tuple[float, ...], NoDecode]
-
-DEFAULT_PRICES = {
-    "separate_vocal": 10.0,
-    "split_stem": 50.0,
-    "split_stem_advanced": 20.0,
-    "wav": 0.4,
-    "vocal": 10.0,
-    "instrumental": 50.0,
-    "v1": 0.0,
-}
 
 
 class Settings(BaseSettings):
@@ -136,10 +127,7 @@ class Settings(BaseSettings):
     @field_validator("prices", mode="after")
     @classmethod
     def _complete_prices(cls, value: dict[str, float]) -> dict[str, float]:
-        unknown = value.keys() - DEFAULT_PRICES.keys()
-        if unknown or min(value.values(), default=0) < 0:
-            raise ValueError(f"prices are credits, 0 or more, for: {', '.join(DEFAULT_PRICES)}")
-        return DEFAULT_PRICES | value
+        return with_defaults(value)
 
     @field_validator("rate_limit", "native_rate_limit")
     @classmethod
@@ -177,7 +165,7 @@ class Settings(BaseSettings):
 
     def price(self, kind: str) -> int:
         """Price of a type or mode in hundredths of a credit."""
-        return round(100 * self.prices[kind])
+        return in_hundredths(self.prices[kind])
 
 
 def parse_rate(rate: str) -> tuple[int, float] | None:

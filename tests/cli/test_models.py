@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stemwright.cli.models import speed
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.licences import is_permissive
 from stemwright.models.networks import build
@@ -109,7 +109,7 @@ def test_weights_are_downloaded_verified_and_removed(
 def test_a_plan_stands_for_the_best_model_of_each_step_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("stemwright.models.weight_download.download", lambda file, *_, **__: asked.append(file.name))
-    monkeypatch.setattr("stemwright.models.weights.verify", lambda file: None)
+    monkeypatch.setattr("stemwright.models.weight_store.verify", lambda file: None)
     done = run("models", "download", "best", "--license", "permissive")
     assert done.out.splitlines()[0] == "mel-band-roformer-kim: installed."
     assert "MelBandRoformer.ckpt" in asked
@@ -142,7 +142,7 @@ def test_a_model_of_ones_own_is_taken_in(tmp_path: Path, folder: Path, link: boo
     model = registry.find("mine")
     assert (model.added, model.licence, model.stems, model.overlap) == (True, "MIT", ("vocals",), 0.5)
     assert model.gflop_per_s > 0
-    path = weights.find(model.files[0])
+    path = weight_store.find(model.files[0])
     assert path is not None and path.is_symlink() == link
     load_into(build(model.architecture, model.options), read_checkpoint(path), path)
     assert "added by you" in run("models", "show", "mine").out

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from stemwright.models.networks import build
 from stemwright.models.registry import REMAINDER_LABEL, Model
 from stemwright.stems import STEMS
@@ -17,10 +17,10 @@ PUBLISHED = [model for model in registry.models() if model.runtime == "pytorch"]
 
 def test_the_network_in_the_wheel_is_the_one_that_the_registry_means() -> None:
     model = registry.find("stemwright-12")
-    content = weights.load(model)
+    content = weight_store.load(model)
     assert len(content) == model.size_bytes
     assert hashlib.sha256(content).hexdigest() == model.files[0].sha256
-    assert weights.is_available(model)
+    assert weight_store.is_available(model)
 
 
 def test_it_is_small_free_and_knows_the_twelve_stems() -> None:

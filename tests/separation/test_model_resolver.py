@@ -143,7 +143,7 @@ def test_a_plan_is_installed_when_nothing_need_be_downloaded() -> None:
 
 
 def test_a_plan_that_may_not_be_used_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stemwright.models.weights.is_available", lambda model: True)
+    monkeypatch.setattr("stemwright.models.weight_store.is_available", lambda model: True)
     assert is_installed(plan_of("bs-roformer-sw"))
     monkeypatch.setenv("STEMWRIGHT_LICENSE", "permissive")
     assert [name for name in ("fast", "scnet-large", "bs-roformer-sw") if is_installed(plan_of(name))] == [

@@ -13,9 +13,9 @@ from stemwright.database.engine import Database
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Lease
 from stemwright.service.accounts import Accounts
+from stemwright.service.credit_ledger import Ledger
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller, Keys
-from stemwright.service.ledger import Ledger
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.task import Stem, Submission, Task
 from stemwright.service.task_completion import TaskCompletion

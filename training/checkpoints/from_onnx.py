@@ -23,7 +23,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from training.checkpoints.checkpoint import Checkpoint, StateDict, require_no_run
 from training.checkpoints.onnx_export import conv_norm_pairs
 from training.data import features
@@ -135,7 +135,7 @@ def restore_batch_norms(network: Network, batches: Sequence[Batch]) -> None:
 
 def shipped_shapes() -> list[NetworkShape]:
     """Shapes of the networks that ship."""
-    return [member.shape for member in read_networks(weights.load(registry.find(SHIPPED_MODEL)))]
+    return [member.shape for member in read_networks(weight_store.load(registry.find(SHIPPED_MODEL)))]
 
 
 def shipped_checkpoint(batches: Sequence[Batch], design: str | None = None) -> Checkpoint:
@@ -155,7 +155,7 @@ def shipped_checkpoint(batches: Sequence[Batch], design: str | None = None) -> C
 
 
 def _of_design(design: str | None) -> ExportedNetwork:
-    members = read_networks(weights.load(registry.find(SHIPPED_MODEL)))
+    members = read_networks(weight_store.load(registry.find(SHIPPED_MODEL)))
     member = next((member for member in members if design in (None, member.shape.design)), None)
     if member is None:
         there = ", ".join(member.shape.design for member in members)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stemwright.cpu_memory_limits import cores
 from stemwright.models import registry
 from stemwright.models.engine import MaskEngine
-from stemwright.models.engines import load_engine
+from stemwright.models.engine_loading import load_engine
 from stemwright.separation.engine_cache import SCAN_MODEL
 from stemwright.separation.presence_scan import scan_presence
 from stemwright.separation.source import ArraySource

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.audio.fold import fold_matrix
+from stemwright.audio.downmix import fold_matrix
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemwright.cli import credits, doctor, evaluate, keys, models, operator, plot, quota, separate, serve
+from stemwright.cli import administration, credits, doctor, evaluate, keys, models, plot, quota, separate, serve
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.formatting import printable
@@ -78,10 +78,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate.evaluate,
     plot.plot,
     serve.serve,
-    operator.maintenance,
-    operator.tracks,
-    operator.tasks,
-    operator.backup,
+    administration.maintenance,
+    administration.tracks,
+    administration.tasks,
+    administration.backup,
     quota.quota,
 )
 for command in COMMANDS:  # each has the name of its function

@@ -39,7 +39,7 @@ def grant(
 
       stemwright credits grant website -- -20
     """
-    from stemwright.service.ledger import Ledger
+    from stemwright.service.credit_ledger import Ledger
 
     with open_data_folder(data) as (_, database):
         balance = Ledger(database).grant(account, credits) / 100
@@ -52,7 +52,7 @@ def grant(
 def show(account: Account, data: Data = None, as_json: Json = False) -> None:
     """Shows an account's balance and every entry of its ledger."""
     from stemwright.service.accounts import Accounts
-    from stemwright.service.ledger import Ledger
+    from stemwright.service.credit_ledger import Ledger
 
     with open_data_folder(data) as (_, database):
         found = Accounts(database).find(account)

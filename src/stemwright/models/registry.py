@@ -13,7 +13,7 @@ from typing import Any
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.weight_file import WeightFile
-from stemwright.models.weights import weights_folder
+from stemwright.models.weight_store import weights_folder
 from stemwright.stems import STEMS
 
 REMAINDER_LABEL = "rest"

@@ -16,7 +16,7 @@ from stemwright.errors import ModelUnavailableError, UsageError, storage_error
 from stemwright.models import licences, published_labels, registry
 from stemwright.models.registry import Model
 from stemwright.models.weight_file import WeightFile, file_lock
-from stemwright.models.weights import weights_folder
+from stemwright.models.weight_store import weights_folder
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 

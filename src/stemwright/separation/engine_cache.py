@@ -6,7 +6,7 @@ import threading
 
 from stemwright.models import registry
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import check_runtime, load_engine
+from stemwright.models.engine_loading import check_runtime, load_engine
 from stemwright.models.registry import Model
 from stemwright.separation.mask_to_waveform_engine import MaskToWaveformEngine
 from stemwright.separation.options import Device

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import licences, registry, weights
+from stemwright.models import licences, registry, weight_store
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
@@ -82,7 +82,7 @@ class PlanResolver:
             if model is not None:
                 engines.check(model)
         single = self._models[0] if len(plan.steps) == 1 else None
-        if single is not None and weights.is_available(single):
+        if single is not None and weight_store.is_available(single):
             # loaded now, so that damaged weights are reported before the first song
             engines.engine(_for_step(plan.steps[0], single))
 
@@ -90,7 +90,7 @@ class PlanResolver:
         """The models of the steps that a selection needs and that are not installed."""
         models = [self._models[index] for index in self._plan.needed(selection.parts)]
         needed = {model.name: model for model in models if model is not None}
-        return tuple(model for model in needed.values() if not weights.is_available(model))
+        return tuple(model for model in needed.values() if not weight_store.is_available(model))
 
     def analysis_pass(self, selection: Selection) -> AnalysisPass:
         """A mask pass for a plan of one mask engine, otherwise a cascade."""
@@ -184,15 +184,15 @@ def is_installed(plan: Plan) -> bool:
     """Whether the first model of every step is installed and may be used, so that nothing is downloaded or replaced."""
     best = [registry.find(step.models[0]) for step in plan.steps]
     allowed = licences.policy() == "any" or all(map(licences.is_permissive, best))
-    return allowed and all(map(weights.is_available, best))
+    return allowed and all(map(weight_store.is_available, best))
 
 
 def _require(model: Model, policy: Policy) -> None:
     """Raises ModelUnavailableError where a model may not be used, or cannot be had."""
     licences.require(model, policy)
-    missing = [file.name for file in model.files if not weights.is_available(file)]
+    missing = [file.name for file in model.files if not weight_store.is_available(file)]
     if missing and is_offline():
         raise ModelUnavailableError(
             f"{model.name} is not installed and STEMWRIGHT_OFFLINE is set; put {', '.join(missing)} into "
-            f"{weights.weights_folder()}, or allow one download."
+            f"{weight_store.weights_folder()}, or allow one download."
         )

@@ -16,7 +16,7 @@ from stemwright.audio.formats import OutputFormat, output_format
 from stemwright.cpu_memory_limits import cores
 from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError, storage_error
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.engines import OnDownload, fetch_weights
+from stemwright.models.engine_loading import OnDownload, fetch_weights
 from stemwright.models.registry import Model
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.model_resolver import ModelResolver, PlanResolver, SingleEngine

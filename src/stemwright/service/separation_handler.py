@@ -29,7 +29,7 @@ from stemwright.errors import (
 )
 from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
-from stemwright.models import licences, registry, weights
+from stemwright.models import licences, registry, weight_store
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
@@ -332,7 +332,7 @@ def _cache_key(task: Task, song: str) -> str:
         "song": song,
         "plan": task.plan,
         "licences": licences.policy(),
-        "models": [model.identity for model in models if weights.is_available(model)],
+        "models": [model.identity for model in models if weight_store.is_available(model)],
         "stems": task.stems_asked,
         "format": task.format,
         "bit_depth": task.bit_depth,

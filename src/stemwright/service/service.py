@@ -13,9 +13,9 @@ from stemwright.service.accounts import Accounts
 from stemwright.service.blobs import BlobRecords
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
+from stemwright.service.credit_ledger import Ledger
 from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
-from stemwright.service.ledger import Ledger
 from stemwright.service.links import Links
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.retention import Retention

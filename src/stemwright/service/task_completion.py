@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from stemwright.database import tables
 from stemwright.jobs.queue import Queue
 from stemwright.service.clock import Clock
+from stemwright.service.credit_ledger import Ledger
 from stemwright.service.ids import new_id
-from stemwright.service.ledger import Ledger
 from stemwright.service.task import ACTIVE_STATES, TaskState
 
 

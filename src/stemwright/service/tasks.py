@@ -13,6 +13,7 @@ from stemwright.database.engine import Database
 from stemwright.jobs.queue import Queue
 from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
+from stemwright.service.credit_ledger import Ledger
 from stemwright.service.errors import (
     Conflict,
     InvalidRequest,
@@ -23,7 +24,6 @@ from stemwright.service.errors import (
 )
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
-from stemwright.service.ledger import Ledger
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.storage_quota import check_quota
 from stemwright.service.task import (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from stemwright.models.engine import MaskEngine
-from stemwright.models.engines import load_engine
+from stemwright.models.engine_loading import load_engine
 from stemwright.models.runtimes.onnx import PROVIDERS, OnnxMaskEngine
 
 MODEL = registry.find("stemwright-12")
@@ -16,7 +16,7 @@ MODEL = registry.find("stemwright-12")
 
 @pytest.fixture(scope="module")
 def engine() -> OnnxMaskEngine:
-    return OnnxMaskEngine(MODEL, weights.load(MODEL), device="cpu", threads=2)
+    return OnnxMaskEngine(MODEL, weight_store.load(MODEL), device="cpu", threads=2)
 
 
 def noise(frames: int, level: float) -> np.ndarray:

@@ -19,9 +19,9 @@ from stemwright.api.crun.models import MODEL, MODEL_NAMES, describe_model, list_
 from stemwright.api.crun.records import credits, song_record, task_record, was_made_by_crun
 from stemwright.api.crun.request_body import read_mode, read_model, read_order
 from stemwright.api.passthrough import Passthrough
+from stemwright.service.credit_ledger import UNMETERED_CREDITS
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id
-from stemwright.service.ledger import UNMETERED_CREDITS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 

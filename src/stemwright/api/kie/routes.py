@@ -24,9 +24,9 @@ from stemwright.api.kie.wav_records import wav_callback_body
 from stemwright.api.kie.wav_routes import WavFace
 from stemwright.api.local_links import find_local_file
 from stemwright.api.passthrough import Passthrough
+from stemwright.service.credit_ledger import UNMETERED_CREDITS
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import parse_id
-from stemwright.service.ledger import UNMETERED_CREDITS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 

@@ -34,7 +34,7 @@ def download(
       stemwright models download best
     """
     from stemwright.cli.download_bar import download_bar
-    from stemwright.models import licences, registry, weight_download, weights
+    from stemwright.models import licences, registry, weight_download, weight_store
 
     policy = licences.policy(license)
     models = [registry.find(name) for name in dict.fromkeys(_model_names(names, policy))]
@@ -43,9 +43,9 @@ def download(
     with download_bar() as on_progress:
         for model in models:
             for file in model.files:
-                if file.url or weights.find(file) is None:  # download replaces a damaged file
-                    weight_download.download(file, weights.weights_folder(), on_progress=on_progress)
-                weights.verify(file)
+                if file.url or weight_store.find(file) is None:  # download replaces a damaged file
+                    weight_download.download(file, weight_store.weights_folder(), on_progress=on_progress)
+                weight_store.verify(file)
             typer.echo(f"{model.name}: installed.")
 
 
@@ -56,15 +56,15 @@ def verify(
 ) -> None:
     """Verifies installed weights: reads them and compares size and SHA-256 with the registry."""
     from stemwright.errors import ModelUnavailableError
-    from stemwright.models import registry, weights
+    from stemwright.models import registry, weight_store
 
     wanted = [registry.find(name) for name in dict.fromkeys(names or ())]
-    models = wanted or [model for model in registry.models() if weights.is_available(model)]
+    models = wanted or [model for model in registry.models() if weight_store.is_available(model)]
     damaged: ModelUnavailableError | None = None
     for model in models:
         try:
             for file in model.files:
-                weights.verify(file, reread=True)
+                weight_store.verify(file, reread=True)
         except ModelUnavailableError as error:
             typer.echo(f"{model.name}: {error}")
             damaged = error
@@ -77,13 +77,13 @@ def verify(
 def remove(name: Name) -> None:
     """Deletes the weights of a model. A model that you added is removed from the list too."""
     from stemwright.errors import UsageError
-    from stemwright.models import registry, user_models, weights
+    from stemwright.models import registry, user_models, weight_store
 
     model = registry.find(name)
     if not model.added and not any(file.url for file in model.files):
         raise UsageError(f"{model.name} is part of Stemwright and cannot be removed.")
     kept = {file.name for other in registry.models() if other.name != model.name for file in other.files}
-    was_there = [weights.remove(file) for file in model.files if file.name not in kept]
+    was_there = [weight_store.remove(file) for file in model.files if file.name not in kept]
     if model.added:
         user_models.remove_description(model)
         typer.echo(f"{model.name}: removed.")

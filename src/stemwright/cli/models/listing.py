@@ -76,7 +76,7 @@ def show(name: Name, as_json: Json = False) -> None:
 def _facts(model: Model) -> dict[str, Any]:
     from stemwright.cli.models.speed import minutes_for_a_song
     from stemwright.cpu_memory_limits import memory_bytes
-    from stemwright.models import licences, weights
+    from stemwright.models import licences, weight_store
     from stemwright.separation.plan import plans
 
     ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
@@ -94,7 +94,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "licence_code": model.licence_code,
         "licence_note": model.licence_note,
         "permissive": licences.is_permissive(model),
-        "installed": weights.is_available(model),
+        "installed": weight_store.is_available(model),
         "files": [asdict(file) for file in model.files],
         "size_bytes": model.size_bytes,
         "ram_mb": None if ram_mb is None else round(ram_mb),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stemwright.errors import ModelUnavailableError, StorageError
-from stemwright.models import registry, weights
+from stemwright.models import registry, weight_store
 from stemwright.models.weight_file import WeightFile
 
 CONTENT = bytes(range(256)) * 20
@@ -21,7 +21,7 @@ FILE = WeightFile("net.ckpt", "https://weights.example/net.ckpt", len(CONTENT), 
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "wheel"
     folder.mkdir()
-    monkeypatch.setattr(weights, "WHEEL_FOLDER", folder)
+    monkeypatch.setattr(weight_store, "WHEEL_FOLDER", folder)
     return folder
 
 
@@ -35,108 +35,108 @@ def folder(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_downloaded_weights_lie_among_the_users_data_or_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STEMWRIGHT_MODELS_DIR", raising=False)
-    assert weights.weights_folder().parts[-2:] == ("stemwright", "models")
+    assert weight_store.weights_folder().parts[-2:] == ("stemwright", "models")
     monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", "~/weights")
-    assert weights.weights_folder() == Path.home() / "weights"
+    assert weight_store.weights_folder() == Path.home() / "weights"
 
 
 def test_the_wheels_weights_are_whole() -> None:
     model = registry.find("stemwright-12")
-    assert weights.is_available(model)
-    weights.verify(model.files[0])
-    assert len(weights.load(model)) == model.size_bytes
-    assert {path.suffix for path in weights.WHEEL_FOLDER.iterdir()} == {".onnx"}
+    assert weight_store.is_available(model)
+    weight_store.verify(model.files[0])
+    assert len(weight_store.load(model)) == model.size_bytes
+    assert {path.suffix for path in weight_store.WHEEL_FOLDER.iterdir()} == {".onnx"}
 
 
 def test_a_missing_file_is_told(folder: Path) -> None:
     model = registry.find("stemwright-12")
-    assert not weights.is_available(model)
+    assert not weight_store.is_available(model)
     with pytest.raises(ModelUnavailableError, match="missing; install Stemwright again"):
-        weights.load(model)
-    assert weights.find(FILE) is None
+        weight_store.load(model)
+    assert weight_store.find(FILE) is None
     with pytest.raises(ModelUnavailableError, match=r"models/net\.ckpt are missing; .*by hand from https://weights"):
-        weights.verify(FILE)
+        weight_store.verify(FILE)
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed"])
 def test_a_damaged_file_is_never_run(wheel: Path, folder: Path, harm: str) -> None:
     model = registry.find("stemwright-12")
-    whole = Path(weights.__file__).with_name("weights").joinpath(model.files[0].name).read_bytes()
+    whole = Path(weight_store.__file__).with_name("weights").joinpath(model.files[0].name).read_bytes()
     damaged = whole[:-1] if harm == "cut" else whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:]
     (wheel / model.files[0].name).write_bytes(damaged)
     with pytest.raises(ModelUnavailableError, match="damaged; install Stemwright again"):
-        weights.load(model)
+        weight_store.load(model)
     with pytest.raises(ModelUnavailableError, match="damaged; install Stemwright again"):
-        weights.verify(model.files[0])
+        weight_store.verify(model.files[0])
 
 
 def test_a_file_of_another_version_is_not_installed(folder: Path) -> None:
     FILE.path_in(folder).write_bytes(b"old")
-    assert not weights.is_available(FILE)
+    assert not weight_store.is_available(FILE)
     with pytest.raises(ModelUnavailableError, match="damaged; run `stemwright models download`"):
-        weights.verify(FILE)
+        weight_store.verify(FILE)
 
 
 def test_what_cannot_be_read_is_told(folder: Path) -> None:
     FILE.path_in(folder).mkdir()
-    assert not weights.is_available(FILE)
+    assert not weight_store.is_available(FILE)
     with pytest.raises(ModelUnavailableError, match="missing"):
-        weights.load(FILE)
+        weight_store.load(FILE)
 
 
 def test_the_wheel_comes_first(wheel: Path, folder: Path) -> None:
     FILE.path_in(folder).write_bytes(CONTENT)
-    assert weights.find(FILE) == folder / "net.ckpt"
+    assert weight_store.find(FILE) == folder / "net.ckpt"
     FILE.path_in(wheel).write_bytes(CONTENT)
-    assert weights.find(FILE) == wheel / "net.ckpt"
+    assert weight_store.find(FILE) == wheel / "net.ckpt"
     FILE.path_in(wheel).write_bytes(b"old")
-    assert weights.find(FILE) == folder / "net.ckpt"
-    assert weights.load(FILE) == CONTENT
+    assert weight_store.find(FILE) == folder / "net.ckpt"
+    assert weight_store.load(FILE) == CONTENT
 
 
 def test_a_verified_file_is_read_again_only_when_it_changed(folder: Path) -> None:
     path, read = FILE.path_in(folder), list[int]()
     path.write_bytes(CONTENT)
-    weights.verify(FILE, read.append)
+    weight_store.verify(FILE, read.append)
     assert read == [len(CONTENT)]
-    weights.verify(FILE, read.append)
+    weight_store.verify(FILE, read.append)
     assert read == [len(CONTENT)]
     path.write_bytes(CONTENT[::-1])
     os.utime(path, ns=(0, 0))
     with pytest.raises(ModelUnavailableError, match="damaged"):
-        weights.verify(FILE, read.append)
+        weight_store.verify(FILE, read.append)
     assert read == [len(CONTENT)] * 2
     path.write_bytes(CONTENT)
     os.utime(path, ns=(1, 1))
     FILE.mark_in(folder).write_text('{"size_by')
-    weights.verify(FILE, read.append)
+    weight_store.verify(FILE, read.append)
     assert len(read) == 3
 
 
 def test_a_mark_of_another_file_counts_for_nothing(folder: Path) -> None:
     FILE.path_in(folder).write_bytes(CONTENT)
-    weights.verify(FILE)
+    weight_store.verify(FILE)
     other = WeightFile(FILE.name, FILE.url, FILE.size_bytes, "0" * 64)
     with pytest.raises(ModelUnavailableError, match="damaged"):
-        weights.verify(other)
+        weight_store.verify(other)
 
 
 def test_removing_leaves_nothing_but_the_wheel(wheel: Path, folder: Path) -> None:
-    assert not weights.remove(FILE)
+    assert not weight_store.remove(FILE)
     for path in (FILE.path_in(folder), FILE.path_in(wheel)):
         path.write_bytes(CONTENT)
     FILE.part_in(folder).write_bytes(b"part")
-    weights.verify(FILE)
-    assert weights.remove(FILE)
+    weight_store.verify(FILE)
+    assert weight_store.remove(FILE)
     assert {path.name for path in folder.iterdir()} <= {".net.ckpt.lock"}
-    assert not weights.remove(FILE)
-    assert weights.is_available(FILE)
+    assert not weight_store.remove(FILE)
+    assert weight_store.is_available(FILE)
 
 
 def test_a_file_in_the_making_is_not_removed(folder: Path) -> None:
     FILE.part_in(folder).write_bytes(b"part")
     with FILE.locked(folder, lambda: None), pytest.raises(StorageError, match="being downloaded right now"):
-        weights.remove(FILE)
+        weight_store.remove(FILE)
     assert FILE.part_in(folder).exists()
 
 

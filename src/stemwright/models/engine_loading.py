@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import weights
+from stemwright.models import weight_store
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.registry import Model
 from stemwright.models.weight_download import DownloadProgress, download
@@ -28,7 +28,7 @@ def load_engine(
     if model.runtime == "onnx" and model.kind == "mask":
         from stemwright.models.runtimes.onnx import OnnxMaskEngine
 
-        return OnnxMaskEngine(model, weights.load(model), device=device, threads=threads)
+        return OnnxMaskEngine(model, weight_store.load(model), device=device, threads=threads)
     if model.runtime == "pytorch" and model.kind == "waveform":
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine
@@ -69,9 +69,9 @@ def fetch_weights(
     """
     paths = []
     for file in model.files:
-        path = weights.find(file)
+        path = weight_store.find(file)
         if path is None and file.url:
-            path = download(file, weights.weights_folder(), on_progress=on_download, is_cancelled=is_cancelled)
-        weights.verify(file)
-        paths.append(path or file.path_in(weights.weights_folder()))
+            path = download(file, weight_store.weights_folder(), on_progress=on_download, is_cancelled=is_cancelled)
+        weight_store.verify(file)
+        paths.append(path or file.path_in(weight_store.weights_folder()))
     return paths

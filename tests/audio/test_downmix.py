@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemwright.audio.fold import fold_matrix
+from stemwright.audio.downmix import fold_matrix
 from tests.audio.signals import noise, read, write_av
 
 C = np.sqrt(0.5)
