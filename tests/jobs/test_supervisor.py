@@ -154,7 +154,7 @@ SERVER = """
 import sys, time
 from stemwright.database.engine import Database
 from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.supervisor import Supervisor, exclusive
+from stemwright.jobs.supervisor import Supervisor, lock_data_folder
 from stemwright.settings import read_settings
 settings = read_settings(data=sys.argv[1], attempts=1)
 with lock_data_folder(settings.data):
