@@ -1,6 +1,6 @@
-"""Arguments of public calls: what converts without loss is taken, and all else is a ``UsageError`` that says what to give.
+"""Argument checks for public functions: convert without loss, or raise a ``UsageError`` that says what to give.
 
-Each function takes the value and the name of the argument, which the sentence begins with.
+Each function takes the value and the argument name, which starts the error message.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from stemwright.errors import UsageError
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-"""What names a file or a folder."""
+"""Types accepted as a path."""
 
 ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,3}", re.IGNORECASE)
-"""How an address begins. ``Path`` makes one slash of two; one letter before the colon is a drive of Windows."""
+"""Start of a URL. ``Path`` collapses two slashes into one; one letter before the colon is a Windows drive."""
 
 
 def path(value: object, name: str) -> Path:
-    """A path, of ``str``, ``bytes`` or anything with ``__fspath__``.
+    """Converts ``str``, ``bytes`` or anything with ``__fspath__`` to a path.
 
     Raises:
-        UsageError: it is no path, is empty, holds a null character, or is an address such as ``https://…``.
+        UsageError: it is not a path, is empty, contains a null character, or is a URL such as ``https://…``.
     """
     if isinstance(value, bytearray | memoryview):
         value = bytes(value)
@@ -48,7 +48,7 @@ def path(value: object, name: str) -> Path:
 
 
 def address_of(text: str) -> str | None:
-    """The address that a text is, with both slashes; None where it is none."""
+    """Returns the URL in a text, with both slashes; None if it is not a URL."""
     match = ADDRESS.match(text)
     if match is None:
         return None
@@ -68,17 +68,17 @@ def _no_address(address: str, name: str) -> str:
 
 
 def number(value: object, name: str, unit: str) -> float:
-    """A finite number, of any numeric type or of text.
+    """Converts a value of any numeric type, or text, to a finite number.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a finite number.
     """
     wanted = f"give a number of {unit}"
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool") or getattr(value, "ndim", 0) != 0:
         raise UsageError(f"{name} is {_shown(value)}: {wanted}.")
     try:
         found = float(value)  # type: ignore[arg-type]
-    except Exception as error:  # whatever the type's own conversion raises
+    except Exception as error:  # any error of the type's own conversion
         raise UsageError(f"{name} is {_shown(value)}: {wanted}.") from error
     if not math.isfinite(found):
         raise UsageError(f"{name} is {found}: {wanted}.")
@@ -86,14 +86,14 @@ def number(value: object, name: str, unit: str) -> float:
 
 
 def whole(value: object, name: str, unit: str, *, lowest: int, highest: int) -> int:
-    """A whole number within limits, of any numeric type or of text: ``44100.0`` and ``"44100"`` are whole.
+    """Converts a numeric value or text to an integer within limits: ``44100.0`` and ``"44100"`` are accepted.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not an integer, or is out of range.
     """
     try:
         found = operator.index(value)  # type: ignore[arg-type]  # exact, also beyond 2^53
-    except Exception:  # whatever the type's own conversion raises
+    except Exception:  # any error of the type's own conversion
         found = None
     if found is None or isinstance(value, bool) or getattr(value, "ndim", 0) != 0:
         real = number(value, name, unit)
@@ -106,10 +106,10 @@ def whole(value: object, name: str, unit: str, *, lowest: int, highest: int) -> 
 
 
 def flag(value: object, name: str) -> bool:
-    """True or False, also NumPy's, 0 and 1.
+    """Converts True, False, NumPy booleans, 0 or 1 to a bool.
 
     Raises:
-        UsageError: it is neither. ``"no"`` would else count as True.
+        UsageError: any other value. ``"no"`` would otherwise count as True.
     """
     try:
         found = operator.index(value)  # type: ignore[arg-type]
@@ -121,10 +121,10 @@ def flag(value: object, name: str) -> bool:
 
 
 def choice(value: object, name: str, choices: Collection[str]) -> str:
-    """One of some words, in either case; anything whose ``str`` is one, such as ``torch.device("cpu")``.
+    """Returns one of the choices, ignoring case; accepts objects by their ``str``, such as ``torch.device("cpu")``.
 
     Raises:
-        UsageError: it is none of them.
+        UsageError: it is not one of the choices.
     """
     try:
         found = str(value).strip().lower()
@@ -136,10 +136,10 @@ def choice(value: object, name: str, choices: Collection[str]) -> str:
 
 
 def text(value: object, name: str) -> str:
-    """Text.
+    """Returns non-empty text.
 
     Raises:
-        UsageError: it is none, or is empty.
+        UsageError: it is not text, or is empty.
     """
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{name} is {_shown(value)}: give text.")
@@ -147,7 +147,7 @@ def text(value: object, name: str) -> str:
 
 
 def words(value: object, name: str) -> list[str]:
-    """Words, of text that separates them by commas, or of any other series of texts.
+    """Splits comma-separated text into words, or lists the items of another series of texts.
 
     Raises:
         UsageError: it is neither.
@@ -168,10 +168,10 @@ def words(value: object, name: str) -> list[str]:
 
 
 def function(value: Function | None, name: str) -> Function | None:
-    """A function, or None.
+    """Returns a callable, or None.
 
     Raises:
-        UsageError: it cannot be called.
+        UsageError: it is not callable.
     """
     if value is not None and not callable(value):
         raise UsageError(f"{name} is {_shown(value)}: give a function, or None.")
@@ -179,7 +179,7 @@ def function(value: Function | None, name: str) -> Function | None:
 
 
 def _shown(value: object) -> str:
-    """A value in a sentence: short, on one line, whatever it is."""
+    """Formats a value for a message: short, on one line."""
     try:
         shown = repr(value)
     except Exception:

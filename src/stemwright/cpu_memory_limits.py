@@ -1,10 +1,10 @@
-"""What this process may take of the machine: processors and memory, as affinity and control groups of Linux limit them.
+"""CPU and memory limits of this process: CPU affinity and Linux control groups.
 
-A container on a machine of 64 cores may have two. Threads beyond that are stopped for most of every tenth of a second, and
-memory beyond its limit ends the process, so threads and batches are counted from here, never from the machine.
+A container on a 64-core machine may have two cores. Extra threads are throttled for most of every 100 ms period, and
+exceeding the memory limit kills the process. So size threads and batches by these limits, never by the machine.
 
-Control groups are nested, and the tightest limit of all counts. Both versions may be mounted beside each other; what is
-mounted where stands in ``/proc/self/mountinfo`` (proc(5)), and the group of this process in ``/proc/self/cgroup``
+Control groups are nested; the tightest limit applies. Versions 1 and 2 may both be mounted. Mounts are listed in
+``/proc/self/mountinfo`` (proc(5)), and the group of this process in ``/proc/self/cgroup``
 (cgroups(7)).
 """
 
@@ -21,23 +21,23 @@ from pathlib import Path, PurePosixPath
 SELF = Path("/proc/self")
 
 UNLIMITED = 1 << 60
-"""Version 1 says 2^63 less a page where memory has no limit."""
+"""Version 1 reports 2^63 minus one page for unlimited memory."""
 
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def cores(proc: Path = SELF) -> int:
-    """Processors that this process may use at once, at least 1; a part of one counts as one."""
+    """Returns the number of CPUs that this process may use, at least 1; fractions are rounded up."""
     try:
         allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity
+    except AttributeError:  # not available on macOS and Windows
         allowed = os.cpu_count() or 1
     limit = cpu_limit(proc)
     return allowed if limit is None else max(1, min(allowed, math.ceil(limit)))
 
 
 def memory_bytes(proc: Path = SELF) -> int:
-    """Memory that this process may have: the machine's, or less where a control group limits it."""
+    """Returns the memory limit in bytes: the machine's memory, or less if a control group limits it."""
     import psutil
 
     total = int(psutil.virtual_memory().total)
@@ -46,7 +46,7 @@ def memory_bytes(proc: Path = SELF) -> int:
 
 
 def free_memory_bytes(proc: Path = SELF) -> int:
-    """Memory that this process may still take without pushing out what others hold."""
+    """Returns the memory in bytes that this process can still allocate without swapping or evicting others."""
     import psutil
 
     free = [int(psutil.virtual_memory().available)]
@@ -58,21 +58,21 @@ def free_memory_bytes(proc: Path = SELF) -> int:
 
 
 def cpu_limit(proc: Path = SELF) -> float | None:
-    """Processors that control groups allow, maybe 0.5 or 1.5; None where they set no limit."""
+    """Returns the control-group CPU limit, e.g. 0.5 or 1.5; None if unlimited."""
     limits = [limit for group in control_groups(proc) if (limit := group.cpu_limit) is not None]
     return min(limits, default=None)
 
 
 def memory_limit(proc: Path = SELF) -> int | None:
-    """Bytes that control groups allow; None where they set no limit."""
+    """Returns the control-group memory limit in bytes; None if unlimited."""
     limits = [limit for group in control_groups(proc) if (limit := group.memory_limit) is not None]
     return min(limits, default=None)
 
 
 def limit_blas(threads: int) -> None:
-    """Has NumPy's products of matrices take that many threads: before NumPy is first imported, in programs of our own.
+    """Sets the number of BLAS threads. Call it before NumPy is first imported, in our own programs only.
 
-    The libraries below NumPy count the machine's cores themselves. What the user has set stays.
+    BLAS libraries count the machine's cores themselves. Existing user settings are kept.
     """
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, str(threads))
@@ -80,13 +80,13 @@ def limit_blas(threads: int) -> None:
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """The folder of one control group: that of this process, or one around it."""
+    """One control group: that of this process, or a parent."""
 
     folder: Path
 
     @property
     def cpu_limit(self) -> float | None:
-        """Processors; None for no limit."""
+        """Returns the CPU limit; None if unlimited."""
         words = _read(self.folder / "cpu.max").split()  # version 2: "max 100000", or "150000 100000"
         if not words:
             words = [_read(self.folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]  # version 1: -1
@@ -98,14 +98,14 @@ class ControlGroup:
 
     @property
     def memory_limit(self) -> int | None:
-        """Bytes; None for no limit. Beyond ``memory.high`` a process is slowed down until it stands nearly still."""
+        """Returns the limit in bytes; None if unlimited. Processes above ``memory.high`` are throttled severely."""
         names = ("memory.max", "memory.high", "memory.limit_in_bytes")
         limits = [limit for name in names if (limit := _number(self.folder / name)) is not None]
         return min((limit for limit in limits if 0 < limit < UNLIMITED), default=None)
 
     @property
     def memory_held(self) -> int | None:
-        """Bytes that the group holds, without files in memory that would make room; None where it does not say."""
+        """Returns the bytes in use, without reclaimable file cache; None if unknown."""
         held = _number(self.folder / "memory.current")
         if held is None:
             held = _number(self.folder / "memory.usage_in_bytes")
@@ -119,7 +119,7 @@ class ControlGroup:
 
 
 def control_groups(proc: Path = SELF) -> Iterator[ControlGroup]:
-    """The control groups of this process and those around them, as far as they can be seen; none but on Linux."""
+    """Yields the visible control groups of this process and their parents; empty outside Linux."""
     mounts = list(_mounts(proc))
     for line in _read(proc / "cgroup").splitlines():
         number, _, rest = line.partition(":")
@@ -132,7 +132,7 @@ def control_groups(proc: Path = SELF) -> Iterator[ControlGroup]:
 
 @dataclass(frozen=True)
 class _Mount:
-    """Where a hierarchy of control groups is mounted: the group ``root`` is at ``folder``."""
+    """Mount of a control-group hierarchy: the group ``root`` is at ``folder``."""
 
     folder: Path
     root: PurePosixPath
@@ -155,19 +155,19 @@ def _mounts(proc: Path) -> Iterator[_Mount]:
 
 
 def _with_parents(mount: _Mount, path: PurePosixPath) -> Iterator[ControlGroup]:
-    """The group at ``path`` and all around it, up to what is mounted.
+    """Yields the group at ``path`` and its parents, up to the mount point.
 
-    In a container the path may be that of the host while only the container's own group is mounted, as root.
+    In a container the path may be the host's, while only the container's own group is mounted, as root.
     """
     inside = path.relative_to(mount.root) if path.is_relative_to(mount.root) else PurePosixPath()
-    if ".." in inside.parts:  # outside of a namespace: all that can be seen is what is mounted
+    if ".." in inside.parts:  # outside the namespace: only the mount itself is visible
         inside = PurePosixPath()
     for group in (inside, *inside.parents):
         yield ControlGroup(mount.folder / group)
 
 
 def _unescaped(text: str) -> str:
-    """A path of mountinfo, which writes a space as ``\\040``."""
+    """Decodes a mountinfo path, in which a space is ``\\040``."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

@@ -1,1 +1,1 @@
-"""Tables, their engine and their migrations."""
+"""Database tables, engine and migrations."""

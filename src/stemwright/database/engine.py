@@ -1,4 +1,4 @@
-"""The database of a server: its engine, its transactions and its migration to the newest tables."""
+"""The server database: engine, transactions and migrations."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stemwright.errors import StorageError, storage_error
 
 BUSY_TIMEOUT_MS = 30_000
 FULL_DISK_BYTES = 1_000_000
-"""With less than that left, a disk is full."""
+"""Free bytes below which the disk counts as full."""
 
 DATABASE_FILE = "stemwright.db"
-"""What the database is called in a data folder."""
+"""File name of the database in a data folder."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-"""``versions/<revision>_<what>.py``; the greatest revision is the newest."""
+"""``versions/<revision>_<what>.py``; the highest revision is the newest."""
 
 
 class Database:
-    """Transactions on one database. Safe in threads; each process opens its own."""
+    """Transactions on a database. Thread-safe; each process opens its own."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -37,10 +37,10 @@ class Database:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Database:
-        """SQLite in ``folder``, which is made if it is missing.
+        """Opens SQLite in ``folder``, created if missing.
 
         Raises:
-            StorageError: the folder cannot be made.
+            StorageError: the folder cannot be created.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one moment and changes nothing.
+        """Opens a read-only session on one snapshot.
 
         Raises:
             StorageError: the disk is full or failed.
@@ -62,9 +62,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that changes all or nothing: it commits at the end, and rolls back on any error.
+        """Opens an atomic write session: commits at the end, rolls back on any error.
 
-        On SQLite it holds the only write lock from its start, so what it reads stays true until it commits.
+        On SQLite it holds the only write lock from the start, so data it has read cannot change before the commit.
 
         Raises:
             StorageError: the disk is full or failed.
@@ -80,10 +80,10 @@ class Database:
                 raise
 
     def migrate(self) -> None:
-        """Brings the tables up to date, from nothing or from any older release.
+        """Migrates the tables to this release, from an empty database or any older release.
 
         Raises:
-            StorageError: the database cannot be read or written, or a newer release made it.
+            StorageError: the database cannot be read or written, or is from a newer release.
         """
         newest = _newest_revision()
         try:
@@ -98,20 +98,20 @@ class Database:
             raise self._storage_error(error) from error
 
     def is_current(self) -> bool:
-        """Whether the tables are those of this release; False too where the database cannot be read."""
+        """Whether the tables match this release; False also if the database cannot be read."""
         try:
             return self._revision() == _newest_revision()
         except sqlalchemy.exc.DBAPIError:
             return False
 
     def _upgrade(self) -> None:
-        # Imported where it is needed: alembic takes 10 MB of memory, and a quarter of a second.
+        # Lazy import: alembic takes 10 MB of memory and 0.25 s.
         from alembic import command
         from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        # The lock of a transaction keeps a second process, started at the same moment, out of the same migration.
+        # The transaction lock keeps a second process, started at the same moment, from running the same migration.
         with self.engine.connect() as connection:
             if self.engine.dialect.name == "sqlite":
                 connection.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
@@ -136,7 +136,7 @@ class Database:
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:
-        """A disk that is full or failed is told as such; what is wrong with a statement is a fault of ours."""
+        """Converts disk errors to StorageError; errors in a statement are bugs and pass through."""
         try:
             yield
         except sqlalchemy.exc.DBAPIError as error:
@@ -150,7 +150,7 @@ class Database:
             raise
 
     def _storage_error(self, error: sqlalchemy.exc.DBAPIError) -> StorageError:
-        # SQLite calls it an error of the disk when one of its smaller files finds no room.
+        # SQLite reports an I/O error when there is no room for one of its auxiliary files.
         if _sqlite_code(error) == sqlite3.SQLITE_FULL or (
             _sqlite_code(error) == sqlite3.SQLITE_IOERR and self._is_full()
         ):
@@ -164,12 +164,12 @@ class Database:
 
 
 def _sqlite_code(error: sqlalchemy.exc.DBAPIError) -> int:
-    """SQLite's primary code; 0 for other databases."""
+    """Returns SQLite's primary result code; 0 for other databases."""
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # BEGIN is ours: Python's own driver begins late, which lets writers deadlock
+    connection.isolation_level = None  # we send BEGIN ourselves: Python's driver begins late, so writers can deadlock
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = WAL")

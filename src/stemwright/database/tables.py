@@ -1,4 +1,4 @@
-"""The tables. Times are seconds since 1970 (UTC), money is hundredths of a credit, ids are 32 hex digits."""
+"""Tables. Times are seconds since 1970 (UTC), amounts are hundredths of a credit, ids are 32 hex digits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 class Fact(Base):
-    """One fact about this server: its secrets, whether it is under maintenance."""
+    """A fact about this server, e.g. a secret or maintenance mode."""
 
     __tablename__ = "facts"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -25,14 +25,14 @@ class Fact(Base):
 
 
 class Account(Base):
-    """Who owns tracks and tasks. ``balance`` is the sum of its credit entries."""
+    """Owner of tracks and tasks. ``balance`` is the sum of its credit entries."""
 
     __tablename__ = "accounts"
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     metered: Mapped[bool] = mapped_column(default=False)
     balance: Mapped[int] = mapped_column(default=0)
-    quota_mb: Mapped[int | None]  # none: the server's; 0: no limit
+    quota_mb: Mapped[int | None]  # None: the server's default; 0: no limit
     created_at: Mapped[float]
 
 
@@ -53,7 +53,7 @@ class ApiKey(Base):
 
 
 class CreditEntry(Base):
-    """One line of the ledger. A task is charged once and given back once."""
+    """One ledger entry. A task is charged once and refunded once."""
 
     __tablename__ = "credit_entries"
     __table_args__ = (UniqueConstraint("task_id", "reason"),)
@@ -66,7 +66,7 @@ class CreditEntry(Base):
 
 
 class Blob(Base):
-    """A stored file, by the SHA-256 of its bytes. It is kept while any track, stem or upload refers to it."""
+    """A stored file, by SHA-256. Kept while any track, stem or upload refers to it."""
 
     __tablename__ = "blobs"
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -75,9 +75,9 @@ class Blob(Base):
 
 
 class Track(Base):
-    """A song. ``task_id`` and ``id`` are what both faces call the task and the audio of a song.
+    """A song. The faces use ``task_id`` and ``id`` as the task id and audio id of a song.
 
-    Two accounts may both use one song of a vendor's, so an id is an account's own.
+    Two accounts may use the same vendor song, so ids are unique only per account.
     """
 
     __tablename__ = "tracks"
@@ -88,26 +88,26 @@ class Track(Base):
     position: Mapped[int] = mapped_column(default=0)
     origin: Mapped[str] = mapped_column(String(16))  # upload, url, vendor
     title: Mapped[str] = mapped_column(Text)
-    url: Mapped[str | None] = mapped_column(Text)  # where its audio is fetched, while it is not stored
+    url: Mapped[str | None] = mapped_column(Text)  # where to fetch the audio while it is not stored
     blob: Mapped[str | None] = mapped_column(String(64), index=True)
     media_type: Mapped[str | None] = mapped_column(String(100))
     file_name: Mapped[str | None] = mapped_column(Text)
     size_bytes: Mapped[int | None]
     seconds: Mapped[float | None]
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what the vendor says of it
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # details from the vendor
     created_at: Mapped[float]
     expires_at: Mapped[float] = mapped_column(index=True)
 
 
 class Upload(Base):
-    """A file under a path of a vendor's upload interface; the same path again takes its place."""
+    """A file under a path of a vendor's upload API; a new upload to the path replaces it."""
 
     __tablename__ = "uploads"
     __table_args__ = (UniqueConstraint("account_id", "path"),)
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     path: Mapped[str] = mapped_column(Text)
-    blob: Mapped[str | None] = mapped_column(String(64), index=True)  # none: a link to PUT it was given out
+    blob: Mapped[str | None] = mapped_column(String(64), index=True)  # None: reserved, a PUT link was issued
     media_type: Mapped[str] = mapped_column(String(100))
     size_bytes: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[float]
@@ -115,7 +115,7 @@ class Upload(Base):
 
 
 class Task(Base):
-    """One separation that a client asked for."""
+    """A separation or WAV conversion requested by a client."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -125,7 +125,7 @@ class Task(Base):
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     face: Mapped[str] = mapped_column(String(8))  # kie, crun, native
-    kind: Mapped[str] = mapped_column(String(32))  # the type or mode as the client named it; v1 on our own
+    kind: Mapped[str] = mapped_column(String(32))  # type or mode as named by the client; v1 on the native face
     state: Mapped[str] = mapped_column(String(16), index=True)  # pending running succeeded failed cancelled
     stems: Mapped[str] = mapped_column(String(200))
     plan: Mapped[str] = mapped_column(String(100))
@@ -136,7 +136,7 @@ class Task(Base):
     track_id: Mapped[str | None] = mapped_column(HexId, index=True)
     source_url: Mapped[str | None] = mapped_column(Text)
     callback_url: Mapped[str | None] = mapped_column(Text)
-    request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as the client sent it
+    request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # request body from the client
     price: Mapped[int] = mapped_column(default=0)
     cache_key: Mapped[str | None] = mapped_column("recipe", String(64))  # equal keys give equal stems
     stage: Mapped[str | None] = mapped_column(String(16))  # fetching separating writing storing
@@ -153,7 +153,7 @@ class Task(Base):
 
 
 class Stem(Base):
-    """One stem of a task that succeeded."""
+    """One stem of a succeeded task."""
 
     __tablename__ = "stems"
     __table_args__ = (UniqueConstraint("task_id", "position"),)
@@ -172,7 +172,7 @@ class Stem(Base):
 
 
 class Job(Base):
-    """A task in the queue. The row goes when the task has ended."""
+    """A task in the queue. The row is deleted when the task ends."""
 
     __tablename__ = "jobs"
     __table_args__ = (Index("jobs_by_turn", "leased_by", "priority", "queued_at"),)
@@ -183,7 +183,7 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     leased_by: Mapped[str | None] = mapped_column(String(100))
     leased_until: Mapped[float | None]
-    token: Mapped[str | None] = mapped_column(HexId)  # a new one each lease: an old holder can write nothing
+    token: Mapped[str | None] = mapped_column(HexId)  # new for each lease: a former holder cannot write
 
 
 class Delivery(Base):
@@ -206,7 +206,7 @@ class Delivery(Base):
 
 
 class IdempotencyKey(Base):
-    """The answer to a request that may come again."""
+    """The task created by a request that may be repeated."""
 
     __tablename__ = "idempotency_keys"
     account_id: Mapped[str] = mapped_column(HexId, primary_key=True)

@@ -1,1 +1,1 @@
-"""The queue and the processes that work it off. They know of tasks by their ids only."""
+"""Task queue and worker processes. This package handles tasks by id only."""

@@ -1,4 +1,4 @@
-"""The queue of one machine: leases on the table of jobs, with no server beside the database."""
+"""Queue for one machine: leases in the jobs table, without a separate queue server."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from stemwright.database.tables import Fact, Job
 from stemwright.jobs.queue import Lease, Queue
 
 LAST_ACCOUNT = "queue_turn"
-"""The fact that names the account which got the last lease."""
+"""Name of the fact that holds the account with the last lease."""
 
 
 class EmbeddedQueue(Queue):
-    """A queue in the server's own database; tasks are taken out of it in this order.
+    """Queue in the server's own database. Order of tasks:
 
-    First by account: those with the fewest leases first, and among them in turn, by id, from behind the account that got
-    the last lease; so an account with a thousand tasks delays another's first by one. Then by priority, which therefore
-    orders an account's own tasks and passes nobody else's. Then by age.
+    First by account: fewest leases first; among equals round-robin by id, starting after the account with the last
+    lease. So an account with a thousand tasks delays another account's first task by only one task. Then by priority,
+    which therefore orders tasks only within an account. Then by age.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
@@ -105,7 +105,7 @@ class EmbeddedQueue(Queue):
             return session.scalar(select(func.count()).where(_is_waiting(self._clock()))) or 0
 
     def _has_waiting(self) -> bool:
-        """Idle workers ask often: that must not take the lock that writers need."""
+        """Whether a task is waiting. Idle workers poll often and must not take the write lock each time."""
         with self._database.read() as session:
             return session.scalar(select(Job.task_id).where(_is_waiting(self._clock())).limit(1)) is not None
 
@@ -115,7 +115,7 @@ def _is_lease(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_waiting(now: float) -> ColumnElement[bool]:
-    """Never leased, given back, or its holder has not been heard of."""
+    """Never leased, released, or the lease has expired."""
     return or_(Job.leased_by.is_(None), Job.leased_until <= now)
 
 

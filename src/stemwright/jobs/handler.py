@@ -1,4 +1,4 @@
-"""The interface between a worker and the handler that runs its tasks."""
+"""Interface between a worker and its task handler."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from stemwright.jobs.queue import Lease
 from stemwright.settings import Settings
 
 FailureReason = Literal["crashes", "memory", "stall"]
-"""Why a task is given up: its workers died too often, it took too much memory, or it made no progress."""
+"""Why a task fails: its workers died too often, it used too much memory, or it made no progress."""
 
 
 class TaskInterrupted(Exception):
-    """Raised by a handler that stopped because ``TaskContext.should_stop`` said so: the task is taken up again later."""
+    """Raised by a handler that stopped because of ``TaskContext.should_stop``: the task is resumed later."""
 
 
 class TaskContext(Protocol):
-    """The worker, as its handler sees it."""
+    """Worker interface for the handler."""
 
     def should_stop(self) -> bool:
-        """Whether to raise ``TaskInterrupted`` soon: the worker is to end, or the task is another's now. Ask often."""
+        """Whether to raise ``TaskInterrupted`` soon: worker shutting down, or lease lost. Call it often."""
 
     def advance(self) -> None:
-        """Reports progress. A task without progress for too long is failed."""
+        """Reports progress. A task without progress for too long fails."""
 
 
 class Handler(Protocol):
-    """Does the work. One is created per worker, so it can keep loaded models."""
+    """Runs tasks. One is created per worker, so it can keep models loaded."""
 
     def run(self, lease: Lease, context: TaskContext) -> None:
-        """Works on a task to its end, good or bad, and returns then: the task leaves the queue.
+        """Runs a task to its end, success or failure, then returns: the task is removed from the queue.
 
         Raises:
-            TaskInterrupted: it stopped because the context asked it to.
-            Exception: a fault of its own. The task is begun again, as after a crash.
+            TaskInterrupted: stopped at the request of the context.
+            Exception: an internal error. The task is restarted, as after a crash.
         """
 
     def fail(self, lease: Lease, reason: FailureReason) -> None:
-        """Ends a task badly. It may run in another thread than ``run``, while that still works on the task."""
+        """Marks a task as failed. May be called from another thread while ``run`` is still working on the task."""
 
 
 HandlerFactory = Callable[[Settings], Handler]
 
 
 def load_factory(name: str) -> HandlerFactory:
-    """The factory that ``package.module:function`` names."""
+    """Loads the factory named ``package.module:function``."""
     module, _, attribute = name.partition(":")
     return cast(HandlerFactory, getattr(importlib.import_module(module), attribute))

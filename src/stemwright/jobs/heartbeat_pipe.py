@@ -1,7 +1,7 @@
-"""The sign of life of a worker: a byte a quarter of a second, on a pipe to its supervisor.
+"""Worker heartbeat: one byte per quarter second, on a pipe to the supervisor.
 
-It imports nothing but the standard library, so that it begins before the libraries of a worker are loaded: on a slow
-machine that takes minutes.
+Imports only the standard library, so that it starts before the worker's libraries are loaded, which takes minutes on a
+slow machine.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from contextlib import suppress
 INTERVAL_S = 0.25
 
 STARTING = b"."
-"""The worker is being loaded."""
+"""The worker is loading."""
 
 READY = b"!"
-"""The worker takes tasks."""
+"""The worker accepts tasks."""
 
 TASK_DONE = b"+"
 """A task has ended."""
 
 
 class HeartbeatPipe:
-    """A thread that writes the state of the worker to a file that does not block.
+    """Thread that writes the state of the worker to a non-blocking file.
 
     Attributes:
         state: ``STARTING`` or ``READY``.
-        on_tick: called after each byte, with the seconds since the call before.
+        on_tick: called after each byte, with the seconds since the previous call.
     """
 
     def __init__(self, file: int) -> None:
@@ -38,11 +38,11 @@ class HeartbeatPipe:
         self._file = file
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
     def send(self, word: bytes) -> None:
-        """Writes a word. It is lost where the supervisor is gone, or has not read for hours."""
+        """Writes a message byte. It is lost if the supervisor has exited, or has not read for hours."""
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._file, word)
 

@@ -1,4 +1,4 @@
-"""The queue of tasks: who may work on what, and for how long."""
+"""Task queue: leases of tasks to workers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on a task, until another's lease takes its place.
+    """The right to work on a task, until the lease is replaced.
 
     Attributes:
         task_id: the task.
-        token: proof of this lease: whatever ends the task names it, and an older one ends nothing.
-        attempt: 1 the first time that the task is begun; lost workers count, leases given back do not.
+        token: proof of this lease, required to end the task; an old token is rejected.
+        attempt: 1 for the first attempt; attempts lost with a worker count, released leases do not.
     """
 
     task_id: str
@@ -24,32 +24,32 @@ class Lease:
 
 
 class Queue(Protocol):
-    """Tasks that wait or are worked on, at least once each. Threads and processes may share one."""
+    """Waiting and running tasks; each runs at least once. Thread-safe and process-safe."""
 
     def enqueue(self, session: Session, task_id: str, account_id: str, priority: int) -> None:
-        """Adds a task within the transaction that makes it; higher priorities go first."""
+        """Adds a task in the transaction that creates it; higher priorities go first."""
 
     def remove(self, session: Session, task_id: str) -> None:
-        """Takes a task out within the transaction that ends it; its lease, if any, is over."""
+        """Removes a task in the transaction that ends it; its lease, if any, becomes invalid."""
 
     def claim(self, worker: str, lease_s: float) -> Lease | None:
         """Leases the next task to a worker for ``lease_s`` seconds; None if no task is waiting."""
 
     def extend(self, lease: Lease, lease_s: float) -> bool:
-        """Holds a lease for ``lease_s`` seconds from now; False where it is over, so that its holder must stop."""
+        """Extends a lease to ``lease_s`` seconds from now; False if it is no longer valid: the holder must stop."""
 
     def release(self, lease: Lease) -> None:
-        """Gives a task back, as if it had not been begun."""
+        """Returns a task to the queue without counting the attempt."""
 
     def complete(self, lease: Lease) -> None:
         """Removes a finished task from the queue."""
 
     def release_worker(self, worker: str, *, counts: bool = True) -> None:
-        """Ends the leases of a worker that died; ``local`` stands for ``local/0`` and all others below it.
+        """Ends the leases of a dead worker; ``local`` includes ``local/0`` and all others below it.
 
         Args:
-            counts: whether the attempts count; not where the worker was ended and its task had no part in that.
+            counts: whether the attempts count; False if the worker was stopped for a reason unrelated to its task.
         """
 
     def depth(self) -> int:
-        """Number of waiting tasks."""
+        """Returns the number of waiting tasks."""

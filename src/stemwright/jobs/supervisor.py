@@ -1,4 +1,4 @@
-"""Keeps the worker processes of a server alive."""
+"""Supervisor of the server's worker processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stemwright.jobs.worker_process import WorkerProcess
 from stemwright.settings import Settings
 
 WORKER_PREFIX = "local"
-"""All workers of a data folder are ``local/0``, ``local/1`` and so on: the folder has one server."""
+"""The workers of a data folder are ``local/0``, ``local/1`` and so on: a folder has only one server."""
 
 CHECK_INTERVAL_S = 0.1
 STALL_TIMEOUT_S = 1800.0
-"""One chunk of the largest network takes 53 s on two cores (docs/benchmarks.md), so 9 minutes on a processor a tenth as
-fast, and tells nothing meanwhile."""
+"""One chunk of the largest network takes 53 s on two cores (docs/benchmarks.md), so 9 minutes on a CPU a tenth as
+fast, without progress reports meanwhile."""
 
 DRAIN_TIMEOUT_S = 15.0
 
@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def lock_data_folder(data: Path) -> Iterator[None]:
-    """Holds a data folder for one server.
+    """Locks a data folder for one server.
 
     Raises:
-        StorageError: another one holds it, or the folder cannot be written.
+        StorageError: another server holds the lock, or the folder is not writable.
     """
     import fcntl
 
@@ -54,12 +54,12 @@ def lock_data_folder(data: Path) -> Iterator[None]:
 
 
 class Supervisor:
-    """Starts the workers, and starts again those that die.
+    """Starts the workers and restarts those that die.
 
     Args:
         handler: ``package.module:function``, the factory of the workers' handler (``jobs.handler``).
         stall_s: seconds without progress after which a task is given up.
-        clock: seconds that never go back, by which the silence of workers is measured.
+        clock: monotonic seconds, used to time missing heartbeats.
     """
 
     def __init__(
@@ -81,23 +81,23 @@ class Supervisor:
 
     @property
     def n_ready(self) -> int:
-        """Workers that have loaded their handler and take tasks."""
+        """Number of workers that have loaded their handler and accept tasks."""
         return sum(process.is_ready for process in self._processes)
 
     @property
     def pids(self) -> list[int]:
-        """The processes that run now."""
+        """Process ids of running workers."""
         return [process.process.pid for process in self._processes if process.process is not None]
 
     def start(self) -> None:
-        """Starts all workers. Call it once, while the data folder is held by ``lock_data_folder``."""
-        self._queue.release_worker(WORKER_PREFIX)  # those of a server that was killed are dead or about to be
+        """Starts all workers. Call it once, while holding ``lock_data_folder``."""
+        self._queue.release_worker(WORKER_PREFIX)  # workers of a killed server are dead or about to exit
         for process in self._processes:
             process.start()
         self._thread.start()
 
     def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
-        """Ends all workers: each stops at its next chunk, and its task goes back to the queue."""
+        """Stops all workers: each stops at its next chunk, and its task returns to the queue."""
         self._draining.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -1,8 +1,8 @@
-"""A worker process: takes tasks from the queue, one at a time. It may be killed at any moment.
+"""Worker process: runs tasks from the queue, one at a time. It may be killed at any time.
 
-It has four threads. The main thread runs the handler. The heartbeat thread reports to the supervisor, and ends tasks that
-use too much memory or make no progress. One thread extends the lease, as the database may be slow. One reads standard
-input; end of file means that the server has exited.
+It has four threads. The main thread runs the handler. The heartbeat thread reports to the supervisor, and fails tasks
+that use too much memory or make no progress. One thread extends the lease, as the database may be slow. One reads
+standard input; end of file means that the server has exited.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from stemwright.jobs.queue import Lease, Queue
 from stemwright.settings import Settings
 
 POLL_S = 0.25
-"""How often an idle worker looks for a task."""
+"""Poll interval of an idle worker, in seconds."""
 
 STORAGE_RETRY_S = 2.0
-"""How long a worker waits when the queue cannot be written."""
+"""Pause in seconds when the queue cannot be written."""
 
 MAX_TICK_S = 1.0
-"""The most time without progress that one heartbeat counts: if heartbeats are late, the handler is late too."""
+"""Maximum time without progress counted per heartbeat: if heartbeats are late, the handler is late too."""
 
 STOP_TIMEOUT_S = 10.0
-"""How long a handler may take to stop, when the worker is to end."""
+"""Seconds that a handler may take to stop at shutdown."""
 
 RELEASE_TIMEOUT_S = 10.0
-"""How long a worker whose server is gone may take to give its task back."""
+"""Seconds to return the task to the queue after the server has exited."""
 
 NICE_INCREMENT = 5
 
 WORKERS_MEMORY_SHARE = 0.85
-"""Of a control group's memory that all workers may take together: the server has the rest."""
+"""Share of a control group's memory for all workers together; the rest is for the server."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Configuration that a worker gets at its start.
+    """Configuration passed to a worker at startup.
 
     Attributes:
-        name: whose leases these are, ``local/0``.
+        name: name of the worker in its leases, ``local/0``.
         handler: ``package.module:function``, the factory of its handler.
         stall_s: seconds without progress after which a task is given up.
     """
@@ -69,18 +69,18 @@ class WorkerConfig:
     stall_s: float
 
     def to_line(self) -> bytes:
-        """One line for the standard input of a worker; settings hold secrets, which no argument may show."""
+        """Returns one line for the worker's standard input; arguments would expose the secrets in the settings."""
         return base64.b64encode(pickle.dumps(self)) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> WorkerConfig:
-        """The reverse of ``to_line``."""
+        """Parses the output of ``to_line``."""
         config: WorkerConfig = pickle.loads(base64.b64decode(line))
         return config
 
 
 class RunningTask:
-    """The task that is running now; the ``TaskContext`` of its handler."""
+    """The running task; the ``TaskContext`` of its handler."""
 
     def __init__(self, worker: Worker, lease: Lease) -> None:
         self._worker = worker
@@ -99,7 +99,7 @@ class RunningTask:
 
 
 class Worker:
-    """Takes tasks from a queue and has a handler work on them, until it is told to stop."""
+    """Runs tasks from a queue with a handler, until stopped."""
 
     def __init__(self, config: WorkerConfig, queue: Queue, heartbeat: HeartbeatPipe) -> None:
         self._config = config
@@ -108,21 +108,21 @@ class Worker:
         self._handler: Handler | None = None
         self._running: RunningTask | None = None
         self._stopped_at: float | None = None
-        self._has_open_lease = False  # a lease that has ended but is still in the database
+        self._has_open_lease = False  # the task has ended, but its lease is still in the database
         self._process = psutil.Process()
         self._memory_limit = worker_memory_limit(config.settings, memory_limit())
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it is to end."""
+        """Whether the worker is shutting down."""
         return self._stopped_at is not None
 
     def stop(self) -> None:
-        """Lets it end as soon as the handler has stopped. Safe in a signal handler."""
+        """Requests shutdown; the worker exits when the handler has stopped. Safe in a signal handler."""
         self._stopped_at = self._stopped_at or time.monotonic()
 
     def run(self) -> None:
-        """Works until ``stop``; needs a main thread of its own."""
+        """Runs tasks until ``stop``. Call it in the main thread."""
         threading.Thread(target=self._watch_stdin, name="server", daemon=True).start()
         threading.Thread(target=self._renew_lease, name="lease", daemon=True).start()
         self._heartbeat.on_tick = self._on_heartbeat
@@ -132,7 +132,7 @@ class Worker:
         while not self.is_stopping:
             try:
                 self._poll(self._handler)
-            except StorageError as error:  # the disk is full: a worker that died of it could do no better as a new one
+            except StorageError as error:  # e.g. disk full: restarting the worker would not help
                 logger.error("worker %s waits: %s", self._config.name, error)
                 time.sleep(STORAGE_RETRY_S)
 
@@ -158,7 +158,7 @@ class Worker:
             handler.run(lease, self._running)
         except TaskInterrupted:
             self._queue.release(lease)
-        except StorageError:  # the lease cannot be given back now either
+        except StorageError:  # the lease cannot be released now either
             raise
         except Exception:
             logger.exception("task %s failed with an unexpected error", lease.task_id)
@@ -202,7 +202,7 @@ class Worker:
                 logger.exception("the lease of task %s could not be extended", running.lease.task_id)
 
     def _fail_and_exit(self, running: RunningTask, reason: FailureReason) -> None:
-        """Ends the task and this process: nothing else stops a thread that is deep in a decoder."""
+        """Fails the task and exits the process: nothing else can stop a thread inside a decoder."""
         try:
             if self._handler is not None and self._running is running:
                 self._fail(self._handler, running.lease, reason)
@@ -217,8 +217,8 @@ class Worker:
         self._exit_now()
 
     def _exit_now(self) -> None:
-        """Ends this process at once; the task goes back to the queue, for it has done nothing wrong."""
-        self.stop()  # the handler too, at its next step: the next server may begin the task before this process is gone
+        """Exits the process at once; the task returns to the queue and the attempt does not count."""
+        self.stop()  # stops the handler too: the next server may start the task before this process has exited
         if (running := self._running) is not None:
             releasing = threading.Thread(target=self._queue.release, args=(running.lease,), daemon=True)
             releasing.start()
@@ -227,17 +227,17 @@ class Worker:
 
 
 def worker_memory_limit(settings: Settings, limit_bytes: int | None) -> float:
-    """Memory above which a worker's task is ended.
+    """Returns the memory limit per worker, in bytes. A worker's task above it fails.
 
-    Where a control group limits the memory it is less than the setting: at the limit the system would kill the worker, or
-    the server, and the task would be begun again for nothing.
+    In a control group with a memory limit it can be lower than the setting: otherwise the kernel would kill the worker
+    or the server, and the task would restart in vain.
     """
     most = settings.worker_memory_mb * 1e6
     return most if limit_bytes is None else min(most, WORKERS_MEMORY_SHARE * limit_bytes / max(1, settings.workers))
 
 
 def run_worker(heartbeat: HeartbeatPipe) -> None:
-    """Runs a worker with the configuration that it reads from standard input."""
+    """Runs a worker with the configuration from standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = WorkerConfig.from_line(_line(0))
     limit_blas(config.settings.worker_threads or cores())
@@ -248,12 +248,12 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
 
     signal.signal(signal.SIGTERM, on_term)
     if hasattr(os, "nice"):
-        os.nice(NICE_INCREMENT)  # requests are answered first
+        os.nice(NICE_INCREMENT)  # requests have priority
     worker.run()
 
 
 def _line(file: int) -> bytes:
-    """One line, and not a byte more, of an unbuffered file."""
+    """Reads one line from an unbuffered file, and nothing beyond it."""
     line = b""
     while not line.endswith(b"\n"):
         if not (more := os.read(file, 1)):

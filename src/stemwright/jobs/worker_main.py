@@ -10,8 +10,8 @@ from stemwright.jobs.heartbeat_pipe import HeartbeatPipe
 
 def main() -> None:
     """Runs a worker with the configuration from standard input; its heartbeat goes to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
-    heartbeat_file = os.dup(1)  # what handlers print must not be taken for a heartbeat
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the server decides
+    heartbeat_file = os.dup(1)  # handler output must not be taken for a heartbeat
     os.set_blocking(heartbeat_file, False)
     os.dup2(2, 1)
     heartbeat = HeartbeatPipe(heartbeat_file)

@@ -1,4 +1,4 @@
-"""Starts one worker process, watches its heartbeat, kills it when it hangs, and restarts it."""
+"""Starts a worker process, monitors its heartbeat, kills it if it hangs, and restarts it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from stemwright.jobs.queue import Queue
 from stemwright.jobs.worker import WorkerConfig
 
 MIN_UPTIME_S = 10.0
-"""A worker that dies younger than that is restarted after a pause, twice as long each time."""
+"""A worker that dies younger than this, in seconds, is restarted after a pause, doubled each time."""
 
 INITIAL_BACKOFF_S = 0.25
 MAX_BACKOFF_S = 5.0
 
 START_TIMEOUT_S = 120.0
-"""A worker that is not ready yet and has had no heartbeat for so long hangs. Two cores need less than 1 s to the first
-heartbeat; then libraries of hundreds of MB may be read from a slow disk, and no thread runs while one is linked."""
+"""Heartbeat timeout in seconds until a worker is ready. Two cores need less than 1 s to the first heartbeat;
+then libraries of hundreds of MB may load from a slow disk, and no thread runs while one is linked."""
 
 HEARTBEAT_TIMEOUT_S = 60.0
-"""The same for a worker that is ready: it hangs in code that lets no other thread run."""
+"""Heartbeat timeout in seconds of a ready worker: it hangs in code that blocks all threads."""
 
 MAX_CHECK_GAP_S = 1.0
-"""The most that one look counts. Where looks are rarer the whole machine is slow, or stood still, and so is the worker."""
+"""Maximum seconds counted per check. If checks are late, the machine is slow or was suspended, worker included."""
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.jobs.worker_main import main; main()")
 
@@ -36,22 +36,22 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """The place of one worker.
+    """Slot for one worker.
 
-    Each worker that is killed for its silence doubles the time that the next ones may be silent, until a task ends: a
-    machine that is slower than these limits foresee still gets its work done, only later.
+    Each kill for a missing heartbeat doubles the timeouts until a task ends: a machine too slow for the timeouts still
+    finishes its tasks, only later.
 
     Args:
-        config: what the worker gets at its start.
-        queue: where the leases of dead workers are ended.
-        clock: seconds that never go back.
+        config: passed to the worker at startup.
+        queue: where leases of dead workers are released.
+        clock: monotonic seconds.
 
     Attributes:
-        process: the worker, while there is one.
-        is_ready: it has loaded its handler and takes tasks.
-        silent_s: seconds since its last heartbeat, as far as they count.
-        is_killed: it was killed because its heartbeat stopped.
-        timeout_factor: what the timeouts are multiplied by; 1 at first.
+        process: the worker process; None if there is no process.
+        is_ready: the worker has loaded its handler and accepts tasks.
+        silent_s: counted seconds since the last heartbeat.
+        is_killed: the worker was killed because its heartbeat stopped.
+        timeout_factor: multiplier of the timeouts; initially 1.
     """
 
     def __init__(self, config: WorkerConfig, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,11 +75,11 @@ class WorkerProcess:
         self._started_at = self._checked_at = self._clock()
         self.silent_s = 0.0
         self.is_killed = False
-        with suppress(BrokenPipeError):  # it is dead already, and the next look finds it so
+        with suppress(BrokenPipeError):  # it has died already; the next check cleans up
             self.process.stdin.write(self._config.to_line())
 
     def check(self) -> None:
-        """Reads the heartbeat; cleans up after a worker that died, and restarts it after the backoff."""
+        """Reads the heartbeat; cleans up after a dead worker and restarts it after the backoff."""
         now = self._clock()
         if self.process is None:
             if now >= self._restart_at:
@@ -102,12 +102,12 @@ class WorkerProcess:
         self._clean_up(self.process)
 
     def terminate(self) -> None:
-        """Asks the worker to end."""
+        """Asks the worker to exit."""
         if self.process is not None:
             self.process.terminate()
 
     def end(self, timeout_s: float) -> None:
-        """Waits for the worker's end, and kills it where it does not come; its task has done nothing wrong then."""
+        """Waits for the worker to exit and kills it after the timeout; the attempt does not count."""
         if self.process is None:
             return
         try:
@@ -145,7 +145,7 @@ class WorkerProcess:
 
     def _read_heartbeats(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        said = process.stdout.read(65_536)  # None: nothing new; empty: it is dying
+        said = process.stdout.read(65_536)  # None: no new data; empty: it is dying
         if said:
             self.silent_s = 0.0
             self.is_ready = self.is_ready or READY in said

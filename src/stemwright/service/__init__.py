@@ -1,1 +1,1 @@
-"""The domain: accounts, tracks, tasks, credits, callbacks. No HTTP in it."""
+"""Domain layer: accounts, tracks, tasks, credits, callbacks. Independent of HTTP."""

@@ -1,4 +1,4 @@
-"""Accounts: who owns tracks, tasks and credits."""
+"""Accounts: the owners of tracks, tasks and credits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Account:
     """An account.
 
     Attributes:
-        metered: it pays for tasks with credits; else it may have as many as it likes.
-        balance: hundredths of a credit; 0 where it is not metered.
+        metered: tasks cost credits; False: tasks are free and unlimited.
+        balance: hundredths of a credit; 0 if not metered.
         created_at: seconds since 1970.
     """
 
@@ -35,7 +35,7 @@ class Account:
 
 
 def open_account(session: Session, name: str, *, metered: bool, now: float) -> tables.Account:
-    """Adds an account within a transaction.
+    """Adds an account in a transaction.
 
     Raises:
         InvalidRequest: the name is empty or too long.
@@ -52,7 +52,7 @@ def open_account(session: Session, name: str, *, metered: bool, now: float) -> t
 
 
 def find_account(session: Session, name_or_id: str) -> tables.Account | None:
-    """The account of that name or id, within a transaction."""
+    """Returns the account with that name or id, in a transaction."""
     by_name = session.scalar(select(tables.Account).where(tables.Account.name == name_or_id))
     if by_name is not None:
         return by_name
@@ -61,19 +61,19 @@ def find_account(session: Session, name_or_id: str) -> tables.Account | None:
 
 
 def account_from_row(row: tables.Account) -> Account:
-    """What others see of a row."""
+    """Converts a table row to an Account."""
     return Account(row.id, row.name, row.metered, row.balance, row.created_at)
 
 
 class Accounts:
-    """All accounts of this server."""
+    """All accounts of the server."""
 
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def create(self, name: str, *, metered: bool = False) -> Account:
-        """Opens an account.
+        """Creates an account.
 
         Raises:
             Conflict: the name is taken.
@@ -82,10 +82,10 @@ class Accounts:
             return account_from_row(open_account(session, name, metered=metered, now=self._clock()))
 
     def find(self, name_or_id: str) -> Account:
-        """The account of that name or id.
+        """Returns the account with that name or id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such account.
         """
         with self._database.read() as session:
             row = find_account(session, name_or_id)
@@ -94,7 +94,7 @@ class Accounts:
             return account_from_row(row)
 
     def all(self) -> list[Account]:
-        """All accounts, the oldest first."""
+        """Returns all accounts, oldest first."""
         with self._database.read() as session:
             return [
                 account_from_row(row)

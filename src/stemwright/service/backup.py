@@ -1,4 +1,4 @@
-"""A copy of all that a server holds, taken while it runs."""
+"""Backup of a running server's data."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from stemwright.storage.store import Store
 
 @dataclass(frozen=True)
 class Backup:
-    """How much was copied."""
+    """Size of a backup."""
 
     files: int
     size_bytes: int
 
 
 def back_up(settings: Settings, database: Database, folder: Path) -> Backup:
-    """Copies database, files and settings into ``folder``, which appears when all is there.
+    """Copies the database, files and settings into ``folder``, which appears only when the copy is complete.
 
-    The database is copied at one moment; then every file that it names, which does not change any more. A file that expired
-    in between is not missed.
+    The database is copied first, as one snapshot; then every file it refers to. Stored files never change. A file that
+    expires in between is skipped.
 
     Raises:
-        UsageError: the folder is there already, or the database is not SQLite (it has tools of its own).
-        StorageError: the copy cannot be written.
+        UsageError: the folder exists, or the database is not SQLite (use its own backup tools).
+        StorageError: writing the copy failed.
     """
     if folder.exists():
         raise UsageError(f"{folder} is there already; name a folder that is not.")

@@ -1,4 +1,4 @@
-"""What the database knows of files in the store: enough to tell which ones nobody needs."""
+"""Database records of stored files, used to find files that are no longer referenced."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from stemwright.service.clock import Clock
 from stemwright.storage.blob import StoredBlob
 
 GRACE_PERIOD_S = 3600.0
-"""How long a file that no row refers to is left alone: its writer may be about to add that row."""
+"""Grace period of an unreferenced file, in seconds: a writer may be about to add a row for it."""
 
 
 class BlobRecords:
-    """Notes of files. ``created_at`` of a note is when its hour of grace began last."""
+    """Records of stored files. ``created_at`` is the last start of the grace period."""
 
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def record(self, blob: StoredBlob) -> None:
-        """A file is about to be stored, perhaps again: its hour begins. The store calls this."""
+        """Starts the grace period of a file that is about to be stored, or stored again. Called by the store."""
         with self._database.write() as session:
             session.merge(tables.Blob(digest=blob.digest, size_bytes=blob.size_bytes, created_at=self._clock()))
 
 
 def start_grace_period(session: Session, digests: Collection[str], now: float) -> None:
-    """Rows that referred to these files go in this transaction: the hour begins, as others may just be reusing them."""
+    """Restarts the grace period of files whose rows this transaction deletes: others may be about to reuse them."""
     session.execute(update(tables.Blob).where(tables.Blob.digest.in_(digests)).values(created_at=now))
 
 
 def is_unreferenced(now: float) -> ColumnElement[bool]:
-    """The condition on a note that no row refers to its file, and that its hour is over."""
+    """SQL condition: no row refers to the file, and its grace period is over."""
     digest = tables.Blob.digest
     return (
         (tables.Blob.created_at <= now - GRACE_PERIOD_S)

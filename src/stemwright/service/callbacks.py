@@ -1,7 +1,7 @@
-"""Callbacks: requests to clients when a task has ended, sent at least once even after a crash.
+"""Callbacks: HTTP requests to clients when a task ends. Delivered at least once, even after a crash.
 
-A delivery is a row from the very transaction that ended its task. It stays ``pending`` until its outcome is written, so
-what a kill interrupts is sent again.
+A delivery row is added in the transaction that ends the task. It stays ``pending`` until its outcome is written, so
+an interrupted attempt is repeated.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ DEBOUNCE_S = 0.02
 ERROR_PAUSE_S = 30.0
 
 MAX_TIMEOUT_DOUBLINGS = 3
-"""How often the time that a receiver has is doubled, from try to try."""
+"""Maximum number of times the timeout is doubled from attempt to attempt."""
 
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
-"""What each face sends when a task of its own has ended."""
+"""Callback body for each face."""
 
 DeliveryState = Literal["pending", "delivered", "failed", "blocked", "dead"]
 
@@ -51,10 +51,10 @@ class Delivery:
     """One attempt to deliver a callback.
 
     Attributes:
-        state: ``failed`` is followed by another attempt, ``dead`` was the last one, ``blocked``: the URL is not
+        state: ``failed``: another attempt follows; ``dead``: the last attempt failed; ``blocked``: the URL is not
             allowed on this server.
         due_at, attempted_at: seconds since 1970.
-        status_code: HTTP status of the answer, if there was one; error: else why not.
+        status_code: HTTP status of the response, None without one; error: the reason then.
     """
 
     id: str
@@ -68,7 +68,7 @@ class Delivery:
 
 
 class Callbacks:
-    """Delivers what is due, in threads, so that a slow receiver does not delay others. Thread-safe."""
+    """Delivers due callbacks in threads, so that a slow receiver does not delay others. Thread-safe."""
 
     def __init__(
         self, database: Database, settings: Settings, fetcher: Fetcher, tasks: Tasks, clock: Clock = time.time
@@ -82,17 +82,17 @@ class Callbacks:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.slot_freed = threading.Event()
-        """Set when an attempt has ended, so that another one may begin in its place."""
+        """Set when an attempt ends, so that the next one can start."""
         self._pool = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="callback")
 
     def run_due(self, bodies: Bodies) -> int:
-        """Makes the attempts that are due, waits for their ends and gives how many they were."""
+        """Makes the due attempts, waits for them and returns their number."""
         started = self.start_due(bodies)
         wait(started)
         return len(started)
 
     def start_due(self, bodies: Bodies) -> list[Future[None]]:
-        """Starts the attempts that are due and not under way, and does not wait for them."""
+        """Starts the due attempts that are not running yet, without waiting for them."""
         with self._database.read() as session:
             due = self._due(session)
         with self._lock:
@@ -101,7 +101,7 @@ class Callbacks:
         return [self._pool.submit(self._attempt, delivery_id, bodies) for delivery_id in new]
 
     def log(self, account_id: str, task_id: str) -> list[Delivery]:
-        """All attempts for a task, in order.
+        """Returns all attempts for a task, in order.
 
         Raises:
             NotFound: the account has no such task.
@@ -112,11 +112,11 @@ class Callbacks:
             return [_delivery_from_row(row) for row in session.scalars(query.order_by(tables.Delivery.attempt))]
 
     def replay(self, account_id: str, task_id: str) -> Delivery:
-        """Sends a task's callback once more, now; one that waits for its time is brought forward.
+        """Sends a task's callback again, now. A scheduled attempt is brought forward.
 
         Raises:
             NotFound: the account has no such task.
-            Conflict: the task is under way, or has no callback URL.
+            Conflict: the task has not ended, or has no callback URL.
         """
         task = self._task(account_id, task_id)
         if not task.callback_url:
@@ -134,7 +134,7 @@ class Callbacks:
             return _delivery_from_row(row)
 
     def close(self) -> None:
-        """Waits for what is under way; what has not begun stays due."""
+        """Waits for running attempts; attempts not started stay due."""
         self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -145,9 +145,9 @@ class Callbacks:
         return task
 
     def _due(self, session: Session) -> list[str]:
-        """The oldest ones of each account, so that one with many slow receivers leaves room for the others."""
+        """Ids of each account's oldest due deliveries: slow receivers of one account must not block others."""
         now, row = self._clock(), tables.Delivery
-        # A due date beyond any schedule, or a first attempt not yet due, means that the clock was put back.
+        # A due time beyond the retry schedule, or a first attempt not yet due, means that the clock was set back.
         longest = max(self._settings.callback_retry_s, default=0.0)
         is_due: ColumnElement[bool] = or_(row.due_at <= now, row.due_at > now + longest, row.attempt == 1)
         place = func.row_number().over(partition_by=row.account_id, order_by=row.due_at)
@@ -163,7 +163,7 @@ class Callbacks:
             if delivery is None or task is None or delivery.state != "pending":
                 return
             self._record_outcome(delivery, task, *self._send(task, bodies, delivery.attempt))
-        except Exception:  # the disk may be full: the delivery stays due, but is not sent over and over meanwhile
+        except Exception:  # e.g. disk full: the delivery stays due, but is not resent in a tight loop
             _log.exception("the outcome of a callback could not be written", delivery=delivery_id)
             self._closing.wait(ERROR_PAUSE_S)
         finally:
@@ -174,7 +174,7 @@ class Callbacks:
     def _send(self, task: Task, bodies: Bodies, attempt: int) -> tuple[DeliveryState, int | None, str | None]:
         try:
             content = bodies[task.face](task)
-        except Exception as error:  # whatever is wrong with one body must not stop the others
+        except Exception as error:  # an error in one body must not stop other deliveries
             _log.exception("a callback could not be written", task=task.id)
             return "failed", None, f"The callback could not be written: {type(error).__name__}."
         body = json.dumps(content, separators=(",", ":"))
@@ -182,10 +182,10 @@ class Callbacks:
         if self._settings.webhook_key is not None:
             key = self._settings.webhook_key.get_secret_value()
             named = signed_task_id(content, dashed(task.id))
-            # The message is the same one at every attempt, so that a receiver can tell a repetition.
+            # The message id is the same in every attempt, so that a receiver can detect duplicates.
             headers |= signed_headers(key, named, f"msg_{task.id}", int(self._clock()), body)
         try:
-            # Twice as long each time: a receiver, or a server, that is slower than foreseen is told late, and not never.
+            # Doubled with each attempt: a slow receiver or server still gets the callback, only later.
             timeout_s = self._settings.callback_timeout_s * 2 ** min(attempt - 1, MAX_TIMEOUT_DOUBLINGS)
             status = self._fetcher.post(task.callback_url or "", body.encode(), headers, timeout_s)
         except UrlRefused as error:
@@ -223,7 +223,7 @@ class Callbacks:
 
 
 class CallbackLoop:
-    """A thread that delivers callbacks as they fall due, from ``start`` to ``stop``."""
+    """Thread that delivers callbacks as they fall due, from ``start`` to ``stop``."""
 
     def __init__(self, callbacks: Callbacks, bodies: Bodies) -> None:
         self._callbacks = callbacks
@@ -232,15 +232,15 @@ class CallbackLoop:
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
 
     def start(self) -> None:
-        """Begins to deliver, with what was left from before."""
+        """Starts delivery, including callbacks left from the previous run."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Looks at once for what is due; else it looks every quarter of a second, as tasks end in other processes."""
+        """Checks for due callbacks now. Otherwise polls every quarter second, as tasks end in other processes."""
         self._callbacks.slot_freed.set()
 
     def stop(self) -> None:
-        """Begins nothing new, and waits for what is under way."""
+        """Starts no new attempts and waits for running ones."""
         self._stopping = True
         self.wake()
         self._thread.join()
@@ -250,11 +250,11 @@ class CallbackLoop:
         while not self._stopping:
             try:
                 self._callbacks.start_due(self._bodies)
-            except Exception:  # the database may be busy or full for a moment: the loop outlives that
+            except Exception:  # e.g. database busy or disk full for a moment: the loop must go on
                 _log.exception("callbacks that are due could not be read")
             if self._callbacks.slot_freed.wait(POLL_S):
                 self._callbacks.slot_freed.clear()
-                time.sleep(DEBOUNCE_S)  # callbacks that end together cause one query, not one each
+                time.sleep(DEBOUNCE_S)  # one query for callbacks that end together, not one each
 
 
 def _delivery_from_row(row: tables.Delivery) -> Delivery:

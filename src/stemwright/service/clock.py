@@ -1,4 +1,4 @@
-"""Time, as something that can be injected."""
+"""Injectable clocks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ Clock = Callable[[], float]
 
 
 def steady_time() -> float:
-    """Seconds since the machine started, which nobody can set. On Linux they go on while it sleeps."""
+    """Returns seconds since boot; cannot be set. On Linux it includes time asleep."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)

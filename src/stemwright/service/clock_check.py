@@ -1,7 +1,7 @@
-"""Whether the clock can be believed, before anything is deleted by it.
+"""Checks the clock before retention deletes anything.
 
-A clock that jumps by weeks (a wrong time server, a restored virtual machine) must not delete weeks of files at once.
-It is compared with a clock that nobody can set, and at the start with the newest time in the database.
+A clock that jumps by weeks (wrong time server, restored virtual machine) must not delete weeks of files at once.
+The clock is compared with a monotonic clock, and at startup with the newest time in the database.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from stemwright.service.blobs import GRACE_PERIOD_S
 from stemwright.service.clock import Clock, steady_time
 
 JUMP_THRESHOLD_S = 60.0
-"""A clock that is further ahead than that has been set, and not merely corrected."""
+"""A larger difference is a jump, not a correction."""
 
 MAX_DOWNTIME_S = 86_400.0
-"""A server that did nothing for so long was off, or its clock has jumped: from the database alone nobody can tell."""
+"""A longer gap is downtime or a clock jump; the database alone cannot show which."""
 
 CONFIRM_AFTER_S = GRACE_PERIOD_S
-"""How long a clock that jumped must go on without another jump. Who is storing a file meanwhile is done with it then."""
+"""How long the clock must run without another jump. By then files being stored during the jump are complete."""
 
 SWEPT_AT = "swept_at"
-"""The fact that holds the time of the last sweep."""
+"""Name of the fact that holds the time of the last sweep."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class _Jump:
     since: float  # by the steady clock
-    offset: float  # of the clock from the steady one
+    offset: float  # clock minus steady clock
 
 
 class ClockCheck:
-    """Judges one clock. Its looks are as far apart as the sweeps."""
+    """Checks one clock. Called once per sweep."""
 
     def __init__(self, database: Database, clock: Clock = time.time, steady: Clock = steady_time) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class ClockCheck:
         self._lock = threading.Lock()
 
     def may_delete(self) -> bool:
-        """Whether what has expired by this clock may be deleted now. Each call is a look at the clocks."""
+        """Whether files expired by this clock may be deleted now. Each call reads both clocks."""
         with self._lock:
             self._compare_with_database()
             steady = self._steady()
@@ -75,12 +75,12 @@ class ClockCheck:
             return True
 
     def record_sweep(self) -> None:
-        """Writes down the time of a sweep, so that the next start can compare with it."""
+        """Records the time of a sweep, for the check at the next startup."""
         with self._database.write() as session:
             server_state.put(session, SWEPT_AT, repr(self._clock()))
 
     def _compare_with_database(self) -> None:
-        """Once: the time of the start must be near the newest one in the database."""
+        """Compares the startup time with the newest time in the database. Runs once."""
         if self._compared:
             return
         newest = self._newest()

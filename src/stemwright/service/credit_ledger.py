@@ -1,4 +1,4 @@
-"""The credit ledger. Every change of a balance is an entry, and both change in one transaction."""
+"""The credit ledger. Every balance change has an entry; both are written in one transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from stemwright.service.clock import Clock
 from stemwright.service.errors import InsufficientCredits, InvalidRequest, NotFound
 
 UNMETERED_CREDITS = 1_000_000
-"""What the vendors' faces say an account has that pays for nothing."""
+"""Balance that the vendor faces report for an account that is not metered."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: ``amount`` in hundredths of a credit, negative for a charge; ``reason`` is grant, charge or refund."""
+    """``amount`` in hundredths of a credit, negative for a charge; ``reason`` is grant, charge or refund."""
 
     amount: int
     reason: str
@@ -36,17 +36,17 @@ class Ledger:
         self._clock = clock
 
     def balance(self, account_id: str) -> int | None:
-        """Hundredths of a credit; None for an account that is not metered."""
+        """Returns the balance in hundredths of a credit; None if the account is not metered."""
         with self._database.read() as session:
             row = session.get(tables.Account, account_id)
             return row.balance if row is not None and row.metered else None
 
     def grant(self, name_or_id: str, amount: int) -> int:
-        """Gives credits (or takes them, below zero), makes the account a metered one, and gives its new balance.
+        """Adds credits (negative: removes them), makes the account metered, and returns the new balance.
 
         Raises:
-            NotFound: there is no such account.
-            InvalidRequest: nothing would be granted, or the balance would fall below zero.
+            NotFound: no such account.
+            InvalidRequest: the amount is 0, or the balance would be negative.
         """
         if amount == 0:
             raise InvalidRequest("credits", "Grant a number of credits other than 0.")
@@ -62,7 +62,7 @@ class Ledger:
             return account.balance
 
     def charge(self, session: Session, account_id: str, task_id: str, amount: int) -> None:
-        """Takes the price of a task within its transaction.
+        """Charges the price of a task in the task's transaction.
 
         Raises:
             InsufficientCredits: the balance does not cover it.
@@ -80,7 +80,7 @@ class Ledger:
         self._enter(session, account_id, -amount, "charge", task_id)
 
     def refund(self, session: Session, account_id: str, task_id: str) -> None:
-        """Gives back what a task was charged, within the transaction that ends it. The second time nothing happens."""
+        """Refunds the charge of a task in the transaction that ends it. Idempotent."""
         entries = session.execute(
             select(tables.CreditEntry.reason, tables.CreditEntry.amount).where(tables.CreditEntry.task_id == task_id)
         ).all()
@@ -95,7 +95,7 @@ class Ledger:
         self._enter(session, account_id, charged, "refund", task_id)
 
     def entries(self, account_id: str) -> list[Entry]:
-        """All lines of an account, the oldest first."""
+        """Returns all entries of an account, oldest first."""
         with self._database.read() as session:
             rows = session.scalars(
                 select(tables.CreditEntry)
@@ -105,7 +105,7 @@ class Ledger:
             return [Entry(row.amount, row.reason, row.task_id, row.created_at) for row in rows]
 
     def imbalance(self) -> dict[str, int]:
-        """Accounts whose balance is not the sum of their entries, by how much: empty, or something is broken."""
+        """Returns accounts whose balance is not the sum of their entries, with the difference."""
         with self._database.read() as session:
             sums = (
                 select(tables.CreditEntry.account_id, func.sum(tables.CreditEntry.amount).label("total"))

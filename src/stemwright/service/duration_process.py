@@ -1,7 +1,7 @@
-"""The process that reads the headers of strangers' files for the server, within limits of memory and time.
+"""Process that reads the headers of untrusted files for the server, with limits on memory and CPU time.
 
-It is buffer on standard input, one path as JSON a line, and replies with a line each: seconds, or null. It ends when its
-standard input does, and when no request came for a while.
+Reads one JSON path per line from standard input and writes one line each: seconds, or null. Exits at end of input, and
+after an idle period.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import signal
 from pathlib import Path
 
 ADDRESS_SPACE_BYTES = 4_000_000_000
-"""Of address space, most of which the libraries take and never touch."""
+"""Limit of address space in bytes; libraries reserve most of it without using it."""
 
 CPU_LIMIT_S = 20
-"""Seconds of work on one file: a demuxer that goes round for ever ends with this, even if the server is gone."""
+"""CPU seconds per file: ends a demuxer stuck in a loop, even if the server has exited."""
 
 IDLE_TIMEOUT_S = 2.0
-"""Seconds without a question after which it ends: it would hold memory between uploads that may be hours apart."""
+"""Idle seconds before exit: frees the memory between uploads that may be hours apart."""
 
 MAX_DURATION_S = 1e7
 
@@ -28,10 +28,10 @@ NICE_INCREMENT = 5
 
 
 def main() -> None:
-    """Answers until standard input ends, or falls silent."""
-    replies = os.fdopen(os.dup(1), "wb", buffering=0)  # what a library prints must not be taken for an answer
+    """Answers requests until end of input or the idle timeout."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)  # library output must not be taken for a reply
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the server decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the server decides
     if hasattr(os, "nice"):
         os.nice(NICE_INCREMENT)
     _limit_memory()
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def seconds(path: Path) -> float | None:
-    """How long a song is, as far as its file says; None where it does not, or is no song."""
+    """Returns the duration of a song from its headers; None if unknown or not a song."""
     from stemwright.errors import StemwrightError
     from stemwright.separation.source import FileSource
 

@@ -1,4 +1,4 @@
-"""How long an uploaded song is, known at once: its headers are read in a process of their own, never in the server."""
+"""Reads the duration of an uploaded song at once, from its headers, in a separate process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pathlib import Path
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.duration_process import main; main()")
 
 TIMEOUT_S = 5.0
-"""Seconds that an upload waits for its headers, the start of the process included; its length is unknown after that."""
+"""Timeout in seconds for reading headers, including process startup; the duration is unknown after that."""
 
 _log = logging.getLogger(__name__)
 
 
 class DurationReader:
-    """Asks the process, which it starts when it is first needed and again after it has died. Safe in threads."""
+    """Queries the header process, which is started on first use and restarted after it exits. Thread-safe."""
 
     def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
         self._command = list(command)
@@ -32,10 +32,10 @@ class DurationReader:
         self._process: subprocess.Popen[bytes] | None = None
 
     def seconds(self, path: Path) -> float | None:
-        """How long the song in a file is, as far as its headers say.
+        """Returns the duration of the song in a file according to its headers.
 
-        None where they do not say it, the file is no song, or the answer does not come in time: whoever separates the
-        song measures it.
+        None if the headers do not state it, the file is not a song, or the reply is late: the worker then measures
+        the duration.
         """
         deadline = time.monotonic() + self._timeout_s
         if not self._lock.acquire(timeout=self._timeout_s):
@@ -50,7 +50,7 @@ class DurationReader:
         return answer
 
     def close(self) -> None:
-        """Ends the process."""
+        """Stops the process."""
         with self._lock:
             self._stop()
 
@@ -65,7 +65,7 @@ class DurationReader:
             if answer is None and self._stop(timeout_s=1.0 if time.monotonic() < deadline else 0.0) != 0:
                 _log.warning("the process that reads headers did not answer in time, or died of a file")
                 return None
-            # With status 0 it had just ended because nothing was asked; a new one is asked again.
+            # Exit status 0 means that it had just reached its idle timeout: start a new one and ask again.
         found = json.loads(answer)
         return float(found) if found is not None else None
 
@@ -74,12 +74,12 @@ class DurationReader:
             self._stop()
         if self._process is None:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-            # Waited for at once when it dies: between two uploads nobody else would, and it stayed as a zombie.
+            # Reap it as soon as it exits; otherwise it stays a zombie until the next upload.
             threading.Thread(target=self._process.wait, name="headers", daemon=True).start()
         return self._process
 
     def _stop(self, timeout_s: float = 0.0) -> int:
-        """Ends the process, unless it ends by itself before that; gives its exit status."""
+        """Stops the process, after ``timeout_s`` for it to exit by itself; returns its exit status."""
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -95,9 +95,9 @@ class DurationReader:
 
 
 def _read_line(file: int, deadline: float) -> bytes | None:
-    """The next line of a pipe; None where it ends, or the line does not come in time."""
+    """Returns the next line of a pipe; None at end of file or timeout."""
     line = b""
-    with selectors.DefaultSelector() as selector:  # select() knows no file above 1024, and connections take those
+    with selectors.DefaultSelector() as selector:  # select() fails for descriptors above 1023
         selector.register(file, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             piece = os.read(file, 4096) if selector.select(max(0.0, deadline - time.monotonic())) else b""

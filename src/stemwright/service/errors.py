@@ -1,4 +1,4 @@
-"""What can be wrong with a request, as the domain sees it. ``code`` is the number that the faces give it."""
+"""Errors of requests in the domain layer. ``code`` is the number that the faces return."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stemwright.errors import StemwrightError, UsageError
 
 
 class ServiceError(StemwrightError):
-    """Base of all of them. On the command line they say that what was named there makes no sense."""
+    """Base class. On the command line these are usage errors."""
 
     code = 500
     exit_code = UsageError.exit_code
@@ -23,13 +23,13 @@ class InvalidRequest(ServiceError):
 
 
 class RecordMissing(ServiceError):
-    """The ids of a source lead to nothing."""
+    """The source ids are unknown."""
 
     code = 422
 
 
 class NotFound(ServiceError):
-    """The account has no such thing."""
+    """The account has no such record."""
 
     code = 404
 
@@ -41,13 +41,13 @@ class NotAuthenticated(ServiceError):
 
 
 class NotPermitted(ServiceError):
-    """The key is not for this."""
+    """The key lacks the scope."""
 
     code = 403
 
 
 class InsufficientCredits(ServiceError):
-    """The account cannot pay."""
+    """The balance is too low."""
 
     code = 402
 
@@ -63,49 +63,49 @@ class RateLimited(ServiceError):
 
 
 class TooManyRunning(ServiceError):
-    """The account has as many tasks under way as it may."""
+    """The account has reached its limit of running tasks."""
 
     code = 429
 
 
 class TooManyStreams(ServiceError):
-    """The account has as many streams of events open as it may."""
+    """The account has reached its limit of open event streams."""
 
     code = 429
 
 
 class StreamLimitReached(ServiceError):
-    """The server has as many streams of events open as it may."""
+    """The server has reached its limit of open event streams."""
 
     code = 503
 
 
 class UnderMaintenance(ServiceError):
-    """No new work is taken for now."""
+    """The server takes no new work during maintenance."""
 
     code = 455
 
 
 class SwitchedOff(ServiceError):
-    """The operator does not offer this."""
+    """The operator has disabled this feature."""
 
     code = 505
 
 
 class Conflict(ServiceError):
-    """It contradicts what was there before."""
+    """The request conflicts with existing state."""
 
     code = 409
 
 
 class TooLarge(ServiceError):
-    """More bytes than are taken."""
+    """The data exceeds the size limit."""
 
     code = 413
 
 
 class QuotaExceeded(ServiceError):
-    """The account keeps as many bytes as it may."""
+    """The account exceeds its storage quota."""
 
     code = 413
 
@@ -117,10 +117,10 @@ class SourceUnavailable(ServiceError):
 
 
 class UrlRefused(SourceUnavailable):
-    """The address leads where this server does not go."""
+    """This server does not connect to that address."""
 
 
 class UpstreamTimeout(ServiceError):
-    """The vendor did not answer in time."""
+    """The vendor's response timed out."""
 
     code = 408

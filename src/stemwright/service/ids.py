@@ -1,4 +1,4 @@
-"""Ids: one uuid a thing, 32 hex digits inside, with dashes where a face wants them."""
+"""Ids: UUIDs, stored as 32 hex digits; some faces write them with dashes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 
 
 def new_id() -> str:
-    """A new id, 32 hex digits."""
+    """Returns a new id, 32 hex digits."""
     return uuid.uuid4().hex
 
 
 def parse_id(text: object) -> str | None:
-    """The 32 hex digits of an id in either spelling; None for anything else."""
+    """Returns the 32 hex digits of an id with or without dashes; None for anything else."""
     if not isinstance(text, str):
         return None
     lowered = text.strip().lower()
@@ -22,5 +22,5 @@ def parse_id(text: object) -> str | None:
 
 
 def dashed(hex_id: str) -> str:
-    """The id with dashes, 8-4-4-4-12."""
+    """Returns the id with dashes, 8-4-4-4-12."""
     return str(uuid.UUID(hex_id))

@@ -25,10 +25,10 @@ from stemwright.settings import parse_rate
 KeyFormat = Literal["stemwright", "crun"]
 
 KEY_FORMATS: dict[KeyFormat, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
-"""How a key begins, and how many characters follow. crun's own command line sends only keys in its own format."""
+"""Prefix of a key, and number of characters after it. crun's command line accepts only keys in its own format."""
 
 IDS_PER_QUERY = 500
-"""Ids that one query names; SQLite takes 32,766."""
+"""Maximum ids per query; SQLite's limit is 32,766."""
 
 HINT_CHARACTERS = 4
 SCOPES = ("read", "write")
@@ -36,12 +36,12 @@ SCOPES = ("read", "write")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from, and what its key allows.
+    """Account and permissions of a request.
 
     Attributes:
-        scopes: ``read`` to look, ``write`` to make, cancel and delete.
-        rate_limit: new tasks, ``COUNT/SECONDS``; None takes the face's.
-        max_running: tasks under way at once; None takes the server's.
+        scopes: ``read`` to view, ``write`` to create, cancel and delete.
+        rate_limit: new tasks, ``COUNT/SECONDS``; None: the limit of the face.
+        max_running: unfinished tasks at once; None: the limit of the server.
     """
 
     account_id: str
@@ -53,14 +53,14 @@ class Caller:
     metered: bool
 
     def require(self, scope: str) -> None:
-        """Raises NotPermitted unless the key has the scope."""
+        """Raises NotPermitted if the key lacks the scope."""
         if scope not in self.scopes:
             raise NotPermitted(f"This key may not {scope}; make one with --scopes read,write.")
 
 
 @dataclass(frozen=True)
 class Key:
-    """What can be told of a key; ``hint`` is its first characters."""
+    """Public data of a key; ``hint`` is its first characters."""
 
     name: str
     account: str
@@ -74,7 +74,7 @@ class Key:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key on the one occasion when it is known."""
+    """A new key with its secret, which is shown only once."""
 
     name: str
     account: str
@@ -82,7 +82,7 @@ class NewKey:
 
 
 class Keys:
-    """All keys of this server."""
+    """All keys of the server."""
 
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
@@ -99,14 +99,14 @@ class Keys:
         max_running: int | None = None,
         form: KeyFormat = "stemwright",
     ) -> NewKey:
-        """Makes a key, and an account of the same name unless ``account`` names one.
+        """Creates a key, and an account of the same name unless ``account`` names one.
 
-        With ``credits_hundredths`` the account is metered and gets them. The ``form`` changes the key's looks alone.
+        With ``credits_hundredths`` the account is metered and gets them. ``form`` sets only the format of the key.
 
         Raises:
-            Conflict: a key of that name is in use.
-            NotFound: there is no such account.
-            InvalidRequest: a scope, limit or number of credits has no meaning.
+            Conflict: a key with that name is active.
+            NotFound: no such account.
+            InvalidRequest: a scope, limit or number of credits is invalid.
         """
         _check(scopes, rate_limit, credits_hundredths)
         prefix, length = KEY_FORMATS[form]
@@ -144,14 +144,14 @@ class Keys:
             return NewKey(name, row.name, key)
 
     def authenticate(self, key: str | None) -> Caller:
-        """Who holds this key.
+        """Returns the caller that a key belongs to.
 
         Raises:
-            NotAuthenticated: nobody does.
+            NotAuthenticated: the key is missing, unknown or revoked.
         """
         if key:
-            # One look-up by the digest, whatever is wrong with the key. The digest of a guess says nothing of the keys that
-            # are near it, so how long the look-up takes does not either.
+            # One look-up by digest for any key. Digests of similar keys are unrelated, so the timing of the look-up
+            # reveals nothing about valid keys.
             digest = _digest(key)
             with self._database.read() as session:
                 found = session.execute(
@@ -168,7 +168,7 @@ class Keys:
         raise NotAuthenticated("You do not have access permissions")
 
     def in_use(self, key_ids: Collection[str]) -> set[str]:
-        """Those of the keys that are not revoked, by ``Caller.key_id``."""
+        """Returns those of the keys that are not revoked, by ``Caller.key_id``."""
         ids, found = list(key_ids), set[str]()
         with self._database.read() as session:
             for start in range(0, len(ids), IDS_PER_QUERY):
@@ -180,7 +180,7 @@ class Keys:
         """Revokes a key permanently.
 
         Raises:
-            NotFound: no key of that name is in use.
+            NotFound: no active key has that name.
         """
         with self._database.write() as session:
             row = _active(session, name)
@@ -189,7 +189,7 @@ class Keys:
             row.revoked_at = self._clock()
 
     def all(self) -> list[Key]:
-        """All keys, revoked ones too, the oldest first."""
+        """Returns all keys, including revoked ones, oldest first."""
         with self._database.read() as session:
             rows = session.execute(
                 select(tables.ApiKey, tables.Account.name)
@@ -211,14 +211,14 @@ class Keys:
             ]
 
     def any(self) -> bool:
-        """Whether a key is in use."""
+        """Whether any key is active."""
         with self._database.read() as session:
             count = session.scalar(select(func.count()).where(tables.ApiKey.revoked_at.is_(None)))
             return bool(count)
 
 
 def _digest(key: str) -> str:
-    # A key has 190 bits of chance in it or more, so a plain digest needs no salt and no slowness.
+    # A key has at least 190 random bits, so a plain digest needs neither salt nor stretching.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a link gives: a stored file, its type and a name to save it under."""
+"""The file behind a link: digest, media type and download name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stemwright.wire_names import wire_name
 
 @dataclass(frozen=True)
 class LinkedFile:
-    """A file that may be given out.
+    """A file that a link serves.
 
     Attributes:
-        digest, size_bytes: of its bytes.
-        media_type: one that a browser plays or shows, or ``application/octet-stream``.
-        name: for people, ``My song - Backing Vocals.mp3``.
-        may_change: whether another file can take its place under the same link.
+        digest, size_bytes: of its content.
+        media_type: safe for browsers to display, else ``application/octet-stream``.
+        name: download name, e.g. ``My song - Backing Vocals.mp3``.
+        may_change: whether another file can replace it under the same link.
     """
 
     digest: str
@@ -33,10 +33,10 @@ class LinkedFile:
 
 
 def find_linked_file(database: Database, link: Link) -> LinkedFile:
-    """The file behind a link.
+    """Returns the file behind a link.
 
     Raises:
-        NotFound: it was deleted, or is not there yet.
+        NotFound: the file was deleted, or does not exist yet.
     """
     with database.read() as session:
         if link.kind == "stem":

@@ -1,4 +1,4 @@
-"""Links to files: whoever has one may GET the file until the link expires, and nobody can make one up."""
+"""Signed links to files: the holder can GET the file until the link expires."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _LINK = re.compile(r"/([stup])/([1-9][0-9]{0,11})-([0-9a-f]{64})/(.+)", re.DOTAL
 
 @dataclass(frozen=True)
 class Link:
-    """What a link says.
+    """Content of a link.
 
     Attributes:
-        kind: of the thing; ``put`` is an upload that may be written.
+        kind: type of record; ``put`` is an upload that may be written.
         id: 32 hex digits, of a stem, a track or an upload.
-        account_id: whose track it is; None for other kinds, whose ids are unique.
-        name: what the link ends in.
-        expires_at: seconds since 1970, whole.
+        account_id: owner of the track; None for other kinds, whose ids are unique.
+        name: last part of the path.
+        expires_at: whole seconds since 1970.
     """
 
     kind: Kind
@@ -46,7 +46,7 @@ class Link:
 
 
 class Links:
-    """Makes links and reads them. A link is the same whenever it is made, so that it can be told again at every poll."""
+    """Creates and reads links. Links are deterministic, so every poll returns the same URL."""
 
     def __init__(self, public_base: str | Callable[[], str], secret: bytes, clock: Clock = time.time) -> None:
         self._public_base = public_base
@@ -54,30 +54,30 @@ class Links:
         self._clock = clock
 
     def stem_url(self, stem: Stem, task: Task, base: str | None = None) -> str:
-        """``…/s/<expiry>-<signature>/<id>_Backing_Vocals.mp3``; works as long as the task is kept."""
+        """Returns ``…/s/<expiry>-<signature>/<id>_Backing_Vocals.mp3``, valid as long as the task is kept."""
         name = f"{dashed(stem.id)}_{wire_name(stem.name).label}.{stem.format}"
         return self._url("stem", name, task.expires_at, base)
 
     def track_url(self, track: Track, base: str | None = None) -> str:
-        """``…/t/<expiry>-<signature>/<account>/<id>.mp3``; works as long as the track is kept."""
+        """Returns ``…/t/<expiry>-<signature>/<account>/<id>.mp3``, valid as long as the track is kept."""
         extension = (track.file_name or "").rpartition(".")[2].lower()
         if not re.fullmatch(r"[a-z0-9]{1,5}", extension):
             extension = extension_of(track.media_type)
         return self._url("track", f"{track.account_id}/{dashed(track.id)}.{extension}", track.expires_at, base)
 
     def upload_url(self, upload: Upload, base: str | None = None) -> str:
-        """``…/u/<expiry>-<signature>/<id>/<path>``; works as long as the upload is kept."""
+        """Returns ``…/u/<expiry>-<signature>/<id>/<path>``, valid as long as the upload is kept."""
         return self._url("upload", f"{dashed(upload.id)}/{upload.path}", upload.expires_at, base)
 
     def put_url(self, upload: Upload, seconds: float, base: str | None = None) -> str:
-        """``…/p/<expiry>-<signature>/<id>/<path>``: lets its holder PUT the file of a reserved upload for so long."""
+        """Returns ``…/p/<expiry>-<signature>/<id>/<path>``, to PUT the file of a reserved upload."""
         expires_at = min(self._clock() + seconds, upload.expires_at)
         return self._url("put", f"{dashed(upload.id)}/{upload.path}", expires_at, base)
 
     def temporary(self, url: str, seconds: float, base: str | None = None) -> str | None:
-        """A link to the same file that works for so long, at most as long as the one given; None where that is not ours.
+        """Returns a link to the same file, valid for ``seconds`` but no longer than ``url``; None if not ours.
 
-        A link that may be written with gives none.
+        None for an upload link with write access too.
         """
         link = self.resolve(url)
         if link is None or link.kind == "put":
@@ -87,16 +87,16 @@ class Links:
         return self._url(link.kind, match[4], min(self._clock() + seconds, link.expires_at), base)
 
     def resolve(self, url: str) -> Link | None:
-        """What a path or URL, as clients write it, leads to; None where it is not ours or has expired.
+        """Returns the link in a path or URL as clients write it; None if it is not ours or has expired.
 
-        The signature alone tells: the server may be known by more names than its own.
+        Only the signature counts: the server may have several host names.
         """
         match = _search(url)
         link = self._read(match) if match is not None else None
         return link if link is not None and not self.has_expired(link) else None
 
     def is_ours(self, url: str) -> bool:
-        """Whether a URL lies under this server's own address, whatever it leads to."""
+        """Whether a URL lies under this server's own address, valid or not."""
         base = self._public_base if isinstance(self._public_base, str) else self._public_base()
         try:
             mine, theirs = urlsplit(base), urlsplit(url)
@@ -106,12 +106,12 @@ class Links:
         return same and theirs.path.startswith(mine.path)
 
     def read(self, path: str) -> Link | None:
-        """What the path of a request, already unquoted, leads to, expired or not; None where we never made it."""
+        """Returns the link in an unquoted request path, expired or not; None if the signature is invalid."""
         match = _LINK.fullmatch(path)
         return self._read(match) if match is not None else None
 
     def has_expired(self, link: Link) -> bool:
-        """Whether its time is over."""
+        """Whether the link has expired."""
         return self._clock() >= link.expires_at
 
     def _read(self, match: re.Match[str]) -> Link | None:

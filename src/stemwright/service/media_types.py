@@ -1,4 +1,4 @@
-"""What kind of file a name stands for, and which kinds a browser may be given as they are."""
+"""Media types by file name, and the types that are safe to serve to browsers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEDIA_TYPES = {
     "gif": "image/gif",
     "zip": "application/zip",
 }
-"""By extension, in lower case without the dot."""
+"""By extension, lower case without the dot."""
 
 _SPELLINGS = {
     "audio/mp3": "audio/mpeg",
@@ -39,18 +39,18 @@ _PLAYED = frozenset(MEDIA_TYPES.values())
 
 
 def media_type_of(name: str) -> str:
-    """The type of a file by its name."""
+    """Returns the media type for a file name."""
     return MEDIA_TYPES.get(name.rpartition(".")[2].lower(), UNKNOWN)
 
 
 def extension_of(media_type: str | None) -> str:
-    """The extension of a type, ``bin`` where it has none of its own."""
+    """Returns the extension for a media type; ``bin`` if unknown."""
     plain = _plain(media_type)
     return next((extension for extension, known in MEDIA_TYPES.items() if known == plain), "bin")
 
 
 def served_as(media_type: str | None, name: str) -> str:
-    """The type under which a client's file is given out: never one that a browser would run, such as HTML or SVG."""
+    """Returns the type to serve a client's file with: never one that a browser executes, such as HTML or SVG."""
     plain = _plain(media_type)
     return plain if plain in _PLAYED else media_type_of(name)
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange over one connection: to addresses that were judged, and with an end to its time."""
+"""One HTTP exchange on one connection: to checked addresses only, with a total timeout."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ IDLE_TIMEOUT_S = 20.0
 PIECE_BYTES = 65536
 
 AddressLookup = Callable[[str, int, float], Sequence[str]]
-"""The addresses to connect to, of a host, for a port, found within so many seconds."""
+"""Resolves a host to checked addresses, for a port, within a timeout in seconds."""
 
 
 @dataclass(frozen=True)
 class PinnedResponse:
-    """The head of an answer; header names are in lower case. ``pieces`` gives the body as it comes."""
+    """Status and headers of a response; header names in lower case. ``pieces`` streams the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class PinnedResponse:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """How servers prove who they are: by the usual authorities. Made once, as reading them takes a while."""
+    """Returns a TLS context that trusts the default certificate authorities. Cached, as loading them is slow."""
     return httpx.create_ssl_context()
 
 
@@ -51,24 +51,24 @@ def send_request(
     context: ssl.SSLContext | None = None,
     backend: httpcore.NetworkBackend | None = None,
 ) -> Iterator[PinnedResponse]:
-    """Sends a request and gives its answer, until the block is left.
+    """Sends a request and yields the response; the connection closes at the end of the block.
 
-    The name of the host goes into TLS and the Host header; the connection goes to what ``addresses`` gave. Nothing is
-    asked of proxies, redirects are not followed, and heads above 100 kB are an error.
+    The host name is used for TLS and the Host header; the connection goes to the result of ``addresses``. Proxies are
+    ignored, redirects are not followed, and response heads above 100 kB are an error.
 
     Args:
         method: GET or POST.
-        destination: where to.
-        headers: sent beside Host and Content-Length.
-        body: sent whole.
-        addresses: asked once.
-        timeout_s: for all of it, from the resolution of the name to the last byte.
-        context: of TLS; the usual authorities, if None.
-        backend: makes the connections; the system's sockets, if None.
+        destination: the parsed URL.
+        headers: in addition to Host and Content-Length.
+        body: the complete body.
+        addresses: called once.
+        timeout_s: total, from name resolution to the last byte.
+        context: for TLS; None: the default authorities.
+        backend: opens the connections; None: system sockets.
 
     Raises:
-        httpcore.TimeoutException: the time is over, or nothing came for ``IDLE_TIMEOUT_S`` seconds.
-        httpcore.NetworkError, httpcore.ProtocolError: it broke off, was refused, or is not HTTP.
+        httpcore.TimeoutException: the timeout is over, or no data came for ``IDLE_TIMEOUT_S`` seconds.
+        httpcore.NetworkError, httpcore.ProtocolError: the connection failed or broke, or the peer does not speak HTTP.
     """
     deadline = time.monotonic() + timeout_s
     idle = {name: min(timeout_s, IDLE_TIMEOUT_S) for name in ("connect", "read", "write", "pool")}
@@ -90,7 +90,7 @@ def send_request(
 
 
 class _PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the judged addresses of a host, in their order, and to nothing else."""
+    """Connects only to the checked addresses of a host, in order."""
 
     def __init__(self, addresses: AddressLookup, deadline: float, backend: httpcore.NetworkBackend) -> None:
         self._addresses = addresses
@@ -118,7 +118,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
 
 
 class _DeadlineStream(httpcore.NetworkStream):
-    """A stream on which no wait goes beyond the deadline: a peer that sends a byte now and then gains nothing by it."""
+    """A stream whose reads and writes end at the deadline, even if the peer keeps sending single bytes."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream

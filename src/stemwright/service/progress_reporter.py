@@ -1,4 +1,4 @@
-"""What a task that is worked on tells, and what it learns meanwhile."""
+"""Progress of a running task, and its cancellation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.storage.blob_writer import BlobWriter
 
 REPORT_INTERVAL_S = 1.0
-"""How often progress is written down, and the task asked whether it was cancelled."""
+"""Interval in seconds between progress updates and cancellation checks."""
 
 
 class ProgressReporter:
-    """Tells how far a task is, and learns whether it goes on."""
+    """Reports the progress of a task and checks whether it should continue."""
 
     def __init__(self, worker_tasks: WorkerTasks, lease: Lease, context: TaskContext) -> None:
         self._worker_tasks = worker_tasks
@@ -26,10 +26,10 @@ class ProgressReporter:
         self._may_continue = True
 
     def report(self, stage: str, fraction: float | None) -> None:
-        """Says how far it is, as often as one likes.
+        """Reports progress; may be called at any rate.
 
         Raises:
-            CancelledError: the task is not to go on.
+            CancelledError: the task must stop.
         """
         self._context.advance()
         now = time.monotonic()
@@ -40,18 +40,18 @@ class ProgressReporter:
             raise CancelledError("The task is not to go on.")
 
     def should_stop(self) -> bool:
-        """Whether the task is not to go on: it was cancelled, or is another's, or the worker is to end."""
+        """Whether to stop: the task was cancelled, another worker holds it, or this worker is shutting down."""
         return not self._may_continue or self._context.should_stop()
 
 
 class ReportingWriter:
-    """Takes a song piece by piece for as long as its task goes on."""
+    """Writes a song in pieces and stops when its task does."""
 
     def __init__(self, writer: BlobWriter, reporter: ProgressReporter) -> None:
         self._writer = writer
         self._reporter = reporter
 
     def write(self, data: bytes, /) -> None:
-        """Takes a piece."""
+        """Writes a piece."""
         self._reporter.report("fetching", None)
         self._writer.write(data)

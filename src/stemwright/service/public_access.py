@@ -1,4 +1,4 @@
-"""Who can reach this server: this machine alone, or others too."""
+"""Whether other machines can reach this server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from stemwright.settings import Settings
 
 
 def is_private(settings: Settings) -> bool:
-    """Whether only this machine reaches the server: it listens on loopback, without a proxy and without a public name."""
+    """Whether only this machine can reach the server: it listens on loopback, without a proxy or a public name."""
     public = httpx.URL(settings.public_url).host if settings.public_url else "localhost"
     return is_loopback(settings.host) and is_loopback(public) and not settings.trusted_proxies

@@ -1,4 +1,4 @@
-"""How fast an account may start tasks: a moving window, in the memory of the server."""
+"""Rate limit for new tasks: a sliding window in server memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MESSAGE = "Your call frequency is too high. Please try again later."
 
 
 class RateLimiter:
-    """Windows of all accounts and of all keys that have a limit of their own.
+    """Sliding windows per account, and per key with a limit of its own.
 
     Args:
-        clock: one that nobody sets: a clock put back by hours would keep full windows full for as long.
+        clock: monotonic: a wall clock set back by hours would keep full windows full for hours.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -27,15 +27,15 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def acquire(self, caller: Caller, face: str, rate: str) -> None:
-        """Counts one new task of the caller's.
+        """Counts one new task of the caller.
 
         Args:
-            caller: whose key, if it has a limit, is measured by that.
-            face: on which the task is made; each face has a window of its own.
-            rate: the face's limit, ``COUNT/SECONDS`` or ``0``.
+            caller: a key with its own limit is counted by itself.
+            face: where the task is submitted; each face has its own window.
+            rate: limit of the face, ``COUNT/SECONDS`` or ``0``.
 
         Raises:
-            RateLimited: the window is full; says how many seconds to wait.
+            RateLimited: the window is full; states how many seconds to wait.
         """
         parsed = parse_rate(caller.rate_limit or rate)
         if parsed is None:

@@ -1,4 +1,4 @@
-"""Retention: what has expired goes, and the files that nobody needs any more."""
+"""Retention: deletes expired records and unreferenced files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from stemwright.storage.blob import StoredBlob
 from stemwright.storage.store import Store
 
 BATCH_ROWS = 200
-"""Rows a transaction: requests wait for the write lock meanwhile."""
+"""Rows per transaction: requests wait for the write lock meanwhile."""
 
 ABANDONED_AFTER_S = 86_400.0
-"""After so long without a byte, a file in the making has no writer any more."""
+"""Seconds without a write after which a temporary file is abandoned."""
 
 SWEEP_INTERVAL_S = 600.0
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How much a sweep removed."""
+    """Numbers of records and files deleted by a sweep."""
 
     tasks: int
     tracks: int
@@ -49,7 +49,7 @@ NOTHING_REMOVED = SweepResult(tasks=0, tracks=0, uploads=0, idempotency_keys=0, 
 
 
 class Retention:
-    """Deletes what is past its time. One process of a server sweeps; all others may go on meanwhile."""
+    """Deletes expired data. Only one process per server sweeps; all others may run meanwhile."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class Retention:
         self._recorded_untracked_files = False
 
     def sweep(self) -> SweepResult:
-        """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unneeded and abandoned files.
+        """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unreferenced and abandoned files.
 
-        A task that is under way or whose callback is still due does not expire, nor does its track. A file goes when no
-        row has referred to it for an hour. After a jump of the clock nothing is deleted until it has gone on evenly for
-        an hour.
+        An unfinished task, or one with a callback due, does not expire, nor does its track. A file is deleted when no
+        row has referred to it for an hour. After a clock jump nothing is deleted until the clock has been steady for an
+        hour.
         """
         self._record_untracked_files()
         if not self._clock_check.may_delete():
@@ -108,7 +108,7 @@ class Retention:
         ids = session.scalars(expired.limit(BATCH_ROWS)).all()
         blobs = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id.in_(ids))).all()
         start_grace_period(session, blobs, now)
-        session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries go with it
+        session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries cascade
         return len(ids)
 
     @staticmethod
@@ -134,7 +134,7 @@ class Retention:
 
     @staticmethod
     def _delete_idempotency_keys(session: Session, _now: float) -> int:
-        # A key lives as long as its task: sent again, it must never start and charge a second one.
+        # A key lives as long as its task: a repeated request must never start and charge a second one.
         task = select(tables.Task.id).where(tables.Task.id == tables.IdempotencyKey.task_id)
         names = session.execute(
             select(tables.IdempotencyKey.account_id, tables.IdempotencyKey.key).where(~task.exists()).limit(BATCH_ROWS)
@@ -155,8 +155,8 @@ class Retention:
         return deleted
 
     def _delete_blob(self, digest: str) -> bool:
-        # The file goes while the write lock is held. Whoever stores the same bytes notes them first, and so waits: the
-        # new file then comes after the deletion of the old one. In any other order the new one could be deleted.
+        # The file is deleted under the write lock. A writer of the same bytes records them first, so it waits: the new
+        # file is stored after the old one is deleted. In any other order the new file could be deleted.
         with self._database.write() as session:
             condition = (tables.Blob.digest == digest) & is_unreferenced(self._clock())
             if session.scalar(select(tables.Blob.digest).where(condition)) is None:
@@ -166,7 +166,7 @@ class Retention:
             return True
 
     def _record_untracked_files(self) -> None:
-        """Notes files that the database does not know, once a process: an older copy of it may have been put back."""
+        """Records files unknown to the database, once per process: an older database may have been restored."""
         if self._recorded_untracked_files:
             return
         with self._database.read() as session:
@@ -178,7 +178,7 @@ class Retention:
 
 
 class RetentionLoop:
-    """A thread that sweeps at its start and every so often."""
+    """Thread that sweeps at startup and at a fixed interval."""
 
     def __init__(self, retention: Retention, interval_s: float = SWEEP_INTERVAL_S) -> None:
         self._retention = retention
@@ -187,11 +187,11 @@ class RetentionLoop:
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, and waits for a sweep that is under way."""
+        """Stops the thread and waits for a running sweep."""
         self._stopped.set()
         self._thread.join()
 
@@ -200,6 +200,6 @@ class RetentionLoop:
             try:
                 swept = self._retention.sweep()
                 _log.info("swept: %s", swept)
-            except Exception:  # the next sweep may fare better; without any, the disk fills
+            except Exception:  # the next sweep may succeed; without sweeps the disk fills up
                 _log.exception("the sweep failed; the next one is in %.0f s", self._interval_s)
             self._stopped.wait(self._interval_s)

@@ -1,7 +1,7 @@
-"""What a worker does with a task: fetch its song, separate it or write it as WAV, store what came of that.
+"""Runs a task in a worker: fetches the song, separates it or converts it to WAV, and stores the results.
 
-All that it has in hand lies in ``work/<task id>/``: the working files, from which the next worker goes on after a kill, and
-whole stems that are not stored yet. The folder goes when the task ends.
+Working files are in ``work/<task id>/``: after a kill the next worker resumes from them. They include finished stems
+that are not stored yet. The folder is deleted when the task ends.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from stemwright.separation.separator import Separator
 
 SEPARATION_FAILED = 501
-"""The code of a separation that failed."""
+"""Error code of a failed separation."""
 
 FAILURE_MESSAGES: dict[FailureReason, str] = {
     "crashes": "The separation of this song broke off too often; try another file of it.",
@@ -59,12 +59,12 @@ logger = logging.getLogger(__name__)
 
 
 def create_handler(settings: Settings) -> SeparationHandler:
-    """The handler of the server's workers, with the model of the usual plan loaded."""
+    """Creates the handler of the server's workers, with the model of the default plan loaded."""
     return SeparationHandler(Service.open(settings))
 
 
 class SeparationHandler:
-    """Works on tasks; see ``jobs.handler.Handler``. It keeps the model of the last plan loaded."""
+    """Runs tasks; see ``jobs.handler.Handler``. Keeps the model of the last plan loaded."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -74,7 +74,7 @@ class SeparationHandler:
         self._remove_ended()
 
     def run(self, lease: Lease, context: TaskContext) -> None:
-        """Works on a task to its end."""
+        """Runs a task to its end."""
         with _locked_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
@@ -170,7 +170,7 @@ class SeparationHandler:
             logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
 
     def _fetch_song(self, task: Task, reporter: ProgressReporter) -> str:
-        """Digest of the song in the store, where it is brought if it is not there."""
+        """Returns the digest of the song in the store; fetches the song if needed."""
         track = self._service.tracks.get(task.account_id, task.track_id)
         if track is None:
             raise SourceUnavailable("The song was deleted before it was separated: send it again.")
@@ -208,7 +208,7 @@ class SeparationHandler:
             self._separator = self._load(task.plan)
         if missing := self._separator.missing(
             task.stems_asked
-        ):  # they went since the task was taken: no client downloads
+        ):  # removed since the task was accepted: workers download no models
             raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: not installed any more")
 
         def on_progress(progress: Progress) -> None:
@@ -232,14 +232,14 @@ class SeparationHandler:
 
     @staticmethod
     def _link_song(folder: Path, path: Path) -> Path:
-        """The song under a name of its own; tags may hold it: not its digest, nor what another account calls it."""
+        """Links the song under a neutral name: tags must not show a digest or another account's file name."""
         song = folder / "song"
         song.unlink(missing_ok=True)
         song.symlink_to(path.resolve())
         return song
 
     def _check_length(self, seconds: float | None) -> None:
-        """A file may claim what it likes: both its claim and what it decodes to are measured."""
+        """Checks the length limit. Headers can be wrong, so both the stated and the decoded length are checked."""
         longest = self._settings.max_song_minutes
         if seconds is not None and seconds > 60 * longest:
             raise UnreadableInputError(f"The song is longer than {longest:g} minutes, the most that is taken: cut it.")
@@ -261,17 +261,17 @@ class SeparationHandler:
         )
 
     def _store_file(self, path: Path) -> StoredBlob:
-        """Stores a stem by a second name of its file: a worker that dies between two stems has the first still."""
+        """Stores a stem through a second hard link: a worker killed between two stems keeps the first."""
         second = path.with_name(f"{path.name}.stored")
         second.unlink(missing_ok=True)
         try:
             os.link(path, second)
-        except OSError:  # a file system that gives a file one name only
+        except OSError:  # the file system has no hard links
             shutil.copyfile(path, second)
         return self._service.store.put_file(second)
 
     def _client_message(self, error: StemwrightError, folder: Path) -> str:
-        """An error in words that say nothing of this server's folders."""
+        """Returns the error message for clients, without paths of this server."""
         if isinstance(error, StorageError):
             return "The server has no room for this song at the moment; try again later."
         if isinstance(error, ModelUnavailableError):
@@ -284,17 +284,17 @@ class SeparationHandler:
     def _load(self, plan: str) -> Separator:
         from stemwright.separation.separator import Separator
 
-        threads = self._settings.worker_threads or max(1, cores() - 1)  # a core is left to the server
+        threads = self._settings.worker_threads or max(1, cores() - 1)  # one core is left to the server
         return Separator(plan, threads=threads)
 
     def _clear(self, folder: Path) -> None:
-        """Removes the folder of a task, unless it is still under way."""
+        """Deletes the folder of a task, unless the task is still running."""
         task = self._service.tasks.any(folder.name)
         if task is None or task.has_ended:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _remove_ended(self) -> None:
-        """Removes what workers left of ended tasks when they died."""
+        """Deletes folders of ended tasks left by workers that died."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         for folder in self._settings.work_folder.iterdir():
             self._clear(folder)
@@ -302,10 +302,10 @@ class SeparationHandler:
 
 @contextmanager
 def _locked_folder(folder: Path, context: TaskContext) -> Iterator[Path]:
-    """The folder of a task, when no other worker is in it: one that lost the lease needs a moment to see it.
+    """Locks the folder of a task. A worker that lost its lease needs a moment to leave the folder.
 
     Raises:
-        TaskInterrupted: the worker is to end before that.
+        TaskInterrupted: the worker is shutting down.
     """
     import fcntl
 
@@ -326,7 +326,7 @@ def _locked_folder(folder: Path, context: TaskContext) -> Iterator[Path]:
 
 
 def _cache_key(task: Task, song: str) -> str:
-    """Equal recipes give equal stems."""
+    """Returns the cache key of a task: equal keys give equal stems."""
     models = [registry.find(name) for step in plan_of(task.plan).steps for name in step.models]
     facts = {
         "song": song,
@@ -343,7 +343,7 @@ def _cache_key(task: Task, song: str) -> str:
 
 
 def _facts(result: Result) -> dict[str, object]:
-    """What a result says of the song as a whole."""
+    """Returns the result for the song as a whole."""
     return {
         "plan": result.plan,
         "models": list(result.models),

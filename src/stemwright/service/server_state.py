@@ -1,4 +1,4 @@
-"""Facts about this server: single values that all its processes share."""
+"""Facts about this server: single values shared by all its processes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SECRET_BYTES = 32
 
 
 def get(database: Database, name: str) -> str | None:
-    """A fact; None where nobody has put it."""
+    """Returns a fact; None if not set."""
     with database.read() as session:
         fact = session.get(tables.Fact, name)
         return fact.value if fact is not None else None
 
 
 def put(session: Session, name: str, value: str) -> None:
-    """Sets a fact within a transaction."""
+    """Sets a fact in a transaction."""
     session.merge(tables.Fact(name=name, value=value))
 
 
 def secret(database: Database, name: str) -> bytes:
-    """A secret of 32 bytes, made when it is first asked for and the same ever after, in all processes."""
-    with database.write() as session:  # whoever comes second waits here, and finds what the first has put
+    """Returns a secret of 32 bytes, created on first use and then the same in all processes."""
+    with database.write() as session:  # a second process waits here and then finds the secret
         fact = session.get(tables.Fact, name)
         if fact is None:
             fact = tables.Fact(name=name, value=secrets.token_hex(SECRET_BYTES))

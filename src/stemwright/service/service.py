@@ -1,4 +1,4 @@
-"""The domain in one piece: what the faces, the workers and the command line are given."""
+"""The domain services in one object, for faces, workers and the command line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from stemwright.storage.store import Store
 
 @dataclass(frozen=True)
 class Service:
-    """All of the domain on one data folder. Threads may share it; each process opens its own."""
+    """Domain services on one data folder. Thread-safe; each process opens its own."""
 
     settings: Settings
     clock: Clock
@@ -59,15 +59,15 @@ class Service:
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = time.time, steady: Clock = steady_time) -> Service:
-        """Opens the data folder, made if it is missing, with its tables up to date.
+        """Opens the data folder, creates it if missing, and migrates its tables.
 
         Args:
-            settings: say where it is.
+            settings: name the folder.
             clock: seconds since 1970.
-            steady: seconds of a clock that nobody can set.
+            steady: seconds of a monotonic clock.
 
         Raises:
-            StorageError: the folder cannot be made or written.
+            StorageError: the folder cannot be created or written.
         """
         database = open_database(settings)
         database.migrate()
@@ -106,14 +106,14 @@ class Service:
         )
 
     def close(self) -> None:
-        """Waits for callbacks under way, and lets go of connections and of the process that reads headers."""
+        """Waits for running callbacks, then closes the connections and the process that reads headers."""
         self.callbacks.close()
         self.headers.close()
         self.database.close()
 
 
 def public_url(settings: Settings) -> str:
-    """What links begin with: the public address, or where the server listens."""
+    """Returns the base URL of links: the public address, or the listening address."""
     if settings.public_url:
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -121,5 +121,5 @@ def public_url(settings: Settings) -> str:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database that the settings name, whatever its tables."""
+    """Opens the database named in the settings, without migrating it."""
     return Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)

@@ -1,4 +1,4 @@
-"""Signatures of callbacks: the vendor's, which covers task and time, and the Standard Webhooks', which covers the body."""
+"""Signatures of callbacks: the vendor's (task and time) and Standard Webhooks (body)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _STANDARD_PREFIX = "whsec_"
 
 
 def vendor_signature(key: str, task_id: str, timestamp: int) -> str:
-    """Base64 of the HMAC-SHA256 of ``<task_id>.<timestamp>``.
+    """Returns the Base64 HMAC-SHA256 of ``<task_id>.<timestamp>``.
 
     Args:
-        key: the webhook key, as it is written.
-        task_id: in the spelling of the callback's body.
+        key: the webhook key, as text.
+        task_id: as in the callback body.
         timestamp: seconds since 1970.
     """
     digest = hmac.new(key.encode(), f"{task_id}.{timestamp}".encode(), hashlib.sha256).digest()
@@ -27,20 +27,20 @@ def vendor_signature(key: str, task_id: str, timestamp: int) -> str:
 
 
 def standard_signature(key: str, message_id: str, timestamp: int, body: str) -> str:
-    """The ``webhook-signature`` of Standard Webhooks, ``v1,`` and base64.
+    """Returns the ``webhook-signature`` of Standard Webhooks: ``v1,`` and Base64.
 
     Args:
-        key: ``whsec_`` and base64; any other key is taken as the secret's own bytes.
-        message_id: the same for every try of one message.
+        key: ``whsec_`` and Base64; any other key is used as raw bytes.
+        message_id: the same in every attempt for a message.
         timestamp: seconds since 1970.
-        body: what is sent.
+        body: the request body.
     """
     secret = key if key.startswith(_STANDARD_PREFIX) else key.encode()
     return Webhook(secret).sign(message_id, datetime.fromtimestamp(timestamp, UTC), body)
 
 
 def signed_headers(key: str, task_id: str, message_id: str, timestamp: int, body: str) -> dict[str, str]:
-    """Both signatures as the headers of a callback."""
+    """Returns both signatures as headers of a callback."""
     return {
         "X-Webhook-Timestamp": str(timestamp),
         "X-Webhook-Signature": vendor_signature(key, task_id, timestamp),
@@ -51,7 +51,7 @@ def signed_headers(key: str, task_id: str, message_id: str, timestamp: int, body
 
 
 def signed_task_id(body: Mapping[str, Any], default: str) -> str:
-    """The task id that receivers find in a callback's body, which is the one that they check the signature with."""
+    """Returns the task id in a callback body, which receivers verify the signature with."""
     data = body.get("data")
     inner = data if isinstance(data, Mapping) else {}
     places = (inner.get("taskId"), inner.get("task_id"), body.get("taskId"), body.get("task_id"))

@@ -1,4 +1,4 @@
-"""The guard: to which of the URLs that clients give this server will go."""
+"""SSRF guard: the client URLs that this server may connect to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stemwright.service.public_access import is_private
 from stemwright.settings import Settings
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""The addresses of a host, for a port. Raises OSError where it has none."""
+"""Resolves a host to addresses, for a port. Raises OSError if it has none."""
 
 MAX_URL_LENGTH = 4096
 
@@ -25,8 +25,8 @@ _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# Web servers live on 80, 443 and above 1023. These others are what browsers refuse as well: services that would take a
-# request for their own protocol.
+# Web servers use 80, 443 and ports above 1023. These others are also blocked by browsers: services that could take an
+# HTTP request for their own protocol.
 _DANGEROUS_PORTS = frozenset(
     {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
 )
@@ -34,14 +34,14 @@ _DANGEROUS_PORTS = frozenset(
 
 @dataclass(frozen=True)
 class ParsedUrl:
-    """A URL taken apart.
+    """A parsed URL.
 
     Attributes:
         scheme: ``http`` or ``https``.
-        host: a name in ASCII without a dot at its end, or an address without brackets.
+        host: ASCII name without a trailing dot, or an address without brackets.
         port: the TCP port.
-        target: path and query, as the request line has them.
-        has_login: whether a user or a password stands in it.
+        target: path and query, as in the request line.
+        has_login: whether it contains a user or a password.
     """
 
     scheme: str
@@ -52,16 +52,16 @@ class ParsedUrl:
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """Value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
 
 
 def check_syntax(url: object, field: str = "url") -> None:
-    """Checks that something a client gave is a URL of the web at all. Where it leads is judged when it is used.
+    """Checks that a value from a client is an HTTP or HTTPS URL. The destination is checked when it is used.
 
     Raises:
-        InvalidRequest: it is not; ``field`` is the name that the client knows it by.
+        InvalidRequest: it is not; ``field`` is the client's name for it.
     """
     try:
         parse_url(url)
@@ -72,10 +72,10 @@ def check_syntax(url: object, field: str = "url") -> None:
 
 
 def parse_url(url: object) -> ParsedUrl:
-    """Takes a URL apart.
+    """Parses a URL.
 
     Raises:
-        ValueError: it is malformed; says how.
+        ValueError: it is malformed; the message says how.
     """
     if not isinstance(url, str) or not url.strip():
         raise ValueError("it is not a text" if url and not isinstance(url, str) else "it is empty")
@@ -98,19 +98,19 @@ def parse_url(url: object) -> ParsedUrl:
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that this machine's resolver knows of a host."""
+    """Resolves a host with the system resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class SsrfGuard:
-    """Judges where URLs lead. Safe in threads."""
+    """Checks the destinations of URLs. Thread-safe."""
 
     def __init__(self, settings: Settings, resolver: Resolver = resolve) -> None:
-        """A guard by the operator's settings.
+        """Creates a guard from the operator's settings.
 
-        Hosts named in ``allowed_hosts`` may have any address and port. Loopback is allowed while nobody but this machine
-        can reach the server: it listens on loopback, and neither a proxy nor a public name stands before it.
+        Hosts in ``allowed_hosts`` may have any address and port. Loopback is allowed while only this machine can reach
+        the server: it listens on loopback, without a proxy or a public name.
         """
         self._offline = settings.offline
         self._allowed = frozenset(name.lower().strip("[]").rstrip(".") for name in settings.allowed_hosts)
@@ -118,10 +118,10 @@ class SsrfGuard:
         self._resolver = resolver
 
     def check(self, destination: ParsedUrl) -> None:
-        """Judges what can be judged before the host is resolved.
+        """Checks a destination as far as possible before the host is resolved.
 
         Raises:
-            UrlRefused: this server does not go there.
+            UrlRefused: this server does not connect to it.
         """
         if self._offline:
             raise UrlRefused(
@@ -138,16 +138,16 @@ class SsrfGuard:
             raise UrlRefused(f"{destination.host} is a number in disguise: write the address as four plain numbers.")
 
     def addresses(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
-        """The addresses to connect to, all of them judged. The caller connects to these, and does not resolve again.
+        """Resolves a host and checks all its addresses. Connect to these; do not resolve the host again.
 
         Args:
-            host: a name, or an address.
-            port: where to.
-            timeout_s: how long its resolution may take.
+            host: name or address.
+            port: TCP port.
+            timeout_s: limit for resolution.
 
         Raises:
-            UrlRefused: one of the addresses is none of the open internet's.
-            SourceUnavailable: the host is not known, or nobody said so in time.
+            UrlRefused: one of the addresses is not public.
+            SourceUnavailable: the host is unknown, or resolution timed out.
         """
         literal = parse_address(host)
         found = [host] if literal is not None else self._resolved(host, port, timeout_s)
@@ -167,7 +167,7 @@ class SsrfGuard:
         return is_public(address) or (self.allow_loopback and address.is_loopback)
 
     def _resolved(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
-        # The system's resolver takes no time limit, and whoever owns a name also owns how slowly it is answered.
+        # The system resolver has no timeout, and the owner of a name controls how slowly it is answered.
         answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
 
         def ask() -> None:

@@ -1,4 +1,4 @@
-"""How many bytes of files an account may keep: songs, uploads and stems, each file counted once."""
+"""Storage quota of an account: bytes of songs, uploads and stems, each file counted once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Usage:
-    """What an account keeps, in bytes.
+    """Storage use of an account, in bytes.
 
     Attributes:
-        used_bytes: of its files.
-        limit_bytes: what they may be together; None: there is no limit.
+        used_bytes: total size of its files.
+        limit_bytes: the quota; None: no limit.
     """
 
     used_bytes: int
@@ -31,27 +31,27 @@ class Usage:
 
     @property
     def room_bytes(self) -> int | None:
-        """What is left; None: there is no limit."""
+        """Remaining bytes; None: no limit."""
         return None if self.limit_bytes is None else max(0, self.limit_bytes - self.used_bytes)
 
 
 class StorageQuota:
-    """Questions about the quota outside of a transaction. What is written is checked within it, by ``check_quota``."""
+    """Quota queries outside of a transaction. Writes are checked in their transaction by ``check_quota``."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
 
     def usage(self, account_id: str) -> Usage:
-        """What the account keeps and may keep."""
+        """Returns the account's storage use and limit."""
         with self._database.read() as session:
             return Usage(_used(session, account_id), _limit(session, self._settings, account_id))
 
     def room(self, account_id: str, more_bytes: int = 1) -> int | None:
-        """Bytes that are left for the account's files; None: there is no limit.
+        """Returns the bytes left for the account's files; None: no limit.
 
         Raises:
-            QuotaExceeded: there are fewer than ``more_bytes``.
+            QuotaExceeded: fewer than ``more_bytes`` are left.
         """
         with self._database.read() as session:
             limit = _limit(session, self._settings, account_id)
@@ -63,11 +63,11 @@ class StorageQuota:
         return limit - used
 
     def set(self, account: str, quota_mb: int | None) -> None:
-        """Gives an account a quota of its own; None: the server's; 0: no limit.
+        """Sets the quota of an account; None: the server's default; 0: no limit.
 
         Raises:
-            NotFound: there is no such account.
-            InvalidRequest: it is below 0.
+            NotFound: no such account.
+            InvalidRequest: the quota is negative.
         """
         if quota_mb is not None and quota_mb < 0:
             raise InvalidRequest("quota", "A quota is 0 or more MB; 0 is no limit.")
@@ -79,10 +79,10 @@ class StorageQuota:
 
 
 def check_quota(session: Session, settings: Settings, account_id: str, more_bytes: int = 0) -> None:
-    """Checks the account within the transaction that changes it, once the new rows are flushed.
+    """Checks the account in the transaction that changes it, after the new rows are flushed.
 
     Raises:
-        QuotaExceeded: its files and ``more_bytes`` are more than it may keep.
+        QuotaExceeded: its files and ``more_bytes`` exceed the quota.
     """
     limit = _limit(session, settings, account_id)
     if limit is not None and _used(session, account_id) + more_bytes > limit:
@@ -90,7 +90,7 @@ def check_quota(session: Session, settings: Settings, account_id: str, more_byte
 
 
 def quota_exceeded(limit_bytes: int) -> QuotaExceeded:
-    """What to tell where there is no room."""
+    """Returns the error for a full quota."""
     return QuotaExceeded(
         f"The files of this account may take {megabytes(limit_bytes)}, and there is no room for more: delete songs or "
         "separations, or wait until they expire."
@@ -115,5 +115,5 @@ def _used(session: Session, account_id: str) -> int:
         .join(tables.Task, tables.Task.id == tables.Stem.task_id)
         .where(tables.Task.account_id == account_id)
     )
-    files = union(tracks, uploads, stems).subquery()  # a union keeps one of equal rows: a file is stored once
+    files = union(tracks, uploads, stems).subquery()  # a union drops duplicate rows: a file is stored once
     return int(session.scalar(select(func.coalesce(func.sum(files.c.size_bytes), 0))) or 0)

@@ -1,4 +1,4 @@
-"""A task as others see it, and what a client asks for."""
+"""Task, Stem and Submission records."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ TaskState = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 ACTIVE_STATES = ("pending", "running")
 
 WAV = "wav"
-"""The kind of a task that gives a song, or a stem, as WAV. All other kinds are separations."""
+"""Kind of a task that converts a song or a stem to WAV. All other kinds are separations."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for.
+    """A client's request for a task.
 
     Attributes:
-        face: where it asks; kind: the type or mode by which it is priced, ``v1`` on our own face.
-        stems: ``two``, ``twelve`` or names, as the command line has them.
-        track_id, source_url, song: the song; one of the three.
-        request: the request's body, for faces that give it back; stem_name: the vendor's name of a single stem; of a WAV
-            the name of the stem that it is made of, None for a song.
-        audio_id: of a WAV, the song or stem that it is made of; the account has one WAV of each.
-        priority: higher ones of the account go first.
-        idempotency_key, body_digest: the same key with the same body gives the same task.
+        face: where it was submitted; kind: the type or mode that sets the price, ``v1`` on the native face.
+        stems: ``two``, ``twelve`` or stem names, as on the command line.
+        track_id, source_url, song: the song; exactly one is set.
+        request: the request body, for faces that return it; stem_name: the vendor's name of a single stem; for a WAV
+            the name of the source stem, None for a song.
+        audio_id: for a WAV, the source song or stem; an account has at most one WAV of each.
+        priority: higher values run first within the account.
+        idempotency_key, body_digest: the same key with the same body returns the same task.
     """
 
     face: Face
@@ -73,7 +73,7 @@ class Stem:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of an account; the attributes are the columns of the table, and its stems in order."""
+    """A task of an account: the columns of the table, and its stems in order."""
 
     id: str
     account_id: str
@@ -107,17 +107,17 @@ class Task:
 
     @property
     def is_wav(self) -> bool:
-        """Whether it gives a WAV, and separates nothing."""
+        """Whether the task is a WAV conversion, not a separation."""
         return self.kind == WAV
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will change."""
+        """Whether the task is in a final state."""
         return self.state not in ACTIVE_STATES
 
     @property
     def mark(self) -> str:
-        """Names what a client sees move: two looks at the task with the same mark are the same to it."""
+        """Identifies the state visible to clients: if two reads give the same mark, nothing visible has changed."""
         return mark_of(self.state, self.stage, self.progress, self.cancel_requested)
 
 
@@ -127,13 +127,13 @@ def mark_of(state: str, stage: str | None, progress: float, cancel_requested: bo
 
 
 def load_task(session: Session, task_id: str) -> Task | None:
-    """The task of that id with its stems, of whichever account, within a transaction."""
+    """Returns a task of any account with its stems, in a transaction."""
     row = session.get(tables.Task, task_id)
     return task_from_row(session, row) if row is not None else None
 
 
 def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[Task]:
-    """The newest tasks of an account, or of all, within a transaction."""
+    """Returns the newest tasks of an account, or of all accounts, in a transaction."""
     query = select(tables.Task).order_by(tables.Task.created_at.desc()).limit(limit)
     if account_id is not None:
         query = query.where(tables.Task.account_id == account_id)
@@ -141,7 +141,7 @@ def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[T
 
 
 def task_from_row(session: Session, row: tables.Task) -> Task:
-    """What others see of a row."""
+    """Converts a table row to a Task."""
     stems = session.scalars(select(tables.Stem).where(tables.Stem.task_id == row.id).order_by(tables.Stem.position))
     names = [field.name for field in fields(Task) if field.name not in ("stems", "stems_asked")]
     return Task(

@@ -1,4 +1,4 @@
-"""How a task ends: in one transaction, and once."""
+"""Ends a task: in one transaction, and only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemwright.service.task import ACTIVE_STATES, TaskState
 
 
 class TaskCompletion:
-    """What follows from the end of a task: its place in the queue goes, credits come back, a callback is due."""
+    """Ends tasks: removes the task from the queue, refunds credits where due, and schedules the callback."""
 
     def __init__(self, queue: Queue, ledger: Ledger, clock: Clock = time.time) -> None:
         self._queue = queue
@@ -24,7 +24,7 @@ class TaskCompletion:
         self._clock = clock
 
     def end(self, session: Session, row: tables.Task, state: TaskState) -> bool:
-        """Ends a task within a transaction; gives False where it has ended already."""
+        """Ends a task in a transaction; returns False if it had already ended."""
         session.flush()
         ended = session.execute(
             update(tables.Task)

@@ -1,4 +1,4 @@
-"""Where the song of a task comes from: ids that a client names, or a URL."""
+"""Sources of a task's song: ids from a client, or a URL."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stemwright.service.url_fetcher import Fetcher
 from stemwright.storage.store import Store, StoredBlob
 
 MISSING = "Record does not exist"
-"""The vendor's words for unknown ids (docs/contracts.md, section 2.3)."""
+"""The vendor's message for unknown ids (docs/contracts.md, section 2.3)."""
 
 
 @dataclass(frozen=True)
 class TaskSource:
-    """A song: a track, a URL that a worker will fetch, or a file of ours that becomes a track with its task.
+    """Source of a song: a track, a URL that a worker fetches, or a stored file that becomes a track with its task.
 
-    ``stem_name`` is what the file is called where it is a stem.
+    ``stem_name`` is the name of the stem if the file is one, else None.
     """
 
     track_id: str | None = None
@@ -33,7 +33,7 @@ class TaskSource:
 
 
 class TaskSources:
-    """Finds songs: in the store, at the vendor, by URL."""
+    """Finds songs in the store, at the vendor, or by URL."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class TaskSources:
         self._duration_reader = duration_reader
 
     def by_ids(self, account_id: str, task_id: str, audio_id: str) -> TaskSource:
-        """The song that both ids name: a track; a stem of a task of ours; or, at last, a song of the vendor's.
+        """Returns the song with both ids: first a track, then a stem of a local task, then a song at the vendor.
 
         Raises:
-            RecordMissing: nobody knows it.
-            UpstreamTimeout, SourceUnavailable: the vendor did not answer, or not well.
+            RecordMissing: the ids are unknown.
+            UpstreamTimeout, SourceUnavailable: the vendor's response was late or an error.
         """
         track = self._tracks.find(account_id, task_id, audio_id)
         if track is not None:
@@ -74,10 +74,10 @@ class TaskSources:
         return TaskSource(found.id)
 
     def by_url(self, account_id: str, url: str) -> TaskSource:
-        """The song at a URL. One under our own address is looked up in the store, and never fetched.
+        """Returns the song at a URL. URLs under this server's own address are looked up in the store, never fetched.
 
         Raises:
-            InvalidRequest: it is no URL.
+            InvalidRequest: the URL is invalid.
         """
         self._fetcher.check_syntax(url)
         link = self._links.resolve(url)
@@ -94,7 +94,7 @@ class TaskSources:
             return TaskSource(url=url)
         blob = StoredBlob(upload.blob, upload.size_bytes)
         name = upload.path.rpartition("/")[2]
-        path = self._store.local_path(blob.digest)  # a file in an object store is not fetched to read its headers
+        path = self._store.local_path(blob.digest)  # files in an object store are not downloaded to read headers
         seconds = self._duration_reader.seconds(path) if path is not None else None
         return self._stored(blob, name, upload.media_type, seconds)
 

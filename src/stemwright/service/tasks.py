@@ -1,4 +1,4 @@
-"""Tasks: one separation each, or one WAV. Money and state change together, and every change of state is guarded in SQL."""
+"""Tasks: separations and WAV conversions. Credits and state change together; SQL guards every state change."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
 
 WAV_EXISTS = "WAV record already exists"
-"""The vendor's own words (docs/contracts.md, section 5)."""
+"""The vendor's messages (docs/contracts.md, section 5)."""
 
 IDS_PER_QUERY = 500
-"""Ids that one query names; SQLite takes 32,766."""
+"""Maximum ids per query; SQLite's limit is 32,766."""
 
 MAINTENANCE = "maintenance"
-"""The fact that says so, as `on`."""
+"""Name of the fact for maintenance mode, as `on`."""
 
 
 class Tasks:
-    """All tasks; every question of a client's names the account that asks."""
+    """All tasks. Every client query names its account."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class Tasks:
         """Accepts a submission: stores, charges and queues it in one transaction.
 
         Raises:
-            SwitchedOff, UnderMaintenance, RateLimited, TooManyRunning, QuotaExceeded, InsufficientCredits: it is refused,
+            SwitchedOff, UnderMaintenance, RateLimited, TooManyRunning, QuotaExceeded, InsufficientCredits: refused,
                 and nothing is charged.
-            InvalidRequest: the stems make no sense.
+            InvalidRequest: the stems are invalid.
             Conflict: the idempotency key was used with another body, or the account has a WAV of this audio.
             NotFound: the account has no such track.
         """
@@ -104,7 +104,7 @@ class Tasks:
             if cache_key is not None and self._has_result(session, caller.account_id, cache_key):
                 raise Conflict(WAV_EXISTS)
             self._check_running(session, caller)
-            check_quota(session, self._settings, caller.account_id, more_bytes=1)  # its stems need room
+            check_quota(session, self._settings, caller.account_id, more_bytes=1)  # there must be room for its stems
             task = tables.Task(
                 id=new_id(),
                 account_id=caller.account_id,
@@ -146,18 +146,18 @@ class Tasks:
             return task_from_row(session, task)
 
     def get(self, account_id: str, task_id: str) -> Task | None:
-        """A task by its id."""
+        """Returns a task by id."""
         with self._database.read() as session:
             row = _own(session, account_id, task_id)
             return task_from_row(session, row) if row is not None else None
 
     def any(self, task_id: str) -> Task | None:
-        """A task of whichever account: for workers and callbacks."""
+        """Returns a task of any account: for workers and callbacks."""
         with self._database.read() as session:
             return load_task(session, task_id)
 
     def marks(self, task_ids: Collection[str]) -> dict[str, str]:
-        """``Task.mark`` of tasks of any account; missing tasks are left out."""
+        """Returns ``Task.mark`` for tasks of any account; unknown ids are omitted."""
         ids, found = list(task_ids), dict[str, str]()
         row = tables.Task
         with self._database.read() as session:
@@ -170,7 +170,7 @@ class Tasks:
         return found
 
     def of_stem(self, account_id: str, stem_id: str) -> Task | None:
-        """The task that a stem belongs to."""
+        """Returns the task that a stem belongs to."""
         with self._database.read() as session:
             query = select(tables.Task).join(tables.Stem, tables.Stem.task_id == tables.Task.id)
             row = session.scalar(query.where(tables.Stem.id == stem_id, tables.Task.account_id == account_id))
@@ -179,7 +179,7 @@ class Tasks:
     def list(
         self, account_id: str, *, after: str | None = None, limit: int = 20, state: TaskState | None = None
     ) -> list[Task]:
-        """The newest tasks first, ``limit`` of them, from behind the task ``after`` on."""
+        """Returns up to ``limit`` tasks, newest first, starting after the task ``after``."""
         with self._database.read() as session:
             query = select(tables.Task).where(tables.Task.account_id == account_id)
             if state:
@@ -196,7 +196,7 @@ class Tasks:
             return [task_from_row(session, row) for row in session.scalars(query)]
 
     def cancel(self, account_id: str, task_id: str) -> Task:
-        """Cancels a task: a waiting one at once, a running one at its next chunk. An ended one stays as it is.
+        """Cancels a task: a waiting task at once, a running task at its next chunk. An ended task is unchanged.
 
         Raises:
             NotFound: the account has no such task.
@@ -206,18 +206,18 @@ class Tasks:
             if row is None:
                 raise NotFound("There is no task of that id.")
             job = session.get(tables.Job, task_id)
-            if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # no worker has it
+            if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # not held by a worker
                 self._completion.end(session, row, "cancelled")
             elif row.state == "running":
                 row.cancel_requested = True
             return task_from_row(session, row)
 
     def delete(self, account_id: str, task_id: str) -> None:
-        """Forgets an ended task and its stems.
+        """Deletes an ended task and its stems.
 
         Raises:
             NotFound: the account has no such task.
-            Conflict: it is under way.
+            Conflict: the task has not ended.
         """
         with self._database.write() as session:
             row = _own(session, account_id, task_id)
@@ -231,14 +231,14 @@ class Tasks:
             start_grace_period(session, stems, self._clock())
 
     def counts(self) -> dict[str, int]:
-        """How many tasks there are in each state."""
+        """Returns the number of tasks in each state."""
         with self._database.read() as session:
             rows = session.execute(select(tables.Task.state, func.count()).group_by(tables.Task.state)).all()
             return {state: count for state, count in rows}  # noqa: C416  # rows are Row, not tuples, to mypy
 
     @staticmethod
     def _has_result(session: Session, account_id: str, cache_key: str) -> bool:
-        """Whether the account has a task of that cache_key that has succeeded, or may still succeed."""
+        """Whether the account has a task with this cache key that has succeeded or may still succeed."""
         query = select(tables.Task.id).where(
             tables.Task.cache_key == cache_key,
             tables.Task.account_id == account_id,
@@ -285,10 +285,10 @@ class Tasks:
 
 
 def _own(session: Session, account_id: str, task_id: str) -> tables.Task | None:
-    """The account's task of that id. The account is part of the query, so that other accounts' ids take no longer."""
+    """Returns the account's task. One query checks both ids: timing must not reveal ids of other accounts."""
     return session.scalar(select(tables.Task).where(tables.Task.id == task_id, tables.Task.account_id == account_id))
 
 
 def _wav_cache_key(submission: Submission) -> str | None:
-    """Known before the work begins, so that a second submission for the same audio can be refused."""
+    """Returns the cache key of a WAV before work begins, so that a second submission for the audio can be refused."""
     return f"wav of {submission.audio_id}" if submission.kind == WAV else None

@@ -1,4 +1,4 @@
-"""Tracks: the songs that tasks separate."""
+"""Tracks: the songs of accounts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAY_S = 86400.0
 
 @dataclass(frozen=True)
 class Track:
-    """A song of an account; the attributes are the columns of the table."""
+    """A song of an account: the columns of the table."""
 
     id: str
     account_id: str
@@ -46,7 +46,7 @@ class Track:
 
 @dataclass(frozen=True)
 class StoredSong:
-    """A file in the store that is about to become a track; ``seconds`` as its headers say, None where they do not."""
+    """A stored file to be added as a track; ``seconds`` from its headers, None if unknown."""
 
     blob: StoredBlob
     title: str
@@ -57,7 +57,7 @@ class StoredSong:
 
 @dataclass(frozen=True)
 class VendorTrack:
-    """A song that a vendor made: its audio's id there, where the audio is, and what else the vendor says of it."""
+    """A song made by a vendor: the vendor's audio id, the audio's URL, and other details from the vendor."""
 
     audio_id: str
     url: str
@@ -68,12 +68,12 @@ class VendorTrack:
 
 
 def track_from_row(row: tables.Track) -> Track:
-    """What others see of a row."""
+    """Converts a table row to a Track."""
     return Track(**{field.name: getattr(row, field.name) for field in fields(Track)})
 
 
 class Tracks:
-    """All tracks; every question names the account that asks."""
+    """All tracks. Every query names its account."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock = time.time) -> None:
         self._database = database
@@ -97,7 +97,7 @@ class Tracks:
             return self.add_song(session, account_id, song, origin)
 
     def add_song(self, session: Session, account_id: str, song: StoredSong, origin: str = "upload") -> Track:
-        """The same, within a transaction."""
+        """Same as ``add_stored``, in a transaction."""
         row = self._new(account_id, song.title, origin)
         row.blob, row.size_bytes, row.seconds = song.blob.digest, song.blob.size_bytes, song.seconds
         row.file_name, row.media_type = song.file_name, song.media_type
@@ -107,7 +107,7 @@ class Tracks:
         return track_from_row(row)
 
     def add_url(self, session: Session, account_id: str, url: str, title: str) -> Track:
-        """Adds a song whose audio a worker will fetch, within the transaction of its task."""
+        """Adds a song that a worker will fetch, in the transaction of its task."""
         row = self._new(account_id, title, "url")
         row.url = url
         session.add(row)
@@ -115,7 +115,7 @@ class Tracks:
         return track_from_row(row)
 
     def add_vendor(self, account_id: str, task_id: str, songs: Sequence[VendorTrack]) -> list[Track]:
-        """Adds the songs of a vendor's task, under the ids that they have there. Songs that are known stay."""
+        """Adds the songs of a vendor's task, under the vendor's ids. Existing songs are unchanged."""
         with self._database.write() as session:
             for song in songs:
                 if session.get(tables.Track, (song.audio_id, account_id)) is not None:
@@ -128,23 +128,23 @@ class Tracks:
             return [track_from_row(row) for row in _songs(session, account_id, task_id)]
 
     def get(self, account_id: str, track_id: str) -> Track | None:
-        """A track by its id."""
+        """Returns a track by id."""
         with self._database.read() as session:
             row = session.get(tables.Track, (track_id, account_id))
             return track_from_row(row) if row is not None else None
 
     def of_task(self, account_id: str, task_id: str) -> list[Track]:
-        """The tracks of a task, in order: one for an upload, mostly two for a vendor's."""
+        """Returns the tracks of a task, in order: one for an upload, usually two for a vendor's task."""
         with self._database.read() as session:
             return [track_from_row(row) for row in _songs(session, account_id, task_id)]
 
     def find(self, account_id: str, task_id: str, audio_id: str) -> Track | None:
-        """The track that both ids name."""
+        """Returns the track with both ids."""
         track = self.get(account_id, audio_id)
         return track if track is not None and track.task_id == task_id else None
 
     def list(self, account_id: str, *, after: str | None = None, limit: int = 20) -> list[Track]:
-        """The newest tracks first, ``limit`` of them, from behind the track ``after`` on."""
+        """Returns up to ``limit`` tracks, newest first, starting after the track ``after``."""
         with self._database.read() as session:
             query = select(tables.Track).where(tables.Track.account_id == account_id)
             cursor = session.get(tables.Track, (after, account_id)) if after else None
@@ -167,7 +167,7 @@ class Tracks:
         media_type: str | None = None,
         file_name: str | None = None,
     ) -> None:
-        """A track's audio has been fetched."""
+        """Records the fetched audio of a track."""
         with self._database.write() as session:
             row = session.get(tables.Track, (track_id, account_id))
             if row is None:
@@ -181,8 +181,8 @@ class Tracks:
         """Deletes a track; its tasks keep their stems.
 
         Raises:
-            NotFound: the account has none of that id.
-            Conflict: a task that needs it is under way.
+            NotFound: the account has no such track.
+            Conflict: an unfinished task needs it.
         """
         with self._database.write() as session:
             row = session.get(tables.Track, (track_id, account_id))

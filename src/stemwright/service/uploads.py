@@ -1,4 +1,4 @@
-"""Uploads: files under paths that clients choose, as the vendors' upload interfaces have them."""
+"""Uploads: files under paths chosen by clients, as in the vendors' upload APIs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PATH_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload of an account; the attributes are the columns of the table. ``blob`` is None until it is filled."""
+    """An upload of an account: the columns of the table. ``blob`` is None until the file arrives."""
 
     id: str
     account_id: str
@@ -45,10 +45,10 @@ class Uploads:
         self._clock = clock
 
     def add(self, account_id: str, path: str, blob: StoredBlob, media_type: str) -> Upload:
-        """Notes a stored file under a path; a file that was there makes room.
+        """Records a stored file under a path; replaces an existing file.
 
         Raises:
-            InvalidRequest: the path is none.
+            InvalidRequest: the path is invalid.
         """
         with self._database.write() as session:
             row = self._row(session, account_id, path, media_type)
@@ -56,19 +56,19 @@ class Uploads:
             return _upload_from_row(row)
 
     def reserve(self, account_id: str, path: str, media_type: str) -> Upload:
-        """Takes a path for a file that is still to come; a file that is there stays until then.
+        """Reserves a path for a file to come; an existing file is kept until then.
 
         Raises:
-            InvalidRequest: the path is none.
+            InvalidRequest: the path is invalid.
         """
         with self._database.write() as session:
             return _upload_from_row(self._row(session, account_id, path, media_type))
 
     def fill(self, upload_id: str, blob: StoredBlob) -> Upload:
-        """The file of a reserved upload has come; it may come again.
+        """Records the file of a reserved upload; a later call replaces it.
 
         Raises:
-            NotFound: nothing is reserved, or not any more.
+            NotFound: no reservation, or it has expired.
         """
         with self._database.write() as session:
             row = session.get(tables.Upload, upload_id)
@@ -78,14 +78,14 @@ class Uploads:
             return _upload_from_row(row)
 
     def get(self, account_id: str, upload_id: str) -> Upload | None:
-        """An upload of an account that has not expired."""
+        """Returns an upload of an account; None if missing or expired."""
         with self._database.read() as session:
             query = select(tables.Upload).where(tables.Upload.id == upload_id, tables.Upload.account_id == account_id)
             row = session.scalar(query)
             return _upload_from_row(row) if row is not None and row.expires_at > self._clock() else None
 
     def any(self, upload_id: str) -> Upload | None:
-        """An upload of whichever account that has not expired: for who holds a link to it."""
+        """Returns an upload of any account, for holders of a link; None if missing or expired."""
         with self._database.read() as session:
             row = session.get(tables.Upload, upload_id)
             return _upload_from_row(row) if row is not None and row.expires_at > self._clock() else None
@@ -112,10 +112,10 @@ class Uploads:
 
 
 def clean_path(path: str) -> str:
-    """``/audio//mine/song.mp3`` as ``audio/mine/song.mp3``. It names no file of ours, but must survive in a URL.
+    """Normalizes ``/audio//mine/song.mp3`` to ``audio/mine/song.mp3``. Used in URLs, never as a local path.
 
     Raises:
-        InvalidRequest: it is empty or too long, goes upwards, or holds what no path holds.
+        InvalidRequest: empty, too long, with ``.`` or ``..``, or with invalid characters.
     """
     parts = [part for part in path.split("/") if part]
     clean = "/".join(parts)

@@ -1,4 +1,4 @@
-"""The vendors, asked with the operator's key: songs that were made there can be separated here under their own ids."""
+"""Queries vendors with the operator's key: songs made there can be separated here under their own ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VendorName = Literal["kie", "crun"]
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor that the operator has a key of."""
+    """A vendor for which the operator has a key."""
 
     name: VendorName
     url: str
@@ -36,16 +36,16 @@ class Vendor:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that hold the operator's key."""
+        """Headers with the operator's key."""
         secret = self.key.get_secret_value()
         return {"Authorization": f"Bearer {secret}"} if self.name == "kie" else {"x-api-key": secret}
 
 
 def vendor(settings: Settings, name: VendorName) -> Vendor | None:
-    """The vendor of that name; None where the operator has no key of it, or reaches no other machine.
+    """Returns the vendor; None if the operator has no key for it, or the server is offline.
 
     Raises:
-        UsageError: its address in the settings is none.
+        UsageError: its address in the settings is invalid.
     """
     url, key = {
         "kie": (settings.upstream_kie_url, settings.upstream_kie_key),
@@ -61,7 +61,7 @@ def vendor(settings: Settings, name: VendorName) -> Vendor | None:
 
 
 class Upstream:
-    """Looks up songs at the vendors and notes them as tracks. Their audio is fetched later, through the guard."""
+    """Looks up songs at the vendors and adds them as tracks. The audio is fetched later, through the SSRF guard."""
 
     def __init__(self, settings: Settings, tracks: Tracks) -> None:
         names: tuple[VendorName, ...] = ("kie", "crun")
@@ -70,19 +70,19 @@ class Upstream:
         self._tracks = tracks
 
     def look_up(self, account_id: str, task_id: str, audio_id: str | None = None) -> Track | None:
-        """The song of a vendor's task, noted as a track of the account's together with the others of that task.
+        """Returns a song of a vendor's task, and adds all songs of that task as tracks of the account.
 
         Args:
-            account_id: who asks.
+            account_id: the account.
             task_id: 32 hex digits.
             audio_id: 32 hex digits; the first song, if None.
 
         Returns:
-            The track; None where no vendor has such a song, or has not finished it.
+            The track; None if no vendor has a finished song with these ids.
 
         Raises:
-            UpstreamTimeout: a vendor did not answer in time, and none of the others has it.
-            SourceUnavailable: the same with one that failed.
+            UpstreamTimeout: a vendor's response was late, and no other vendor has the song.
+            SourceUnavailable: a vendor's response was an error, and no other vendor has the song.
         """
         failure: UpstreamTimeout | SourceUnavailable | None = None
         for vendor in self._vendors:
@@ -109,7 +109,7 @@ class Upstream:
         return _tracks(_nested(answer, "data", "result", "suno_data"), "suno_id", "suno_audio_url")
 
     def _request(self, vendor: Vendor, path: str) -> Mapping[str, Any]:
-        """The answer's envelope; an empty one where the vendor knows no such task."""
+        """Returns the response envelope; empty if the vendor does not know the task."""
         try:
             with send_request(
                 "GET",
@@ -134,12 +134,12 @@ class Upstream:
 def _envelope(name: str, status: int, body: bytes) -> Mapping[str, Any]:
     try:
         answer = json.loads(body, parse_constant=_no_number)
-        json.dumps(answer, ensure_ascii=False).encode()  # what is noted must be text that can be sent on
+        json.dumps(answer, ensure_ascii=False).encode()  # must be valid Unicode, as it is stored and sent on
     except (ValueError, RecursionError):
         answer = None
     code = answer.get("code", status) if isinstance(answer, dict) else status
     code = status if status != 200 else code
-    if code in (404, 422):  # the vendor's ways to say that it knows no such task
+    if code in (404, 422):  # vendors' codes for an unknown task
         return {}
     if code != 200 or not isinstance(answer, dict):
         raise SourceUnavailable(f"{name} could not say what song this is (code {code}). Please try again later.")
@@ -157,7 +157,7 @@ def _nested(answer: object, *keys: str) -> object:
 
 
 def _tracks(listed: object, id_key: str, url_key: str) -> list[VendorTrack]:
-    """The finished songs of a vendor's list, in its order; what has no id or no audio yet is left out."""
+    """Returns the finished songs in a vendor's list, in order; entries without id or audio are skipped."""
     found = []
     for position, song in enumerate(listed if isinstance(listed, list) else []):
         audio_id, url = parse_id(_nested(song, id_key)), _nested(song, url_key)

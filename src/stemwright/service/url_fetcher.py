@@ -1,4 +1,4 @@
-"""Fetching and posting to URLs that clients give: all of it through the guard, with limits on bytes and time."""
+"""HTTP GET and POST to client URLs, through the SSRF guard, with limits on size and time."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MAX_FILE_NAME = 200
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """What came.
+    """A fetched file.
 
     Attributes:
-        media_type: as the source says, lower case, without parameters; None where it says none.
-        file_name: as the source or the URL says, one line without folders; None where neither does.
-        size_bytes: bytes given to the writer.
+        media_type: from the response, lower case, without parameters; None if missing.
+        file_name: from the response or the URL, one line without folders; None if missing.
+        size_bytes: bytes passed to the writer.
     """
 
     media_type: str | None
@@ -45,7 +45,7 @@ class FetchedFile:
 
 
 class Fetcher:
-    """The one client for URLs of strangers. Safe in threads."""
+    """HTTP client for untrusted URLs. Thread-safe."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Fetcher:
         context: ssl.SSLContext | None = None,
         backend: httpcore.NetworkBackend | None = None,
     ) -> None:
-        """A client that goes where the guard lets it.
+        """Creates a client that connects only where the guard allows.
 
         Args:
-            settings: time limits, and the guard's rules.
-            guard: made from the settings, if None.
-            context: of TLS; the usual authorities, if None.
-            backend: makes the connections to judged addresses; the system's sockets, if None.
+            settings: time limits, and settings of the guard.
+            guard: None: created from the settings.
+            context: for TLS; None: the default authorities.
+            backend: opens connections to checked addresses; None: system sockets.
         """
         self._settings = settings
         self._guard = guard or SsrfGuard(settings)
@@ -73,16 +73,16 @@ class Fetcher:
         check_syntax(url, field)
 
     def fetch(self, url: str, writer: ByteWriter, max_bytes: int) -> FetchedFile:
-        """Fetches a file; redirects are followed, each judged anew.
+        """Fetches a file. Follows redirects and checks each one.
 
         Args:
-            url: where it is.
-            writer: gets its bytes; what it raises passes through.
+            url: the URL.
+            writer: receives the bytes; its exceptions are passed on.
             max_bytes: a larger file is an error.
 
         Raises:
-            UrlRefused: the URL, or a redirect, leads where this server does not go.
-            SourceUnavailable: the file is not there, not in time, not whole, empty or too large.
+            UrlRefused: this server does not connect to the URL or to a redirect.
+            SourceUnavailable: the file is missing, late, incomplete, empty or too large.
         """
         deadline = time.monotonic() + self._settings.fetch_timeout_s
         for _ in range(MAX_REDIRECTS + 1):
@@ -94,11 +94,11 @@ class Fetcher:
         raise SourceUnavailable(f"More than {MAX_REDIRECTS} redirects: give the file's own URL.")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
-        """Posts a body and gives the HTTP status of the answer, of which nothing more is read. No redirect is followed.
+        """Posts a body and returns the HTTP status. The response body is not read; redirects are not followed.
 
         Raises:
-            UrlRefused: the URL leads where this server does not go.
-            SourceUnavailable: it is malformed, or nobody answered in time.
+            UrlRefused: this server does not connect to the URL.
+            SourceUnavailable: the URL is malformed, or there was no response in time.
         """
         with self._exchange("POST", _parsed(url), headers, body, time.monotonic() + timeout_s) as answer:
             return answer.status

@@ -1,4 +1,4 @@
-"""A song as WAV: what a worker does with a task of that kind."""
+"""Converts a song to WAV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConvertedWav:
-    """A WAV that was written, at the song's own rate and depth (lossy songs: 24 bits).
+    """A written WAV file, at the song's sample rate and bit depth (lossy songs: 24 bits).
 
     Attributes:
-        gain_db: what kept it below full scale; 0 for all but lossy songs that are louder than that.
+        gain_db: gain that keeps it below full scale; 0 except for lossy songs that exceed it.
         peak_dbfs, rms_dbfs: None for silence.
-        notes: what there is to say of the song.
+        notes: remarks on the song.
     """
 
     samples: int
@@ -34,20 +34,20 @@ class ConvertedWav:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Duration in seconds."""
         return self.samples / self.sample_rate
 
 
 def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, float | None], None]) -> ConvertedWav:
-    """Writes a song as WAV, sample by sample; memory does not grow with its length.
+    """Writes a song as WAV, sample by sample; memory use does not grow with its length.
 
     Args:
-        song: the file. wav: where to write; a file that is there is replaced.
-        name: what it is, for its tags: ``song``, or the name of a stem.
-        on_progress: is told seconds done and seconds in all, as far as they are known, and may raise to end it.
+        song: input file. wav: output file, overwritten if it exists.
+        name: for the tags: ``song``, or the name of a stem.
+        on_progress: called with seconds done and total seconds (None if unknown); may raise to stop.
 
     Raises:
-        UnreadableInputError: the song is no sound, or breaks off.
+        UnreadableInputError: the song is not audio, or is truncated.
         StorageError: the WAV cannot be written.
     """
     from stemwright.audio.formats import output_format
@@ -61,7 +61,7 @@ def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, floa
     meter = PartMeter(quantization)
     samples = _write(source, wav, name, quantization, meter, on_progress)
     if meter.exceeded:
-        # A decoded MP3 may leave full scale: nothing is clipped, and the one gain is told.
+        # A decoded MP3 can exceed full scale: scale it instead of clipping, and report the gain.
         quantization = Quantization(bits, limited=True, gain=quantization.ceiling / meter.peak)
         meter = PartMeter(quantization)
         samples = _write(source, wav, name, quantization, meter, on_progress)

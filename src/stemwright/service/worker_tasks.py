@@ -1,7 +1,7 @@
-"""The worker's side of tasks: what it may do with one that it holds, and how one ends.
+"""Task operations for workers.
 
-A worker proves with the token of its lease that a task is its own: one that was given up for dead, and whose task went to
-another, can change nothing any more.
+A worker proves with its lease token that it holds a task. A worker whose lease was given to another cannot change the
+task any more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stemwright.service.task_completion import TaskCompletion
 
 
 class WorkerTasks:
-    """Tasks in the hands of workers."""
+    """Operations on tasks that workers hold."""
 
     def __init__(self, database: Database, completion: TaskCompletion, clock: Clock = time.time) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class WorkerTasks:
         self._clock = clock
 
     def begin(self, task_id: str, token: str) -> Task | None:
-        """A worker has taken the task; None where it must not work on it: it has ended, or is another's now."""
+        """Starts a task; None if it has ended or another worker holds it."""
         with self._database.write() as session:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
@@ -39,17 +39,17 @@ class WorkerTasks:
             return task_from_row(session, row)
 
     def progress(self, task_id: str, token: str, stage: str, fraction: float | None) -> bool:
-        """Notes how far it is; gives whether the worker should go on: it should not where the task was cancelled."""
+        """Records progress. Returns False if the worker should stop: task cancelled, or held by another worker."""
         with self._database.write() as session:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
-            # A second worker, or a second writing pass, begins anew what people have seen done.
+            # A second worker, or a second writing pass, starts again at 0: reported progress must not go back.
             row.stage, row.progress = stage, max(row.progress, fraction or 0.0)
             return not row.cancel_requested
 
     def is_cancelled(self, task_id: str) -> bool:
-        """Whether somebody asked for its end."""
+        """Whether cancellation was requested."""
         with self._database.read() as session:
             asked = session.scalar(select(tables.Task.cancel_requested).where(tables.Task.id == task_id))
             return bool(asked) or asked is None
@@ -64,7 +64,7 @@ class WorkerTasks:
         cache_key: str | None,
         facts: dict[str, Any],
     ) -> bool:
-        """Ends a task well; gives False, and changes nothing, where it is another worker's now or has ended."""
+        """Marks a task as succeeded. Returns False, without changes, if it has ended or another worker holds it."""
         with self._database.write() as session:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
@@ -73,7 +73,7 @@ class WorkerTasks:
             row.cache_key = row.cache_key if cache_key is None else cache_key
             track = session.get(tables.Track, (row.track_id, row.account_id))
             if track is not None:
-                track.seconds = seconds  # measured, which is better than what headers said
+                track.seconds = seconds  # measured, so more accurate than the headers
             session.add_all(
                 tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
                 for stem in stems
@@ -81,7 +81,7 @@ class WorkerTasks:
             return self._completion.end(session, row, "succeeded")
 
     def fail(self, task_id: str, token: str | None, code: int, message: str) -> bool:
-        """Ends a task badly and gives its credits back. Without a token it is ended whoever holds it."""
+        """Marks a task as failed and refunds its credits. ``token=None`` ends it regardless of the lease."""
         with self._database.write() as session:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
@@ -90,7 +90,7 @@ class WorkerTasks:
             return self._completion.end(session, row, "failed")
 
     def cancelled(self, task_id: str, token: str) -> bool:
-        """The worker has stopped, as it was asked to."""
+        """Marks a task as cancelled after its worker has stopped."""
         with self._database.write() as session:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
@@ -98,12 +98,12 @@ class WorkerTasks:
             return self._completion.end(session, row, "cancelled")
 
     def cached_result(self, cache_key: str, account_id: str | None) -> Task | None:
-        """A task that succeeded with an equal cache key, whose stems are therefore the same.
+        """Returns a succeeded task with an equal cache key; its stems are the same.
 
         Args:
-            cache_key: of the current task.
-            account_id: whose tasks are looked at; None: all accounts'. An answer without work tells by its speed that
-                somebody separated the song before.
+            cache_key: cache key of the current task.
+            account_id: account to search; None: all accounts. The quick answer then shows that another account has
+                separated the song before.
         """
         with self._database.read() as session:
             query = select(tables.Task.id).where(tables.Task.cache_key == cache_key, tables.Task.state == "succeeded")

@@ -1,1 +1,1 @@
-"""Files, by the digest of what is in them."""
+"""Content-addressed file storage."""

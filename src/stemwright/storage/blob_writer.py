@@ -1,4 +1,4 @@
-"""A file on its way into the store."""
+"""Writes a new file to the store."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from stemwright.errors import storage_error
 from stemwright.storage.blob import StoredBlob
 
 CommitFile = Callable[[Path, StoredBlob], None]
-"""Takes a whole file into the store, away from its path."""
+"""Moves a complete file from its path into the store."""
 
 
 class ByteWriter(Protocol):
-    """Takes the bytes of a file piece by piece."""
+    """Writes a file in chunks."""
 
     def write(self, data: bytes, /) -> object:
-        """Takes the next bytes."""
+        """Writes the next chunk."""
 
 
 class BlobWriter:
-    """Takes bytes piece by piece and holds none of them; a context manager. Without ``commit`` nothing is left."""
+    """Streams bytes to a temporary file, unbuffered. A context manager; discards the file without ``commit``."""
 
     def __init__(self, path: Path, commit_file: CommitFile) -> None:
         self._path = path
@@ -38,7 +38,7 @@ class BlobWriter:
         """Opens the temporary file.
 
         Raises:
-            StorageError: it cannot be made.
+            StorageError: the file cannot be created.
         """
         try:
             self._file = FileIO(self._path, "xb")
@@ -53,25 +53,25 @@ class BlobWriter:
 
     @property
     def path(self) -> Path:
-        """Where the file in the making lies, on this machine; what was written is there at once."""
+        """Path of the temporary local file; written bytes are visible at once."""
         return self._path
 
     @property
     def size_bytes(self) -> int:
-        """How much was written."""
+        """Number of bytes written."""
         return self._size_bytes
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
-        """Adds bytes.
+        """Writes bytes.
 
         Raises:
-            StorageError: the disk is full or failed; the file is gone then.
+            StorageError: the disk is full or failed; the temporary file is deleted then.
         """
         file = self._open_file()
         rest = memoryview(piece)
         try:
             while rest:
-                rest = rest[file.write(rest) :]  # a nearly full disk takes a part
+                rest = rest[file.write(rest) :]  # a nearly full disk may accept only a part
         except OSError as error:
             self._discard()
             raise storage_error(error, self._path) from error
@@ -79,10 +79,10 @@ class BlobWriter:
         self._size_bytes += len(piece)
 
     def commit(self) -> StoredBlob:
-        """Puts the file into the store; it is on the disk when this returns. Never call it within a transaction.
+        """Stores the file; it is on disk when this returns. Never call it in a transaction.
 
         Raises:
-            StorageError: it cannot be stored; nothing is left of it.
+            StorageError: the file cannot be stored; the temporary file is deleted.
         """
         file = self._open_file()
         blob = StoredBlob(self._hash.hexdigest(), self._size_bytes)

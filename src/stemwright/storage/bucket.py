@@ -1,4 +1,4 @@
-"""Files in an object store."""
+"""Storage backend for object stores."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stemwright.errors import StorageError, UsageError
 from stemwright.storage.blob import PIECE_BYTES, blob_missing, is_digest, object_key
 
 MAX_CONCURRENT_PARTS = 4
-"""Parts of 5 MiB each: what a large file holds in memory on its way."""
+"""Parallel parts of 5 MiB each: memory used to upload a large file."""
 
 
 class BucketBackend:
-    """Files under a prefix of an S3-compatible store, or of another that obstore knows."""
+    """Files under a prefix of an S3-compatible store, or of another store supported by obstore."""
 
     def __init__(self, store: ObjectStore, *, skip_existing: bool) -> None:
         self._store = store
@@ -27,15 +27,15 @@ class BucketBackend:
 
     @classmethod
     def from_url(cls, url: str, *, skip_existing: bool = False) -> BucketBackend:
-        """The bucket of a URL, ``s3://bucket/prefix``; its region, endpoint and keys come from ``AWS_*``.
+        """Opens the bucket at a URL, ``s3://bucket/prefix``; region, endpoint and keys come from ``AWS_*``.
 
         Args:
-            url: where it is.
-            skip_existing: a file that is there is not uploaded again. Then the time of an upload tells whether any account
-                has the same file.
+            url: URL of the bucket.
+            skip_existing: do not upload a file that exists. The upload time then reveals whether any account has the
+                same file.
 
         Raises:
-            UsageError: there is no such kind of store.
+            UsageError: unsupported kind of store.
         """
         try:
             return cls(obstore.store.from_url(url), skip_existing=skip_existing)
@@ -43,18 +43,18 @@ class BucketBackend:
             raise UsageError(f"STEMWRIGHT_STORAGE_URL cannot be used ({_reason(error)}); write s3://bucket.") from error
 
     def place(self, path: Path, digest: str) -> None:
-        """Uploads a file and removes the local one."""
+        """Uploads a file and deletes the local one."""
         if not (self._skip_existing and self.size(digest) == path.stat().st_size):
             with _storage_errors():
                 obstore.put(self._store, object_key(digest), path, max_concurrency=MAX_CONCURRENT_PARTS)
         path.unlink()
 
     def local_path(self, digest: str) -> Path | None:
-        """None: it is elsewhere."""
+        """Returns None: files are remote."""
         return None
 
     def read(self, digest: str, start: int, end: int | None) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``end``."""
+        """Yields the bytes from ``start`` up to ``end`` (exclusive)."""
         if end is not None and end <= start:
             return
         try:
@@ -70,7 +70,7 @@ class BucketBackend:
             raise blob_missing(digest) from error
 
     def size(self, digest: str) -> int | None:
-        """The bytes of the file; None where there is none."""
+        """Returns the size in bytes; None if missing."""
         try:
             with _storage_errors():
                 return obstore.head(self._store, object_key(digest))["size"]
@@ -78,7 +78,7 @@ class BucketBackend:
             return None
 
     def delete(self, digest: str) -> None:
-        """Removes the file, if it is there."""
+        """Deletes the file if it exists."""
         with _storage_errors():
             try:
                 obstore.delete(self._store, object_key(digest))
@@ -86,7 +86,7 @@ class BucketBackend:
                 return
 
     def digests(self) -> Iterator[str]:
-        """All files; names that are no digests are somebody else's."""
+        """Yields the digests of all files; skips names that are not digests."""
         with _storage_errors():
             for found in obstore.list(self._store):
                 for meta in found:
@@ -95,7 +95,7 @@ class BucketBackend:
                         yield name
 
     def url(self, digest: str, seconds: float) -> str | None:
-        """A presigned link to GET the file."""
+        """Returns a presigned GET URL."""
         if not isinstance(self._store, S3Store | GCSStore | AzureStore):
             return None
         with _storage_errors():

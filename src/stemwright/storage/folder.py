@@ -1,4 +1,4 @@
-"""Files in a local folder."""
+"""Storage backend for a local folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stemwright.storage.blob import PIECE_BYTES, blob_missing, is_digest, object
 
 
 class FolderBackend:
-    """A folder of files by digest. What has a final name is whole, and was on the disk before it got the name."""
+    """Folder of files named by digest. Files are complete and synced to disk before they get their final name."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def place(self, path: Path, digest: str) -> None:
-        """Renames ``path``, which must lie on the same file system (else OSError EXDEV)."""
+        """Renames ``path``, which must be on the same file system (else OSError EXDEV)."""
         target = self._root / object_key(digest)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -26,12 +26,12 @@ class FolderBackend:
         sync_folder(target.parent)
 
     def local_path(self, digest: str) -> Path | None:
-        """Where the file lies."""
+        """Returns the path of the file."""
         path = self._root / object_key(digest)
         return path if path.is_file() else None
 
     def read(self, digest: str, start: int, end: int | None) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``end``; a file that is deleted meanwhile is still read to its end."""
+        """Yields the bytes from ``start`` up to ``end`` (exclusive), even if the file is deleted meanwhile."""
         try:
             with (self._root / object_key(digest)).open("rb", buffering=0) as file:
                 file.seek(start)
@@ -46,14 +46,14 @@ class FolderBackend:
             raise blob_missing(digest) from error
 
     def size(self, digest: str) -> int | None:
-        """The bytes of the file; None where there is none."""
+        """Returns the size in bytes; None if missing."""
         try:
             return (self._root / object_key(digest)).stat().st_size
         except FileNotFoundError:
             return None
 
     def delete(self, digest: str) -> None:
-        """Removes the file, if it is there."""
+        """Deletes the file if it exists."""
         path = self._root / object_key(digest)
         try:
             path.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ class FolderBackend:
             raise storage_error(error, path) from error
 
     def digests(self) -> Iterator[str]:
-        """All files; names that are no digests are somebody else's."""
+        """Yields the digests of all files; skips names that are not digests."""
         for shelf in self._root.iterdir():
             if len(shelf.name) == 2 and shelf.is_dir():
                 for path in shelf.iterdir():
@@ -69,12 +69,12 @@ class FolderBackend:
                         yield shelf.name + path.name
 
     def url(self, digest: str, seconds: float) -> str | None:
-        """None: the server's own links lead to local files."""
+        """Returns None: local files are served through the server's own links."""
         return None
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes new names in a folder outlast a power cut."""
+    """Syncs a folder, so that new names survive a power failure."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The store: files by the SHA-256 of their bytes, each there once."""
+"""The store: files by SHA-256, each stored once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["BlobMissing", "RecordBlob", "Store", "StoredBlob"]
 INCOMING_FOLDER = ".incoming"
 
 RecordBlob = Callable[[StoredBlob], None]
-"""Is told of every file before it gets its final name, so that none is ever unknown to whoever cleans up."""
+"""Called before a file gets its final name, so that retention has a record of every file."""
 
 
 class Store:
-    """Files in a local folder or in an object store. Safe in threads and processes.
+    """Files in a local folder or an object store. Thread-safe and process-safe.
 
-    A file that has its final name is whole, whatever was killed when. One in the making lies in a local folder of its
-    own, where ``sweep`` finds it.
+    A file with its final name is complete, even after a kill. Temporary files are in a local folder of their own, which
+    ``sweep`` cleans up.
     """
 
     def __init__(self, backend: Backend, incoming: Path, record: RecordBlob | None = None) -> None:
@@ -39,15 +39,15 @@ class Store:
 
     @classmethod
     def open(cls, settings: Settings, record: RecordBlob | None = None) -> Store:
-        """The store of a server: its data folder, or what ``storage_url`` names.
+        """Opens the store of a server: in its data folder, or at ``storage_url``.
 
         Args:
-            settings: say where it is.
+            settings: name the location.
             record: called for every new file; without it, files are never cleaned up, as in a backup.
 
         Raises:
-            StorageError: the folder cannot be made.
-            UsageError: ``storage_url`` names no store.
+            StorageError: the folder cannot be created.
+            UsageError: ``storage_url`` is invalid.
         """
         files = settings.data / "files"
         incoming = files / INCOMING_FOLDER
@@ -62,14 +62,14 @@ class Store:
         return cls(BucketBackend.from_url(settings.storage_url, skip_existing=settings.share_results), incoming, record)
 
     def writer(self) -> BlobWriter:
-        """Takes a new file piece by piece: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
+        """Returns a writer for a new file: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
         return BlobWriter(self._incoming / uuid.uuid4().hex, self._commit_file)
 
     def put_file(self, path: Path) -> StoredBlob:
-        """Moves a whole local file in; when this returns it is gone from ``path``.
+        """Moves a complete local file into the store; it is gone from ``path`` when this returns.
 
         Raises:
-            StorageError: it cannot be stored; then it is still at ``path``.
+            StorageError: the file cannot be stored; it is still at ``path``.
         """
         try:
             path = path.resolve(strict=True)
@@ -79,36 +79,36 @@ class Store:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                blob = self._copy(path)  # it lies on another file system
+                blob = self._copy(path)  # on another file system
                 path.unlink()
             return blob
         except OSError as error:
             raise storage_error(error, path) from error
 
     def renew(self, digest: str) -> bool:
-        """Call this before a new row refers to an old file: retention then leaves it alone as if it were new.
+        """Restarts the grace period of a file. Call it before a new row refers to an existing file.
 
         Returns:
-            Whether the file is there.
+            Whether the file exists.
         """
         size_bytes = self._backend.size(digest)
         if size_bytes is None:
             return False
         if self._record is not None:
             self._record(StoredBlob(digest, size_bytes))
-        return self.exists(digest)  # it may have gone just before it was recorded
+        return self.exists(digest)  # it may have been deleted just before it was recorded
 
     def local_path(self, digest: str) -> Path | None:
-        """Where the file lies on this machine; None where it is elsewhere or nowhere."""
+        """Returns the path on this machine; None if the file is remote or missing."""
         return self._backend.local_path(digest)
 
     @contextmanager
     def as_file(self, digest: str) -> Iterator[Path]:
-        """The file on this machine while the context lasts; nobody may write to it.
+        """Yields a path of the file on this machine, valid in the context. Do not write to it.
 
         Raises:
-            BlobMissing: there is no such file.
-            StorageError: it could not be brought here.
+            BlobMissing: no such file.
+            StorageError: the download failed.
         """
         path = self._backend.local_path(digest)
         if path is not None:
@@ -129,34 +129,34 @@ class Store:
             copy.unlink(missing_ok=True)
 
     def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``end``, in pieces; raises BlobMissing at the first one."""
+        """Yields the bytes from ``start`` up to ``end`` (exclusive), in chunks; raises BlobMissing at the first."""
         return self._backend.read(digest, start, end)
 
     def exists(self, digest: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return self._backend.size(digest) is not None
 
     def size(self, digest: str) -> int:
-        """Its bytes; raises BlobMissing."""
+        """Returns the size in bytes; raises BlobMissing."""
         size_bytes = self._backend.size(digest)
         if size_bytes is None:
             raise blob_missing(digest)
         return size_bytes
 
     def delete(self, digest: str) -> None:
-        """Removes the file, if it is there."""
+        """Deletes the file if it exists."""
         self._backend.delete(digest)
 
     def digests(self) -> Iterator[str]:
-        """All files of the store."""
+        """Yields the digests of all files in the store."""
         return self._backend.digests()
 
     def url(self, digest: str, seconds: float) -> str | None:
-        """A link straight to an object store that works for so long; None for a local folder."""
+        """Returns a direct link to an object store, valid for ``seconds``; None for a local folder."""
         return self._backend.url(digest, seconds)
 
     def sweep(self, older_than_s: float) -> int:
-        """Removes files in the making that nobody has written to for so long; gives how many there were."""
+        """Deletes temporary files not written to for ``older_than_s`` seconds; returns their number."""
         removed = 0
         for path in self._incoming.iterdir():
             try:
@@ -168,12 +168,12 @@ class Store:
         return removed
 
     def _commit_file(self, path: Path, blob: StoredBlob) -> None:
-        # Recorded first: a kill in between then leaves a record without a file, which retention cleans up.
+        # Record first: a kill in between leaves a record without a file, which retention cleans up.
         if self._record is not None:
             self._record(blob)
         self._backend.place(path, blob.digest)
         if self._record is not None and self._backend.local_path(blob.digest) is None:
-            self._record(blob)  # an upload can take longer than the grace period
+            self._record(blob)  # again, as an upload can take longer than the grace period
 
     def _copy(self, path: Path) -> StoredBlob:
         with self.writer() as writer, path.open("rb", buffering=0) as file:

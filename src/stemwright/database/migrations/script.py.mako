@@ -8,10 +8,10 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """Goes to the newer tables."""
+    """Upgrades to this revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Goes back to the older ones."""
+    """Downgrades to the previous revision."""
     ${downgrades if downgrades else "pass"}

@@ -1,4 +1,4 @@
-"""Accounts may have a quota of their own."""
+"""Adds a storage quota per account."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,10 +8,10 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Goes to the newer tables."""
+    """Upgrades to this revision."""
     op.add_column("accounts", sa.Column("quota_mb", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
-    """Goes back to the older ones."""
+    """Downgrades to the previous revision."""
     op.drop_column("accounts", "quota_mb")
