@@ -6,19 +6,13 @@ that are not stored yet. The folder is deleted when the task ends.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import stemwright
 from stemwright.cpu_memory_limits import cores
 from stemwright.errors import (
     CancelledError,
@@ -29,15 +23,15 @@ from stemwright.errors import (
 )
 from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
-from stemwright.models import licences, registry, weight_store
 from stemwright.separation.options import FormatName, Options
-from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import Progress
+from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.ids import new_id
 from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
+from stemwright.service.task_folder import locked_task_folder
 from stemwright.settings import Settings
 from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
@@ -75,7 +69,7 @@ class SeparationHandler:
 
     def run(self, lease: Lease, context: TaskContext) -> None:
         """Runs a task to its end."""
-        with _locked_folder(self._settings.work_folder / lease.task_id, context) as folder:
+        with locked_task_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
                 self._attempt(task, lease, context, folder)
@@ -111,7 +105,7 @@ class SeparationHandler:
         if task.is_wav:
             self._convert(task, lease, song, folder, reporter)
             return
-        cache_key = _cache_key(task, song)
+        cache_key = cache_key_of(task, song)
         if (cached_result := self._cached_result(task, cache_key)) is not None:
             if cached_result.account_id != task.account_id:
                 self._service.storage_quota.room(task.account_id, sum(stem.size_bytes for stem in cached_result.stems))
@@ -298,48 +292,6 @@ class SeparationHandler:
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         for folder in self._settings.work_folder.iterdir():
             self._clear(folder)
-
-
-@contextmanager
-def _locked_folder(folder: Path, context: TaskContext) -> Iterator[Path]:
-    """Locks the folder of a task. A worker that lost its lease needs a moment to leave the folder.
-
-    Raises:
-        TaskInterrupted: the worker is shutting down.
-    """
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if context.should_stop():
-                    raise TaskInterrupted from None
-                time.sleep(0.05)
-        yield folder
-    finally:
-        os.close(lock)
-
-
-def _cache_key(task: Task, song: str) -> str:
-    """Returns the cache key of a task: equal keys give equal stems."""
-    models = [registry.find(name) for step in plan_of(task.plan).steps for name in step.models]
-    facts = {
-        "song": song,
-        "plan": task.plan,
-        "licences": licences.policy(),
-        "models": [model.identity for model in models if weight_store.is_available(model)],
-        "stems": task.stems_asked,
-        "format": task.format,
-        "bit_depth": task.bit_depth,
-        "bitrate_kbps": task.bitrate_kbps,
-        "version": stemwright.__version__,
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _facts(result: Result) -> dict[str, object]:
