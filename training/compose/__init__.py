@@ -1,1 +1,1 @@
-"""Composition: songs as notes, before anything sounds."""
+"""Composition: writes songs as notes, which other packages render to audio."""

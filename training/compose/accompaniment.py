@@ -1,4 +1,4 @@
-"""What chordal instruments play: strums, arpeggios, riffs, pads, comping."""
+"""Accompaniment of chordal instruments: strums, arpeggios, riffs, pads, comping."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ RHYTHMS: dict[str, tuple[str, ...]] = {
     "whole": ("X...............",),
     "halves": ("X.......X.......",),
 }
-"""Sixteen steps a bar for chords: ``X`` accent, ``x`` hit, ``.`` nothing."""
+"""Chord rhythms, sixteen steps a bar: ``X`` accented chord, ``x`` chord, ``.`` rest."""
 
 ARPEGGIOS: tuple[tuple[int, ...], ...] = (
     (0, 1, 2, 3),
@@ -52,18 +52,18 @@ def block(
     quiet: float = 0.0,
     position: int | None = None,
 ) -> tuple[Note, ...]:
-    """Chords of ``count`` voices in a rhythm of ``RHYTHMS``, led smoothly from one to the next.
+    """Block chords of ``count`` voices in a rhythm of ``RHYTHMS``, with smooth voice leading.
 
     Args:
         plan: the song.
-        rng: source of choices.
-        rhythm: name of the rhythm; two variants alternate between sections.
-        count: voices.
-        centre: middle pitch.
-        gate: how much of the time to the next chord is held; under 0.5 is short.
-        spread_s: time between the strings of a strum; its direction turns on the upbeats.
-        quiet: bars under this energy are left out.
-        position: a guitarist grips the chords at this fret; ``count`` and ``centre`` then say nothing.
+        rng: random generator.
+        rhythm: name of the rhythm; sections alternate between two variants of it.
+        count: number of voices.
+        centre: pitch in the middle of the voicing.
+        gate: share of the time to the next chord for which a chord is held; under 0.5 is staccato.
+        spread_s: time between the strings of a strum; upbeats are strummed in the opposite direction.
+        quiet: bars with less energy than this are left out.
+        position: fret of a guitarist's hand; if it is set, ``count`` and ``centre`` are ignored.
     """
     variants = RHYTHMS[rhythm]
     first, second = variants[rng.integers(len(variants))], variants[rng.integers(len(variants))]
@@ -94,7 +94,7 @@ def block(
 def arpeggio(
     plan: Plan, rng: np.random.Generator, step: float, count: int, centre: int, ring: float, quiet: float = 0.0
 ) -> tuple[Note, ...]:
-    """Broken chords: a note every ``step`` beats, held for ``ring`` steps, in one of ``ARPEGGIOS``."""
+    """Arpeggios in a pattern of ``ARPEGGIOS``: a note every ``step`` beats, held for ``ring`` steps."""
     order = ARPEGGIOS[rng.integers(len(ARPEGGIOS))]
     line = Line(plan.clock, rng, timing_s=float(rng.choice((0.0, 0.005, 0.008))))
     rests = float(rng.choice((0.0, 0.0, 0.1, 0.25)))
@@ -115,7 +115,7 @@ def arpeggio(
 def fingerpick(
     plan: Plan, rng: np.random.Generator, position: int, step: float, ring: float, quiet: float = 0.0
 ) -> tuple[Note, ...]:
-    """A guitarist's fingers: the thumb keeps the lowest strings on the beat, the others break the grip above it."""
+    """Fingerpicking: the thumb plays the lowest strings on the beat, the fingers arpeggiate the higher strings."""
     order = ARPEGGIOS[rng.integers(len(ARPEGGIOS))]
     thumb_every = float(rng.choice((1, 2, 4)))
     pinches = float(rng.choice((0.0, 0.2, 0.5)))
@@ -136,13 +136,13 @@ def fingerpick(
 
 
 def pad(plan: Plan, rng: np.random.Generator, count: int, centre: int, quiet: float = 0.0) -> tuple[Note, ...]:
-    """Held chords: common tones are tied for one to four bars, changing voices move."""
+    """Held chords: common tones are tied for one to four bars, the other voices move."""
     line = Line(plan.clock, rng, timing_s=0.012)
     held: dict[int, tuple[int, float]] = {}  # voice -> (pitch, first beat)
     previous: tuple[int, ...] = ()
     end = 0.0
     strength = float(rng.uniform(60, 95))
-    breath = int(rng.choice((1, 2, 2, 4)))  # bars after which every voice is struck, bowed or blown anew
+    breath = int(rng.choice((1, 2, 2, 4)))  # number of bars after which every voice gets a new onset
     for bar in plan.bars:
         if bar.energy < quiet:
             for pitch, since in held.values():
@@ -166,7 +166,7 @@ def pad(plan: Plan, rng: np.random.Generator, count: int, centre: int, quiet: fl
 
 
 def two_hands(plan: Plan, rng: np.random.Generator, style: str, centre: int) -> tuple[Note, ...]:
-    """A pianist: the left hand keeps the roots, the right plays chords, broken chords, or both (a ballad, a stride)."""
+    """Piano with two hands: roots in the left; chords, arpeggios or both in the right (e.g. ballad or stride)."""
     line = Line(plan.clock, rng, timing_s=0.007)
     figure = ARPEGGIOS[rng.integers(len(ARPEGGIOS))]
     octaves = rng.random() < 0.6
@@ -206,7 +206,7 @@ def two_hands(plan: Plan, rng: np.random.Generator, style: str, centre: int) -> 
 
 
 def left_hand(plan: Plan, rng: np.random.Generator, low: int, quiet: float = 0.0) -> tuple[Note, ...]:
-    """A pianist's left hand alone: roots, octaves, fifths or low chords within an octave above ``low``."""
+    """Left hand of a piano: roots, octaves, fifths or low chords within an octave above ``low``."""
     grip = str(rng.choice(("root", "octave", "octave", "fifth", "chord", "broken")))
     step = float(rng.choice((1, 2, 2, 4)))
     line = Line(plan.clock, rng, timing_s=0.007)
@@ -231,9 +231,9 @@ def left_hand(plan: Plan, rng: np.random.Generator, low: int, quiet: float = 0.0
 
 
 def power_chords(plan: Plan, rng: np.random.Generator, tuning: int, muted: float) -> tuple[Note, ...]:
-    """Root, fifth and octave on the low strings; ``muted`` is the share of bars that are palm-muted eighths.
+    """Root, fifth and octave on the low strings; ``muted`` is the share of bars with palm-muted eighth notes.
 
-    Muted notes are a tenth of a second long and softer; everything else rings to the next chord.
+    Palm-muted notes last 0.1 s and have a lower velocity; all others ring until the next chord.
     """
     line = Line(plan.clock, rng, timing_s=0.005)
     names = ("eighths", "strum", "gallop", "whole", "quarters", "halves")
@@ -258,7 +258,7 @@ def power_chords(plan: Plan, rng: np.random.Generator, tuning: int, muted: float
 def riff(
     plan: Plan, rng: np.random.Generator, centre: int, step: float, gate: float, quiet: float = 0.0
 ) -> tuple[Note, ...]:
-    """A short figure on scale degrees, repeated in every bar and moved along with the chords."""
+    """A short figure on scale degrees, repeated in every bar and transposed with the chords."""
     slots = int(4 / step)
     figure = [(slot, int(rng.choice((0, 0, 2, 3, 4, 7, -1, 5, 6)))) for slot in range(slots) if rng.random() < 0.6]
     line = Line(plan.clock, rng, timing_s=0.005)
@@ -274,7 +274,7 @@ def riff(
 
 
 def montuno(plan: Plan, rng: np.random.Generator, centre: int) -> tuple[Note, ...]:
-    """A salsa piano: syncopated octaves and thirds between the chord's tones."""
+    """Salsa piano: syncopated octaves and thirds between chord tones."""
     pattern = RHYTHMS["montuno"][rng.integers(2)]
     line = Line(plan.clock, rng, timing_s=0.005)
     previous: tuple[int, ...] = ()

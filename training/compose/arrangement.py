@@ -1,4 +1,4 @@
-"""The arranger: what every stem and role plays in a song."""
+"""Arrangement: writes the notes of every stem and role of a song."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from training.compose.theory import nearest
 
 
 def lead(plan: Plan, rng: np.random.Generator) -> tuple[Note, ...]:
-    """The singer's melody: other parts harmonise it whether the singer is there or not."""
-    low = int(rng.choice((45, 48, 52, 55, 57)))  # from a bass's A2 to a soprano's A3
+    """The melody of the lead vocal. Other parts harmonise it, even in songs without vocals."""
+    low = int(rng.choice((45, 48, 52, 55, 57)))  # from A2 (bass) to A3 (soprano)
     return melody(
         plan,
         rng,
@@ -25,7 +25,7 @@ def lead(plan: Plan, rng: np.random.Generator) -> tuple[Note, ...]:
 def write(
     plan: Plan, genre: Genre, stem: str, role: str, lead: tuple[Note, ...], rng: np.random.Generator
 ) -> tuple[Note, ...]:
-    """The notes of one part. ``lead`` is the song's melody, for the singer and whoever harmonises it."""
+    """The notes of one part. ``lead`` is the melody of the song, for the lead vocal and the parts that harmonise it."""
     if stem == "drums":
         return grooves.drums(plan, str(rng.choice(genre.drums or ("pop",))), rng)
     if stem == "bass":
@@ -68,7 +68,7 @@ def _backing(plan: Plan, role: str, lead: tuple[Note, ...], rng: np.random.Gener
 
 
 def _quiet(rng: np.random.Generator) -> float:
-    """From which energy on a part plays: half of the parts are there throughout."""
+    """Draws the energy above which a part plays; half of the parts play throughout."""
     return float(rng.choice((0.0, 0.0, 0.3, 0.55, 0.8)))
 
 
@@ -97,7 +97,7 @@ def _guitar(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]
         )
     if role == "comp":
         rhythm = str(rng.choice(("comp", "charleston", "quarters", "strum")))
-        # A whole grip with its bass string, or four inner voices.
+        # A full six-string chord with its bass note, or four inner voices.
         grip = int(rng.integers(0, 8)) if rng.random() < 0.6 else None
         return accompaniment.block(
             plan, rng, rhythm, 4, int(rng.integers(50, 60)), float(rng.uniform(0.4, 0.9)), 0.006, quiet, grip
@@ -166,7 +166,7 @@ def _percussion(plan: Plan, genre: Genre, role: str, rng: np.random.Generator) -
                 continue
             root = 41 + (bar.chord.root - 41) % 12
             line.add(bar.start, 1, root, 105)
-            if bar.closes:  # a roll into the next section
+            if bar.closes:  # drum roll into the next section
                 for step in range(bar.beats * 4):
                     line.add(bar.start + bar.beats / 2 + step / 8, 0.2, root, 60 + 3 * step)
             elif rng.random() < 0.5:
@@ -203,7 +203,7 @@ def _synth(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
 
 def _fx(plan: Plan, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     line = Line(plan.clock, rng, timing_s=0.0)
-    if role == "ambience":  # under the whole song, or a stretch of it
+    if role == "ambience":  # under the whole song, or a part of it
         bars = plan.bars[int(rng.choice((0, 0, 2, 6))) :] or plan.bars
         line.add(bars[0].start, float(rng.choice((16, 32, 64, 128))), 60, 90)
         return tuple(line.notes)
@@ -235,14 +235,14 @@ _REGISTERS: dict[str, tuple[tuple[int, int], ...]] = {
     "brass": ((52, 77), (52, 77), (54, 79), (48, 72), (43, 65)),  # trumpets, horns, trombones, tubas
     "woodwinds": ((60, 88), (57, 81), (53, 77), (48, 74), (46, 70), (38, 62)),  # flutes to bassoons
 }
-"""Lowest and highest pitch of the instruments of a family, as often as they are there."""
+"""Lowest and highest pitch of the instruments of a family; an entry that repeats is drawn more often."""
 
 
 def _orchestral(plan: Plan, stem: str, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     registers = _REGISTERS[stem]
     low, high = registers[rng.integers(len(registers))]
     quiet = _quiet(rng)
-    if role == "low":  # cellos and double basses, bassoons, tubas: the bass of an orchestra
+    if role == "low":  # cellos and double basses, bassoons, tubas: the orchestra's bass
         style = str(
             rng.choice(("long", "long", "roots", "walking", "driving") if stem == "strings" else ("long", "roots"))
         )

@@ -1,4 +1,4 @@
-"""Bass lines: grooves on roots and fifths, and walking basses."""
+"""Bass lines: patterns of roots and fifths, and walking bass."""
 
 import numpy as np
 
@@ -19,9 +19,9 @@ BASS_RHYTHMS: dict[str, tuple[str, ...]] = {
 
 
 def bass(plan: Plan, rng: np.random.Generator, style: str, low: int = 28) -> tuple[Note, ...]:
-    """A bass line: a style of ``BASS_RHYTHMS``, or ``walking``; roots, fifths, octaves and steps into the next chord.
+    """A bass line in a style of ``BASS_RHYTHMS`` or ``walking``: roots, fifths, octaves and passing notes.
 
-    A third of the players wait for the louder sections.
+    A third of the bass parts play only in the louder sections.
     """
     quiet = float(rng.choice((0.12, 0.12, 0.12, 0.12, 0.4, 0.65)))
     if style == "walking":
@@ -39,7 +39,7 @@ def bass(plan: Plan, rng: np.random.Generator, style: str, low: int = 28) -> tup
         hits = [step for step in range(steps) if pattern[step % len(pattern)] != "."] or [0]
         following = plan.bars[(index + 1) % len(plan.bars)].chord
         for position, (here, after) in enumerate(zip(hits, [*hits[1:], steps], strict=True)):
-            # A tumbao's last note anticipates the next bar's chord.
+            # The last note of a tumbao anticipates the chord of the next bar.
             chord = following if style == "tumbao" and here >= steps - 4 else bar.chord_at(here / 4)
             pitch = low + (chord.root - low) % 12
             if position and rng.random() < octaves:

@@ -1,6 +1,6 @@
-"""Genres: tempo, harmony, grooves, and which instruments play together, how often and in which role.
+"""Genres: tempo, harmony, grooves and instrumentation, with the probability and the role of each instrument.
 
-The genres themselves stand in ``genres.toml`` beside this module.
+The genres are defined in ``genres.toml`` in this folder.
 """
 
 import tomllib
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Seat = tuple[str, str, float]
-"""A chair in the band: stem, role (of ``song.py``), and how often it is taken."""
+"""An instrument of a band: stem, role (see ``song.py``), and the probability that it plays."""
 
 
 @dataclass(frozen=True)
 class Genre:
-    """What songs of one kind have in common.
+    """What the songs of a genre have in common.
 
     Attributes:
-        weight: how frequent the genre is among songs.
+        weight: relative frequency of the genre.
         bpm: slowest and fastest tempo.
         modes: modes of ``theory.MODES``.
-        progressions: families of ``theory.PROGRESSIONS``.
-        chord_sizes: tones a chord (3 triads, 4 sevenths, 5 ninths).
-        seats: the band.
-        drums: styles of ``grooves.GROOVES``; empty for none of its own.
-        bass: styles of ``basslines.bass``, for an electric or an upright one.
-        hands: percussion of ``grooves.PERCUSSION`` that belongs to it; empty for any.
+        progressions: groups of chord progressions in ``theory.PROGRESSIONS``.
+        chord_sizes: notes per chord (3 for triads, 4 for sevenths, 5 for ninths).
+        seats: the instruments of the band.
+        drums: styles of ``grooves.GROOVES``; empty if the genre has no drum kit.
+        bass: styles of ``basslines.bass``, for electric bass and double bass.
+        hands: percussion of ``grooves.PERCUSSION`` that is typical of the genre; empty for any.
         swing: share of songs that swing.
-        waltz: share of songs in three-four time.
+        waltz: share of songs in 3/4 time.
     """
 
     weight: float
@@ -82,4 +82,4 @@ GUESTS: tuple[Seat, ...] = (
     ("fx", "drone", 0.04),
     ("backing_vocals", "oohs", 0.06),
 )
-"""Seats that any genre may take: the rare classes must be met everywhere."""
+"""Instruments that may be added to any genre, so that rare classes occur in all genres."""

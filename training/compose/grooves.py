@@ -1,6 +1,6 @@
 """Drum grooves and percussion patterns: sixteen steps a bar, with fills, ghost notes and crashes.
 
-Drums are written for the keys of General MIDI's drum channel, whatever plays them.
+Drum notes use the keys of the General MIDI drum channel, for sampled and synthesised kits alike.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ TOMS = (50, 48, 47, 45, 43, 41)
 
 @dataclass(frozen=True)
 class Groove:
-    """Steps of one bar: ``X`` accent, ``x`` hit, ``o`` ghost or maybe, ``.`` nothing.
+    """Steps of one bar: ``X`` accent, ``x`` hit, ``o`` ghost note or a hit at random, ``.`` rest.
 
     Attributes:
-        kick, snare, time: the steps; ``time`` is the hi-hat or whatever keeps time.
-        timekeeper: drum key of ``time``.
-        backbeat: drum key of ``snare``.
+        kick, snare, time: the steps; ``time`` is the hi-hat, the ride or another timekeeper.
+        timekeeper: General MIDI key of ``time``.
+        backbeat: General MIDI key of ``snare``.
     """
 
     kick: str
@@ -115,7 +115,7 @@ GROOVES: dict[str, tuple[Groove, ...]] = {
 }
 
 PERCUSSION: dict[str, tuple[tuple[int, str], ...]] = {
-    # General MIDI keys of hand percussion, with patterns that belong to them.
+    # General MIDI keys of hand percussion, with typical patterns.
     "shaker": ((70, "xoXoxoXoxoXoxoXo"), (82, "x.X.x.X.x.X.x.X.")),
     "tambourine": ((54, "..x...x...x...x."), (54, "....X.......X..."), (54, "xoXoxoXoxoXoxoXo")),
     "congas": ((63, "..X...xx..X...xx"), (64, "......XX......XX"), (62, "x.x.x...x.x.x...")),
@@ -144,7 +144,7 @@ def _strength(mark: str, rng: np.random.Generator) -> float:
 
 
 def drums(plan: Plan, style: str, rng: np.random.Generator) -> tuple[Note, ...]:
-    """Plays a song's bars in a style of ``GROOVES``: two grooves, fills at the ends of sections, crashes after them."""
+    """Drum notes of a song in a style of ``GROOVES``: two grooves, fills at the end of sections, then a crash."""
     meter = plan.bars[0].beats
     choices = GROOVES["waltz"] if meter == 3 else GROOVES[style]
     verse, chorus = choices[rng.integers(len(choices))], choices[rng.integers(len(choices))]
@@ -202,7 +202,7 @@ def _fill(line: Line, beat: float, step: int, steps: int, rng: np.random.Generat
 
 
 def percussion(plan: Plan, hands: Sequence[str], rng: np.random.Generator) -> tuple[Note, ...]:
-    """Plays hand percussion, one player for each name of ``PERCUSSION``, in the louder half of the bars or throughout."""
+    """Hand percussion, one player for each name of ``PERCUSSION``, in the louder half of the bars or throughout."""
     line = Line(plan.clock, rng, timing_s=0.007)
     for hand in hands:
         patterns = PERCUSSION[hand]

@@ -1,4 +1,4 @@
-"""Melodies: phrases that repeat, breathe, and land on tones of the chord; harmonies and counter-melodies."""
+"""Melodies in phrases with repeats and rests, which end on chord tones; harmonies and counter-melodies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from training.compose.score import Line, Plan
 from training.compose.theory import Key, nearest
 
 _RHYTHMS = (
-    # Start and length in beats within a bar of four.
+    # Onset and length in beats within a bar of four.
     ((0, 1), (1, 1), (2, 2)),
     ((0, 0.5), (0.5, 0.5), (1, 1), (2, 1), (3, 1)),
     ((0.5, 0.5), (1, 0.5), (1.5, 1), (2.5, 1.5)),
@@ -42,13 +42,13 @@ _FAST = (
 
 @dataclass(frozen=True)
 class Tessitura:
-    """The range a melody stays in, as MIDI pitches."""
+    """Range of a melody, as MIDI pitches."""
 
     low: int
     high: int
 
     def fold(self, pitch: int) -> int:
-        """Moves a pitch by octaves into the range (which must be an octave at least)."""
+        """Moves a pitch by octaves into the range, which must span at least one octave."""
         while pitch < self.low:
             pitch += 12
         while pitch > self.high:
@@ -59,15 +59,15 @@ class Tessitura:
 def melody(
     plan: Plan, rng: np.random.Generator, range_: Tessitura, density: float, quiet: float = 0.0, virtuosity: float = 0.0
 ) -> tuple[Note, ...]:
-    """Writes a melody in phrases of two bars; half of the phrases repeat the rhythm and contour of an earlier one.
+    """Writes a melody in two-bar phrases; half of the phrases repeat the rhythm and contour of an earlier one.
 
     Args:
         plan: the song.
-        rng: source of choices.
+        rng: random generator.
         range_: lowest and highest pitch.
-        density: share of bars in which it plays, 0 to 1; the rest are rests between phrases.
-        quiet: bars under this energy are rests.
-        virtuosity: share of bars with runs of sixteenths.
+        density: share of bars with notes, 0 to 1; the others are rests between phrases.
+        quiet: bars with less energy than this are rests.
+        virtuosity: share of bars with sixteenth-note runs.
     """
     line = Line(plan.clock, rng, timing_s=0.01)
     motifs = [_motif(rng, virtuosity) for _ in range(3)]
@@ -103,7 +103,7 @@ def _motif(rng: np.random.Generator, virtuosity: float) -> tuple[tuple[float, fl
 def harmony(
     notes: Sequence[Note], key: Key, steps: int, rng: np.random.Generator, share: float = 1.0
 ) -> tuple[Note, ...]:
-    """A second voice ``steps`` degrees above (or below) a melody, a little late, in ``share`` of its notes."""
+    """A second voice ``steps`` degrees above (or below) a melody, slightly late, for a ``share`` of its notes."""
     return tuple(
         Note(
             max(0.0, note.start_s + float(rng.normal(0.01, 0.012))),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Note:
-    """A note: when it starts, how long it is held, its MIDI pitch (60 is middle C) and its MIDI velocity (1 to 127)."""
+    """A note: onset, duration, MIDI pitch (60 is middle C) and MIDI velocity (1 to 127)."""
 
     start_s: float
     duration_s: float
@@ -14,10 +14,10 @@ class Note:
 
     @property
     def end_s(self) -> float:
-        """When the note is released, in seconds."""
+        """End of the note in seconds."""
         return self.start_s + self.duration_s
 
     def pitch_within(self, lowest: int, highest: int) -> int:
-        """Its pitch, moved by octaves into a range of an octave or more."""
+        """The pitch, moved by octaves into a range of at least one octave."""
         above = 12 * max(0, -(-(lowest - self.pitch) // 12))
         return self.pitch + above - 12 * max(0, -(-(self.pitch - highest) // 12))

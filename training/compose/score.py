@@ -1,4 +1,4 @@
-"""Bars, the clock that turns beats into seconds, and lines of notes being written."""
+"""Bars, the clock that converts beats to seconds, and the lines that collect notes."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,13 @@ from training.compose.theory import Chord, Key
 
 @dataclass(frozen=True)
 class Clock:
-    """Turns beats into seconds.
+    """Converts beats to seconds.
 
     Attributes:
-        bpm: beats a minute.
-        swing: where the middle of a unit falls, 0.5 (straight) to 0.67 (triplets).
-        swing_unit: the beats that swing divides: 1 swings eighths, 0.5 swings sixteenths.
-        rubato: how far the beat bends over eight beats, in beats.
+        bpm: beats per minute.
+        swing: position of the offbeat within a swung pair, 0.5 (straight) to 0.67 (triplets).
+        swing_unit: length of a swung pair in beats: 1 swings eighths, 0.5 swings sixteenths.
+        rubato: tempo deviation over eight beats, in beats.
     """
 
     bpm: float
@@ -26,11 +26,11 @@ class Clock:
 
     @property
     def beat_s(self) -> float:
-        """Length of a beat in seconds."""
+        """Duration of a beat in seconds."""
         return 60 / self.bpm
 
     def at(self, beat: float) -> float:
-        """Seconds at a beat counted from the start."""
+        """Time in seconds of a beat, counted from the start of the song."""
         whole, part = divmod(beat / self.swing_unit, 1.0)
         bent = part * 2 * self.swing if part <= 0.5 else self.swing + (part - 0.5) * 2 * (1 - self.swing)
         beats = (whole + bent) * self.swing_unit
@@ -39,17 +39,17 @@ class Clock:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a song: its first beat, its chords, and where in the form it stands.
+    """One bar of a song: position, chords and place in the form.
 
     Attributes:
-        index: count from 0.
-        start: the beat on which it starts.
-        beats: its length.
-        chords: one chord for each beat of the bar.
+        index: number of the bar, from 0.
+        start: first beat of the bar.
+        beats: number of beats.
+        chords: one chord per beat.
         section: name of the section.
-        energy: 0 (bare) to 1 (full).
-        closes: it is the last bar of its section.
-        opens: it is the first bar of its section.
+        energy: 0 (sparse) to 1 (full).
+        closes: whether it is the last bar of its section.
+        opens: whether it is the first bar of its section.
     """
 
     index: int
@@ -63,17 +63,17 @@ class Bar:
 
     @property
     def chord(self) -> Chord:
-        """The chord on the first beat."""
+        """The chord on the first beat of the bar."""
         return self.chords[0]
 
     def chord_at(self, beat: float) -> Chord:
-        """The chord at a beat of this bar."""
+        """The chord at a beat within the bar."""
         return self.chords[min(self.beats - 1, max(0, int(beat)))]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every player of a song knows: key, clock and bars."""
+    """What all parts of a song share: key, clock and bars."""
 
     key: Key
     clock: Clock
@@ -83,14 +83,14 @@ class Plan:
 
 @dataclass
 class Line:
-    """A line that is being written: takes beats, gives notes with human timing and touch.
+    """A line of notes under construction; adds random timing and velocity errors to each note.
 
     Attributes:
         clock: the song's clock.
-        rng: source of the inaccuracies.
-        timing_s: standard deviation of the attacks.
-        late_s: how far the player lies behind the beat.
-        touch: standard deviation of the velocity.
+        rng: random generator.
+        timing_s: standard deviation of the onsets.
+        late_s: constant delay behind the beat.
+        touch: standard deviation of the velocities.
     """
 
     clock: Clock
@@ -101,7 +101,7 @@ class Line:
     notes: list[Note] = field(default_factory=list)
 
     def add(self, beat: float, beats: float, pitch: int, velocity: float, delay_s: float = 0.0) -> None:
-        """Writes a note at a beat of the song; pitches outside 0 to 127 are left out."""
+        """Adds a note at a beat of the song; pitches outside 0 to 127 are dropped."""
         if not 0 <= pitch <= 127:
             return
         start = self.clock.at(beat)

@@ -1,4 +1,4 @@
-"""A song: genre, form, harmony, and one part for every player."""
+"""A song: genre, form, harmony and parts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from training.compose.theory import PROGRESSIONS, Chord, Key, dominant, harmonis
 DURATION_S = 30.0
 
 _FORMS: tuple[tuple[tuple[str, int, float], ...], ...] = (
-    # Section, bars, energy. A song takes as many as its length holds, and may start anywhere.
+    # Section, bars, energy. A song uses as many sections as fit its length, and may start at any of them.
     (("intro", 2, 0.35), ("verse", 4, 0.6), ("chorus", 4, 0.95), ("verse", 4, 0.6), ("chorus", 8, 1.0)),
     (("verse", 4, 0.5), ("verse", 4, 0.6), ("chorus", 8, 1.0), ("break", 4, 0.25), ("chorus", 8, 1.0)),
     (("chorus", 8, 0.9), ("bridge", 4, 0.5), ("chorus", 8, 1.0), ("break", 2, 0.2), ("chorus", 8, 1.0)),
@@ -26,7 +26,7 @@ _FORMS: tuple[tuple[tuple[str, int, float], ...], ...] = (
 
 @dataclass(frozen=True)
 class Part:
-    """What one player plays: a stem of ``stemwright.stems.STEMS``, a role, and notes."""
+    """One part: a stem of ``stemwright.stems.STEMS``, a role, and notes."""
 
     stem: str
     role: str
@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Song:
-    """A composed song; the same seed gives the same song."""
+    """A composed song; the same seed always gives the same song."""
 
     seed: int
     genre: str
@@ -44,7 +44,7 @@ class Song:
 
 
 def compose(seed: int, duration_s: float = DURATION_S) -> Song:
-    """Composes the song of a seed."""
+    """Composes the song for a seed."""
     rng = np.random.default_rng((seed, 0))
     names = list(GENRES)
     weights = np.array([GENRES[name].weight for name in names])
@@ -79,7 +79,7 @@ def _plan(genre: Genre, rng: np.random.Generator, duration_s: float) -> Plan:
     for section, _, _ in form:
         choices = PROGRESSIONS[family]
         progressions.setdefault(section, choices[rng.integers(len(choices))])
-    flat = rng.random() < 0.25  # no dynamics: everybody plays all the time
+    flat = rng.random() < 0.25  # no dynamics: all parts play throughout
     two_a_bar = rng.random() < 0.25
     leading = rng.random() < 0.6
     bars: list[Bar] = []

@@ -1,4 +1,4 @@
-"""Keys, modes, chords and how one chord moves into the next."""
+"""Keys, modes, chords and voice leading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
         (5, 3, 0, 4, 5, 1, 4, 5),
     ),
 }
-"""Scale degrees of the chords, a bar each."""
+"""Scale degrees of the chords, one bar each."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,22 @@ class Key:
 
     @property
     def scale(self) -> tuple[int, ...]:
-        """Semitones of the seven degrees above the tonic."""
+        """The seven scale degrees, in semitones above the tonic."""
         return MODES[self.mode]
 
     def pitch(self, degree: int, octave: int) -> int:
-        """MIDI pitch of a degree; degrees below 0 and above 6 reach into the octaves beside."""
+        """MIDI pitch of a scale degree; degrees below 0 or above 6 are in a lower or higher octave."""
         return 12 * (octave + 1) + self.tonic + self.scale[degree % 7] + 12 * (degree // 7)
 
     def snap(self, pitch: int) -> int:
-        """The nearest pitch of the scale, the lower one of two."""
+        """The nearest pitch of the scale; of two at the same distance, the lower one."""
         for distance in (0, -1, 1, -2, 2):
             if (pitch + distance - self.tonic) % 12 in self.scale:
                 return pitch + distance
         return pitch
 
     def step(self, pitch: int, steps: int) -> int:
-        """The pitch ``steps`` degrees of the scale away from ``pitch``."""
+        """The pitch ``steps`` scale degrees away from ``pitch``."""
         here = self.snap(pitch)
         degree = self.scale.index((here - self.tonic) % 12)
         octave = (here - self.tonic) // 12
@@ -92,24 +92,24 @@ class Key:
 
 @dataclass(frozen=True)
 class Chord:
-    """A root (pitch class) and its tones in semitones above the root, the root first."""
+    """A root (pitch class) and the chord tones in semitones above it, the root first."""
 
     root: int
     intervals: tuple[int, ...]
 
     @property
     def pitch_classes(self) -> tuple[int, ...]:
-        """Pitch classes of the tones."""
+        """Pitch classes of the chord tones."""
         return tuple((self.root + interval) % 12 for interval in self.intervals)
 
     @property
     def fifth(self) -> int:
-        """Semitones from the root to the fifth (6, 7 or 8)."""
+        """The interval from the root to the fifth, in semitones (6, 7 or 8)."""
         return self.intervals[2] if 6 <= self.intervals[2] <= 8 else 7
 
 
 def harmonise(key: Key, degree: int, size: int = 3, leading_tone: bool = False) -> Chord:
-    """Stacks ``size`` thirds of the scale on a degree; ``leading_tone`` makes the fifth degree's chord major."""
+    """A chord of ``size`` notes in thirds on a scale degree; ``leading_tone`` makes the fifth degree's chord major."""
     root = key.pitch(degree, 4)
     intervals = [key.pitch(degree + 2 * third, 4) - root for third in range(size)]
     if leading_tone and degree % 7 == 4 and intervals[1] == 3:
@@ -118,15 +118,15 @@ def harmonise(key: Key, degree: int, size: int = 3, leading_tone: bool = False) 
 
 
 def dominant(root: int, size: int = 4) -> Chord:
-    """A dominant seventh (or ninth) chord on a pitch class, as the blues has on every degree."""
+    """A dominant seventh (or ninth) chord on a pitch class, as in the blues."""
     return Chord(root % 12, (0, 4, 7, 10, 14)[:size])
 
 
 def voice(chord: Chord, count: int, centre: int, previous: Sequence[int] = ()) -> tuple[int, ...]:
-    """Chooses ``count`` pitches of a chord near ``centre`` that move as little as possible from ``previous``.
+    """Chooses ``count`` pitches of a chord near ``centre``, with the smallest movement from ``previous``.
 
-    Every candidate is a close position on one of the chord's inversions; the cost is the distance that the voices
-    move, and how far the middle of the chord lies from ``centre``.
+    The candidates are the close positions of all inversions. The cost is the total movement of the voices plus the
+    distance from the middle of the chord to ``centre``.
     """
     classes = sorted(set(chord.pitch_classes))
     best: tuple[int, ...] = ()
@@ -149,7 +149,7 @@ def voice(chord: Chord, count: int, centre: int, previous: Sequence[int] = ()) -
 
 
 def nearest(pitch_class: int, pitch: int) -> int:
-    """The pitch of a class that lies nearest to ``pitch``."""
+    """The pitch of a pitch class that is nearest to ``pitch``."""
     return pitch + (pitch_class - pitch + 6) % 12 - 6
 
 
@@ -158,9 +158,9 @@ STANDARD_TUNING = (40, 45, 50, 55, 59, 64)
 
 
 def finger(chord: Chord, position: int) -> tuple[int, ...]:
-    """A guitarist's grip at a fret (0 is open strings): the root below, then a tone of the chord on every higher string.
+    """Guitar voicing at a fret (0 is open strings): the root at the bottom, a chord tone on every higher string.
 
-    Three to six pitches, wide apart as on the fretboard, where ``voice`` would put them close together.
+    Gives three to six pitches in an open voicing, as on a fretboard; ``voice`` gives close voicings.
     """
     grip: list[int] = []
     for string in STANDARD_TUNING:

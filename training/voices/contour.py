@@ -1,4 +1,4 @@
-"""The pitch of a sung phrase: what lies between the notes on paper and what a throat does."""
+"""Pitch contour of a sung phrase: notes, glides, overshoot, vibrato and drift."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FRAME_S = 0.005
 
 @dataclass(frozen=True)
 class SingingStyle:
-    """How a singer moves in pitch. Cents are hundredths of a semitone; vibrato depth is from the centre to the peak.
+    """Pitch and timing habits of a singer. Vibrato depth is in cents, from the centre to the peak.
 
-    `tuning_cents` is how far notes are missed, `late_s` how late phrases start.
+    `tuning_cents` is the standard error of the tuning of notes, `late_s` the delay of phrase onsets.
     """
 
     glide_s: float = 0.07
@@ -37,7 +37,7 @@ class SingingStyle:
 
 
 def draw_style(rng: np.random.Generator) -> SingingStyle:
-    """A singer's habits: from a straight pop tone to a trained, wide vibrato; two in five never learned it."""
+    """Draws a style, from a straight pop tone to a trained, wide vibrato; two in five are untrained singers."""
     if rng.random() < 0.4:
         return SingingStyle(
             glide_s=float(rng.uniform(0.05, 0.2)),
@@ -71,11 +71,11 @@ def draw_style(rng: np.random.Generator) -> SingingStyle:
 def pitch_contour(
     notes: Sequence[Note], start_s: float, frames: int, style: SingingStyle, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Pitch in hertz of every 5 ms frame, `(frames,)`, from `start_s` on; never zero, for voicing is not its business.
+    """Pitch in hertz of every 5 ms frame from `start_s`, `(frames,)`; it is positive in unvoiced frames too.
 
-    `notes` are in order and do not overlap. Steps between notes become raised-cosine glides that end with a damped
-    overshoot; long notes grow a vibrato whose rate and depth wander (after Prame, "Vibrato extent and intonation in
-    professional Western lyric singing", 1997); drift and flutter are first-order noise.
+    `notes` are in order and do not overlap. The pitch moves between notes in raised-cosine glides that end in a damped
+    overshoot. Long notes get a vibrato of varying rate and depth (after Prame, "Vibrato extent and intonation in
+    professional Western lyric singing", 1997). Drift and flutter are first-order noise.
     """
     if not notes:
         raise ValueError("a pitch contour needs at least one note")
@@ -102,7 +102,7 @@ def pitch_contour(
         if note.duration_s > 0.15 and rng.random() < style.scoop_chance * (1.0 if rested else 0.4):
             depth = style.scoop_cents * rng.uniform(0.4, 1.0)
             length_s = min(rng.uniform(0.06, 0.16), 0.4 * note.duration_s)
-            # Starts where the glide left off, so that the curve stays whole.
+            # Starts at the end of the glide, so that the contour is continuous.
             cents -= depth * np.where(after > 0, _bump(after / length_s), 0.0)
         if note.duration_s > 0.35:
             cents += _vibrato(time_s, note, until_s, style, rng)
@@ -121,13 +121,13 @@ def _step(
     start_s: float,
     glide_s: float,
 ) -> None:
-    """Turns the contour to a note from its start on; most of the glide lies before the beat, as singers do it."""
+    """Moves the contour to a note from its onset; most of the glide is before the beat, as in real singing."""
     progress = np.clip((time_s - start_s + 0.7 * glide_s) / max(glide_s, FRAME_S), 0, 1)
     cents += (to_cents - from_cents) * 0.5 * (1 - np.cos(np.pi * progress))
 
 
 def _bump(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0 at 0, 1 at about 0.25, back to 0 at 1 and zero beyond."""
+    """A bump: 0 at 0, 1 at about 0.25, 0 from 1 on."""
     inside = np.clip(x, 0, 1)
     return np.asarray(np.minimum(inside / 0.25, 1) * 0.5 * (1 + np.cos(np.pi * np.clip((inside - 0.25) / 0.75, 0, 1))))
 
@@ -145,7 +145,7 @@ def _vibrato(
 
 
 def wander(frames: int, correlation_s: float, deviation: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """First-order low-passed noise `(frames,)` of standard deviation `deviation`, at most three of them from zero."""
+    """First-order low-passed noise of standard deviation `deviation`, clipped at three of them, `(frames,)`."""
     pole = float(np.exp(-FRAME_S / correlation_s))
     noise = rng.standard_normal(frames) * np.sqrt(1 - pole**2)
     start = [pole * rng.standard_normal()]

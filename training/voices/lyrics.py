@@ -1,4 +1,4 @@
-"""Lyric lines of our own: random word sequences, made-up words and open vowels. They mean nothing, but they sing."""
+"""Generated lyrics: random word sequences, invented words and open vowels, without meaning."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPEN_VOWELS = ["aah", "oooh", "ohh", "eeh", "ahh oooh", "maah", "naah", "loooh",
 
 
 def made_up_word(rng: np.random.Generator) -> str:
-    """A word of one to three syllables that no language needs to know."""
+    """An invented word of one to three syllables."""
     onsets, vowels = ONSETS.split(), VOWELS.split()
     syllables = (
         onsets[rng.integers(len(onsets))] + vowels[rng.integers(len(vowels))] + CODAS[rng.integers(len(CODAS))]
@@ -48,7 +48,7 @@ def made_up_word(rng: np.random.Generator) -> str:
 
 
 def line(language: str, rng: np.random.Generator) -> str:
-    """A line of four to nine words to sing in `language` (a BCP 47 tag); made-up words where we have no list."""
+    """A line of four to nine words in `language` (a BCP 47 tag); invented words for languages without a word list."""
     words = WORDS.get(language.split("-")[0], "").split()
     if language.split("-")[0] not in ("ja", "ru") and rng.random() < 0.12:
         words = FILLERS.split()
@@ -59,5 +59,5 @@ def line(language: str, rng: np.random.Generator) -> str:
 
 
 def vowels(rng: np.random.Generator) -> str:
-    """Open vowels for a choir: oohs and aahs."""
+    """Open vowels for a choir: "ooh" and "aah"."""
     return " ".join(OPEN_VOWELS[rng.integers(len(OPEN_VOWELS))] for _ in range(3))

@@ -1,4 +1,4 @@
-"""Sets syllables to notes: consonants at their natural speed before the beat, vowels held, the rest after."""
+"""Aligns syllables with notes: consonants at natural speed before the beat, held vowels, then final consonants."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from training.voices.contour import FRAME_S, wander
 from training.voices.utterance import Syllable, Utterance
 from training.voices.vocoder import Frames
 
-LEAD_S = 0.6  # Room before the first beat of a phrase for a breath and its consonants.
-TAIL_S = 0.25  # Room after its last note.
-VOWEL_DB = -60.0  # Mean power of a vowel at gain 0, on the vocoder's scale.
+LEAD_S = 0.6  # Time before the first beat of a phrase, for a breath and the consonants.
+TAIL_S = 0.25  # Time after the last note of a phrase.
+VOWEL_DB = -60.0  # Mean power of a vowel at gain 0, on the scale of the vocoder.
 
 
 @dataclass(frozen=True)
 class Articulation:
-    """How words meet notes.
+    """How syllables are sung on notes.
 
-    `melisma_chance`: a note carries on the vowel before it. `breath_db`: the intake of air, against vowels.
-    `dynamics_db`: the step in level from velocity 90 to 127. `sustain`: the part of a note that sounds before a rest.
+    `melisma_chance`: probability that a note continues the vowel before it. `breath_db`: level of breaths relative to
+    vowels. `dynamics_db`: level change from velocity 90 to 127. `sustain`: share of a note that sounds before a rest.
     """
 
     melisma_chance: float = 0.15
@@ -36,7 +36,7 @@ class Articulation:
 
 
 def phrases(notes: Sequence[Note], rest_s: float = 0.22, longest_s: float = 9.0) -> list[list[Note]]:
-    """One singer's notes in order, cut at rests. A note ends where the next begins; of two at once the higher stays."""
+    """Splits a singer's notes at rests. A note ends where the next starts; of two at once the higher is kept."""
     line: list[Note] = []
     for note in sorted(notes, key=lambda note: (note.start_s, -note.pitch)):
         if line and note.start_s - line[-1].start_s < 0.04:
@@ -57,7 +57,7 @@ def phrases(notes: Sequence[Note], rest_s: float = 0.22, longest_s: float = 9.0)
 def set_to_notes(
     notes: Sequence[Note], next_line: Callable[[], Utterance], articulation: Articulation, rng: np.random.Generator
 ) -> tuple[Frames, float]:
-    """Frames of a sung phrase, and the time of the first in seconds. `next_line` gives fresh lines as words run out."""
+    """Frames of a sung phrase, and the time of the first in seconds. `next_line` gives each new line of lyrics."""
     start_s = notes[0].start_s - LEAD_S
     frames = int(np.ceil((notes[-1].end_s + TAIL_S - start_s) / FRAME_S))
     groups = _melismas(notes, articulation, rng)
@@ -67,7 +67,7 @@ def set_to_notes(
     ends = [max(beat + 4, _frame(group[-1].end_s - start_s)) for beat, group in zip(beats, groups, strict=True)]
     onsets = []
     for index, word in enumerate(words):
-        # A consonant may take the rest before it and 40% of the note that it cuts short, but never over 250 ms.
+        # A consonant may use the rest before it and 40% of the note that it shortens, but at most 250 ms.
         room = beats[index] - ends[index - 1] + 0.4 * (ends[index - 1] - beats[index - 1]) if index else 50
         onsets.append(int(np.clip(word.core_start - word.start, 0, max(0, min(room, 50)))))
     source = np.full(frames, -1.0)
@@ -83,7 +83,7 @@ def set_to_notes(
         _lay(source, held, word, beats[index], onsets[index], stop, before_next)
         vowel = speech.log_envelope[word.core_start : word.core_end + 1]
         vowel_db = 4.343 * np.log(np.exp(vowel).mean())
-        # Every vowel to one level, for speech fades along a line; then what the notes ask for.
+        # Speech fades along a line: set all vowels to the same level, then apply the dynamics of the notes.
         even_db[beats[index] - onsets[index] :] = VOWEL_DB - vowel_db
         for note in group:
             first = beats[index] - onsets[index] if note is group[0] else _frame(note.start_s - start_s)
@@ -95,7 +95,7 @@ def set_to_notes(
     position = np.clip(source, 0, len(speech.voiced) - 1.001)
     low = position.astype(int)
     weight = (position - low).astype(np.float32)[:, None]
-    # (frames, POINTS): between two source frames, in log power.
+    # (frames, POINTS): interpolated between two source frames, in log power.
     envelope = speech.log_envelope[low] * (1 - weight) + speech.log_envelope[low + 1] * weight
     noise = speech.aperiodicity[low] * (1 - weight) + speech.aperiodicity[low + 1] * weight
     voiced = (speech.voiced[np.rint(position).astype(int)] | held) & sounding & (not articulation.whispered)
@@ -107,7 +107,7 @@ def set_to_notes(
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of 7 frames (35 ms) about each, `(frames,)`."""
+    """Moving average over 7 frames (35 ms), `(frames,)`."""
     return np.convolve(np.pad(values, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")
 
 
@@ -128,7 +128,7 @@ def _melismas(notes: Sequence[Note], articulation: Articulation, rng: np.random.
 
 
 def _words(count: int, next_line: Callable[[], Utterance]) -> tuple[Utterance, list[Syllable]]:
-    """`count` syllables in a row, and the lines they stand in, one behind the other."""
+    """`count` consecutive syllables, and the lines that contain them, joined."""
     lines: list[Utterance] = []
     words: list[Syllable] = []
     offset = 0
@@ -158,12 +158,12 @@ def _lay(
     stop: int,
     before_next: int,
 ) -> None:
-    """Writes which frame of the speech sounds when, for one syllable.
+    """Maps frames of the speech to frames of the song, for one syllable.
 
         speech   |start  core_start ~~~~~ core_end  end|
         song     |onset  beat ~~~~~~~~~~~~~~~~~ hold  stop|
 
-    Outside the vowel (~) one frame of speech takes one frame of song.
+    Outside the vowel (~) the mapping is one frame of speech to one frame of song.
     """
     source[beat - onset : beat] = np.arange(word.core_start - onset, word.core_start)
     coda = min(word.end - word.core_end, int(0.35 * (stop - beat)), 40)
@@ -176,14 +176,14 @@ def _lay(
         natural * steps + (1 - natural) * (0.5 + 4 * (steps - 0.5) ** 3)
     )
     held[beat : beat + hold] = True
-    # A last consonant may ring 60 ms past the note.
+    # A final consonant may sound for 60 ms after the note.
     ring = min(12, max(0, before_next - stop), word.end - word.core_end - coda)
     tail = source[beat + hold : stop + ring]
     tail[:] = word.core_end + np.arange(len(tail))
 
 
 def _swell(note: Note, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Level of a note in dB from its start on, `(frames,)`: long ones grow or fade."""
+    """Level of a note in dB from its onset, `(frames,)`: long notes swell or fade."""
     if note.duration_s < 0.4:
         return np.zeros(frames)
     progress = np.minimum(np.arange(frames) * FRAME_S / note.duration_s, 1)
@@ -191,7 +191,7 @@ def _swell(note: Note, frames: int, rng: np.random.Generator) -> NDArray[np.floa
 
 
 def _edges_db(sounding: NDArray[np.bool_], release_s: float) -> NDArray[np.float64]:
-    """Soft edges in dB, `(frames,)`: 10 ms in, the release out, and -120 where nothing sounds."""
+    """Fades in dB, `(frames,)`: attack of 10 ms, release of `release_s`, and -120 in rests."""
     frame = np.arange(len(sounding))
     silent = np.flatnonzero(~sounding)
     after = frame - silent[np.clip(np.searchsorted(silent, frame) - 1, 0, None)]
@@ -209,7 +209,7 @@ def _breathe(
     articulation: Articulation,
     rng: np.random.Generator,
 ) -> None:
-    """An intake of air before the phrase, in place: the vowel's formants, flattened, excited by noise."""
+    """Adds a breath before the phrase, in place: noise through the flattened formants of the vowel."""
     stop = first_sound - int(rng.integers(4, 12))
     start = max(0, stop - int(rng.integers(35, 80)))
     if stop - start < 20:

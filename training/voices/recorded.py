@@ -1,7 +1,7 @@
-"""People's own voices: letters, words and sentences from games and lessons in Debian; licences are in SOURCES.md.
+"""Recorded voices: letters, words and sentences from games and lessons in Debian; licences are in SOURCES.md.
 
-A synthesiser's voice has no throat, no room and no microphone. These have; what they say is cut to syllables and sung like
-any other speech, and now and then it is spoken as it was recorded.
+Synthesised speech lacks the vocal tract, room and microphone of a recording. Recorded speech is split into syllables
+and sung like synthesised speech; sometimes it is played as recorded.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from training.voices.voice import SpeechUnavailableError, Voice
 ROOT = Path("/usr/share")
 SEPARATOR = "|"
 LINE_S, MOST_FILES = 3.5, 8
-"""A line is as many recordings as last so long together, one or more."""
+"""Total duration of a line: recordings are joined, one or more, until they last this long."""
 
 WIDEST_HZ = 48_000
 SILENCE_DB = -40.0
-"""Below the peak: what is softer at either end of a recording is cut off, but for ``MARGIN_S``."""
+"""Level below the peak: softer sound at either end of a recording is trimmed, except for ``MARGIN_S``."""
 
 MARGIN_S = 0.03
 PEAK = 0.5
@@ -32,7 +32,7 @@ PEAK = 0.5
 
 @dataclass(frozen=True)
 class Speaker:
-    """One person, and the recordings of hers as a pattern below ``ROOT``."""
+    """One speaker, and the recordings as a pattern below ``ROOT``."""
 
     voice: Voice
     files: str
@@ -46,7 +46,7 @@ def _speakers(package: str, files: str, females: str, males: str) -> list[Speake
     ]
 
 
-# Men and women by the median of the pitch; languages whose voices were played faster, or are few and at 8 kHz, are left out.
+# Sex is set by the median pitch. Languages with sped-up voices, or with few recordings at 8 kHz, are left out.
 SPEAKERS = (
     *_speakers(
         "klettres", "klettres/{language}/*/*.ogg", "ar cs en_GB it nb nl ru uk", "da de en es fr he hu lt ml nds"
@@ -59,18 +59,18 @@ SPEAKERS = (
 
 @functools.cache
 def recordings(voice: Voice) -> tuple[str, ...]:
-    """What a voice has been recorded saying: paths below ``ROOT``."""
+    """The recordings of a voice, as paths below ``ROOT``."""
     (files,) = (speaker.files for speaker in SPEAKERS if speaker.voice == voice)
     return tuple(sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(files)))
 
 
 def voices() -> tuple[Voice, ...]:
-    """Speakers whose recordings are installed."""
+    """Speakers with installed recordings."""
     return tuple(speaker.voice for speaker in SPEAKERS if recordings(speaker.voice))
 
 
 def line(voice: Voice, rng: np.random.Generator) -> str:
-    """Some of a voice's recordings, for `read`: a sentence, or a few words or syllables that make a line."""
+    """Recordings of a voice that make one line, for `read`: a sentence, or several words or syllables."""
     paths = recordings(voice)
     chosen: list[str] = []
     seconds = 0.0
@@ -81,9 +81,9 @@ def line(voice: Voice, rng: np.random.Generator) -> str:
 
 
 def read(text: str) -> tuple[NDArray[np.float64], int]:
-    """The recordings of a `line` one after another, without the silence around them: `(samples,)`, and their rate.
+    """The recordings of a `line`, joined, without the silence around them: `(samples,)`, and their sample rate.
 
-    Raises SpeechUnavailableError where nothing is heard in them.
+    Raises SpeechUnavailableError if the recordings are silent.
     """
     pieces: list[NDArray[np.float64]] = []
     rate = 0
@@ -99,7 +99,7 @@ def read(text: str) -> tuple[NDArray[np.float64], int]:
 
 
 def _trimmed(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """One recording without its silent ends, at a level of its own; nothing where it is silent."""
+    """One recording without silence at its ends, with its level normalised; empty if it is silent."""
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 1e-3:
         return np.zeros(0)

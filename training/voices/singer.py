@@ -1,4 +1,4 @@
-"""A singer, or a group of them, in stereo: the one door to this package is `sing`."""
+"""Renders one singer, or a group of singers, in stereo. Use this package through `sing`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from training.voices.utterance import Utterance, utterance
 from training.voices.vocoder import SAMPLE_RATE, Frames, Timbre, render
 from training.voices.voice import Voice
 
-# Each voice says only so many different lines, so that the cache of analyses fills up.
+# The number of different lines per voice is limited, so that the cache of analyses gets reused.
 LINES_PER_VOICE = 12
 VOWELS_PER_VOICE = 4
-# People said what they said: no synthesiser has to run for another line of theirs.
+# Recorded voices have more lines, because a new line needs no synthesis.
 LINES_PER_PERSON = 48
 
 
 @dataclass(frozen=True)
 class Singer:
-    """A speaker who learned to sing. `centre` is the MIDI pitch in the middle of the comfortable range."""
+    """A voice with singing style. `centre` is the MIDI pitch in the middle of the comfortable range."""
 
     voice: Voice
     timbre: Timbre
@@ -39,7 +39,7 @@ class Singer:
 
 @dataclass(frozen=True)
 class Part:
-    """One voice of an arrangement: who sings what, `cents` off, `late_s` behind the beat, at `pan` (-1 left)."""
+    """One voice of an arrangement: singer and notes, detuned by `cents`, delayed by `late_s`, at `pan` (-1 is left)."""
 
     singer: Singer
     notes: Sequence[Note]
@@ -51,11 +51,11 @@ class Part:
 
 
 def sing(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, backing: bool) -> NDArray[np.float32]:
-    """Sings `notes`: `(2, samples)` at 44.1 kHz, silent where nothing is sung, with a peak of 0.9.
+    """Sings `notes`: `(2, samples)` at 44.1 kHz with a peak of 0.9, silent in rests.
 
-    A lead, or with `backing` the doubles, harmonies or choir behind one. Where notes overlap, a lead sings the highest
-    and a group shares them out. A singer transposes the whole line by octaves into a comfortable range. The same `rng`
-    state gives the same sound. Raises SpeechUnavailableError where no synthesiser is installed.
+    Gives a lead vocal, or with `backing` the doubles, harmonies or choir. Of overlapping notes, a lead sings the
+    highest, and a group shares them. Each singer transposes the line by octaves into a comfortable range. The same
+    state of `rng` gives the same audio. Raises SpeechUnavailableError if no synthesiser is installed.
     """
     mix = np.zeros((2, round(duration_s * SAMPLE_RATE)))
     heard = [note for note in notes if note.start_s < duration_s and note.duration_s > 0.02]
@@ -77,12 +77,12 @@ def sing(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, bac
 
 
 def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
-    """A random singer; one in six has the sex of the speaker bent by the formants."""
+    """Draws a singer; for one in six, shifted formants change the sex of the voice."""
     female = bool(rng.random() < 0.5) if female is None else female
     bent = rng.random() < 1 / 6
     voice = draw_voice(rng, female != bent)
     ratio = rng.uniform(0.93, 1.08) * (1.0 if not bent else 1.16 if female else 0.88)
-    bright = rng.random() < 0.15  # belted, or close to a bright microphone; most are darker than speech is
+    bright = rng.random() < 0.15  # belted, or recorded with a bright microphone; most singing is darker than speech
     timbre = Timbre(
         formant_ratio=float(ratio),
         breath=float(0.35 * rng.beta(1.2, 3.0)),
@@ -110,13 +110,13 @@ def _lead(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
     if rng.random() < 0.07:
         singer, notes = _rapped(singer, notes, rng)
     parts = [Part(singer, notes, pan=float(rng.uniform(-0.1, 0.1)))]
-    if rng.random() < 0.25:  # The same singer once more, softer: a double track.
+    if rng.random() < 0.25:  # A double track: the same singer again, at a lower level.
         parts.append(Part(singer, notes, float(rng.uniform(-0.6, 0.6)), -7.0, float(rng.normal(0, 6)), 0.015))
     return parts
 
 
 def _rapped(singer: Singer, notes: Sequence[Note], rng: np.random.Generator) -> tuple[Singer, list[Note]]:
-    """Rhythm without a tune: the melody flattened to a quarter of its intervals, spoken rather than held."""
+    """Rap: intervals reduced to a quarter, syllables spoken instead of held."""
     middle = float(np.median([note.pitch for note in notes]))
     spoken = [replace(note, pitch=round(middle + 0.25 * (note.pitch - middle) + rng.normal(0, 1))) for note in notes]
     style = SingingStyle(
@@ -162,7 +162,7 @@ def _backing(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
 
 
 def voice_lines(notes: Sequence[Note]) -> list[list[Note]]:
-    """Shares overlapping notes out among as many lines as there are notes at once, the highest first."""
+    """Distributes overlapping notes over as many lines as there are simultaneous notes, the highest first."""
     lines: list[list[Note]] = []
     for note in sorted(notes, key=lambda note: (round(note.start_s, 2), -note.pitch)):
         for line in lines:
@@ -175,7 +175,7 @@ def voice_lines(notes: Sequence[Note]) -> list[list[Note]]:
 
 
 def harmony(notes: Sequence[Note], steps: int) -> list[Note]:
-    """The line `steps` degrees away (2 is a third above) in the major scale that holds most of its notes."""
+    """A parallel line `steps` degrees away (2 is a third above), in the major scale that contains most of the notes."""
     weight = np.zeros(12)
     for note in notes:
         weight[note.pitch % 12] += note.duration_s
@@ -196,7 +196,7 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
         return _next_line(singer.voice, part.words, rng)
 
     for phrase in phrases(part.notes):
-        # Nobody repeats the same slip: each phrase is a little early or late on its own.
+        # Each phrase has its own timing error.
         late_s = part.late_s + float(rng.normal(singer.style.late_s, 0.008 + singer.style.late_s / 2))
         moved = [replace(note, start_s=note.start_s + late_s, pitch=note.pitch + 12 * octaves) for note in phrase]
         frames, start_s = set_to_notes(moved, next_line, singer.articulation, rng)
@@ -206,7 +206,7 @@ def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) ->
 
 
 def _next_line(voice: Voice, words: bool, rng: np.random.Generator) -> Utterance:
-    """A line of the voice's own repertoire, which is the same in every song."""
+    """A line of the voice, from a fixed set that is the same in every song."""
     person = voice.engine == "recorded"
     for _ in range(8):
         number = int(rng.integers(LINES_PER_PERSON if person else LINES_PER_VOICE if words else VOWELS_PER_VOICE))
@@ -222,7 +222,7 @@ def _next_line(voice: Voice, words: bool, rng: np.random.Generator) -> Utterance
 
 
 def _recite(mix: NDArray[np.float64], notes: Sequence[Note], voice: Voice, rng: np.random.Generator) -> None:
-    """Speaks where the melody would be sung, as it was recorded but for a little faster or slower tape."""
+    """Spoken vocals in place of the melody: recordings at slightly changed tape speed."""
     tape = float(rng.uniform(0.85, 1.12))
     for phrase in phrases(notes):
         spoken, length = [np.zeros(0)], round((phrase[-1].end_s - phrase[0].start_s) * SAMPLE_RATE)
@@ -236,7 +236,7 @@ def _recite(mix: NDArray[np.float64], notes: Sequence[Note], voice: Voice, rng: 
 
 
 def _add_speech(mix: NDArray[np.float64], notes: Sequence[Note], rng: np.random.Generator) -> None:
-    """A spoken or whispered aside in a gap of the melody, where there is one of two seconds."""
+    """Adds a spoken or whispered phrase in a gap of the melody of at least two seconds, if there is one."""
     ends = [0.0, *(note.end_s for note in sorted(notes, key=lambda note: note.start_s))]
     starts = [*(note.start_s for note in sorted(notes, key=lambda note: note.start_s)), mix.shape[1] / SAMPLE_RATE]
     gaps = [(end, start) for end, start in zip(np.maximum.accumulate(ends), starts, strict=True) if start - end > 2.0]
@@ -254,14 +254,14 @@ def _add_speech(mix: NDArray[np.float64], notes: Sequence[Note], rng: np.random.
         spoken.voiced[:count] & (not whispered),
         -3.0 - 30 * np.maximum(0, 1 - np.arange(count)[::-1] / 8),
     )
-    # A sentence starts about a fifth below the singing and falls by another.
+    # A spoken sentence starts about a fifth below the singing and falls by another fifth.
     start_hz = 440 * 2 ** ((singer.centre - 7 - 69) / 12)
     fall = np.linspace(2, -5, count) + 1.5 * np.sin(2 * np.pi * np.arange(count) * FRAME_S / rng.uniform(0.4, 0.9))
     _place(mix, render(frames, start_hz * 2 ** (fall / 12), singer.timbre), begin + 0.15, 0.7, 0.7)
 
 
 def _place(mix: NDArray[np.float64], sound: NDArray[np.float64], start_s: float, left: float, right: float) -> None:
-    """Adds `sound` `(samples,)` into `mix` `(2, samples)` at `start_s`, cut at both ends of the song."""
+    """Adds `sound` `(samples,)` to `mix` `(2, samples)` at `start_s`, cut to the length of the song."""
     at = round(start_s * SAMPLE_RATE)
     first, last = max(0, -at), min(len(sound), mix.shape[1] - at)
     if last > first:
@@ -270,7 +270,7 @@ def _place(mix: NDArray[np.float64], sound: NDArray[np.float64], start_s: float,
 
 
 def _narrow(mix: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Backing voices leave the lows and often the highs to the lead."""
+    """Filters backing vocals: less low end, and often less high end, than the lead."""
     edges_hz = rng.uniform(120, 350), rng.uniform(5000, 16000)
     sections = butter(2, edges_hz, "bandpass", fs=SAMPLE_RATE, output="sos")
     return np.asarray(sosfilt(sections, mix, axis=1))

@@ -1,4 +1,4 @@
-"""Speech samples from the free synthesisers and recordings in Debian; their licences are in SOURCES.md."""
+"""Speech from free synthesisers and recordings in Debian; their licences are in SOURCES.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ESPEAK_LANGUAGES = (
     "en-us en-gb en-gb-scotland en-gb-x-rp en-029 es es-419 it pt pt-br fr-fr de ja ru nl sv nb da fi"
     " et lv lt pl cs sk sl hr hu ro ca eu cy ga tr id ms sw eo la sq is af mt gl haw mi"
 )
-# Variants that sound like people; the robots, demons and comic voices are left out.
+# Variants with a natural voice; robot, demon and comic voices are left out.
 ESPEAK_FEMALE = "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph steph2 steph3 klatt5"
 ESPEAK_MALE = (
     "m1 m2 m3 m4 m5 m6 m7 m8 Alex Andy Denis Diogo Gene Gene2 Henrique Hugo Lee Marco Mario Michael Mike Nguyen"
@@ -32,7 +32,7 @@ ESPEAK_MALE = (
 
 @dataclass(frozen=True)
 class FestivalSpeaker:
-    """A voice package of festival: where it lies, and the encoding in which it reads."""
+    """A festival voice package: its path and its text encoding."""
 
     voice: Voice
     folder: str
@@ -62,15 +62,15 @@ FESTIVAL = (
 
 @functools.cache
 def catalogue() -> tuple[Voice, ...]:
-    """Every voice that is installed and that a licence allows.
+    """All installed voices with a suitable licence.
 
-    Raises SpeechUnavailableError where there is none.
+    Raises SpeechUnavailableError if no voice is installed.
     """
     voices: list[Voice] = []
     if shutil.which("espeak-ng"):
         spoken = {row.split()[1] for row in _output(["espeak-ng", "--voices"]).splitlines()[1:]}
         for index, language in enumerate(tag for tag in ESPEAK_LANGUAGES.split() if tag in spoken):
-            # English gets every variant, other languages a rotating handful: 48 x 75 would never be cached twice.
+            # English gets every variant, other languages a few each: with 48 x 75 voices the cache would never be hit.
             for female, names in ((True, ESPEAK_FEMALE.split()), (False, ESPEAK_MALE.split())):
                 chosen = names if language == "en-us" else [names[(index * 5 + k * 7) % len(names)] for k in range(2)]
                 voices += [Voice("espeak-ng", name, language, female) for name in chosen]
@@ -85,7 +85,7 @@ def catalogue() -> tuple[Voice, ...]:
 
 
 def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
-    """A random voice: half of the time a person's own, a quarter flite's or festival's, which were cut from recordings."""
+    """Draws a voice: half of them recorded, a quarter from flite or festival, whose voices are made from recordings."""
     voices = [voice for voice in catalogue() if voice.female == female]
     people = [voice for voice in voices if voice.engine == "recorded"]
     cut = [voice for voice in voices if voice.engine in ("flite", "festival")]
@@ -97,7 +97,7 @@ def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
 
 
 def speak(voice: Voice, text: str, speed: float = 1.0) -> tuple[NDArray[np.float64], int]:
-    """Speech samples `(samples,)` and their rate. `speed` 1 is slow and clear, as suits singing; people have their own."""
+    """Speech `(samples,)` and its sample rate. `speed` 1 is slow and clear, for singing; recorded voices ignore it."""
     if voice.engine == "recorded":
         return recorded.read(text)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""Speech taken apart by WORLD: spectral envelope, aperiodicity, voicing and the syllables in it, cached on disk.
+"""WORLD analysis of speech: spectral envelope, aperiodicity, voicing and syllables, cached on disk.
 
 The analysis (Morise et al., "WORLD: a vocoder-based high-quality speech synthesis system for real-time applications",
-2016) is the slow part of singing, so an utterance is analysed once and sung in many songs.
+2016) is the slowest step of singing, so each utterance is analysed once and used in many songs.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from training.voices.speech import speak
 from training.voices.voice import Voice
 from training.voices.world import pyworld
 
-# Points of the frequency axis of all envelopes: even in mel, from 0 to the Nyquist frequency of 44.1 kHz.
+# Frequency axis of all envelopes: equally spaced in mel, from 0 to 22.05 kHz.
 POINTS = 160
 AXIS_HZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 22050 / 700), POINTS) / 2595) - 1)
-COARSE = AXIS_HZ[::4]  # Aperiodicity is smooth: the cache keeps every fourth point.
-FORMAT = "3"  # Part of the cache key: raise it when the analysis changes.
+COARSE = AXIS_HZ[::4]  # Aperiodicity is smooth: the cache stores every fourth point.
+FORMAT = "3"  # Part of the cache key: increase it when the analysis changes.
 
 
 @dataclass(frozen=True)
 class Syllable:
-    """Frames of one syllable: consonants from `start`, the vowel from `core_start` to `core_end`, the rest to `end`."""
+    """Frames of a syllable: consonants from `start`, vowel from `core_start` to `core_end`, consonants to `end`."""
 
     start: int
     core_start: int
@@ -43,9 +43,9 @@ class Syllable:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Analysed speech in 5 ms frames.
+    """Analysed speech in frames of 5 ms.
 
-    `log_envelope` is the natural log of the power spectrum, `aperiodicity` the amplitude ratio of noise (0 to 1), both
+    `log_envelope` is the natural log of the power spectrum, `aperiodicity` the amplitude share of noise (0 to 1), both
     `(frames, POINTS)` on AXIS_HZ; `voiced` is `(frames,)`.
     """
 
@@ -56,14 +56,14 @@ class Utterance:
 
 
 def cache_folder() -> Path:
-    """Where analyses are kept: STEMWRIGHT_VOICE_CACHE, or `training/runs/voices`."""
+    """Folder of the cache: STEMWRIGHT_VOICE_CACHE, or `training/runs/voices`."""
     default = Path(__file__).resolve().parents[1] / "runs" / "voices"
     return Path(os.environ.get("STEMWRIGHT_VOICE_CACHE") or default)
 
 
 @functools.lru_cache(maxsize=64)
 def utterance(voice: Voice, text: str, speed: float) -> Utterance:
-    """The analysis of `text` said by `voice`, from the cache where it is there."""
+    """The analysis of `text` spoken by `voice`, from the cache if possible."""
     key = "|".join((FORMAT, voice.engine, voice.name, voice.language, f"{speed:.3f}", text))
     digest = hashlib.sha256(key.encode()).hexdigest()
     path = cache_folder() / digest[:2] / f"{digest}.npz"
@@ -78,7 +78,7 @@ def utterance(voice: Voice, text: str, speed: float) -> Utterance:
                 aperiodicity=aperiodicity[:, ::4].astype(np.float16),
                 voiced=voiced,
             )
-        # Whole or not at all: several processes share the cache.
+        # Write atomically: several processes share the cache.
         Path(file.name).replace(path)
     with np.load(path) as stored:
         log_envelope = stored["log_envelope"].astype(np.float32)
@@ -92,14 +92,14 @@ def analyse(
     samples: NDArray[np.float64], rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Log envelope `(frames, POINTS)`, aperiodicity `(frames, POINTS)` and voicing `(frames,)` of `samples`."""
-    # A little noise, 90 dB down: digital silence has no logarithm.
+    # Add noise at -90 dB: the logarithm of digital silence is undefined.
     padded = np.pad(samples, rate // 20) + 3e-5 * np.random.default_rng(0).standard_normal(
         len(samples) + 2 * (rate // 20)
     )
     pitch, near_voice = _pitch(padded, rate)
     times = FRAME_S * np.arange(len(pitch))
     ratio = pyworld.d4c(padded, pitch, times, rate)
-    # D4C finds no harmonics in a frame that it calls wholly aperiodic.
+    # D4C reports no harmonics in a frame that it takes as fully aperiodic.
     voiced = steady_voicing(near_voice & (ratio[:, 1] < 0.99))
     power = pyworld.cheaptrick(padded, np.where(voiced, pitch, 0.0), times, rate)
     bins_hz = np.linspace(0, rate / 2, power.shape[1])
@@ -111,10 +111,10 @@ def analyse(
 
 
 def _pitch(samples: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Pitch of speech in every frame, carried on through its gaps, and whether voice is within 20 ms; both `(frames,)`.
+    """Pitch per frame, interpolated over gaps, and whether a voiced frame is within 20 ms; both `(frames,)`.
 
-    The sung pitch replaces this one, so DIO will do: Harvest takes ten times as long, and agrees on the voicing of all
-    but 1 to 4% of loud frames. Pitches over 0.6 octaves from the median are octave errors, for speech moves less.
+    The sung pitch replaces this pitch, so DIO is accurate enough: Harvest takes ten times as long, and differs in the
+    voicing of only 1 to 4% of loud frames. Pitches over 0.6 octaves from the median are treated as octave errors.
     """
     rough, times = pyworld.dio(samples, rate, frame_period=1000 * FRAME_S, allowed_range=0.15)
     pitch = pyworld.stonemask(samples, rough, times, rate)
@@ -127,12 +127,12 @@ def _pitch(samples: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64]
 
 
 def steady_voicing(voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voicing without flicker: a decision needs the majority of 7 frames (35 ms)."""
+    """Voicing smoothed by a majority vote over 7 frames (35 ms)."""
     return np.asarray(median_filter(voiced.astype(np.uint8), 7, mode="nearest") > 0)
 
 
 def syllables(log_envelope: NDArray[np.float32], voiced: NDArray[np.bool_]) -> list[Syllable]:
-    """Syllables of an utterance: each peak of voiced loudness between 250 and 3500 Hz is a vowel, each dip a border."""
+    """Syllables of an utterance: peaks of voiced level from 250 to 3500 Hz are vowels, dips are boundaries."""
     band = (AXIS_HZ > 250) & (AXIS_HZ < 3500)
     loudness_db = 4.343 * log_envelope[:, band].mean(axis=1)
     loudness_db = np.where(voiced, loudness_db, loudness_db - 20)
@@ -158,7 +158,7 @@ def syllables(log_envelope: NDArray[np.float32], voiced: NDArray[np.bool_]) -> l
 
 
 def _onto_axis(values: NDArray[np.float64], bins_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`(frames, bins)` on the vocoder's bins -> `(frames, POINTS)` on AXIS_HZ; flat beyond the last bin."""
+    """`(frames, bins)` on the bins of the vocoder -> `(frames, POINTS)` on AXIS_HZ; constant above the last bin."""
     position = np.clip(np.interp(AXIS_HZ, bins_hz, np.arange(len(bins_hz))), 0, len(bins_hz) - 1)
     low = np.minimum(position.astype(int), len(bins_hz) - 2)
     weight = position - low
@@ -168,10 +168,10 @@ def _onto_axis(values: NDArray[np.float64], bins_hz: NDArray[np.float64]) -> NDA
 def _extend(
     log_envelope: NDArray[np.float64], aperiodicity: NDArray[np.float64], voiced: NDArray[np.bool_], nyquist_hz: float
 ) -> None:
-    """Gives a narrow-band voice a top up to 22 kHz, in place, for sung stems do not end at 8 kHz.
+    """Extends a narrow-band voice to 22 kHz, in place, because sung stems have content above 8 kHz.
 
-    Above the voice's own band the level falls on in a line; and in voiced frames no frequency above 3.5 kHz may lie below
-    a sloping floor, since formant synthesisers leave a hole there that no throat has.
+    Above the band of the voice, the level continues to fall linearly. In voiced frames, a sloping floor applies above
+    3.5 kHz, since formant synthesisers leave a gap there that real voices do not have.
     """
     edge_hz = 0.9 * nyquist_hz
     above = np.flatnonzero(edge_hz < AXIS_HZ)

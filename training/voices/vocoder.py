@@ -1,4 +1,4 @@
-"""From frames to sound: formant shift, tone colour, breath, and WORLD's synthesis at 44.1 kHz."""
+"""Synthesis from frames: formant shift, timbre, breath, and WORLD's vocoder at 44.1 kHz."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ SAMPLE_RATE = 44100
 
 @dataclass(frozen=True)
 class Timbre:
-    """A throat. `formant_ratio` above 1 is a smaller one; `breath` (noise in vowels), `hiss` (at 10 kHz) and `rasp` go
-    from 0 to 1. `air_db` lifts all above 8 kHz, `consonant_db` what is not voiced, `chest_db` the fundamental.
+    """Timbre of a voice. `formant_ratio` above 1 is a shorter vocal tract; `breath` (noise in vowels), `hiss` (near
+    10 kHz) and `rasp` go from 0 to 1. `air_db` is a boost above 8 kHz, `consonant_db` a gain for unvoiced frames,
+    `chest_db` a gain for the fundamental.
 
     `ring_db` is the singer's formant near 3 kHz (Sundberg, "Articulatory interpretation of the singing formant", 1974).
     """
@@ -35,7 +36,7 @@ class Timbre:
 
 @dataclass(frozen=True)
 class Frames:
-    """What to sing every 5 ms: log envelope and aperiodicity `(frames, POINTS)`, voicing and gain `(frames,)`."""
+    """Input to the vocoder per 5 ms: log envelope and aperiodicity `(frames, POINTS)`, voicing and gain `(frames,)`."""
 
     log_envelope: NDArray[np.float32]
     aperiodicity: NDArray[np.float32]
@@ -44,27 +45,27 @@ class Frames:
 
 
 def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_size: int = 2048) -> NDArray[np.float64]:
-    """Sings `frames` at `pitch_hz` `(frames,)`; gives `(samples,)` at 44.1 kHz.
+    """Synthesises `frames` at `pitch_hz` `(frames,)`; gives `(samples,)` at 44.1 kHz.
 
-    The synthesis is told that every frame is voiced, and unvoiced frames are given aperiodicity 1 instead: they are the
-    same noise, but the pitch stays whole at the edges of words, where WORLD would glide to its default of 500 Hz.
+    WORLD gets all frames as voiced; unvoiced frames have aperiodicity 1, which gives the same noise. Otherwise WORLD
+    would glide to its default pitch of 500 Hz at the edges of words.
     """
     bins_hz = np.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
-    # Singing with more effort is brighter: 1 dB an octave for 6 dB of level.
+    # Louder singing is brighter: 1 dB per octave for 6 dB of level.
     tilt = timbre.tilt_db_per_octave + np.clip(frames.gain_db, -12, 12)[:, None] / 6
     octaves = np.log2(np.maximum(AXIS_HZ, 100) / 500)
     ring = timbre.ring_db * np.exp(-0.5 * ((AXIS_HZ - 2950) / 500) ** 2)
     air = timbre.air_db * np.clip((AXIS_HZ - 3000) / 5000, 0, 1)
     level_db = frames.gain_db + np.where(frames.voiced, 0, timbre.consonant_db)
     colour_db = level_db[:, None] + tilt * np.clip(octaves, -2, 4) + ring + air
-    sung_hz = pitch_hz / timbre.formant_ratio  # as the unshifted envelope sees it
+    sung_hz = pitch_hz / timbre.formant_ratio  # pitch on the frequency axis before the formant shift
     if timbre.chest_db:
-        distance = np.log2(np.maximum(AXIS_HZ, 20) / sung_hz[:, None])  # (frames, POINTS), octaves from the fundamental
+        distance = np.log2(np.maximum(AXIS_HZ, 20) / sung_hz[:, None])  # (frames, POINTS), in octaves
         colour_db = colour_db + timbre.chest_db * np.exp(-0.5 * (distance / 0.35) ** 2)
     log_power = _open_mouth(frames.log_envelope, sung_hz) + (colour_db / 4.343).astype(np.float32)
     onto_bins = _warp(bins_hz / timbre.formant_ratio)
     power = np.exp(log_power @ onto_bins, dtype=np.float64) + 1e-16
-    # Breath is stronger the higher the frequency, and no voice is a clean pulse train at 10 kHz.
+    # Breath noise rises with frequency, and no real voice is fully periodic at 10 kHz.
     breath = timbre.breath * np.clip(AXIS_HZ / 4000, 0.1, 1.0) + timbre.hiss * np.clip((AXIS_HZ - 3000) / 7000, 0, 1.5)
     ratio = np.clip(frames.aperiodicity**1.2 + breath, 0, 1).astype(np.float32)
     ratio[~frames.voiced] = 1
@@ -77,7 +78,7 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
         SAMPLE_RATE,
         1000 * FRAME_S,
     )
-    # Frames that are 80 dB down count as silence: none of the vocoder's noise floor is left in the rests.
+    # Frames below -80 dB count as silence, which removes the vocoder's noise floor from rests.
     heard = (frames.gain_db > frames.gain_db.max() - 80).astype(np.float64)
     gate = np.interp(np.arange(len(sound)) / (FRAME_S * SAMPLE_RATE), np.arange(len(heard)), heard)
     if timbre.rasp:
@@ -86,16 +87,16 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
 
 
 def _growl(pitch_hz: NDArray[np.float64], samples: int, depth: float) -> NDArray[np.float64]:
-    """Every other pulse weaker, as false vocal folds do it: amplitude `(samples,)` at half the pitch."""
+    """Subharmonic of growl, as from the false vocal folds: amplitude `(samples,)`, every other pulse weaker."""
     at_sample = np.interp(np.arange(samples) / (FRAME_S * SAMPLE_RATE), np.arange(len(pitch_hz)), pitch_hz)
     phase = np.pi * np.cumsum(at_sample) / SAMPLE_RATE
     return np.asarray(1 - 0.25 * depth * (1 + np.sin(phase)))
 
 
 def _open_mouth(log_envelope: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Lifts the first formant to the pitch where the pitch is higher, as singers do by opening the mouth.
+    """Raises the first formant to the pitch if the pitch is higher, as singers do by opening the mouth.
 
-    `log_envelope` `(frames, POINTS)`, `pitch_hz` `(frames,)`, as the unshifted envelope sees it.
+    `log_envelope` `(frames, POINTS)`; `pitch_hz` `(frames,)`, before the formant shift.
     """
     lifted = log_envelope.copy()
     first, last = np.searchsorted(AXIS_HZ, (220, 1300))
@@ -106,7 +107,7 @@ def _open_mouth(log_envelope: NDArray[np.float32], pitch_hz: NDArray[np.float64]
 
 
 def _warp(wanted_hz: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Linear interpolation from AXIS_HZ to `wanted_hz` as a matrix `(POINTS, bins)`."""
+    """Linear interpolation from AXIS_HZ to `wanted_hz`, as a matrix `(POINTS, bins)`."""
     position = np.interp(wanted_hz, AXIS_HZ, np.arange(POINTS))
     low = np.minimum(position.astype(int), POINTS - 2)
     matrix = np.zeros((POINTS, len(wanted_hz)), np.float32)

@@ -1,4 +1,4 @@
-"""Who speaks, before anything is said or sung."""
+"""Voices: a speaker and the source of the speech."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 
 
 class SpeechUnavailableError(RuntimeError):
-    """No synthesiser is installed, or one of them gave no sound."""
+    """No speech synthesiser is installed, or one of them gave no sound."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker of one synthesiser, or of recordings. `name` and `language` are spelled as their source spells them."""
+    """A speaker of a synthesiser or of recordings. `name` and `language` are spelled as in that source."""
 
     engine: Literal["espeak-ng", "flite", "festival", "recorded"]
     name: str

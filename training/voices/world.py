@@ -1,4 +1,4 @@
-"""The WORLD vocoder, imported quietly: pyworld asks pkg_resources for its version, and that warns."""
+"""Imports the WORLD vocoder without the warning that pyworld causes through pkg_resources."""
 
 import warnings
 
