@@ -1,1 +1,1 @@
-"""Instruments: notes become sound."""
+"""Instruments: render notes to audio."""

@@ -1,4 +1,4 @@
-"""Ambiences, made of noise and grains: crowds, applause, rain, old records, hum, engines, wind, waves."""
+"""Ambiences from filtered noise and grains: crowds, applause, rain, vinyl, hum, engines, wind, surf."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Stereo = NDArray[np.float64]
 
 
 def make(length_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One ambience of a random kind, ``(2, samples)``, peak 1, faded in and out."""
+    """One ambience of a random kind, ``(2, samples)``, peak 1, with fades."""
     kind = _KINDS[int(rng.integers(len(_KINDS)))]
     count = max(64, int(length_s * SAMPLE_RATE_HZ))
     sound = kind(count, rng)
@@ -29,13 +29,13 @@ def _band(noise: Stereo, low_hz: float, high_hz: float) -> Stereo:
 
 
 def _unsteady(count: int, rate_hz: float, depth: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A level that wanders about 1, ``(samples,)``: drawn ``rate_hz`` times a second, and joined by lines."""
+    """A random level around 1, ``(samples,)``: ``rate_hz`` values per second, linearly interpolated."""
     points = np.exp(depth * rng.standard_normal(int(count / SAMPLE_RATE_HZ * rate_hz) + 3))
     return np.asarray(np.interp(np.arange(count) / SAMPLE_RATE_HZ * rate_hz, np.arange(len(points)), points))
 
 
 def _scattered(count: int, per_s: float, grain: NDArray[np.float64], rng: np.random.Generator) -> Stereo:
-    """A short sound at random times, loudnesses and places."""
+    """A short sound at random times, levels and pan positions."""
     impulses = np.zeros((2, count))
     number = max(1, int(per_s * count / SAMPLE_RATE_HZ))
     at, side, level = rng.integers(0, count, number), rng.random(number), rng.exponential(1.0, number)
@@ -45,7 +45,7 @@ def _scattered(count: int, per_s: float, grain: NDArray[np.float64], rng: np.ran
 
 
 def _crowd(count: int, rng: np.random.Generator) -> Stereo:
-    """Many talk at once: noise in the bands of vowels, each speaking in syllables of its own."""
+    """Crowd: noise in vowel formants, with the syllable rhythm of many voices."""
     sound = np.zeros((2, count))
     for _ in range(int(rng.integers(5, 14))):
         pitch_hz = float(rng.uniform(90, 260))
@@ -80,7 +80,7 @@ def _rain(count: int, rng: np.random.Generator) -> Stereo:
 
 
 def _old_record(count: int, rng: np.random.Generator) -> Stereo:
-    """Crackle, hiss and the turntable's rumble."""
+    """Crackle, hiss and turntable rumble."""
     time = np.arange(200) / SAMPLE_RATE_HZ
     crackle = _scattered(count, float(rng.uniform(5, 120)), rng.standard_normal(200) * np.exp(-time / 4e-4), rng)
     hiss = _band(rng.standard_normal((2, count)), 1000, 9000)
@@ -89,7 +89,7 @@ def _old_record(count: int, rng: np.random.Generator) -> Stereo:
 
 
 def _hum(count: int, rng: np.random.Generator) -> Stereo:
-    """The mains, and machines that hang on it."""
+    """Mains hum and machine noise."""
     time = np.arange(count) / SAMPLE_RATE_HZ
     mains_hz = float(rng.choice((50, 60)))
     partials = range(1, int(rng.integers(3, 16)))
@@ -101,7 +101,7 @@ def _hum(count: int, rng: np.random.Generator) -> Stereo:
 
 
 def _engine(count: int, rng: np.random.Generator) -> Stereo:
-    """A motor that speeds up and passes by."""
+    """An engine that changes speed and passes by."""
     time = np.linspace(0, 1, count)
     low, high = np.sort(np.exp(rng.uniform(np.log(25), np.log(160), 2)))
     turns = np.cumsum(low + (high - low) * time ** float(rng.uniform(0.5, 3))) / SAMPLE_RATE_HZ
@@ -112,7 +112,7 @@ def _engine(count: int, rng: np.random.Generator) -> Stereo:
 
 
 def _waves(count: int, rng: np.random.Generator) -> Stereo:
-    """Wind or surf: dark noise that comes and goes."""
+    """Wind or surf: low-passed noise with a slowly varying level."""
     pole = float(rng.uniform(0.8, 0.995))
     noise = lfilter([1 - pole], [1, -pole], rng.standard_normal((2, count)), axis=-1)
     time = np.arange(count) / SAMPLE_RATE_HZ

@@ -1,4 +1,4 @@
-"""A guitar amplifier: valve stages and a loudspeaker's narrow band."""
+"""A guitar amplifier: valve stages and a loudspeaker cabinet."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ class Amplifier:
     """Settings of an amplifier.
 
     Attributes:
-        gain_db: gain before the first stage, above full scale (0 is clean, 40 is metal).
-        tightness_hz: what is cut below before the distortion.
-        presence_db: bell at ``presence_hz`` after it.
-        cabinet_hz: where the loudspeaker ends.
-        scoop_db: bell at 500 Hz.
+        gain_db: gain above full scale before the first stage (0 is clean, 40 is metal).
+        tightness_hz: high-pass cut-off before the distortion.
+        presence_db: gain of the bell filter at ``presence_hz`` after the distortion.
+        cabinet_hz: upper cut-off of the loudspeaker.
+        scoop_db: gain of the bell filter at 500 Hz.
     """
 
     gain_db: float
@@ -28,7 +28,7 @@ class Amplifier:
     scoop_db: float = 0.0
 
     def play(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Amplifies a guitar's signal; ``(2, samples)``, in and out in mono."""
+        """Amplifies a guitar signal, in mono; takes and returns ``(2, samples)``."""
         mono = np.repeat(audio.mean(axis=0, keepdims=True), 2, axis=0)
         tight = effects.cut(mono, self.tightness_hz, high=False, order=1)
         first = effects.drive(tight, self.gain_db * 0.6, bias=0.15)
@@ -41,7 +41,7 @@ class Amplifier:
 
 
 def choose(rng: np.random.Generator, gain_db: float) -> Amplifier:
-    """An amplifier of random make at about a gain."""
+    """A random amplifier with about the given gain."""
     return Amplifier(
         max(0.0, gain_db + float(rng.normal(0, 4))),
         float(rng.uniform(40, 130) if gain_db < 12 else rng.uniform(60, 200)),

@@ -1,9 +1,9 @@
-"""Physical and FM models of Csound and of the Synthesis ToolKit (Cook and Scavone 1999), played by Debian's ``csound``.
+"""Physical and FM models of Csound and of the Synthesis ToolKit (Cook and Scavone 1999), with Debian's ``csound``.
 
-General MIDI fonts play one note of an instrument as they play every other. A modelled string or reed has another sound at
-each pitch, and each player here has a bow, a breath or a plectrum of his own. Of the models that Csound has, these are in
-tune over the range that is named (a test measures it); the brass are not, and the flute of STK is not. Where ``csound`` or
-its STK plug-in is not installed, nobody plays these.
+General MIDI fonts have one fixed sound per instrument. A model of a string or a reed changes its timbre with pitch,
+and each player has random settings of bow, breath or plectrum. The models here are in tune over their stated range (a
+test measures it); Csound's brass models and STK's flute are not, so they are left out. The models are skipped if
+``csound`` or its STK plug-in is not installed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Model:
-    """An instrument of Csound.
+    """A Csound instrument.
 
     Attributes:
-        code: its line; ``{0}``, ``{1}``, ... are a player's values, ``khard`` is 0 to 1 for a soft or a hard note.
-        values: least and greatest of each value of a player.
-        lowest, highest: MIDI pitches that it can play; others are moved by octaves.
-        release_s: least and greatest time in which a released note fades.
-        cents: how far it is to be tuned.
+        code: its opcode line; ``{0}``, ``{1}``, ... are the player's values, ``khard`` is 0 (soft) to 1 (loud).
+        values: minimum and maximum of each value.
+        lowest, highest: playable range in MIDI pitches; other notes are moved by octaves.
+        release_s: minimum and maximum of the release time.
+        cents: tuning correction.
     """
 
     code: str
@@ -50,7 +50,7 @@ class Model:
     cents: float = 0.0
 
 
-_BLOWN = ((0.0, 25.0), (20.0, 60.0), (0.0, 12.0))  # breath noise, speed and depth of the vibrato
+_BLOWN = ((0.0, 25.0), (20.0, 60.0), (0.0, 12.0))  # breath noise, vibrato rate, vibrato depth
 
 MODELS: dict[str, tuple[Model, ...]] = {
     "strings": (
@@ -134,7 +134,7 @@ MODELS: dict[str, tuple[Model, ...]] = {
         ),
     ),
 }  # fmt: skip
-"""By stem, or by what a stem is to play."""
+"""Models by stem or by role."""
 
 _DOCUMENT = """<CsoundSynthesizer>
 <CsInstruments>
@@ -162,17 +162,17 @@ e
 
 @cache
 def installed() -> bool:
-    """Whether Csound and its STK models are there."""
+    """Whether Csound and its STK models are installed."""
     return bool(shutil.which("csound") and WAVES.is_dir() and next(Path("/").glob(PLUG_INS), None))
 
 
 def play(
     notes: Sequence[Note], models: Sequence[Model], duration_s: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """One player of one of the models plays all notes; ``(2, samples)`` at 44.1 kHz, both channels alike.
+    """Plays all notes on one randomly chosen model; ``(2, samples)`` at 44.1 kHz, both channels identical.
 
     Raises:
-        RuntimeError: Csound could not.
+        RuntimeError: Csound failed.
     """
     model = models[int(rng.integers(len(models)))]
     values = [f"{rng.uniform(low, high):.4f}" for low, high in model.values]

@@ -1,12 +1,12 @@
-"""Fetches the recorded instruments of `library.toml` that lie on GitHub, by commit.
+"""Downloads the recorded instruments of `library.toml` that are on GitHub, at fixed commits.
 
     python -m training.instruments.download training/samples
-    python -m training.instruments.download training/samples --held-out    # also those that only measure
+    python -m training.instruments.download training/samples --held-out    # also those that are only for evaluation
 
-Each repository comes as the archive of its commit; of it, the files that instruments name are kept. They must have the
-digests that `library.toml` gives, else nothing of the repository is kept. What is there stays. A download that breaks off
-goes on where it stopped, if the server can do that, and begins again otherwise. ``STEMWRIGHT_SAMPLES_MIRROR`` names another
-server that has ``OWNER/NAME/tar.gz/COMMIT``.
+Each repository is downloaded as an archive of its commit; only the files that instruments use are kept. If their
+digests differ from those in `library.toml`, nothing of the repository is kept. Files that exist are not downloaded
+again. An interrupted download resumes where it stopped if the server supports that, else it restarts.
+``STEMWRIGHT_SAMPLES_MIRROR`` names another server that has ``OWNER/NAME/tar.gz/COMMIT``.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 
 
 class SourceError(Exception):
-    """A source cannot be had. The message says why."""
+    """A source is not available. The message says why."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A repository at a commit, and the instruments whose files it holds."""
+    """A repository at a commit, and the instruments that use its files."""
 
     repository: str
     commit: str
@@ -48,12 +48,12 @@ class Source:
 
     @property
     def folder(self) -> str:
-        """The folder below the samples that its files lie in."""
+        """Folder of the files, below the folder of samples."""
         return self.instruments[0].folder
 
 
 def sources(*, held_out: bool) -> tuple[Source, ...]:
-    """The repositories of the library. Those of which nothing trains are left out unless ``held_out`` is true."""
+    """The repositories of the library; those only for evaluation are left out unless ``held_out`` is true."""
     found: dict[tuple[str, str], list[Instrument]] = {}
     for instrument in library.instruments(held_out=False) + library.instruments(held_out=True):
         if instrument.repository:
@@ -66,10 +66,10 @@ def sources(*, held_out: bool) -> tuple[Source, ...]:
 
 
 def fetch(source: Source, out: Path, host: str, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Brings the files of a source into ``out``; False if they are there already.
+    """Downloads the files of a source into ``out``; False if they exist already.
 
     Raises:
-        SourceError: the archive cannot be had, or holds other files than the library says.
+        SourceError: the archive is not available, or its files differ from those of the library.
     """
     folder = out / source.folder
     if folder.exists():
@@ -84,7 +84,7 @@ def fetch(source: Source, out: Path, host: str, sleep: Callable[[float], None] =
     except (tarfile.TarError, EOFError, OSError) as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
     finally:
-        archive.unlink()  # what cannot be used must not be gone on with
+        archive.unlink()  # do not resume from a bad archive
         if sys.exc_info()[0] is not None:
             shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.rename(folder)
@@ -92,7 +92,7 @@ def fetch(source: Source, out: Path, host: str, sleep: Callable[[float], None] =
 
 
 def _download(url: str, archive: Path, sleep: Callable[[float], None]) -> None:
-    """Writes what the URL has to a file, from where an earlier try stopped."""
+    """Downloads the URL to a file; resumes an earlier attempt."""
     for attempt in range(TRIES):
         try:
             _try(url, archive)
@@ -113,7 +113,7 @@ def _try(url: str, archive: Path) -> None:
     have = archive.stat().st_size if archive.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
-        if have and response.status_code == 416:  # it is whole already
+        if have and response.status_code == 416:  # already complete
             return
         response.raise_for_status()
         goes_on = response.status_code == 206 and response.headers.get("content-range", "").startswith(f"bytes {have}-")
@@ -123,12 +123,12 @@ def _try(url: str, archive: Path) -> None:
 
 
 def _unpack(archive: Path, source: Source, folder: Path) -> None:
-    """Writes the files that instruments name into ``folder`` and checks their digests."""
+    """Extracts the files that instruments use into ``folder`` and checks their digests."""
     patterns = [re.compile(instrument.files) for instrument in source.instruments]
     blobs: list[dict[str, str]] = [{} for _ in patterns]
     with tarfile.open(archive, "r:gz") as packed:
         for entry in packed:
-            path = entry.name.partition("/")[2]  # GitHub puts all into one folder
+            path = entry.name.partition("/")[2]  # GitHub archives have one top-level folder
             names = [number for number, pattern in enumerate(patterns) if pattern.search(path)]
             if not names or not entry.isfile() or ".." in Path(path).parts:
                 continue
@@ -149,18 +149,18 @@ def _unpack(archive: Path, source: Source, folder: Path) -> None:
 
 
 def blob_id(content: bytes) -> str:
-    """The name that git gives to a file's content."""
+    """The git blob id of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def digest(blobs: dict[str, str]) -> str:
-    """SHA-256 of the files of an instrument, from their paths and blob ids."""
+    """SHA-256 of an instrument's files, from their paths and blob ids."""
     lines = "".join(f"{blob} {path}\n" for path, blob in sorted(blobs.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def main() -> None:
-    """Reads the command line and fetches. It never fails: it says what it leaves out, and why."""
+    """Reads the command line and downloads. It never fails; it prints what it leaves out, and why."""
     parser = argparse.ArgumentParser(description="Fetches recorded instruments from GitHub.")
     parser.add_argument("out", type=Path, help="folder of the samples")
     parser.add_argument("--held-out", action="store_true", help="also repositories that only measure recognition")

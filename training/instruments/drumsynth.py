@@ -1,9 +1,9 @@
-"""Drums that are described by numbers: presets of DrumSynth (Kellett 1998), as Debian's ``lmms-common`` brings them.
+"""Drum synthesiser for presets of DrumSynth (Kellett 1998), which are in Debian's ``lmms-common``.
 
-A preset adds a tone whose pitch falls, noise, two overtones and two bands of noise, each under an envelope of straight
-lines, and may filter and distort them. What its numbers mean is what the program's manual and its presets say; the sound is
-made anew here, so a drum is like DrumSynth's, not equal to it. Hundreds of kicks and snares of drum machines come of it,
-which no sample pack under a free licence has.
+A preset mixes a tone with falling pitch, noise, two overtones and two noise bands, each with a linear envelope, and
+may add a filter and distortion. The implementation follows the manual of DrumSynth and its presets, so a drum
+resembles that of DrumSynth but is not identical. The presets give hundreds of drum-machine kicks and snares, which no
+sample pack under a free licence has.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ PRESETS = Path("/usr/share/lmms/samples/drumsynth")
 LONGEST_S = 3.0
 SECTIONS = ("tone", "noise", "overtones", "noiseband", "noiseband2")
 CYMBAL_RATIOS = (1.0, 1.41, 1.47, 1.80, 2.53, 2.57)
-"""Of the six square waves that make a drum machine's cymbal."""
+"""Frequency ratios of the six square waves of a drum machine's cymbal."""
 
 Signal = NDArray[np.float64]
 
 
 class Preset:
-    """The numbers of one drum, by section and name; what is not said is 0."""
+    """Parameters of one drum, by section and name; missing ones are 0."""
 
     def __init__(self, sections: Mapping[str, Mapping[str, str]]) -> None:
         self._sections = {name.lower(): values for name, values in sections.items()}
 
     @classmethod
     def read(cls, path: Path) -> Preset:
-        """Reads a file; what is not a number in it is passed over."""
+        """Reads a preset file."""
         parser = ConfigParser(strict=False, interpolation=None, allow_no_value=True, comment_prefixes=(";",))
         text = path.read_text(encoding="latin-1")
         parser.read_string(text[text.index("[") :])
         return cls({name: {key: value or "" for key, value in parser[name].items()} for name in parser.sections()})
 
     def number(self, section: str, name: str, otherwise: float = 0.0) -> float:
-        """A number."""
+        """The number of a parameter; ``otherwise`` if it is missing or not a number."""
         found = re.match(r"-?\d+(\.\d+)?", self._sections.get(section, {}).get(name, "").strip())
         return float(found[0]) if found else otherwise
 
     def on(self, section: str) -> bool:
-        """Whether a part is switched on."""
+        """Whether a section is switched on."""
         return self.number(section, "on") != 0
 
     def gain(self, section: str) -> float:
-        """Of a part: 128 is 1, and it goes by the square."""
+        """Gain of a section: the square of its level, where 128 is 1."""
         return (self.number(section, "level", 128.0) / 128) ** 2
 
     def points(self, section: str, name: str = "envelope") -> list[tuple[float, float]]:
-        """Corners of an envelope: samples from the start, and level (0 to 1)."""
+        """Breakpoints of an envelope: samples from the start, and level (0 to 1)."""
         text = self._sections.get(section, {}).get(name, "")
         found = re.findall(r"(-?[\d.]+),(-?[\d.]+)", text)
         stretch = self.number("general", "stretch", 100.0) / 100
@@ -65,7 +65,7 @@ class Preset:
 
 
 def _envelope(points: list[tuple[float, float]], samples: int) -> Signal:
-    """``(samples,)``: straight lines between the corners, nothing after the last."""
+    """Linear interpolation between the breakpoints, zero after the last; ``(samples,)``."""
     if not points:
         return np.zeros(samples)
     at, levels = zip(*points, strict=True)
@@ -73,7 +73,7 @@ def _envelope(points: list[tuple[float, float]], samples: int) -> Signal:
 
 
 def _falling(preset: Preset, samples: int) -> Signal:
-    """Frequency of the tone in Hz at each sample: from F1 to F2, straight or, with droop, fast at first."""
+    """Frequency of the tone in Hz at each sample: from F1 to F2, linear or, with droop, faster at first."""
     first, last = preset.number("tone", "f1", 100.0), preset.number("tone", "f2", 50.0)
     end = max(1.0, max((at for at, _ in preset.points("tone")), default=1.0))
     time = np.minimum(np.arange(samples) / end, 1.0)
@@ -86,7 +86,7 @@ def _falling(preset: Preset, samples: int) -> Signal:
 
 
 def _wave(kind: int, phase: Signal) -> Signal:
-    """A sine, a rounder one, a triangle, a saw or a square; ``phase`` in turns."""
+    """A sine, squared sine, triangle, sawtooth or square wave; ``phase`` in cycles."""
     turn = phase % 1.0
     if kind == 1:
         return 2 * np.sin(2 * np.pi * phase) ** 2 - 1
@@ -98,7 +98,7 @@ def _wave(kind: int, phase: Signal) -> Signal:
 
 
 def _noise(preset: Preset, samples: int, rng: np.random.Generator) -> Signal:
-    """White noise that a slope of -100 to 100 makes darker or brighter."""
+    """White noise with a spectral slope from -100 (dark) to 100 (bright)."""
     white, slope = rng.uniform(-1, 1, samples), np.clip(preset.number("noise", "slope") / 105, -0.97, 0.97)
     if slope < 0:
         return np.asarray(lfilter([1 + slope], [1, slope], white), np.float64)
@@ -106,7 +106,7 @@ def _noise(preset: Preset, samples: int, rng: np.random.Generator) -> Signal:
 
 
 def _overtones(preset: Preset, samples: int, falling: Signal, tuning: float) -> Signal:
-    """Two oscillators: added, one bending the other, multiplied, or the squares of a cymbal."""
+    """Two oscillators: added, frequency modulation, ring modulation, or the square waves of a cymbal."""
     say = functools.partial(preset.number, "overtones")
     first, second = (_envelope(preset.points("overtones", f"envelope{index}"), samples) for index in (1, 2))
     steady, sink = np.ones(samples), falling / max(1.0, float(falling[0]))
@@ -128,7 +128,7 @@ def _overtones(preset: Preset, samples: int, falling: Signal, tuning: float) -> 
 
 
 def _band(preset: Preset, section: str, samples: int, tuning: float, rng: np.random.Generator) -> Signal:
-    """Noise about a frequency."""
+    """Noise in a band around a frequency."""
     centre_hz = float(np.clip(preset.number(section, "f", 1000.0) * tuning, 20, 18_000))
     width_hz = max(8.0, centre_hz * preset.number(section, "df", 50.0) / 200)
     slow = sosfilt(butter(1, min(width_hz, 15_000), fs=SAMPLE_RATE_HZ, output="sos"), rng.standard_normal(samples))
@@ -138,7 +138,7 @@ def _band(preset: Preset, section: str, samples: int, tuning: float, rng: np.ran
 
 
 def _filtered(preset: Preset, sound: Signal) -> Signal:
-    """The filter over all, where its envelope is on the whole while the drum sounds."""
+    """Applies the preset's filter to the whole drum, if it is on."""
     if not preset.number("general", "filter"):
         return sound
     opened = _envelope(preset.points("general", "filterenv"), len(sound))
@@ -149,7 +149,7 @@ def _filtered(preset: Preset, sound: Signal) -> Signal:
 
 
 def _distorted(preset: Preset, sound: Signal) -> Signal:
-    """Clipped, with fewer bits, at a lower rate."""
+    """Distortion: clipping, reduced bit depth and reduced sample rate."""
     if not preset.on("distortion"):
         return sound
     clip = 10 ** (preset.number("distortion", "clipping") / 20)
@@ -160,17 +160,17 @@ def _distorted(preset: Preset, sound: Signal) -> Signal:
 
 
 def sounds(path: Path) -> bool:
-    """Whether a preset has anything switched on."""
+    """Whether any section of a preset is switched on."""
     preset = Preset.read(path)
     return any(preset.on(name) for name in SECTIONS)
 
 
 @functools.lru_cache(maxsize=256)
 def render(path: Path) -> NDArray[np.float32]:
-    """The drum of a preset, ``(2, samples)`` at 44.1 kHz, peak 1; the same file gives the same drum.
+    """Renders the drum of a preset, ``(2, samples)`` at 44.1 kHz, peak 1; the result is deterministic.
 
     Raises:
-        ValueError: it is silent, so it describes no drum.
+        ValueError: the preset is silent.
     """
     preset = Preset.read(path)
     sections = [name for name in SECTIONS if preset.on(name)]

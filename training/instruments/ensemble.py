@@ -1,4 +1,4 @@
-"""Parts played on instruments recorded note by note: who may play them, alone or as a section."""
+"""Parts on instruments recorded note by note: the choice of instruments, solo or as a section."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -34,17 +34,17 @@ FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "percussion": {"": (), "mallets": ("mallets",)},
     "synth": {"": (), "lead": ("synth-lead",), "pad": ("synth-pad",)},
 }
-"""Families of instruments by stem and role; the empty role is for all that are not named."""
+"""Families of instruments by stem and role; the empty role is the default."""
 
 _RARELY = ("synth-lead", "synth-pad")
-"""Families of one or two sounds: they play a fifth of what they could."""
+"""Families with one or two sounds: used for a fifth of the parts that they could play."""
 
 _SECTIONS = ("strings", "brass", "woodwinds")
-_REACH = 4  # semitones beyond an instrument's highest and lowest recording
+_REACH = 4  # semitones beyond the highest and lowest recording of an instrument
 
 
 def fitting(part: Part, cast: Cast = TRAINING, samples: Path = SAMPLES) -> tuple[Instrument, ...]:
-    """The installed instruments that suit a part and reach nearly all of its notes."""
+    """The installed instruments that suit a part and cover nearly all of its notes."""
     roles = FAMILIES.get(part.stem, {})
     families = roles.get(part.role, roles.get("", ()))
     return tuple(
@@ -67,7 +67,7 @@ def _reaches(pitches: Collection[float], notes: Sequence[Note]) -> bool:
 
 
 def invited(part: Part, rng: np.random.Generator, cast: Cast = TRAINING) -> tuple[Instrument, ...]:
-    """Who fits a part, as often as one of them is to play it; else nobody. Draws nothing where nobody fits."""
+    """Instruments that fit a part, or an empty tuple, at random by share. Uses ``rng`` only if an instrument fits."""
     found = fitting(part, cast)
     if not found:
         return ()
@@ -82,7 +82,7 @@ def play(
     rng: np.random.Generator,
     samples: Path = SAMPLES,
 ) -> Audio:
-    """Plays a part on one of ``instruments``, or with several players where a section may; ``(2, samples)``."""
+    """Plays a part on one of ``instruments``, solo or as a section; ``(2, samples)``."""
     take = sampler.choose(instruments, rng)
     audio = sampler.play(part.notes, take, duration_s, rng, samples)
     if part.stem not in _SECTIONS or rng.random() < 0.6:

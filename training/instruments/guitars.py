@@ -1,4 +1,4 @@
-"""Guitars and basses: strings, recorded or modelled, with the amplifier or the box that they are heard through."""
+"""Guitars and basses: recorded or modelled strings, with an amplifier or an acoustic body."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ _PALM_MUTED = 28
 
 
 def guitar(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
-    """Plays a part on a guitar of wood or through an amplifier; ``(2, samples)``."""
+    """Plays a part on an acoustic or an electric guitar; ``(2, samples)``."""
     if recorded := ensemble.invited(part, rng, cast):
         return _recorded(part, recorded[int(rng.integers(len(recorded)))], duration_s, rng)
     if rng.random() < 0.3:
@@ -37,7 +37,7 @@ def guitar(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast =
         return _amplify(part.role, plucked.play(part.notes, strings, duration_s, rng), rng, 0.0)
     programme = programmes.choose(part, rng)
     patch = programmes.patch(part, programme, rng)
-    if part.role == "power":  # palm mutes are a recording of their own
+    if part.role == "power":  # palm mutes are separate recordings
         muted = [note for note in part.notes if note.velocity < 88]
         ringing = [note for note in part.notes if note.velocity >= 88]
         audio = soundfont.play(ringing, patch, duration_s) + soundfont.play(
@@ -52,7 +52,7 @@ def guitar(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast =
 
 def _recorded(part: Part, instrument: Instrument, duration_s: float, rng: np.random.Generator) -> Audio:
     notes = part.notes
-    if part.role in ("power", "funk"):  # a hand on the strings makes the softer strokes short
+    if part.role in ("power", "funk"):  # left-hand damping shortens soft notes
         short_s = float(rng.uniform(0.05, 0.14))
         notes = tuple(
             replace(note, duration_s=min(note.duration_s, short_s)) if note.velocity < 88 else note for note in notes
@@ -64,7 +64,7 @@ def _recorded(part: Part, instrument: Instrument, duration_s: float, rng: np.ran
 
 
 def bass(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
-    """Plays a part on an electric, an upright or a synthesiser's bass; ``(2, samples)``."""
+    """Plays a part on an electric bass, a double bass or a synth bass; ``(2, samples)``."""
     upright = part.role == "upright"
     if recorded := ensemble.invited(part, rng, cast):
         audio = ensemble.play(part, recorded, duration_s, rng)
@@ -94,7 +94,7 @@ def _driven(audio: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _close(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A box with a microphone at its sound hole: boomy, and often dull."""
+    """An acoustic guitar with a microphone near the sound hole: boomy, and often dull."""
     audio = effects.peaking(audio, float(rng.uniform(95, 220)), float(rng.uniform(0, 10)), float(rng.uniform(0.5, 1.2)))
     if rng.random() < 0.6:
         audio = effects.peaking(audio, float(rng.uniform(600, 1200)), float(rng.uniform(-8, 0)), 0.7)
@@ -112,7 +112,7 @@ def _amplify(role: str, audio: Audio, rng: np.random.Generator, recorded_gain_db
 
 
 def _rounded(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A bass with its tone knob turned down, as most are: a body of first partials, and little above them."""
+    """A bass with the tone control turned down, as is common: mostly the lowest partials."""
     audio = effects.peaking(audio, float(rng.uniform(90, 170)), float(rng.uniform(0, 9)), float(rng.uniform(0.6, 1.2)))
     if rng.random() < 0.2:
         return audio

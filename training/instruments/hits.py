@@ -1,4 +1,4 @@
-"""Synthesised drums: kicks, snares, claps, hats, toms, cymbals, rims, shakers."""
+"""Synthesised drums: kicks, snares, claps, hi-hats, toms, cymbals, rimshots, shakers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ SAMPLE_RATE_HZ = 44100
 KINDS = ("kick", "snare", "clap", "hat", "open_hat", "tom", "rim", "crash", "ride", "shaker")
 
 _SKIN_RATIOS = (1.0, 1.594, 2.136, 2.296, 2.653)  # modes of an ideal membrane
-_METAL_HZ = (205.3, 304.4, 369.6, 522.7, 540.0, 800.0)  # the six square waves of the classic analogue hi-hat
+_METAL_HZ = (205.3, 304.4, 369.6, 522.7, 540.0, 800.0)  # six square waves of the classic analogue hi-hat
 
 
 def strike(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -55,7 +55,7 @@ def _sweep(
 def _skin(
     rng: np.random.Generator, lowest_hz: float, decay_s: float, bend: float, brightness: float
 ) -> NDArray[np.float64]:
-    """A drum's two skins: modes of a membrane that start a little sharp and die the faster the higher they are."""
+    """A drum head: membrane modes that start slightly sharp; higher modes decay faster."""
     time = _time(min(2.5, decay_s * 6))
     phase = 2 * np.pi * np.cumsum(lowest_hz * (1 + bend * np.exp(-time / 0.025))) / SAMPLE_RATE_HZ
     sound = np.zeros(len(time))
@@ -67,13 +67,13 @@ def _skin(
 
 
 def _stick(rng: np.random.Generator, count: int, decay_s: float, low_hz: float, high_hz: float) -> NDArray[np.float64]:
-    """The blow itself: a burst of noise, peak 1."""
+    """Stick noise: a noise burst, peak 1."""
     burst = _noise(rng, count, low_hz, high_hz) * np.exp(-np.arange(count) / (decay_s * SAMPLE_RATE_HZ))
     return np.asarray(burst / (np.abs(burst).max() + 1e-9), np.float64)
 
 
 def _tom(rng: np.random.Generator) -> NDArray[np.float64]:
-    if rng.random() < 0.3:  # an electronic one
+    if rng.random() < 0.3:  # electronic snare
         return _sweep(rng, float(rng.uniform(70, 150)), float(rng.uniform(1.2, 2)), float(rng.uniform(0.1, 0.4)))
     sound = _skin(
         rng,
@@ -90,7 +90,7 @@ def _kick(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _acoustic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A beater on a skin: a body of 45 to 95 Hz, stuffed with a blanket or left to ring, and a felt or wooden click."""
+    """Acoustic kick: a body of 45 to 95 Hz, damped or ringing, with a felt or wooden beater."""
     stuffed = rng.random() < 0.5
     body = _skin(
         rng,
@@ -106,7 +106,7 @@ def _acoustic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _electronic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A falling sine with a click: from a tight thump to a long boom."""
+    """Electronic kick: a sine with falling pitch and a click, short or long."""
     sound = _sweep(
         rng,
         float(rng.uniform(38, 72)),
@@ -116,7 +116,7 @@ def _electronic_kick(rng: np.random.Generator) -> NDArray[np.float64]:
     )
     click = min(len(sound), int(rng.uniform(0.001, 0.012) * SAMPLE_RATE_HZ))
     sound[:click] += rng.uniform(0, 0.5) * rng.standard_normal(click) * np.linspace(1, 0, click)
-    if rng.random() < 0.4:  # the beater
+    if rng.random() < 0.4:  # beater
         beater = _time(0.03)
         count = min(len(sound), len(beater))
         sound[:count] += (

@@ -1,5 +1,4 @@
-"""Drum and percussion hits, recorded and from presets, kits put together from them and from synthesised ones, and how a
-kit is played."""
+"""Drum and percussion hits (recorded, from presets, synthesised), the kits assembled from them, and playing of kits."""
 
 import functools
 import re
@@ -67,7 +66,7 @@ _PRESETS = (
     ("ride", r"ride"),
     ("crash", r"cym|crash"),
 )
-"""What the presets of DrumSynth call their drums."""
+"""Names of drum kinds in the presets of DrumSynth."""
 
 KEYS = {
     **dict.fromkeys((35, 36), "kick"),
@@ -80,7 +79,7 @@ KEYS = {
     39: "clap",
     46: "open_hat",
 }
-"""Which kind of drum a key of General MIDI's drum channel is."""
+"""Kind of drum by key of the General MIDI drum channel."""
 
 _LEVELS = {
     "kick": 1.0,
@@ -94,18 +93,18 @@ _LEVELS = {
     "crash": 0.5,
 }
 
-_LOOPS = ("compus", "industrial", "mehackit1", "mehackit2")  # not the breaks that were cut from records
+_LOOPS = ("compus", "industrial", "mehackit1", "mehackit2")  # breaks sampled from records are left out
 
 MOST_LAYERS, MOST_TAKES = 6, 4
-"""Of a recorded drum's dynamics and round robins, as many as a kit takes."""
+"""Maximum number of velocity layers and of round robins per drum in a kit."""
 
 Recorded = tuple[Path, ...]
-"""Files of one drum, the softest stroke first."""
+"""Files of one drum, from soft to loud."""
 
 
 @functools.lru_cache(maxsize=1)
 def recorded() -> dict[str, dict[str, tuple[Recorded, ...]]]:
-    """All installed recordings: kit, kind of drum, drums of that kind. Empty where no package is installed."""
+    """All installed recordings: kit, kind of drum, drums of that kind. Empty if no package is installed."""
     kits: dict[str, dict[str, list[Recorded]]] = {}
     for description in sorted(DRUMKITS.glob("*/drumkit.xml")):
         kit = kits.setdefault(description.parent.name, {})
@@ -135,7 +134,7 @@ def recorded() -> dict[str, dict[str, tuple[Recorded, ...]]]:
 
 @functools.lru_cache(maxsize=1)
 def never_trained() -> dict[str, dict[str, tuple[Recorded, ...]]]:
-    """The same of recordings that never train, for songs to measure with."""
+    """The same for held-out recordings, which are used for evaluation only."""
     return _filled(_of_library(held_out=True))
 
 
@@ -144,7 +143,7 @@ def _filled(kits: dict[str, dict[str, list[Recorded]]]) -> dict[str, dict[str, t
 
 
 def _of_library(held_out: bool) -> dict[str, dict[str, list[Recorded]]]:
-    """Kits and sets of percussion of the library: each piece is a drum, with some of its dynamics."""
+    """Kits and percussion sets of the library: each piece is a drum with some of its velocity layers."""
     kits: dict[str, dict[str, list[Recorded]]] = {}
     for instrument in library.instruments(held_out):
         if instrument.family not in ("kit", "hands"):
@@ -169,7 +168,7 @@ def _instruments(description: Path) -> list[ElementTree.Element]:
 
 @functools.lru_cache(maxsize=600)
 def load(path: Path, longest_s: float = LONGEST_HIT_S) -> NDArray[np.float32]:
-    """Reads a recorded hit at 44.1 kHz, ``(2, samples)``, peak 1, cut after ``longest_s``; makes that of a preset."""
+    """Reads a recorded hit at 44.1 kHz, or renders a preset: ``(2, samples)``, peak 1, at most ``longest_s``."""
     if path.suffix == ".ds":
         return drumsynth.render(path)
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -184,7 +183,7 @@ def load(path: Path, longest_s: float = LONGEST_HIT_S) -> NDArray[np.float32]:
 
 
 def repitch(audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Plays faster and higher (``speed`` over 1) or slower and lower."""
+    """Resamples to a higher (``speed`` over 1) or lower pitch."""
     if abs(speed - 1) < 1e-3:
         return audio
     positions = np.arange(int(audio.shape[1] / speed)) * speed
@@ -193,7 +192,7 @@ def repitch(audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Drum:
-    """One drum of a kit, ready to be struck: strokes from soft to hard, ``(2, samples)`` each, and its place."""
+    """One drum of a kit: hits from soft to loud, ``(2, samples)`` each, and its pan position."""
 
     strokes: tuple[NDArray[np.float32], ...]
     gain: float
@@ -202,7 +201,7 @@ class Drum:
     def strike(
         self, audio: NDArray[np.float32], start_s: float, velocity: int, longest_s: float = LONGEST_HIT_S
     ) -> None:
-        """Adds a stroke to ``audio``, ``(2, samples)``."""
+        """Adds a hit to ``audio``, ``(2, samples)``."""
         loudness = velocity / 127
         stroke = self.strokes[min(len(self.strokes) - 1, int(loudness * len(self.strokes)))]
         start = round(start_s * SAMPLE_RATE_HZ)
@@ -220,9 +219,9 @@ def _drum(source: Sequence[NDArray[np.float32]], gain: float, position: float, s
 
 
 def assemble(rng: np.random.Generator, synthetic: float, *, held_out: bool = False) -> dict[str, Drum]:
-    """Puts a kit together: mostly one recorded kit, some drums from others, some (share ``synthetic``) synthesised.
+    """Assembles a kit: mostly one recorded kit, some drums from others, a share ``synthetic`` synthesised.
 
-    One that is ``held_out`` has recordings that never train, and nothing else.
+    With ``held_out`` it has held-out recordings only.
     """
     kits = never_trained() if held_out else recorded()
     names = [name for name, kit in kits.items() if "kick" in kit and "snare" in kit]
@@ -243,7 +242,7 @@ def assemble(rng: np.random.Generator, synthetic: float, *, held_out: bool = Fal
             source: Sequence[NDArray[np.float32]] = (hits.strike(kind, rng),)
         else:
             source = [load(file) for file in pool[rng.integers(len(pool))]]
-            if kind == "kick" and not held_out and rng.random() < 0.25:  # the studio's layered kick
+            if kind == "kick" and not held_out and rng.random() < 0.25:  # layered kick, as in studio production
                 body = hits.strike("kick", rng) * np.float32(rng.uniform(0.3, 0.9))
                 source = [_layer(stroke, body) for stroke in source]
         if kind in ("kick", "snare", "tom") and rng.random() < 0.25:
@@ -259,7 +258,7 @@ def assemble(rng: np.random.Generator, synthetic: float, *, held_out: bool = Fal
 
 
 def _damped(source: Sequence[NDArray[np.float32]], decay_s: float) -> Sequence[NDArray[np.float32]]:
-    """A cloth on the skin, or a gate: strokes die sooner."""
+    """A damped or gated drum: its hits decay faster."""
     return [
         np.asarray(stroke * np.exp(-np.arange(stroke.shape[1]) / (decay_s * SAMPLE_RATE_HZ)), np.float32)
         for stroke in source
@@ -273,7 +272,7 @@ def _layer(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[n
 
 
 def play(notes: Sequence[Note], kit: dict[str, Drum], duration_s: float) -> NDArray[np.float32]:
-    """Plays notes on keys of the General MIDI drum channel; ``(2, samples)``. A closed hi-hat stops an open one."""
+    """Plays notes on keys of the General MIDI drum channel; ``(2, samples)``. A closed hi-hat chokes an open one."""
     audio = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
     toms: dict[int, Drum] = {}
     hats = [note.start_s for note in notes if note.pitch in (grooves.HAT, grooves.PEDAL)]
@@ -294,12 +293,12 @@ def play(notes: Sequence[Note], kit: dict[str, Drum], duration_s: float) -> NDAr
 
 
 def loops() -> list[Path]:
-    """Recorded drum loops that are installed."""
+    """Installed recordings of drum loops."""
     return [file for name in _LOOPS if (file := SAMPLES / f"loop_{name}.flac").exists()]
 
 
 def play_loop(duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Repeats a recorded loop at a random speed, from a random place on; ``(2, samples)``."""
+    """Repeats a recorded loop at a random speed, from a random position; ``(2, samples)``."""
     files = loops()
     loop = repitch(load(files[rng.integers(len(files))], 60.0), float(rng.uniform(0.75, 1.25)))
     samples = round(duration_s * SAMPLE_RATE_HZ)
@@ -311,7 +310,7 @@ def play_loop(duration_s: float, rng: np.random.Generator) -> NDArray[np.float32
 def hands(
     notes: Sequence[Note], duration_s: float, rng: np.random.Generator, *, held_out: bool = False
 ) -> NDArray[np.float32]:
-    """Plays percussion: every key of the notes gets a recorded hand drum, bell or shaker; ``(2, samples)``."""
+    """Plays percussion: each key gets a recorded hand drum, bell or shaker; ``(2, samples)``."""
     audio = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
     sets = never_trained() if held_out else recorded()
     pool = [drum for kit in sets.values() for drum in kit.get("hand", ())]

@@ -1,6 +1,6 @@
-"""Recorded instruments that are on this machine: which recordings each has, and which parts it may play.
+"""Installed recordings of instruments: which notes each has, and which parts it may play.
 
-`library.toml` lists them; `scripts/samples` fetches them. An instrument without files is skipped.
+`library.toml` lists them; `scripts/samples` downloads them. An instrument without files is skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DYNAMICS = (
     *("pp", "pianissimo", "p", "piano", "soft", "l", "mp", "mezzo-piano", "finger", "m"),
     *("", "mf", "mezzo-forte", "pick", "h", "f", "forte", "ff", "fortissimo"),
 )
-"""Names of dynamics from soft to loud; the empty one is a note of which nothing is said."""
+"""Names of dynamics from soft to loud; the empty one is for notes without a dynamic."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Recording:
 
     Attributes:
         path: its file.
-        pitch: MIDI note, with what is between the keys; of a drum None.
-        piece: which drum it is; of a note the empty string.
-        dynamic: from 0, the softest of its instrument, to 1.
-        short: played staccato or muted.
+        pitch: MIDI pitch, with fractions; None for a drum.
+        piece: kind of drum; empty for a pitched note.
+        dynamic: from 0, the softest of the instrument, to 1.
+        short: whether it is staccato or muted.
     """
 
     path: Path
@@ -48,18 +48,18 @@ class Instrument:
     """An instrument of the library.
 
     Attributes:
-        name: unique.
+        name: unique name.
         folder: the folder below the samples that holds its files.
-        repository, commit: where they come from; empty for a package of npm.
-        family: which parts it may play.
+        repository, commit: source; empty for an npm package.
+        family: decides which parts it may play.
         files: regular expression on paths in the source.
-        held_out: only used to measure recognition, never to train.
-        octaves: to add to the octaves of file names.
-        semitones: by how much the files sound higher than their names say: some were made at another rate.
-        first: MIDI note of number 0, where files are numbered.
-        keys: MIDI note by the group ``key``.
-        pieces: which kind of drum each piece is.
-        digest: of its files, in hexadecimal.
+        held_out: whether it is for evaluation only, never for training.
+        octaves: added to the octaves in file names.
+        semitones: how much higher the files sound than their names say, because of a different sample rate.
+        first: MIDI pitch of number 0, if files are numbered.
+        keys: MIDI pitch by the group ``key``.
+        pieces: kind of drum by piece.
+        digest: digest of the files, in hexadecimal.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Cast:
-    """Which recorded instruments play in a song.
+    """Which recorded instruments a song may use.
 
     Attributes:
-        held_out: only the held-out instruments play. Such songs are for measuring.
-        share: the share of suitable parts that a recorded instrument plays.
+        held_out: use held-out instruments only, for evaluation.
+        share: share of suitable parts that use a recorded instrument.
     """
 
     held_out: bool = False
@@ -91,12 +91,12 @@ class Cast:
 
 
 TRAINING = Cast()
-"""What plays in songs to train on."""
+"""For training songs."""
 
 
 @functools.cache
 def instruments(held_out: bool = False) -> tuple[Instrument, ...]:
-    """All instruments that train, or those that never do."""
+    """All instruments for training, or with ``held_out`` those for evaluation."""
     with LIBRARY.open("rb") as file:
         sources = tomllib.load(file)["source"]
     found = [
@@ -114,7 +114,7 @@ def instruments(held_out: bool = False) -> tuple[Instrument, ...]:
 
 @functools.cache
 def recordings(instrument: Instrument, samples: Path = SAMPLES) -> tuple[Recording, ...]:
-    """Those of an instrument's recordings that are there, in order of their paths."""
+    """The installed recordings of an instrument, sorted by path."""
     folder = samples / instrument.folder
     pattern = re.compile(instrument.files)
     matches = [match for name in _files(folder) if (match := pattern.search(name))]
@@ -135,7 +135,7 @@ def _files(folder: Path) -> tuple[str, ...]:
 
 
 def pitch_of(match: re.Match[str], instrument: Instrument) -> float | None:
-    """The MIDI note that a file's name says; None for a drum."""
+    """The MIDI pitch in a file name; None for a drum."""
     said = match.groupdict()
     if said.get("midi"):
         key = int(said["midi"])
@@ -151,10 +151,10 @@ def pitch_of(match: re.Match[str], instrument: Instrument) -> float | None:
 
 
 def midi_of(name: str) -> int:
-    """The MIDI note of a name such as ``C#4``, ``gb3``, ``ais4`` or ``As4``; C4 is 60, and no octave is octave 0.
+    """MIDI pitch of a name such as ``C#4``, ``gb3``, ``ais4`` or ``As4``; C4 is 60, the default octave is 0.
 
     Raises:
-        ValueError: it is not the name of a note.
+        ValueError: it is not a note name.
     """
     match = _NOTE.fullmatch(name)
     if match is None:
@@ -164,6 +164,6 @@ def midi_of(name: str) -> int:
 
 
 def _rank(match: re.Match[str]) -> tuple[int, int]:
-    """Where a dynamic lies among others: numbers by their size, names by their order."""
+    """Sort key of a dynamic: numbers by value, names by their order."""
     said = (match.groupdict().get("dynamic") or "").lower()
     return (int(said), 0) if said.isdigit() else (0, _DYNAMICS.index(said))

@@ -1,7 +1,7 @@
-"""A host of LV2 plug-ins that are instruments (https://lv2plug.in/ns/lv2core): notes in, sound out, faster than it lasts.
+"""A host of LV2 instrument plug-ins (https://lv2plug.in/ns/lv2core): renders notes faster than real time.
 
-A plug-in is a library of somebody else with threads of its own, and corpora are rendered by processes that fork: so each
-part is played by a process of its own (this file, run as a program), which may fall without harm.
+A plug-in may start threads, and corpora are rendered by forked processes. So each part is rendered in a process of its
+own (this file, run as a program), where a crash does no harm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # as a program this file is alone
+if TYPE_CHECKING:  # when run as a program, this file has no package
     from training.compose.note import Note
 
 SAMPLE_RATE_HZ = 44100
@@ -36,18 +36,18 @@ _NS = "http://lv2plug.in/ns/"
 _EVENT_BYTES = 16384
 
 Event = tuple[float, tuple[int, int, int]]
-"""When, in seconds, and a MIDI message."""
+"""Time in seconds, and a MIDI message."""
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """A plug-in that is installed, set as a player wants it.
+    """An installed plug-in with its settings.
 
     Attributes:
-        binary: its library, in its bundle.
-        page: the Turtle file of its ports.
-        state: its settings by URI, of those that are texts.
-        is_timed: it draws random numbers from the clock; the clock stands still for it, so that it repeats itself.
+        binary: the shared library, in its bundle.
+        page: the Turtle file with its ports.
+        state: text settings by URI.
+        is_timed: it seeds random numbers from the clock, so that it runs with a stopped clock to be reproducible.
     """
 
     binary: str
@@ -57,13 +57,13 @@ class Instrument:
 
 
 def keys(notes: Sequence[Note]) -> list[Event]:
-    """Keys that are struck and let go, each before it may be struck again."""
+    """Note-on and note-off events; each note ends before the next onset on its key."""
     struck = [(note.start_s, (0x90, note.pitch, min(127, max(1, note.velocity)))) for note in notes]
     return struck + [(note.end_s - 1e-3, (0x80, note.pitch, 0)) for note in notes]
 
 
 def stopped_clock() -> dict[str, str]:
-    """Variables under which a process sees the clock stand still (Debian's ``faketime``); none where that is missing."""
+    """Environment variables that stop the clock of a process (Debian's ``faketime``); empty if it is not installed."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
         return {}
@@ -71,10 +71,10 @@ def stopped_clock() -> dict[str, str]:
 
 
 def play(instrument: Instrument, events: Sequence[Event], duration_s: float) -> NDArray[np.float32]:
-    """The sound of MIDI messages, ``(2, samples)`` at 44.1 kHz.
+    """Renders MIDI messages, ``(2, samples)`` at 44.1 kHz.
 
     Raises:
-        RuntimeError: the plug-in could not.
+        RuntimeError: the plug-in failed.
     """
     samples = round(duration_s * SAMPLE_RATE_HZ)
     asked = {"instrument": asdict(instrument), "events": sorted(events), "samples": samples}
@@ -148,7 +148,7 @@ class _State(Structure):
 
 
 class _Host:
-    """One plug-in, running. All that it was given the address of is kept as long as this is."""
+    """One running plug-in. It keeps a reference to all memory that the plug-in has pointers to."""
 
     def __init__(self, instrument: Instrument) -> None:
         self._ids: dict[str, int] = {}
@@ -171,7 +171,7 @@ class _Host:
         self._plug_in.activate(self._handle)
 
     def run(self, messages: Sequence[tuple[int, Sequence[int]]]) -> None:
-        """Plays one block; messages are at samples of it."""
+        """Renders one block; message times are samples within it."""
         midi, sequence = self._id(f"{_NS}ext/midi#MidiEvent"), self._id(f"{_NS}ext/atom#Sequence")
         events = b"".join(struct.pack("=qII8s", at, 3, midi, bytes(message)) for at, message in messages)
         content = struct.pack("=IIII", 8 + len(events), sequence, 0, 0) + events
@@ -227,7 +227,7 @@ class _Host:
         def retrieve(_: Any, key: int, size: Any, kind: Any, flags: Any) -> int | None:
             if key not in held:
                 return None
-            size[0], kind[0], flags[0] = len(held[key]), text, 3  # plain data, and portable
+            size[0], kind[0], flags[0] = len(held[key]), text, 3  # LV2_STATE_IS_POD and LV2_STATE_IS_PORTABLE
             return ctypes.addressof(held[key])
 
         address = self._plug_in.extension_data(f"{_NS}ext/state#interface".encode())
@@ -239,7 +239,7 @@ class _Host:
 
 
 def _close_ports() -> None:
-    """Puts deaf sockets in the place of those that a plug-in listens on: nobody is to reach it."""
+    """Replaces the sockets that a plug-in listens on by unbound ones, so that no other process can connect."""
     for name in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         with suppress(OSError), socket.socket(fileno=os.dup(name)) as found:
             if found.family in (socket.AF_INET, socket.AF_INET6):
@@ -259,7 +259,7 @@ def _main() -> None:
             host.run(blocks.get(block, ()))
             for channel in host.audio:
                 sound.write(channel)
-    os._exit(0)  # its threads need not end in order
+    os._exit(0)  # do not wait for the plug-in's threads
 
 
 if __name__ == "__main__":

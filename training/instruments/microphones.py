@@ -1,4 +1,4 @@
-"""How a drum kit is recorded: overheads and a room besides the close microphones, bleed between them, and glue."""
+"""Microphones of a drum kit: overheads and room besides the close microphones, bleed, and bus compression."""
 
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
@@ -10,13 +10,13 @@ SAMPLE_RATE_HZ = 44100
 
 
 def record(kit: Audio, rng: np.random.Generator) -> Audio:
-    """A kit of dry strokes ``(2, samples)`` as a studio, a stage or a rehearsal room would have it.
+    """Renders a dry kit ``(2, samples)`` as in a studio, on a stage or in a rehearsal room.
 
-    One kit in four stays dry, as drum machines are.
+    One kit in four stays dry, like a drum machine.
     """
     if float(np.abs(kit).max()) < 1e-6 or rng.random() < 0.25:
         return kit
-    recorded = kit * np.float32(rng.choice((1.0, 1.0, 0.5, 0.15)))  # 0.15: hardly any close microphones, as in jazz
+    recorded = kit * np.float32(rng.choice((1.0, 1.0, 0.5, 0.15)))  # 0.15: almost no close microphones, as in jazz
     recorded = recorded + np.float32(rng.uniform(0.1, 0.8)) * _overheads(kit, rng)
     recorded = recorded + np.float32(rng.uniform(0.05, 0.7)) * _room(kit, rng)
     if rng.random() < 0.5:
@@ -33,7 +33,7 @@ def record(kit: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _overheads(kit: Audio, rng: np.random.Generator) -> Audio:
-    """Two microphones above the kit: later than the close ones, less of the lows, the sides not quite alike."""
+    """Two overheads: delayed against the close microphones, with less low end, left and right slightly different."""
     thin = effects.cut(kit, float(rng.uniform(60, 400)), high=False, order=1)
     late = [int(rng.uniform(1.5, 5) * SAMPLE_RATE_HZ / 1000) for _ in range(2)]
     return np.stack([np.pad(side, (shift, 0))[: thin.shape[1]] for side, shift in zip(thin, late, strict=True)]).astype(
@@ -42,7 +42,7 @@ def _overheads(kit: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _room(kit: Audio, rng: np.random.Generator) -> Audio:
-    """Only what the walls give back, often squeezed flat."""
+    """Room microphones: reflections only, often heavily compressed."""
     back = effects.reverb(
         kit, rng, 1.0, float(rng.uniform(0.15, 1.1)), float(rng.uniform(1500, 8000)), float(rng.uniform(3, 25))
     )
@@ -51,7 +51,7 @@ def _room(kit: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _wires(kit: Audio, rng: np.random.Generator) -> Audio:
-    """The snare's wires, which buzz at whatever else is struck."""
+    """Snare wires that resonate with the other drums."""
     struck = np.abs(effects.cut(kit, 400, high=True)).max(axis=0)
     pole = float(np.exp(-1 / (rng.uniform(0.03, 0.12) * SAMPLE_RATE_HZ)))
     envelope = lfilter([1 - pole], [1, -pole], struck)

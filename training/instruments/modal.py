@@ -1,6 +1,6 @@
-"""Struck things as sums of decaying modes: mallet instruments, drums with skins, bells, blocks, and jingles.
+"""Percussion as sums of decaying modes: mallet instruments, drums, bells, blocks and jingles.
 
-Frequency ratios of bars, membranes and bells are those of N. Fletcher and T. Rossing, The Physics of Musical Instruments.
+Mode ratios of bars, membranes and bells are from N. Fletcher and T. Rossing, The Physics of Musical Instruments.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ SAMPLE_RATE_HZ = 44100
 
 @dataclass(frozen=True)
 class Body:
-    """A thing to strike.
+    """A struck body.
 
     Attributes:
-        ratios: frequencies of the modes, relative to the lowest.
-        decay_s: time constant of the lowest mode; higher ones die faster by their ratio to the power of ``loss``.
+        ratios: frequencies of the modes relative to the lowest.
+        decay_s: time constant of the lowest mode; for the others it is divided by their ratio to the power of ``loss``.
         loss: see ``decay_s``.
-        brightness: level of a mode falls with its number to the power of minus this.
-        knock: level of the stick's noise.
-        bend: how far the pitch starts above (skins), as a share.
+        brightness: exponent by which the level falls with the number of a mode.
+        knock: level of the stick noise.
+        bend: initial rise of the pitch (membranes), as a fraction.
     """
 
     ratios: tuple[float, ...]
@@ -69,21 +69,21 @@ _KEYS = {
 
 
 def mallets(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plays a line on a random mallet instrument; ``(2, samples)`` at 44.1 kHz, both channels alike."""
+    """Plays notes on a random mallet instrument; ``(2, samples)`` at 44.1 kHz, both channels identical."""
     body = _vary(_MALLETS[rng.integers(len(_MALLETS))], rng)
     strokes = {note.pitch: _strike(body, 440 * 2 ** ((note.pitch - 69) / 12), rng) for note in notes}
     return _place([(note, strokes[note.pitch], 0.0) for note in notes], duration_s)
 
 
 def timpani(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plays kettledrums: the modes of a skin over a kettle are nearly harmonic; ``(2, samples)``."""
+    """Plays timpani, whose modes are nearly harmonic; ``(2, samples)``."""
     body = _vary(Body((1, 1.5, 1.99, 2.44, 2.89), 0.7, 0.6, 0.7, 0.15, 0.02), rng)
     strokes = {note.pitch: _strike(body, 440 * 2 ** ((note.pitch - 69) / 12), rng) for note in notes}
     return _place([(note, strokes[note.pitch], 0.0) for note in notes], duration_s)
 
 
 def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plays hand percussion written for General MIDI's keys; ``(2, samples)``."""
+    """Plays hand percussion on General MIDI keys; ``(2, samples)``."""
     players: dict[int, tuple[list[NDArray[np.float64]], float, float]] = {}
     tuning = float(rng.uniform(0.75, 1.4))
     struck = []
@@ -145,7 +145,7 @@ def _hand(kind: str, tuning: float, rng: np.random.Generator) -> NDArray[np.floa
     else:
         envelope = np.sin(np.pi * time / length) ** 2
     sound = np.zeros_like(time)
-    for _ in range(14):  # jingles, beads, teeth: a cloud of high modes shaken by noise
+    for _ in range(14):  # jingles, beads, guiro teeth: many high modes excited by noise
         centre = float(rng.uniform(3000, 12000)) * min(1.2, tuning)
         sound += np.sin(2 * np.pi * centre * time + np.cumsum(rng.standard_normal(len(time))) * 0.35)
     sound = (sound / 5 + rng.standard_normal(len(time)) * 0.4) * envelope

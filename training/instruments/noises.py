@@ -1,4 +1,4 @@
-"""Sound effects: risers, impacts, drones, textures, swells, echoing bleeps; synthesised, and some recorded ones."""
+"""Sound effects: risers, impacts, drones, textures, swells, echoes; mostly synthesised, some recorded."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ _AMBIENCES = (
 
 
 def play(notes: Sequence[Note], role: str, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Renders the effects of a role of the composer; ``(2, samples)``. Notes of a role share one recipe in two variants."""
+    """Renders the effects of a role; ``(2, samples)``. All notes of a role share one sound in two variants."""
     audio = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
     recipes = [int(rng.integers(1000)) for _ in range(2)]
     for note in notes:
@@ -77,7 +77,7 @@ def _normal(audio: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _noise_sweep(length_s: float, recipe: np.random.Generator) -> NDArray[np.float32]:
-    """Noise through a band-pass that moves, block by block, with its state carried over."""
+    """Noise through a band-pass with moving frequency; the filter state is kept from block to block."""
     count = int(length_s * SAMPLE_RATE_HZ)
     noise = recipe.standard_normal((2, count))
     low, high = float(recipe.uniform(150, 800)), float(recipe.uniform(4000, 14000))
@@ -96,7 +96,7 @@ def _noise_sweep(length_s: float, recipe: np.random.Generator) -> NDArray[np.flo
 
 
 def _gated(audio: NDArray[np.float32], recipe: np.random.Generator) -> NDArray[np.float32]:
-    """Cut into pulses that come faster and faster, or stay even."""
+    """Gated into pulses, accelerating or steady."""
     along = np.arange(audio.shape[1]) / SAMPLE_RATE_HZ
     rate = float(recipe.uniform(3, 8)) * (1 + float(recipe.choice((0, 0.5, 1))) * along)
     pulses = np.sin(2 * np.pi * np.cumsum(rate) / SAMPLE_RATE_HZ)
@@ -104,7 +104,7 @@ def _gated(audio: NDArray[np.float32], recipe: np.random.Generator) -> NDArray[n
 
 
 def _fall(recipe: np.random.Generator) -> NDArray[np.float32]:
-    """What comes after a riser: noise that sinks and dies, or a tone that dives below hearing."""
+    """A downlifter, for after a riser: falling noise, or a tone that falls below the audible range."""
     length = float(recipe.uniform(1, 4))
     if recipe.random() < 0.5:
         return _noise_sweep(length, recipe)[:, ::-1].copy()

@@ -1,4 +1,4 @@
-"""Who plays a part: every stem and role gets an instrument, and a place on the stage."""
+"""Chooses an instrument and a pan position for every part, and renders stems."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,14 +30,14 @@ from training.rendering import effects, studio
 from training.rendering.effects import Audio
 
 _PLUCKED = ("pizzicato", "harp", "plucked")
-_BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), moved for larger ones
+_BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), scaled for larger instruments
 
 
 def render(
     stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING
 ) -> Audio:
-    """Plays, mixes and levels the parts of one stem; ``(2, samples)`` at 44.1 kHz. Where only held-out instruments play,
-    parts that none of them can play are silent, but those of synthesisers and effects."""
+    """Renders, mixes and levels the parts of one stem; ``(2, samples)`` at 44.1 kHz. If only held-out instruments play,
+    parts that none of them can play are silent, except those of synthesisers and effects."""
     mixed = np.zeros((2, round(duration_s * soundfont.SAMPLE_RATE_HZ)), np.float32)
     room = float(rng.choice((0.0, 0.05, 0.15, 0.3)))
     side = float(rng.choice((-1, 1)))
@@ -46,7 +46,7 @@ def render(
         takes = (part, _second_take(part, rng)) if doubled else (part,)
         seed = int(rng.integers(2**31))
         for number, take in enumerate(takes):
-            # Takes of one part are played on the same instrument through the same chain.
+            # All takes of a part use the same instrument and effects.
             played = play(take, duration_s, np.random.default_rng(seed), cast)
             played = studio.process(stem, played, beat_s, room, np.random.default_rng(seed + 1))
             if float(np.abs(played).max()) < 1e-5:
@@ -78,7 +78,7 @@ def _second_take(part: Part, rng: np.random.Generator) -> Part:
 
 
 def play(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
-    """Plays one part on an instrument that fits its stem and role; ``(2, samples)``, at whatever level it comes."""
+    """Plays a part on an instrument for its stem and role; ``(2, samples)``, at an arbitrary level."""
     stem, role, notes, chance = part.stem, part.role, part.notes, rng.random()
     if cast.held_out and not _may_be_held_out(part, cast):
         return np.zeros((2, round(duration_s * soundfont.SAMPLE_RATE_HZ)), np.float32)
@@ -133,7 +133,7 @@ def _modelled(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
 
 
 def _bodied(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A string with the body that it is on."""
+    """A string sound filtered by the resonances of its body."""
     for frequency_hz in _BODY_HZ:
         audio = effects.peaking(
             audio, frequency_hz * float(rng.uniform(0.6, 1.2)), float(rng.uniform(0, 9)), float(rng.uniform(1, 5))
@@ -180,7 +180,7 @@ def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
     chance = rng.random()
     if part.role in ("organ", "organ_bubble"):
         if rng.random() < 0.4 and tonewheel.installed():
-            return tonewheel.play(part.notes, duration_s, rng)  # it has a loudspeaker of its own
+            return tonewheel.play(part.notes, duration_s, rng)  # it includes a rotating loudspeaker
         if chance < 0.15 and csound.installed():
             audio = csound.play(part.notes, csound.MODELS["organ"], duration_s, rng)
         elif chance < 0.5:
@@ -201,7 +201,7 @@ def _keyboard(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
 
 
 def _rotated(audio: Audio, rng: np.random.Generator) -> Audio:
-    """An organ as it is, or oftener through a rotating loudspeaker, slow or fast."""
+    """An organ, mostly through a rotating loudspeaker, slow or fast."""
     if rng.random() >= 0.6:
         return audio
     audio = effects.drive(audio, float(rng.uniform(0, 14)))

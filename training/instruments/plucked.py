@@ -1,7 +1,7 @@
-"""Plucked strings as physical models: guitars, basses, harps, clavinets, and instruments that nobody has built.
+"""Plucked strings as physical models: guitars, basses, harps, clavinets, and imaginary instruments.
 
-A string is a delay line whose content loses a little brightness on every round trip (K. Karplus and A. Strong, 1983;
-D. Jaffe and J. Smith, 1983). It starts as the shape of a string plucked at a point and heard at another.
+A string is a delay line with a low-pass filter in its loop (K. Karplus and A. Strong, 1983; D. Jaffe and J. Smith,
+1983). It starts in the shape of a string plucked at one point and picked up at another.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ SAMPLE_RATE_HZ = 44100
 
 @dataclass(frozen=True)
 class Plucked:
-    """How the strings are made and played.
+    """Parameters of the strings and of the playing technique.
 
     Attributes:
-        damping: 0 (steel, new) to 0.5 (nylon, flesh): the brightness that a round trip costs.
-        decay_s: time in which a string at 110 Hz falls by 60 dB; higher strings fall faster.
-        pick: where it is plucked, as a share of the string.
-        pickup: where it is heard, the same; 0 is the whole body.
-        softness: slope of the plectrum's spectrum, 0 (hard) to 2 (thumb).
-        noise: the plectrum's own noise.
-        muted_s: time after which the palm or the left hand has stopped the string; 0 is never.
-        release_s: how fast a note stops when its finger leaves.
-        body: resonances of the body, each its frequency in Hz, gain in dB and quality.
+        damping: loss of brightness per round trip, 0 (new steel) to 0.5 (nylon, finger).
+        decay_s: time in which a string at 110 Hz falls by 60 dB; higher strings decay faster.
+        pick: plucking position as a fraction of the string.
+        pickup: pickup position as a fraction of the string; 0 is the whole body.
+        softness: spectral slope of the excitation, 0 (hard plectrum) to 2 (thumb).
+        noise: level of the plectrum noise.
+        muted_s: time until a hand mutes the string; 0 is no muting.
+        release_s: time in which a released note stops.
+        body: resonances of the body, as frequency in Hz, gain in dB and Q.
     """
 
     damping: float
@@ -44,7 +44,7 @@ class Plucked:
 
 
 def acoustic_guitar(rng: np.random.Generator) -> Plucked:
-    """Steel or nylon strings on a wooden box."""
+    """Steel or nylon strings with a wooden body."""
     return Plucked(
         damping=float(rng.uniform(0.03, 0.4)),
         decay_s=float(rng.uniform(2, 7)),
@@ -69,7 +69,7 @@ def electric_guitar(rng: np.random.Generator, muted: bool = False) -> Plucked:
 
 
 def electric_bass(rng: np.random.Generator) -> Plucked:
-    """Fingered, picked or slapped."""
+    """An electric bass: fingered, picked or slapped."""
     return Plucked(
         damping=float(rng.uniform(0.1, 0.5)),
         decay_s=float(rng.uniform(2, 9)),
@@ -82,7 +82,7 @@ def electric_bass(rng: np.random.Generator) -> Plucked:
 
 
 def double_bass(rng: np.random.Generator) -> Plucked:
-    """Thick strings, a finger's flesh, a large box, a short tone."""
+    """A double bass: thick strings plucked by finger, a large body, short notes."""
     return Plucked(
         damping=float(rng.uniform(0.35, 0.5)),
         decay_s=float(rng.uniform(1, 3)),
@@ -94,7 +94,7 @@ def double_bass(rng: np.random.Generator) -> Plucked:
 
 
 def harp(rng: np.random.Generator) -> Plucked:
-    """A harp, a zither, a lute, a koto."""
+    """A harp, zither, lute or koto."""
     return Plucked(
         damping=float(rng.uniform(0.1, 0.4)),
         decay_s=float(rng.uniform(2, 8)),
@@ -107,7 +107,7 @@ def harp(rng: np.random.Generator) -> Plucked:
 
 
 def clavinet(rng: np.random.Generator) -> Plucked:
-    """Short strings struck close to their end, over a pickup, damped by wool."""
+    """Short strings with a pickup, struck near their end and damped by wool."""
     return Plucked(
         damping=float(rng.uniform(0.02, 0.12)),
         decay_s=float(rng.uniform(1.5, 4)),
@@ -128,7 +128,7 @@ def _box(rng: np.random.Generator, lowest_hz: float) -> tuple[tuple[float, float
 
 
 def play(notes: Sequence[Note], string: Plucked, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plucks a line, ``(2, samples)`` at 44.1 kHz, both channels alike. No two strokes of a string are quite the same."""
+    """Plays notes, ``(2, samples)`` at 44.1 kHz, both channels identical. Each note has a new random excitation."""
     line = np.zeros(round(duration_s * SAMPLE_RATE_HZ))
     strokes: dict[tuple[int, int, int], NDArray[np.float64]] = {}
     longest = max((note.duration_s for note in notes), default=0.0) + string.release_s * 3
@@ -156,7 +156,7 @@ def play(notes: Sequence[Note], string: Plucked, duration_s: float, rng: np.rand
 
 def _stroke(note: Note, string: Plucked, longest_s: float, rng: np.random.Generator) -> NDArray[np.float64]:
     frequency = 440 * 2 ** ((note.pitch - 69) / 12)
-    period = max(8, int(SAMPLE_RATE_HZ / frequency))  # a whole number of samples: the pitch is set right at the end
+    period = max(8, int(SAMPLE_RATE_HZ / frequency))  # in whole samples; fractional tuning comes at the end
     partials = np.arange(1, period // 2)
     slope = string.softness + 0.5 * (1 - note.velocity / 127)
     levels = np.sin(np.pi * partials * (string.pick + rng.normal(0, 0.01))) / partials**slope

@@ -1,4 +1,4 @@
-"""General MIDI programmes, by stem and by what they have to play, and how they are played."""
+"""General MIDI programmes by stem and role, and random settings for them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from training.instruments.soundfont import Patch
 from training.rendering import effects
 from training.rendering.effects import Audio
 
-_HARPS = (45, 46, 104, 106, 107)  # plucked instruments among the strings
+_HARPS = (45, 46, 104, 106, 107)  # plucked instruments in the strings stem
 _LOW_PITCH = 54
 _MELODIC = ("melody", "solo", "lead", "counter")
 _PLUCKED = ("pizzicato", "harp", "plucked")
@@ -83,15 +83,15 @@ PROGRAMMES: dict[str, dict[str, tuple[int, ...]]] = {
     "fx": {"": (96, 97, 99, 101, 102, 103, 119, 122, 124, 125, 126, 127, 55)},
     "backing_vocals": {"": (52, 53, 54)},
 }
-"""General MIDI programmes (from 0) by stem and role; the empty role is for all that are not named."""
+"""General MIDI programmes (from 0) by stem and role; the empty role is the default."""
 
 
 def play(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
-    """Plays a part on a programme that fits it, often in two layers; ``(2, samples)``."""
+    """Plays a part on a suitable programme, often in two layers; ``(2, samples)``."""
     programme = choose(part, rng)
     audio = soundfont.play(part.notes, patch(part, programme, rng), duration_s)
     if part.stem != "percussion" and rng.random() < 0.35:
-        # A second player, or a second layer, on another font or programme.
+        # A second player or layer, with another font or programme.
         other = patch(part, programme if rng.random() < 0.5 else choose(part, rng), rng)
         second = soundfont.play(part.notes, other, duration_s)
         audio = audio + effects.pan(second, float(rng.uniform(-0.8, 0.8))) * np.float32(rng.uniform(0.3, 1))
@@ -107,16 +107,16 @@ def font(stem: str, rng: np.random.Generator) -> Path:
 
 
 def choose(part: Part, rng: np.random.Generator) -> int:
-    """A programme that fits a part's stem, role and register."""
+    """A programme that suits a part's stem, role and register."""
     choices = PROGRAMMES[part.stem]
-    # A tune below its instrument goes to a larger one of the family.
+    # A melody below the range of its instrument goes to a larger one of the same family.
     low = part.role not in _PLUCKED and np.median([note.pitch for note in part.notes]) < _LOW_PITCH
     role = "low" if low and "low" in choices else part.role
     return int(rng.choice(choices.get(role, choices.get("", (0,)))))
 
 
 def patch(part: Part, programme: int, rng: np.random.Generator) -> Patch:
-    """How a part is played on a programme, each time otherwise."""
+    """Random settings for a part on a programme."""
     sings = part.stem in ("strings", "brass", "woodwinds", "backing_vocals") and programme not in _HARPS
     melodic = part.role in _MELODIC
     pedalled = part.stem == "keyboard" and programme < 6 and part.role in ("ballad", "broken", "arpeggio")

@@ -1,8 +1,8 @@
-"""Instruments recorded note by note: a key is the nearest recording, played faster or slower.
+"""Instruments recorded note by note: each key uses the nearest recording, resampled to its pitch.
 
-General MIDI fonts are cut short and looped to be small. These are whole notes of players in rooms, with the dynamics and the
-round robins that each instrument has. A line may be made of the recordings of other keys, which moves the formants, so that
-one recorded instrument is many.
+General MIDI fonts are shortened and looped to save space. These are full recordings of real players and rooms, with
+the dynamics and round robins of each instrument. A line may use recordings of other keys, which shifts the formants,
+so that one instrument gives many timbres.
 """
 
 import functools
@@ -22,29 +22,29 @@ from training.rendering import effects
 SAMPLE_RATE_HZ = 44100
 LONGEST_S = 12.0
 SOFT_HZ = 1800
-"""A note that is played softly has less above this frequency, where there is one recording of a key."""
+"""Cut-off above which soft notes are attenuated, if a key has only one recording."""
 
 SHORT_S = 0.22
-"""Notes shorter than this are played staccato, where that was recorded."""
+"""Notes shorter than this use staccato recordings, if there are any."""
 
 RINGING = (
     *("electric-bass", "upright-bass", "acoustic-guitar", "electric-guitar", "plucked", "harp", "pizzicato"),
     *("piano", "electric-piano", "mallets"),
 )
-"""Families that ring by themselves; all others are bowed or blown, and sound as long as their notes."""
+"""Families that decay on their own; all others are bowed or blown, and sustain for the length of a note."""
 
 
 @dataclass(frozen=True)
 class Take:
-    """How a line is played on a recorded instrument.
+    """Settings of a line on a recorded instrument.
 
     Attributes:
-        instrument: what plays.
+        instrument: the instrument.
         detune_cents: tuning of the whole line.
-        character: the notes are made from the recordings of keys so many semitones higher, slowed down.
-        skip_s: how much of each recording's start is left out, as when a note is tied to the one before.
-        release_s: how fast a note stops when it is let go (the time in which it falls to 37 %).
-        softness: 0 to 1: how much duller a soft note is than a loud one.
+        character: semitones by which the recordings used are higher than the notes; they are slowed down.
+        skip_s: how much of the start of each recording is skipped, as for legato.
+        release_s: release time constant (fall to 37 %).
+        softness: how much duller soft notes are than loud ones, 0 to 1.
     """
 
     instrument: Instrument
@@ -56,7 +56,7 @@ class Take:
 
 
 def choose(instruments: Sequence[Instrument], rng: np.random.Generator) -> Take:
-    """One of ``instruments``, played in a way of its own."""
+    """One of ``instruments``, with random settings."""
     instrument = instruments[int(rng.integers(len(instruments)))]
     ringing = instrument.family in RINGING
     return Take(
@@ -72,7 +72,7 @@ def choose(instruments: Sequence[Instrument], rng: np.random.Generator) -> Take:
 def play(
     notes: Sequence[Note], take: Take, duration_s: float, rng: np.random.Generator, samples: Path = SAMPLES
 ) -> NDArray[np.float32]:
-    """Plays a line, ``(2, samples)`` at 44.1 kHz, both channels alike; a note out of reach of all recordings is left out.
+    """Plays a line, ``(2, samples)`` at 44.1 kHz, both channels identical; notes out of range are left out.
 
     Raises:
         FileNotFoundError: there are no recordings of this instrument.
@@ -99,8 +99,8 @@ def play(
 
 
 def _nearest(recorded: Sequence[Recording], note: Note, character: int, rng: np.random.Generator) -> Recording:
-    """The recording for a note: of its length where there is one, then of the nearest key, then of the nearest dynamic; one
-    of those that are equal."""
+    """The recording for a note: by length if possible, then by nearest key, then by nearest dynamic; a random one of
+    those that are equal."""
     fitting = [recording for recording in recorded if recording.short == (note.duration_s < SHORT_S)] or recorded
     loudness = note.velocity / 127
 
@@ -115,7 +115,7 @@ def _nearest(recorded: Sequence[Recording], note: Note, character: int, rng: np.
 def _strike(
     recording: NDArray[np.float32], note: Note, semitones: float, take: Take, softness: float
 ) -> NDArray[np.float32]:
-    """One note, ``(samples,)``; ``recording`` is ``(2, samples)``: as it is, and dull."""
+    """One note, ``(samples,)``; ``recording`` is ``(2, samples)``: original and dull version."""
     ratio = 2 ** (semitones / 12)
     held = note.duration_s * SAMPLE_RATE_HZ
     first = take.skip_s * SAMPLE_RATE_HZ
@@ -138,7 +138,7 @@ def _strike(
 
 @functools.lru_cache(maxsize=150)
 def _load(path: Path) -> NDArray[np.float32]:
-    """A recording in mono from where it begins, peak 1, and the same without its brightness; ``(2, samples)``."""
+    """A recording in mono without leading silence, peak 1, and a low-passed copy; ``(2, samples)``."""
     audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = soxr.resample(audio[: round(LONGEST_S * rate_hz)].mean(axis=1), rate_hz, SAMPLE_RATE_HZ)
     mono = mono / (float(np.abs(mono).max()) + 1e-9)

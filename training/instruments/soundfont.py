@@ -1,4 +1,4 @@
-"""SoundFonts, played by FluidSynth as a library: a font is loaded once and then renders any number of lines."""
+"""SoundFont playback with the FluidSynth library: a font is loaded once for any number of lines."""
 
 import ctypes
 import ctypes.util
@@ -23,17 +23,17 @@ GENERAL_MIDI = (
     SOUNDS / "sf2/sf_GMbank.sf2",
     Path(__file__).parents[1] / "samples/sonivox/sonivox.sf2",
 )
-"""Fonts with all General MIDI programmes; those that are installed are used."""
+"""Fonts with all General MIDI programmes; the installed ones are used."""
 ELECTRONIC = (SOUNDS / "sf2/OPL-3_FM_128M.sf2",)
-"""Fonts whose instruments are all made by a chip: for synths only, whatever their programmes are called."""
+"""Fonts of chip sounds: used for synths only, whatever the names of their programmes."""
 DRUM_KITS = (SOUNDS / "sf2/Black_Pearl_4_LV2.sf2", SOUNDS / "sf2/Red_Zeppelin_4_LV2.sf2")
-"""Fonts that hold one recorded drum kit."""
+"""Fonts with one recorded drum kit."""
 
 _BEND_CENTRE = 8192
 _MODULATION, _VOLUME, _PAN, _EXPRESSION, _SUSTAIN = 1, 7, 10, 11, 64
-# Numbers of the SoundFont 2.04 specification, section 8.1.3.
+# From section 8.1.3 of the SoundFont 2.04 specification.
 _GENERATOR_CUTOFF, _GENERATOR_VIBRATO_RATE, _GENERATOR_ATTACK, _GENERATOR_RELEASE, _GENERATOR_TUNE = 8, 24, 34, 38, 51
-_SEGMENT = 64  # FluidSynth computes in blocks of 64 samples: event times are rounded to them (1.5 ms)
+_SEGMENT = 64  # FluidSynth renders blocks of 64 samples: event times are rounded to them (1.5 ms)
 
 
 class SoundFontMissingError(RuntimeError):
@@ -42,22 +42,22 @@ class SoundFontMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patch:
-    """How a line is played on a SoundFont.
+    """Settings of a line on a SoundFont.
 
     Attributes:
         font: path of the SoundFont.
-        programme: General MIDI programme, 0 to 127 (with ``drums``: the kit).
-        drums: play on the drum channel.
+        programme: General MIDI programme, 0 to 127 (of the kit, with ``drums``).
+        drums: use the drum channel.
         detune_cents: tuning of the whole line.
-        vibrato: depth of the vibrato on held notes, as a MIDI modulation value.
-        scoop_cents: how far below their pitch notes start.
-        swell: notes longer than 0.6 s grow and fade.
-        sustain_s: the pedal is lifted every so many seconds; 0 is no pedal.
-        character: the notes are made from the recordings of keys so many semitones higher, slowed down: it moves the
-            formants, so that one recorded instrument is many.
-        brightness_cents: moves the cut-off of the font's filters.
-        attack_timecents, release_timecents: stretch the envelopes (1200 doubles a time).
-        vibrato_rate_cents: moves the speed of the vibrato.
+        vibrato: vibrato depth of held notes, as a MIDI modulation value.
+        scoop_cents: how far below pitch notes start.
+        swell: whether notes longer than 0.6 s swell and fade.
+        sustain_s: interval between lifts of the sustain pedal; 0 is no pedal.
+        character: semitones by which the samples used are higher than the notes; they are slowed down, which shifts the
+                formants, so that one instrument gives many timbres.
+        brightness_cents: offset of the filter cut-off.
+        attack_timecents, release_timecents: stretch of the envelope (1200 doubles a time).
+        vibrato_rate_cents: offset of the vibrato rate.
     """
 
     font: Path
@@ -76,10 +76,10 @@ class Patch:
 
 
 def installed_fonts(fonts: Sequence[Path] = GENERAL_MIDI) -> tuple[Path, ...]:
-    """Those of ``fonts`` that are on this machine.
+    """The installed ones of ``fonts``.
 
     Raises:
-        SoundFontMissingError: none of them is.
+        SoundFontMissingError: no font is installed.
     """
     found = tuple(font for font in fonts if font.exists())
     if not found:
@@ -88,17 +88,17 @@ def installed_fonts(fonts: Sequence[Path] = GENERAL_MIDI) -> tuple[Path, ...]:
 
 
 def preload() -> None:
-    """Loads all installed fonts, so that processes forked afterwards share them."""
+    """Loads all installed fonts, so that processes forked later share them."""
     for font in installed_fonts() + tuple(font for font in ELECTRONIC + DRUM_KITS if font.exists()):
         _font(font)
 
 
 def play(notes: Sequence[Note], patch: Patch, duration_s: float) -> NDArray[np.float32]:
-    """Renders a line dry, ``(2, samples)`` at 44.1 kHz; what rings longer than ``duration_s`` is cut."""
+    """Renders a line dry, ``(2, samples)`` at 44.1 kHz, cut at ``duration_s``."""
     return _font(patch.font).render(notes, patch, duration_s)
 
 
-Event = tuple[float, int, int, int, int]  # time in seconds, order at equal times, kind, and its two values
+Event = tuple[float, int, int, int, int]  # time in seconds, order at equal times, kind, two values
 _OFF, _ON, _CONTROL, _BEND = 0, 3, 1, 2
 
 
@@ -135,7 +135,7 @@ def _events(notes: Sequence[Note], patch: Patch, duration_s: float) -> list[Even
 
 
 class _Font:
-    """A FluidSynth with one SoundFont loaded."""
+    """A FluidSynth instance with one SoundFont."""
 
     def __init__(self, path: Path) -> None:
         self._fluid = _library()
@@ -153,12 +153,12 @@ class _Font:
         self._fluid.fluid_settings_setnum(self._settings, name.encode(), ctypes.c_double(value))
 
     def render(self, notes: Sequence[Note], patch: Patch, duration_s: float) -> NDArray[np.float32]:
-        """Plays the notes from a clean state; ``(2, samples)``."""
+        """Renders the notes from a reset state; ``(2, samples)``."""
         fluid, synth = self._fluid, self._synth
         channel = DRUM_CHANNEL if patch.drums else 0
         fluid.fluid_synth_system_reset(synth)
         fluid.fluid_synth_all_sounds_off(synth, -1)
-        # What still rings of the line before must not click into this one.
+        # Ringing notes of the line before would click in this one.
         self._write(np.zeros((2, 64 * _SEGMENT), np.float32), 0, 64 * _SEGMENT)
         if patch.drums:
             fluid.fluid_synth_program_change(synth, channel, patch.programme)
@@ -203,7 +203,7 @@ class _Font:
         self._fluid.fluid_synth_write_float(self._synth, stop - start, left, 0, 1, right, 0, 1)
 
 
-@functools.cache  # of all of them: a font that a forked process loads anew waits for its parent's threads (libgomp) forever
+@functools.cache  # fonts stay loaded: a reload in a forked process waits forever for threads of its parent (libgomp)
 def _font(path: Path) -> _Font:
     return _Font(path)
 
@@ -231,7 +231,7 @@ def _library() -> ctypes.CDLL:
     fluid.fluid_synth_noteon.argtypes = [pointer, integer, integer, integer]
     fluid.fluid_synth_noteoff.argtypes = [pointer, integer, integer]
     fluid.fluid_synth_write_float.argtypes = [pointer, integer, pointer, integer, integer, pointer, integer, integer]
-    # Missing keys of a kit are no news worth a line on standard error.
+    # Do not report missing keys of a kit on standard error.
     fluid.fluid_set_log_function.argtypes = [integer, pointer, pointer]
     fluid.fluid_set_log_function.restype = pointer
     for level in range(5):

@@ -1,4 +1,4 @@
-"""Programmes of the synthesiser, drawn at random: leads, pads, basses, keyboards, and imitations of bow and breath."""
+"""Random programmes of the synthesiser: leads, pads, basses, keyboards, and imitations of strings and winds."""
 
 import functools
 from pathlib import Path
@@ -10,10 +10,10 @@ from training.instruments import library
 from training.instruments.synthesis import WAVES, Sound
 
 CYCLE, PARTIALS = 256, 48
-"""Samples of one cycle in a file of single-cycle waves, and the partials that are taken of it."""
+"""Samples per cycle in a file of single-cycle waves, and the number of partials used."""
 
 _WAVETABLES = 0.3
-"""How many oscillators are single-cycle waves of the library, where it has some."""
+"""Share of oscillators with single-cycle waves of the library, if it has any."""
 
 
 def _spread(rng: np.random.Generator, low: float, high: float) -> float:
@@ -36,17 +36,17 @@ def _wavetables() -> tuple[Path, ...]:
 
 
 def _partials(path: Path, rng: np.random.Generator) -> tuple[float, ...]:
-    """Amplitudes of the partials of one cycle of a file."""
+    """Amplitudes of the partials of a single-cycle wave file."""
     audio, _ = soundfile.read(path, dtype="float32", always_2d=True)
     cycles = audio[: len(audio) // CYCLE * CYCLE, 0].reshape(-1, CYCLE)
     levels = np.abs(np.fft.rfft(cycles[int(rng.integers(len(cycles)))]))[1 : PARTIALS + 1]
     if not levels.max() > 1e-3:
-        return (1.0,)  # a silent one
+        return (1.0,)  # silent file
     return tuple((levels / levels.max()).tolist())
 
 
 def lead(rng: np.random.Generator) -> Sound:
-    """A lead: bright, sustained, often sliding."""
+    """A lead: bright, sustained, often with glide."""
     wave, table = _oscillator(rng)
     return Sound(
         wave,
@@ -72,7 +72,7 @@ def lead(rng: np.random.Generator) -> Sound:
 
 
 def pad(rng: np.random.Generator) -> Sound:
-    """A pad: slow, wide, soft."""
+    """A pad: slow attack, wide, soft."""
     wave, table = _oscillator(rng)
     return Sound(
         wave,
@@ -96,7 +96,7 @@ def pad(rng: np.random.Generator) -> Sound:
 
 
 def pluck(rng: np.random.Generator) -> Sound:
-    """An arpeggio's or a stab's sound: a short filter sweep."""
+    """A plucked sound for arpeggios and stabs, with a short filter sweep."""
     wave, table = _oscillator(rng)
     return Sound(
         wave,
@@ -119,7 +119,7 @@ def pluck(rng: np.random.Generator) -> Sound:
 
 
 def bass(rng: np.random.Generator) -> Sound:
-    """A synth bass: sub, 808, acid, reese, FM, or plain."""
+    """A synth bass: sub, 808, acid, reese, FM or plain."""
     kind = str(rng.choice(("sub", "sub", "sub", "808", "808", "acid", "reese", "fm", "plain", "plain")))
     slide = float(rng.choice((0, 0.06)))
     if kind == "sub":
@@ -186,7 +186,7 @@ def bass(rng: np.random.Generator) -> Sound:
 
 
 def electric_piano(rng: np.random.Generator) -> Sound:
-    """Two FM operators, as in the electric pianos of the eighties, or a tine with a little drive."""
+    """An electric piano: two FM operators, as in the eighties, or a tine with some drive."""
     ratio = float(rng.choice((1, 1, 1, 2, 3, 14)))
     return Sound(
         "fm",
@@ -205,11 +205,11 @@ def electric_piano(rng: np.random.Generator) -> Sound:
     )
 
 
-_DRAWBARS = (1, 3, 2, 4, 6, 8, 10, 12, 16)  # partials of the sixteen-foot pipe, in the order of the drawbars
+_DRAWBARS = (1, 3, 2, 4, 6, 8, 10, 12, 16)  # partials of the 16-foot pipe, in order of the drawbars
 
 
 def organ(rng: np.random.Generator) -> Sound:
-    """An organ of nine drawbars, each pulled out to one of eight places."""
+    """An organ of nine drawbars, each at one of eight positions."""
     places = rng.integers(0, 9, len(_DRAWBARS))
     places[:3] = np.maximum(places[:3], (0, 0, 5))
     table = [0.0] * 16
@@ -229,7 +229,7 @@ def organ(rng: np.random.Generator) -> Sound:
 
 
 def bowed(rng: np.random.Generator, players: int) -> Sound:
-    """A bowed string or a section: sawtooth-like, unsteady, with a bow's noise. The body is an equaliser's task."""
+    """A bowed string or section: like a sawtooth with drift and bow noise, without body resonances."""
     count = 40
     tilt, bumps = float(rng.uniform(0.7, 1.3)), rng.uniform(0.3, 1.5, count)
     return Sound(
@@ -250,7 +250,7 @@ def bowed(rng: np.random.Generator, players: int) -> Sound:
 
 
 def blown(rng: np.random.Generator, family: str) -> Sound:
-    """A wind instrument: ``brass`` brightens as it gets louder; ``woodwinds`` are flutes, clarinets, oboes or saxophones."""
+    """A wind instrument: ``brass`` is brighter when louder; ``woodwinds`` are flute, clarinet, oboe or saxophone."""
     partials = np.arange(1, 31)
     bumps = rng.uniform(0.5, 1.4, 30)
     sweep, breath, cutoff_hz = 1.0, float(rng.uniform(0.01, 0.05)), _spread(rng, 2500, 9000)

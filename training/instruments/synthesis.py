@@ -1,4 +1,4 @@
-"""A synthesiser of our own: subtractive, FM and wavetable voices for leads, pads, arpeggios and basses."""
+"""A synthesiser: subtractive, FM and wavetable voices for leads, pads, arpeggios and basses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ class Sound:
 
     Attributes:
         wave: one of ``WAVES``.
-        voices: copies in unison, spread over the stereo picture.
-        detune_cents: between the outermost copies.
-        width: duty of the pulse wave.
+        voices: number of unison voices, spread in stereo.
+        detune_cents: between the outermost voices.
+        width: duty cycle of the pulse wave.
         ratio, index: frequency ratio and depth of the FM modulator.
         table: amplitudes of the wavetable's partials.
-        sub: level of a sine an octave below.
-        attack_s, decay_s, sustain, release_s: the amplitude's envelope.
-        cutoff_hz: low-pass cut-off at rest.
-        sweep: how many times higher the cut-off is at the start of a note.
-        sweep_s: how long it takes to fall.
-        resonance_db: peak at the cut-off.
-        vibrato_cents, vibrato_hz: depth and speed of the vibrato, which comes in after 0.15 s.
-        drift_cents: how unsteady the pitch is.
-        breath: level of a noise that follows the envelope.
-        octave: octaves that the whole line is moved.
-        glide_s: how long the pitch slides from the note before; 0 is no slide.
-        drop: notes start this many semitones higher and fall at once (an 808's knock).
-        drive: gain into the saturation; 0 is clean.
+        sub: level of a sine one octave below.
+        attack_s, decay_s, sustain, release_s: amplitude envelope.
+        cutoff_hz: low-pass cut-off after the sweep.
+        sweep: factor of the cut-off at the onset of a note.
+        sweep_s: duration of the sweep.
+        resonance_db: resonance at the cut-off.
+        vibrato_cents, vibrato_hz: depth and rate of the vibrato, which starts after 0.15 s.
+        drift_cents: random pitch drift.
+        breath: level of noise under the same envelope.
+        octave: transposition of the line in octaves.
+        glide_s: portamento time from the note before; 0 is off.
+        drop: semitones by which the pitch falls at the onset (as in the attack of an 808).
+        drive: gain before saturation; 0 is clean.
     """
 
     wave: str = "saw"
@@ -160,7 +160,7 @@ def _wave(
 
 
 def _saw(phase: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A band-limited sawtooth: the jump is rounded over two samples (PolyBLEP; V. Valimaki and A. Huovilainen, 2007)."""
+    """A band-limited sawtooth (PolyBLEP over two samples; V. Valimaki and A. Huovilainen, 2007)."""
     saw = 2 * phase - 1
     rising = phase < step
     along = phase[rising] / step[rising]

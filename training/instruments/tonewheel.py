@@ -1,8 +1,8 @@
-"""Tonewheel organs of setBfree (Debian's ``setbfree`` and ``faketime``): wheels, drawbars and a rotating loudspeaker.
+"""Tonewheel organs of setBfree (Debian's ``setbfree`` and ``faketime``), with drawbars and a rotating loudspeaker.
 
-The organs of General MIDI fonts are one registration each, looped with the turn of the loudspeaker in the loop. Here 91
-wheels sound through drawbars, key clicks, percussion, a scanner vibrato, a valve and two horns. Where they are not
-installed, nobody plays these.
+The organs of General MIDI fonts have one fixed registration each, with the rotation of the loudspeaker in the loop.
+This model has 91 tonewheels, drawbars, key clicks, percussion, a scanner vibrato, a valve stage and two horns. It is
+skipped if the packages are not installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from training.instruments import lv2
 
 BUNDLE = Path("/usr/lib/lv2/b_synth")
 REGISTRATIONS = tuple(number for number in range(100) if number != 21)
-"""Programmes that the plug-in begins with: drawbars of known players and pieces, many with percussion or vibrato. One is
+"""Factory programmes: drawbar settings of known players and pieces, many with percussion or vibrato. Number 21 is
 silent."""
 
 LOWEST, HIGHEST = 36, 96
@@ -28,15 +28,15 @@ _SLOW, _STILL, _FAST = 0, 64, 127
 
 
 def installed() -> bool:
-    """Whether there is such an organ, and a clock for it that stands still."""
+    """Whether the organ and the stopped clock that it needs are installed."""
     return BUNDLE.is_dir() and bool(lv2.stopped_clock())
 
 
 def play(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plays notes on one registration, the loudspeaker changing its speed now and then; ``(2, samples)`` at 44.1 kHz.
+    """Plays notes on one registration, with occasional speed changes of the loudspeaker; ``(2, samples)`` at 44.1 kHz.
 
     Raises:
-        RuntimeError: the plug-in could not.
+        RuntimeError: the plug-in failed.
     """
     organ = lv2.Instrument(str(BUNDLE / "b_synth.so"), str(BUNDLE / "b_synth.ttl"), {}, is_timed=True)
     return lv2.play(organ, _events(notes, duration_s, rng), duration_s)

@@ -1,10 +1,10 @@
 """Synthesisers, organs, electric pianos and basses of ZynAddSubFX: 749 sounds of Debian's ``zynaddsubfx-lv2``.
 
-A General MIDI font has some twenty synthesisers, each a loop of one recording. These are made as they are played, by
-addition, subtraction and frequency modulation, with filters, envelopes and effects of their own, by dozens of people. Sounds
-of guitars and of choirs are left out: nobody would take them for what their label says. So are those of its third engine,
-PADsynth, whose threads draw from one generator of random numbers: a seed would not play the same twice. Where the package
-is not installed, nobody plays these.
+A General MIDI font has about twenty synthesiser sounds, each a looped sample. These sounds are synthesised (additive,
+subtractive, FM) with filters, envelopes and effects, and were made by dozens of sound designers. Sounds of guitars and
+choirs are left out, as they do not sound like the real ones. Sounds of the PADsynth engine are left out too: its
+threads share one random generator, so that a seed would not give the same audio twice. The sounds are skipped if the
+package is not installed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KINDS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("lead", (11,), r"lead|saw|synth|square|pulse|solo"),
     ("pad", (), r""),
 )
-"""What a sound is played as, by its number of kind (as in General MIDI's families) or by its name: the first that fits."""
+"""Kind of a sound, by its type number (as in General MIDI's families) or by its name; the first match counts."""
 
 _PADSYNTH = '<par_bool name="pad_enabled" value="yes"'
 _EFFECTS = ("Noises", "Cormi_Noise")
@@ -70,10 +70,10 @@ _PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "percussion": {"": (), "mallets": ("mallets",)},
     "fx": {"": ("effect",), **dict.fromkeys(("impact", "riser", "swell", "echo", "ambience"), ())},
 }
-"""Kinds by stem and role; the empty role is for all that are not named."""
+"""Kinds by stem and role; the empty role is the default."""
 
 _SHARES = {"bass": 0.15, "keyboard": 0.2, "synth": 0.4, "woodwinds": 0.06, "percussion": 0.2, "fx": 0.25}
-"""How many of the parts that these sounds can play, one does."""
+"""Share of the suitable parts that use one of these sounds, by stem."""
 
 _CUTOFF, _MODULATION, _BEND_CENTRE = 74, 1, 8192
 _BEND_CENTS = 200
@@ -83,7 +83,7 @@ _SILENCE = 1e-3
 
 @dataclass(frozen=True)
 class Sound:
-    """A preset: its name, and where its settings lie in the file of its bank, in characters."""
+    """A preset: its name, and the position of its settings in the bank file, in characters."""
 
     name: str
     bank: Path
@@ -91,13 +91,13 @@ class Sound:
     stop: int
 
     def settings(self) -> str:
-        """What the plug-in restores."""
+        """The settings, as the plug-in restores them."""
         return self.bank.read_text()[self.start : self.stop]
 
 
 @cache
 def sounds() -> dict[str, tuple[Sound, ...]]:
-    """All sounds that are installed, by kind."""
+    """All installed sounds, by kind."""
     found: dict[str, list[Sound]] = {}
     for bank in sorted(BANKS.glob("*.ttl")) if PLUG_IN.is_dir() else ():
         for match in re.finditer(r'#preset_([^>]+)>\s+state:state[^"]*"""\s*(<.*?)"""', bank.read_text(), re.DOTALL):
@@ -116,7 +116,7 @@ def _kind(number: int, words: str) -> str:
 
 
 def invited(part: Part, rng: np.random.Generator) -> tuple[Sound, ...]:
-    """Sounds that suit a part, as often as one of them is to play it; else none. Draws nothing where none suits."""
+    """Sounds that suit a part, or an empty tuple, at random by share. Uses ``rng`` only if a sound suits."""
     roles = _PARTS.get(part.stem, {})
     kinds = [kind for kind in roles.get(part.role, roles.get("", ())) if kind in sounds()]
     if not kinds or rng.random() >= _SHARES[part.stem]:
@@ -127,10 +127,10 @@ def invited(part: Part, rng: np.random.Generator) -> tuple[Sound, ...]:
 def play(
     notes: Sequence[Note], among: Sequence[Sound], duration_s: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Plays notes on one of the sounds, another one if it cannot be heard; ``(2, samples)`` at 44.1 kHz.
+    """Plays notes on one of the sounds, or on another if that one is silent; ``(2, samples)`` at 44.1 kHz.
 
     Raises:
-        RuntimeError: the plug-in could not.
+        RuntimeError: the plug-in failed.
     """
     for _ in range(_ATTEMPTS):
         sound = among[int(rng.integers(len(among)))]
