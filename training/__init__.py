@@ -1,1 +1,1 @@
-"""Everything the networks of Stemwright are trained on, and how: composing, rendering, mixing, training."""
+"""Training data and training of the networks of Stemwright: composition, rendering, mixing, training."""

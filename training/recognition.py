@@ -1,14 +1,14 @@
-"""Does a network recognise what plays? Scores in bands, without a sample of audio, so that a song costs one forward pass.
+"""Measures recognition of instruments: scores in bands, without resynthesis, so that a song costs one forward pass.
 
     python -m training.recognition FOLDER                    # the network in the wheel on <song>/<stem>.flac
     python -m training.recognition FOLDER --alone            # each stem by itself, its loudest nine seconds
     python -m training.recognition FOLDER --pairs 80         # pairs of stems at equal loudness
     python -m training.recognition FOLDER --checkpoint training/runs/next/checkpoint.pt
 
-Printed are median SDR in dB and the percentage of each true stem's energy that each estimate has: with the masks as they
-are, with true presence given (masks of absent stems zero, the rest renormalised), and with more of the truth given, which
-says what a network would gain by knowing it. A mask is constant in a band and a
-frame, so that SDR follows from sums over bands; it differs from that of the audio by up to 0.1 dB.
+Printed are median SDR in dB and the percentage of each true stem's energy that each estimate has: with the masks as
+they are, with true presence given (masks of absent stems zero, the rest renormalised), and with more of the truth
+given, which says what a network would gain by knowing it. A mask is constant in a band and a frame, so that SDR
+follows from sums over bands; it differs from that of the audio by up to 0.1 dB.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from training.optimise.malloc import keep_freed_memory
 Audio = NDArray[np.float32]
 
 RARE = ("guitar", "keyboard", "strings", "brass", "woodwinds", "percussion", "synth", "fx")
-"""The stems beside voices, drums and bass."""
+"""The stems other than vocals, drums and bass."""
 
 CUT_FRAMES = 384
-"""What is cut of a stem for ``--alone`` and ``--pairs``: as much as the network in the wheel takes at once, 8.9 s."""
+"""Length of the cuts for ``--alone`` and ``--pairs``: one chunk of the network in the wheel, 8.9 s."""
 
 LEVEL = 0.1
 """RMS of such a cut."""

@@ -3,10 +3,11 @@
     python -m training.round --minutes 8 --songs 2000
     python -m training.round --minutes 8 --songs 2000 --resume
 
-A round starts from the checkpoint in ``training/checkpoints/kept``, else from a network that ships. Songs are stored and
-mixed on the device. The folder of the round (``--run``) holds all that a killed round needs to continue, at most two minutes
-old. Its network replaces the kept checkpoint only if its loss on held-out songs is lower; every round writes a row into
-``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has median SDR too.
+A round starts from the checkpoint in ``training/checkpoints/kept``, else from a network that ships. Songs are stored
+and mixed on the device. The folder of the round (``--run``) holds all that a killed round needs to continue, at most
+two minutes old. Its network replaces the kept checkpoint only if its loss on held-out songs is lower; every round
+writes a row into ``training/log.csv``. With STEMWRIGHT_EVAL_DIR, a folder of ``<song>/<stem>.flac``, the row has
+median SDR too.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
 
 Each song of FOLDER (``<song>/<stem>.flac``) is mixed, goes through the network in overlapping chunks, and comes back
 through masks spread from bands to bins. Printed are the median SDR in dB of every row of the evaluation beside that of
-the mix itself, and where the energy of each true stem went, in percent. ``stemwright evaluate`` measures what ships; this
-measures a checkpoint without exporting it. With ``--alone`` each stem goes through the network by itself: what is lost
-then was not recognised, and no overlap is to blame.
+the mix itself, and where the energy of each true stem went, in percent. ``stemwright evaluate`` measures what ships;
+this measures a checkpoint without exporting it. With ``--alone`` each stem goes through the network by itself: what is
+lost then was not recognised, and no overlap is to blame.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Separate = Callable[[Audio], Audio]
 
 @torch.no_grad()
 def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tensor:
-    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, chunks of so many frames cross-faded."""
+    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, in cross-faded chunks."""
     frames = powers.shape[-1]
     overlap = chunk // 4
     stride = chunk - overlap
@@ -117,7 +117,7 @@ def score_song(song: Song, separated_by: Separate) -> SongScore:
 
 
 def score(folder: Path, separated_by: Separate, *, alone: bool = False) -> tuple[SongScore, ...]:
-    """Scores all songs of a folder; with ``alone`` each of their stems as a song, which shows whether it is recognised."""
+    """Scores all songs of a folder; with ``alone`` each stem is scored as a song of its own, to measure recognition."""
     songs = find_songs(folder)
     if alone:
         songs = tuple(
@@ -130,7 +130,7 @@ def score(folder: Path, separated_by: Separate, *, alone: bool = False) -> tuple
 
 
 def table(scores: Sequence[SongScore]) -> str:
-    """Median SDR a row, beside the mix's; songs of one stem do not count."""
+    """Median SDR of each row, beside that of the mix; songs with one stem do not count."""
     lines = [f"{'':16}{'songs':>6}{'SDR':>8}{'mix':>8}   each song"]
     for name in ROWS:
         held = [song for song in scores if song.counts and name in song.sdr_db]
@@ -144,7 +144,7 @@ def table(scores: Sequence[SongScore]) -> str:
 
 
 def confusion(scores: Sequence[SongScore]) -> str:
-    """Where the energy of each true stem went: rows true, columns estimated, percent, mean over songs."""
+    """Energy of each true stem by estimate, in percent, mean over songs: rows true, columns estimated."""
     rows: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for song in scores:
         for stem, shares in song.shares.items():

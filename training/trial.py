@@ -5,8 +5,8 @@
     python -m training.trial --corpus EIGHT_SONGS --steps 100 --run training/runs/overfit --mixes unaugmented
     python -m training.recognition SONGS --checkpoint training/runs/base/checkpoint.pt
 
-``training.compare`` gives designs equal time; on a machine that others use too, only equal data compares. A trial starts
-from the kept checkpoint, or from scratch, and a killed one continues where it was two minutes before.
+``training.compare`` gives designs equal time; on a machine that others use too, only equal data compares. A trial
+starts from the kept checkpoint, or from scratch, and a killed one continues where it was two minutes before.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Checkpoints: files of weights, and what is made of them."""
+"""Checkpoints: files of weights, and the tools that convert them."""

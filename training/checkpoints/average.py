@@ -3,10 +3,10 @@
     python -m training.checkpoints.average --checkpoint A/checkpoint.pt 0.3 --checkpoint B/checkpoint.pt 0.7 \\
         --ancestor C/checkpoint.pt --corpus training/corpus --run training/runs/average
 
-Weights of networks that went on from one another, or from one ancestor, can be averaged tensor by tensor (Izmailov et al.
-2018, "Averaging weights leads to wider optima and better generalization"; Wortsman et al. 2022, "Model soups"). The
-activations of the average network are not the average of activations, so its batch norms are measured again on mixes of the
-corpus: without that one average lost 1.3 dB of bass.
+Weights of networks that went on from one another, or from one ancestor, can be averaged tensor by tensor (Izmailov et
+al. 2018, "Averaging weights leads to wider optima and better generalization"; Wortsman et al. 2022, "Model soups").
+The activations of the average network are not the average of activations, so its batch norms are measured again on
+mixes of the corpus: without that one average lost 1.3 dB of bass.
 """
 
 from __future__ import annotations

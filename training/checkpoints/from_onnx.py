@@ -3,9 +3,9 @@
     python -m training.checkpoints.from_onnx --corpus training/corpus --run training/runs/next
     python -m training.train --corpus training/corpus --run training/runs/next --resume --minutes 600
 
-The export has folded each batch norm into its convolution. Here each norm is restored: it measures the mean ``m`` and the
-variance ``v`` of its input on mixes of the corpus and gets the gain ``sqrt(v + eps)`` and the bias ``bias + m``. The output
-of the network stays the same, and training can continue as if it had never been folded.
+The export has folded each batch norm into its convolution. Here each norm is restored: it measures the mean ``m`` and
+the variance ``v`` of its input on mixes of the corpus and gets the gain ``sqrt(v + eps)`` and the bias ``bias + m``.
+The output of the network stays the same, and training can continue as if it had never been folded.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
-Each new block of attention stands behind one that is there and is a copy of it that says nothing yet: its last layers are
-zero, so that it is the identity (Chen et al. 2016, "Net2Net"), but its input is useful from the first step.
-Instance norms take over the gains and biases of batch norms, but not their statistics.
+Each new attention block follows an existing one and is a copy of it whose last layers are zero, so that it starts as
+the identity (Chen et al. 2016, "Net2Net") but gets useful input from the first step. Instance norms take over the
+gains and biases of batch norms, but not their statistics.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def _describe(model: onnx.ModelProto, checkpoints: Sequence[Checkpoint], bias: L
 
 
 def _facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """What the file says of each network in it; ``training.checkpoints.from_onnx`` reads it."""
+    """Facts about each network in the file, for ``training.checkpoints.from_onnx``."""
     return {
         "shape": asdict(checkpoint.shape),
         "step": checkpoint.step,

@@ -55,7 +55,7 @@ def save(checkpoint: Checkpoint, folder: Path, max_bytes: int = MAX_SHARD_BYTES)
 
 
 def load(folder: Path) -> Checkpoint | None:
-    """The checkpoint of a folder; None if there is none.
+    """The checkpoint in a folder; None if the folder has no checkpoint.
 
     Raises:
         DamagedError: a shard is missing or damaged.

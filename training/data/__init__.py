@@ -1,1 +1,1 @@
-"""Songs on disk and in memory, the mixes that are made of them, and what the network is given of a mix."""
+"""Songs on disk and in memory, training mixes made from them, and the input features of the network."""

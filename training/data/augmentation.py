@@ -1,8 +1,8 @@
 """How training mixes are made: the settings, and the plan of a mix, which is drawn before any audio is read.
 
-A mix is either coherent (the stems of one song, at one position) or made of stems of many songs, with rare stems as often
-as learning needs them. Both leave stems out, since a network that never misses a stem finds it everywhere. What changes a
-stem and not its class (level, equaliser, polarity, speed, width, drive) is drawn anew for each mix.
+A mix is either coherent (the stems of one song, at one position) or made of stems of many songs, with rare stems as
+often as learning needs them. Both leave stems out, since a network that never misses a stem finds it everywhere. What
+changes a stem and not its class (level, equaliser, polarity, speed, width, drive) is drawn anew for each mix.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Training mixes on a GPU, many at once, of songs that are in its memory: the GPU's ``training.data.dataset``.
 
-The same plans give the same mixes as on a CPU; only the interpolation of stems that are played faster or slower differs.
+The same plans give the same mixes as on a CPU; only the interpolation of stems that are played faster or slower
+differs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Spectra and features of the network, in torch; the separator computes the same in NumPy.
 
 A spectrum is an unnormalised STFT: frames of 4,096 samples at 44.1 kHz, 1,024 apart, under a periodic Hann window. Its
-power is averaged in each band, in four planes: left, right, mid ``(left + right) / 2`` and side ``(left - right) / 2``.
-The last two tell a lead in the middle from what stands around it. A feature is ``log(1e-4 + 10 * sqrt(power))``.
+power is averaged in each band, in four planes: left, right, mid ``(left + right) / 2`` and side
+``(left - right) / 2``. The last two separate a lead in the centre from the instruments around it. A feature is
+``log(1e-4 + 10 * sqrt(power))``.
 """
 
 from __future__ import annotations
@@ -60,5 +61,5 @@ def planes(mixture: Tensor) -> Tensor:
 
 
 def features(powers: Tensor) -> Tensor:
-    """What the network sees of banded powers, in any shape."""
+    """The network's input features from band powers, in any shape."""
     return torch.log(1e-4 + 10 * powers.sqrt())

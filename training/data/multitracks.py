@@ -3,9 +3,9 @@
     python -m training.data.multitracks /path/to/musdb18hq --layout musdb --out training/multitracks
     python -m training.train --corpus training/corpus --corpus training/multitracks ...
 
-A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; what is silent in it has no file.
-``other`` is any stem but those that the song has apart, and teaches just that; further labels that are none of the twelve
-stems are left out. Of MUSDB18-HQ the songs in ``train`` are taken, never those in ``test``.
+A piece is ``<out>/<song>-<number>/<stem>.flac``, 30 s at 44.1 kHz like a composed song; silent stems have no file.
+``other`` is labelled as any stem except the song's separate ones; further labels outside the twelve stems are left
+out. Of MUSDB18-HQ only the songs in ``train`` are used, never those in ``test``.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Audio = NDArray[np.float32]
 
 
 def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
-    """The songs of a data set that may train, each with the stems that are among the twelve, and others.
+    """The songs of a data set that are for training, each with its stems among the twelve, and others.
 
     Raises:
-        UnreadableInputError: the folder is not laid out so.
+        UnreadableInputError: the folder does not have this layout.
     """
     folder = data / "train" if (data / "train").is_dir() else data
     found = LAYOUTS[layout].find_songs(folder)
@@ -50,7 +50,7 @@ def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
 
 
 def _named(stems: Mapping[str, Files]) -> dict[str, Files]:
-    """Stems as a corpus names them. Backing vocals are with the vocals where a song has none of them apart."""
+    """Stems by the names of a corpus. If a song has no separate backing vocals, they are part of the vocals."""
     fine = {name: files for name, files in stems.items() if name in STEMS}
     if fine and OTHER in stems:
         fine[label_excluding({*fine, *(SINGING if "vocals" in fine else ())})] = stems[OTHER]
@@ -74,7 +74,7 @@ def _audible(song: Song, audio: Audio) -> dict[str, Audio]:
 
 
 def cut(song: Song, out: Path) -> int:
-    """Writes the pieces of a song, each whole or not at all; gives how many there are. Pieces that are there stay."""
+    """Writes the pieces of a song atomically; returns their number. Existing pieces are kept."""
     written = 0
     name = re.sub(r"[\W-]+", "-", song.name).strip("-")
     for number, piece in zip(count(), pieces(song)):

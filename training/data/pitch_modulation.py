@@ -1,7 +1,7 @@
-"""Pitch modulation: vibrato that comes and goes, and bends to another pitch and back.
+"""Pitch modulation: vibrato of varying depth, and pitch bends.
 
-In composed songs only voices glide; keyboards and guitars keep their pitch. Without modulation the network would take every
-reed, bow and bent string of a recording for a singer.
+In composed songs only vocals glide; keyboards and guitars keep their pitch. Without modulation the network would take
+every reed, bowed or bent string of a recording for vocals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONTROL_SAMPLES = 256
 
 @dataclass(frozen=True)
 class PitchBend:
-    """One bend: its start, its size, the time to get there, and how long it stays."""
+    """One bend: onset, size, glide time and hold time."""
 
     start_s: float
     cents: float
@@ -30,7 +30,7 @@ class PitchBend:
 
 @dataclass(frozen=True)
 class PitchModulation:
-    """How the pitch of a stem moves; ``swell_hz`` is how often the vibrato comes and goes."""
+    """Pitch modulation of a stem; ``swell_hz`` is the rate at which the vibrato depth varies."""
 
     vibrato_cents: float
     vibrato_hz: float
@@ -39,7 +39,7 @@ class PitchModulation:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, seconds: float) -> PitchModulation:
-        """A random modulation for a cut of so many seconds: vibrato, bends, or both."""
+        """A random modulation for a cut of ``seconds``: vibrato, bends, or both."""
         kind = int(rng.integers(3))
         count = int(rng.integers(1, 2 + round(seconds))) if kind != 0 else 0
         bends = tuple(

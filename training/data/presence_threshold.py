@@ -1,12 +1,12 @@
-"""Calibrates presence: at what share of the mix does a stem play? Measured on composed songs kept out of training.
+"""Calibrates presence: the share of the mix above which a stem counts as playing, measured on held-out composed songs.
 
     python -m training.data.presence_threshold training/corpus
 
-Each held-out song is separated by the network in the wheel as it is and, so that there are absent stems enough, three
-times with half of its stems left out. Printed are quantiles of the levels of stems that play and of stems that do not, the
-logistic curve that fits them best, and the border that keeps 98 % of the stems that play: ``BORDER_DB`` and ``SLOPE_DB``
-of ``stemwright.separation.presence``. Silencing a stem that plays loses it, leaving one that does not costs a faint leak,
-so the border lies low.
+Each held-out song is separated by the network in the wheel as it is and, to have enough absent stems, three times with
+half of its stems left out. The output has the quantiles of the levels of present and absent stems, the best logistic
+curve between them, and the threshold that keeps 98 % of the present stems: ``BORDER_DB`` and ``SLOPE_DB`` of
+``stemwright.separation.presence``. The threshold is low, since silencing a present stem loses it, while keeping an
+absent one costs only faint leakage.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def levels_db(engine: MaskEngine, mix: Audio) -> dict[str, float]:
-    """Share in dB that each of the twelve stems has of a mix ``(2, samples)`` at 44.1 kHz, where it is strongest."""
+    """Level in dB of each of the twelve stems relative to a mix ``(2, samples)`` at 44.1 kHz, at its maximum."""
     return scan_presence(ArraySource(mix, engine.sample_rate), engine, is_cancelled=lambda: False).levels_db
 
 
 def fit(playing: NDArray[np.float64], absent: NDArray[np.float64]) -> tuple[float, float]:
-    """Border and slope in dB of the logistic curve of least cross-entropy, both classes counting the same."""
+    """Threshold and slope in dB of the logistic curve with the least cross-entropy, both classes weighted equally."""
     borders, slopes = np.meshgrid(np.arange(-60, 0, 0.5), np.arange(0.5, 12, 0.5))
 
     def cost(levels: NDArray[np.float64], sign: float) -> NDArray[np.float64]:

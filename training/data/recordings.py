@@ -1,15 +1,15 @@
 """Real recordings from Debian packages as training songs: mostly the music of games, without singing.
 
     scripts/recordings training/recordings                                # downloads, cuts and deletes each package
-    scripts/recordings training/permissive --permissive                   # only what asks for no more than a credit
+    scripts/recordings training/permissive --permissive                   # only licences that ask for a credit at most
     python -m training.data.recordings --root / --out training/recordings      # cuts those that are installed
     python -m training.train --corpus training/corpus --corpus training/recordings ...
 
-Composed songs teach what instruments are, but do not sound like recordings: a network that knows no other music takes
-recorded instruments for voices. The stems of a recording need not be known to correct that: composed voices are mixed with
-it, and all the rest belongs to the other stems together (``training.network.loss``). ``recordings.toml`` has the
-packages, their licences and the stems that may be in them. A piece is ``<out>/<package>-<file>-<number>/<label>.flac``;
-several are taken from each file, evenly spread.
+Composed songs teach the network what instruments are, but do not sound like recordings: a network trained on them
+alone takes recorded instruments for vocals. To correct that, the stems of a recording need not be known: composed
+vocals are mixed with it, and all the rest belongs to the other stems together (``training.network.loss``).
+``recordings.toml`` lists the packages, their licences and the stems that they may contain. A piece is
+``<out>/<package>-<file>-<number>/<label>.flac``; several are taken from each file, evenly spread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PIECE_S, MIN_PIECE_S = 30, 10
 """Length of a piece, and of the shortest."""
 
 PERMISSIVE = ("BSD-2-Clause", "CC-BY-3.0", "CC0-1.0", "MIT", "public-domain")
-"""Licences that ask for no more than a credit."""
+"""Licences that ask for a credit at most."""
 
 TABLE = Path(__file__).with_name("recordings.toml")
 
@@ -51,7 +51,7 @@ class RecordingSource:
     Attributes:
         package, licence: as Debian names them.
         path: the files, as a pattern below the root; or a zip archive, in which ``inside`` is the pattern.
-        label: of their audio, a stem or ``not-<stems>``.
+        label: of the audio, a stem or ``not-<stems>``.
         leave_out: names that contain one of these are left out.
         only: the names, without folders and suffix, that are taken; all if empty.
         companion: name and label of another track of the same length beside each file.
@@ -67,7 +67,7 @@ class RecordingSource:
     companion: tuple[str, str] | None = None
 
     def tracks(self, root: Path) -> Iterator[Track]:
-        """The tracks that are there."""
+        """The tracks whose files exist."""
         for path in sorted(root.glob(self.path)):
             for inside in self._inside(path) if self.inside else ("",):
                 name = _varying(inside, self.inside) if inside else _varying(str(path.relative_to(root)), self.path)
@@ -108,7 +108,7 @@ def _varying(path: str, pattern: str) -> str:
 
 
 def sources(*, permissive: bool = False) -> tuple[RecordingSource, ...]:
-    """The table of recordings, or only those under ``PERMISSIVE`` licences.
+    """All sources, or only those under ``PERMISSIVE`` licences.
 
     Raises:
         ValueError: a label names no stem.
@@ -132,7 +132,7 @@ def sources(*, permissive: bool = False) -> tuple[RecordingSource, ...]:
 
 
 def find(root: Path, *, permissive: bool = False) -> list[Track]:
-    """All tracks that are there, each by the first source that names it."""
+    """All tracks whose files exist, each from the first source that names it."""
     tracks: dict[tuple[Path, str], Track] = {}
     for source in sources(permissive=permissive):
         for track in source.tracks(root):
@@ -181,12 +181,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def not_found_message(root: Path, packages: Iterable[str]) -> str:
-    """The message if no package is there."""
+    """The message if no package is installed."""
     return f"None of the packages is in {root}. Install some of them: apt-get install {' '.join(packages)}\n"
 
 
 def main() -> None:
-    """Reads the command line and cuts what is there."""
+    """Reads the command line and cuts the tracks."""
     parser = argparse.ArgumentParser(description="Cuts real recordings that Debian packages into a training corpus.")
     add_arguments(parser)
     parser.add_argument("--max-pieces", type=int, default=4, help="pieces of 30 s of one file")

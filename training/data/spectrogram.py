@@ -1,7 +1,7 @@
 """From the stems of planned mixes to the network's input and target, many mixes at once and on any device.
 
-Equalisers, transient shaping, low-pass, codec and compressor are gains of bins or frames, and reverb is a sum over frames,
-so they are applied to the spectra.
+Equalisers, transient shaping, low-pass, codec and compressor are gains of bins or frames, and reverb is a sum over
+frames, so they are applied to the spectra.
 """
 
 from __future__ import annotations

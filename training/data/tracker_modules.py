@@ -1,11 +1,11 @@
-"""Tracker modules from Debian packages as multitracks: songs whose instruments can each be played alone.
+"""Tracker modules from Debian packages as multitracks: songs whose instruments can be rendered separately.
 
     python -m training.data.tracker_modules --root / --out training/permissive
     scripts/recordings training/permissive --permissive     # downloads, cuts and deletes these packages too
 
-A module holds notes and the samples that they play. ``tracker_modules.toml`` says which of its instruments are drums, bass
-or percussion, and which are surely neither these nor singing (``not-...``); all others are left out. libopenmpt plays the
-instruments that are not muted; played one by one they add up to the song. A piece is
+A module holds notes and samples. ``tracker_modules.toml`` gives the instruments that are drums, bass or percussion,
+and those that are certainly neither these nor vocals (``not-...``); all others are left out. libopenmpt renders the
+instruments that are not muted; rendered separately, they add up to the song. A piece is
 ``<out>/<package>-<song>-<number>/<label>.flac``, as in ``training.data.recordings``.
 """
 
@@ -29,7 +29,7 @@ from training.data.songs import SILENCE_PEAK, label_excluding, write_song
 
 TABLE = Path(__file__).with_name("tracker_modules.toml")
 LABELLED_STEMS = ("drums", "bass", "percussion")
-"""Stems that the table names in every module; ``rest`` holds instruments that are surely none of them."""
+"""Stems that the table names in every module; ``rest`` is for instruments that are certainly none of these."""
 
 REST = "rest"
 
@@ -149,7 +149,7 @@ def cut(song: TrackerModule, root: Path, player: ModulePlayer, out: Path) -> int
     """Writes a module as pieces, each whole or not at all; returns their number.
 
     Raises:
-        ValueError: the file is not the module that the table knows.
+        ValueError: the file differs from the module in the table.
     """
     content = (root / song.path).read_bytes()
     parts = {song.label(part): player.play(content, of) for part, of in song.parts.items()}

@@ -54,7 +54,7 @@ class Patch:
         swell: whether notes longer than 0.6 s swell and fade.
         sustain_s: interval between lifts of the sustain pedal; 0 is no pedal.
         character: semitones by which the samples used are higher than the notes; they are slowed down, which shifts the
-                formants, so that one instrument gives many timbres.
+            formants, so that one instrument gives many timbres.
         brightness_cents: offset of the filter cut-off.
         attack_timecents, release_timecents: stretch of the envelope (1200 doubles a time).
         vibrato_rate_cents: offset of the vibrato rate.

@@ -1,7 +1,7 @@
 """An ensemble of mask networks: the geometric mean of their masks; for singing, the smallest of them.
 
-Networks of different designs, or trained on different songs, make different mistakes, and each is least certain where it is
-wrong. What only one of them takes for a voice mostly is not one (docs/training-log.md).
+Networks of different designs, or trained on different songs, make different errors, and each is least certain where it
+is wrong. What only one of them takes for vocals is mostly something else (docs/training-log.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Biases of a network's logits: stems that songs have less often than training mixes, and stems with a lowest frequency.
+"""Biases of a network's logits, for stems that are rarer in songs than in training mixes, and a low cut for stems.
 
-A change of class priors (Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities"): the
-odds of a stem against every other stem change by so many nats. It costs no time, since the network's last bias takes it up.
+A change of class priors (Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities"):
+the odds of a stem against every other stem change by a number of nats. It costs no time, since it is added to the last
+bias of the network.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class LogitBias:
     Attributes:
         bias_nats: added to the logits of a stem; negative for a stem that is in fewer songs than training mixes.
         low_cut_hz: below this frequency the logit of a stem falls by ``LOW_CUT_NATS_PER_OCTAVE``. A sung fundamental is
-            seldom below 100 Hz; what a network takes for a voice there is the bass.
+            seldom below 100 Hz; what a network assigns to vocals there is bass.
     """
 
     bias_nats: Mapping[str, float] = field(default_factory=dict)

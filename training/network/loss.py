@@ -5,16 +5,16 @@ magnitude and by the square root of its band's width: loud points matter more, a
 still count. Three fifths of the energy of recordings is below 300 Hz, where drums and bass have to be separated; those
 points have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to
 silence for every stem that is often absent; this loss learns from the first minute. But its masks are ratios of
-magnitudes, which divide a point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and lost
-half a dB of drums.
+magnitudes, which divide a point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and
+lost half a dB of drums.
 
-The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is constant in
-a band leaves
+The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is
+constant in a band leaves
 
     |m X - S|^2  =  m^2 |X|^2  -  2 m Re(S X*)  +  |S|^2
 
-which needs only sums over bands, so that it costs almost no time. It teaches how far a mask may be trusted. At first it
-was the error of every stem, which took from drums, basses and keyboards of recordings what it gave to voices: among
+which needs only sums over bands, so that it costs almost no time. It teaches how far a mask may be trusted. At first
+it was the error of every stem, which took from drums, basses and keyboards of recordings what it gave to voices: among
 instruments a network is less certain on recordings than on composed songs, while it finds singing as well in both.
 """
 

@@ -1,9 +1,9 @@
 """The onset prior: moves energy between drums and bass by how percussive each point of the spectrogram is.
 
 A drum hit is short and wide in frequency; a held note is long and narrow. Fitzgerald (2010, "Harmonic/percussive
-separation using median filtering") separates the two by medians along time and along frequency. ONNX has no median, so
-these are means; they are taken over the logarithms that the network is given anyway, so that one loud neighbour does not
-decide.
+separation using median filtering") separates the two with medians along time and along frequency. ONNX has no median,
+so means are used here. They are taken over the logarithmic input features, so that one loud neighbour does not
+dominate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WINDOW_BANDS, WINDOW_FRAMES = 17, 9
 
 
 class OnsetPrior(nn.Module):
-    """Adds ``nats`` to the logit of drums for each neper of percussiveness, and takes as much from the bass."""
+    """Adds ``nats`` to the logit of drums per neper of percussiveness, and subtracts as much from that of the bass."""
 
     def __init__(self, nats: float) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
 """The mask network: a U-Net over bands and frames, whose softmax over stems makes masks that sum to one.
 
 The design starts from the U-Net of singing voice separation (Jansson et al. 2017, "Singing voice separation with deep
-U-Net convolutional networks"). What is added costs little: every encoder level knows its absolute frequency (a learned bias
-for each channel and band, since a bass and a hi-hat differ first by where they are), layers that connect all bands of a
-frame at once (the frequency transforms of Choi et al. 2020, "Investigating U-Nets with various intermediate blocks for
-spectrogram-based singing voice separation"), because harmonics lie far apart, and residual convolutions at the coarse
-levels, dilated in time, where context costs least.
+U-Net convolutional networks"). The additions cost little: every encoder level has a learned bias for each channel and
+band, so that it knows absolute frequency (a bass and a hi-hat differ first of all in frequency); linear layers connect
+all bands of a frame (the frequency transforms of Choi et al. 2020, "Investigating U-Nets with various intermediate
+blocks for spectrogram-based singing voice separation"), since harmonics are far apart; and the coarse levels have
+residual convolutions, dilated in time, because context is cheapest there.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
 
 FRAME_MULTIPLE = 64
-"""The network halves time six times, so that its input must be a multiple of this many frames."""
+"""The network halves time six times, so the number of frames must be a multiple of this."""
 
 DILATIONS = (2, 4, 1)
-"""In time, of the residual blocks of a level."""
+"""Dilation in time of the residual blocks of a level."""
 
 MIN_FRAMES = 2 * FRAME_MULTIPLE
-"""The smallest chunk: with half of it, 1.5 s, no network has learned anything."""
+"""Shortest chunk: with half of it, 1.5 s, no network learned anything."""
 
 MIN_FEATURE = -3.0
-"""Features below this are as good as silence, 106 dB under a sine at full scale: dither must make no difference."""
+"""Features below this count as silence: 106 dB below a full-scale sine, so that dither makes no difference."""
 
 
 def frame_count(text: str) -> int:
@@ -52,8 +52,8 @@ class NetworkShape:
         stems: masks at each point; channels: audio channels, each with masks of its own.
         widths: convolution channels at the six levels, fine to coarse.
         residuals: residual blocks at each level; they are cheapest where bands and frames are few.
-        gates_from: level (from 0) at which channels begin to be gated by what the whole chunk holds.
-        transform_to: frequency transforms stand at levels 1 to this one.
+        gates_from: level (from 0) from which channel gates are used.
+        transform_to: levels 1 to this one have frequency transforms.
         transform_bottleneck: a frequency transform narrows the bands by this factor inside.
     """
 
@@ -93,7 +93,7 @@ class Network(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around which the input passes: ``(batch, width, bands, frames)`` to the same."""
+    """Two 3x3 convolutions with a skip connection: ``(batch, width, bands, frames)`` to the same."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Residual(nn.Module):
 
 
 class FrequencyTransform(nn.Module):
-    """Two linear layers over all bands of a frame, shared by all channels, around which the input passes."""
+    """Two linear layers over all bands of a frame, shared by all channels, with a skip connection."""
 
     def __init__(self, width: int, bands: int, bottleneck: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class FrequencyTransform(nn.Module):
 
 
 class Gate(nn.Module):
-    """Gains of channels from the mean over the whole chunk, since an instrument that plays now is likely to play on.
+    """Channel gains from the mean over the whole chunk, since an instrument that plays now is likely to continue.
 
     Squeeze and excitation (Hu et al. 2018): ``(batch, width, bands, frames)`` to the same. Begins as the identity.
     """
@@ -151,7 +151,7 @@ class Gate(nn.Module):
 
 
 class Encoder(nn.Module):
-    """One level down: halves bands and frames, tells each channel its frequency, then looks further around."""
+    """One level down: halves bands and frames, adds a bias per frequency, then widens the context."""
 
     def __init__(self, before: int, width: int, bands: int, level: int, shape: NetworkShape) -> None:
         super().__init__()

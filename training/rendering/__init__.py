@@ -1,1 +1,1 @@
-"""Renders composed songs into a corpus: what is done to a stem in the studio, and folders of FLAC files."""
+"""Renders composed songs into a corpus: studio processing of stems, and folders of FLAC files."""

@@ -3,9 +3,9 @@
     python -m training.rendering.corpus --first 0 --count 150 --workers 2
     python -m training.rendering.corpus --first 0 --count 150 --workers 2 --only vocals
 
-The second command adds singing to the songs that the first has rendered. It takes longer than all the rest.
-A song is ``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that is not silent (44.1 kHz, stereo, 16 bits, 30 s), and
-``song.json`` with the notes of the singers, so that a song gets its own singing even if the composer has changed since.
+The second command adds singing to the songs that the first has rendered. It takes longer than all the rest. A song is
+``<out>/<genre>-<seed>/``: ``<stem>.flac`` for every stem that is not silent (44.1 kHz, stereo, 16 bits, 30 s), and
+``song.json`` with the notes of the vocals, so that a song gets matching vocals even if the composer code has changed.
 """
 
 import argparse
@@ -70,12 +70,12 @@ def _run(job: "partial[str]", seeds: Iterable[int], workers: int) -> Iterable[st
 
 
 def find_song(out: Path, seed: int) -> Path | None:
-    """The folder of a rendered song, if it is there."""
+    """The folder of a rendered song, or None."""
     return next(iter(out.glob(f"*-{seed:06d}")), None)
 
 
 def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
-    """Composes and renders one song without its singing, unless it is there; returns a line about it."""
+    """Composes and renders one song without vocals, unless it exists already; returns a line about it."""
     there = find_song(out, seed)
     if there is not None:
         return f"{there.name} is there"
@@ -92,7 +92,7 @@ def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
 
 
 def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    """Renders the stems of a song that are not sung; yields each with its audio ``(2, samples)``."""
+    """Renders the stems of a song except vocals; yields each with its audio ``(2, samples)``."""
     beat_s = song.plan.clock.beat_s
     for index, stem in enumerate(STEMS):
         parts = [part for part in song.parts if part.stem == stem]

@@ -13,7 +13,7 @@ SAMPLE_RATE_HZ = 44100
 
 
 def peaking(audio: Audio, frequency_hz: float, gain_db: float, quality: float = 0.8) -> Audio:
-    """Raises or lowers the region around a frequency."""
+    """Bell filter: boosts or cuts around a frequency."""
     amplitude = 10 ** (gain_db / 40)
     omega = 2 * np.pi * frequency_hz / SAMPLE_RATE_HZ
     alpha = np.sin(omega) / (2 * quality)
@@ -24,14 +24,14 @@ def peaking(audio: Audio, frequency_hz: float, gain_db: float, quality: float = 
 
 
 def shelf(audio: Audio, frequency_hz: float, gain_db: float, high: bool) -> Audio:
-    """Raises or lowers everything above (``high``) or below a frequency, with a slope of 6 dB an octave."""
+    """Shelving filter above (``high``) or below a frequency, with a slope of 6 dB per octave."""
     sos = butter(1, frequency_hz, "highpass" if high else "lowpass", fs=SAMPLE_RATE_HZ, output="sos")
     part = sosfilt(sos, audio, axis=-1)
     return np.asarray(audio + (10 ** (gain_db / 20) - 1) * part, np.float32)
 
 
 def cut(audio: Audio, frequency_hz: float, high: bool, order: int = 2) -> Audio:
-    """Removes what lies above (``high``) or below a frequency."""
+    """Removes content above (``high``) or below a frequency."""
     sos = butter(order, frequency_hz, "lowpass" if high else "highpass", fs=SAMPLE_RATE_HZ, output="sos")
     return np.asarray(sosfilt(sos, audio, axis=-1), np.float32)
 
@@ -53,7 +53,7 @@ def equalise(audio: Audio, rng: np.random.Generator, depth_db: float = 6.0) -> A
 
 
 def drive(audio: Audio, gain_db: float, bias: float = 0.0) -> Audio:
-    """Saturation after a gain above full scale; ``bias`` makes it asymmetric (even harmonics). The peak stays."""
+    """Saturation after a gain above full scale; ``bias`` makes it asymmetric (even harmonics). The peak is kept."""
     peak = float(np.abs(audio).max())
     if peak < 1e-6:
         return audio
@@ -64,7 +64,7 @@ def drive(audio: Audio, gain_db: float, bias: float = 0.0) -> Audio:
 def compress(
     audio: Audio, ratio: float, threshold_db: float, attack_ms: float = 8.0, release_ms: float = 120.0
 ) -> Audio:
-    """A feed-forward compressor on the louder channel's level in blocks of 64 samples; threshold below the peak level."""
+    """A feed-forward compressor on the louder channel's level in blocks of 64 samples; threshold below the peak."""
     block = 64
     samples = audio.shape[1]
     count = -(-samples // block)
@@ -95,7 +95,7 @@ def reverb(
     damping_hz: float = 6000.0,
     delay_ms: float = 10.0,
 ) -> Audio:
-    """A room whose impulse response is decaying, low-passed noise, different left and right (J. A. Moorer, 1979)."""
+    """Reverb by decaying, low-passed noise, different on the left and right (J. A. Moorer, 1979)."""
     length = int(min(3.0, decay_s * 1.2) * SAMPLE_RATE_HZ)
     times = np.arange(length) / SAMPLE_RATE_HZ
     response = rng.standard_normal((2, length)) * 10 ** (-3 * times / decay_s)
@@ -118,7 +118,7 @@ def de_ess(audio: Audio, frequency_hz: float, ratio: float, threshold_db: float)
 
 
 def chorus(audio: Audio, rng: np.random.Generator, depth_ms: float = 2.5, mix: float = 0.5) -> Audio:
-    """A second copy with a modulated delay, out of phase between left and right."""
+    """Mixes in a copy with a modulated delay, out of phase between left and right."""
     samples = np.arange(audio.shape[1])
     rate = float(rng.uniform(0.2, 1.5))
     out = np.empty_like(audio)
@@ -130,14 +130,14 @@ def chorus(audio: Audio, rng: np.random.Generator, depth_ms: float = 2.5, mix: f
 
 
 def tremolo(audio: Audio, rate_hz: float, depth: float, stereo: bool) -> Audio:
-    """Modulates the level, on both sides together or in turn (as electric pianos or amplifiers do)."""
+    """Modulates the level, in both channels together or alternately (as electric pianos or amplifiers do)."""
     phase = 2 * np.pi * rate_hz * np.arange(audio.shape[1]) / SAMPLE_RATE_HZ
     gains = np.stack((1 + depth * np.sin(phase), 1 + depth * np.sin(phase + (np.pi if stereo else 0.0))))
     return np.asarray(audio * gains, np.float32)
 
 
 def echo(audio: Audio, delay_s: float, feedback: float, wet: float, ping_pong: bool) -> Audio:
-    """Repeats that get softer and darker; with ``ping_pong`` they change sides."""
+    """Repeats that get softer and darker; with ``ping_pong`` they alternate between the channels."""
     out, tap = audio.copy(), audio
     shift = int(delay_s * SAMPLE_RATE_HZ)
     level = wet
@@ -160,7 +160,7 @@ def pan(audio: Audio, position: float, width: float = 1.0) -> Audio:
 
 
 def level(audio: Audio, rms_db: float, ceiling: float = 0.97) -> Audio:
-    """Sets the RMS level over the audible blocks of 0.1 s (within 40 dB of the loudest), below a peak of ``ceiling``."""
+    """Sets the RMS level over audible blocks of 0.1 s (within 40 dB of the loudest), with a peak below ``ceiling``."""
     block = SAMPLE_RATE_HZ // 10
     count = max(1, audio.shape[1] // block)
     power = (audio[:, : count * block].reshape(2, count, -1) ** 2).mean(axis=(0, 2))

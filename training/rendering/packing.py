@@ -1,10 +1,10 @@
-"""Packs what a round needs for a machine that can install nothing: programs, voices and compressed sounds.
+"""Packs what a round needs on a machine without package installation: programs, voices and compressed sounds.
 
     scripts/pack-round
     scripts/pack-round --recordings training/permissive --instruments training/samples
 
-SoundFonts are compressed with Ogg Vorbis inside (sf3), drum hits and recordings as Ogg Vorbis under their old names, since
-readers detect the format. Each pack is a tar of limited size, to be unpacked at the root of the file system.
+SoundFonts are compressed with Ogg Vorbis inside (sf3), drum hits and recordings as Ogg Vorbis under their old names,
+since readers detect the format. Each pack is a tar of limited size, to be unpacked at the root of the file system.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ DICTIONARIES = {"catalan": "upc", "italian": "ifd"}
 """Dictionaries that the voices of a language need."""
 
 COMPRESSION = 0.5
-"""Of Ogg Vorbis, 0 to 1: about 110 kbit/s in stereo, transparent for one instrument in a mix."""
+"""Compression level of Ogg Vorbis, 0 to 1: about 110 kbit/s in stereo, transparent for one instrument in a mix."""
 
 RECORDINGS_COMPRESSION = 0.9
-"""Of whole recordings: 72 kbit/s. Mixes lose as much to lossy codecs in training anyway."""
+"""The same for whole recordings: 72 kbit/s. Training mixes get lossy-codec losses as large anyway."""
 
 MAX_NOTES, MAX_NOTE_S = 48, 4.0
-"""Of each recorded instrument so many recordings are packed, so long at most, with one channel."""
+"""Most recordings packed per instrument, and their longest duration, in mono."""
 
 BLOCK = 44_100
 
@@ -142,7 +142,7 @@ def pack_recording(path: Path) -> bytes:
 
 
 def pack_note(path: Path) -> bytes:
-    """A recorded note as Ogg Vorbis with one channel. Single-cycle waves stay as they are: a codec would change them."""
+    """A recorded note as mono Ogg Vorbis. Single-cycle waves stay as they are, since a codec would change them."""
     if path.suffix == ".WAV":
         return path.read_bytes()
     audio, rate = soundfile.read(path, dtype="int16", always_2d=True)

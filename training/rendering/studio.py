@@ -1,4 +1,4 @@
-"""Studio processing of a stem after it was played, and the level of each stem."""
+"""Studio processing of rendered stems, and the level of each stem."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ LEVELS_DB = {
     "synth": -23.0,
     "fx": -25.0,
 }
-"""Level of a stem where it is audible, dBFS RMS; it varies with each song."""
+"""RMS level of a stem in its audible blocks, in dBFS; it varies from song to song."""
 
 
 def process(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.Generator) -> Audio:
@@ -31,7 +31,7 @@ def process(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
         audio: ``(2, samples)``.
         beat_s: length of a beat, for echoes.
         room: level of the reverb that all stems of a song share.
-        rng: source of all choices.
+        rng: random generator.
     """
     if stem in SINGING:
         audio = _microphone(audio, rng)
@@ -74,7 +74,7 @@ def process(stem: str, audio: Audio, beat_s: float, room: float, rng: np.random.
 
 
 def _microphone(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A voice through a microphone: warm from nearby, often dull, and sometimes de-essed."""
+    """Vocals through a microphone: proximity effect, often dull, and sometimes de-essed."""
     audio = effects.peaking(
         audio, float(rng.uniform(150, 320)), float(rng.uniform(-2, 7)), float(rng.uniform(0.5, 1.0))
     )
