@@ -52,10 +52,10 @@ SHAPES = {
     "unet": NetworkShape(),
     "wide": NetworkShape(widths=(48, 96, 144, 240, 320, 384)),
 }
-"""By name; ``short-instance-split`` ships. ``wide`` is a U-Net of 18 million weights, too big to ship."""
+"""Designs by name; ``short-instance-split`` ships. ``wide`` is a U-Net of 18 million weights, too big to ship."""
 
 FIRST_SONGS = 12
-"""Training starts when there are so many songs, or when rendering has ended."""
+"""Training starts with this many songs, or when rendering has ended."""
 
 SEEDS_A_ROUND = 10_000
 DECAY_FRACTION = 0.35
@@ -138,7 +138,7 @@ def wait_for_songs(device_songs: DeviceSongs, corpus: Corpus, songs: BackgroundR
 
 
 def initial_checkpoint(checkpoints: Path, shape: NetworkShape | None, dataset: DeviceDataset) -> Checkpoint | None:
-    """The checkpoint that a round starts from: the kept one, else a network that ships; None if neither has ``shape``."""
+    """The checkpoint that a round starts from: the kept one, else a shipped network; None if neither has ``shape``."""
     last = shards.load(checkpoints)
     if last and shape in (None, last.shape):
         return last

@@ -103,8 +103,8 @@ def mean_loss(network: Network, batches: Iterable[Batch], widths: torch.Tensor) 
 class TrainingRun:
     """One run: the network, its moving average, its optimiser and its folder.
 
-    With several ``workers`` each has its own mixes, and all take the same steps along the mean of their gradients; the first
-    one logs and saves.
+    With several ``workers`` each has its own mixes, and all take the same steps along the mean of their gradients; the
+    first one logs and saves.
     """
 
     def __init__(

@@ -39,13 +39,13 @@ def average(
     """The average of the moving averages of checkpoints; its batch norms still have to be measured.
 
     Args:
-        checkpoints: of one shape and of one origin.
-        weights: of each; they are divided by their sum.
-        ancestor: the last checkpoint that all of them were trained from. Its steps, minutes and hours then count once in
-            those of the average; without it those of each checkpoint count in full.
+        checkpoints: checkpoints of one shape and one origin.
+        weights: weight of each checkpoint; they are normalised to a sum of one.
+        ancestor: the last checkpoint that all of them were trained from. Its steps, minutes and hours then count once
+            in those of the average; without it those of each checkpoint count in full.
 
     Raises:
-        ValueError: they differ in shape, or the weights are not as many, or one is negative, or all are zero.
+        ValueError: the shapes differ, the number of weights is wrong, a weight is negative, or all weights are zero.
     """
     if len(weights) != len(checkpoints) or min(weights, default=-1) < 0 or not sum(weights):
         raise ValueError("Every checkpoint needs a weight of zero or more, and one of them more than zero.")
@@ -72,7 +72,7 @@ def average(
 
 @torch.no_grad()
 def recompute_batch_norms(checkpoint: Checkpoint, inputs: Sequence[Tensor]) -> Checkpoint:
-    """The checkpoint with the statistics of ``inputs`` in its batch norms; each is ``(batch, planes, bands, frames)``."""
+    """The checkpoint with batch norms measured on ``inputs``, each ``(batch, planes, bands, frames)``."""
     network = checkpoint.averaged_network()
     for norm in network.modules():
         if isinstance(norm, nn.BatchNorm2d):

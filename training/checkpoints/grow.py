@@ -1,7 +1,8 @@
 """Starts a run of a deeper network from a shallower one, with the same output at first, or of one with other norms.
 
     python -m training.checkpoints.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
-    python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split --run training/runs/instance
+    python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split \\
+        --run training/runs/instance
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
 Each new attention block follows an existing one and is a copy of it whose last layers are zero, so that it starts as
@@ -27,7 +28,7 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
     """The checkpoint of another design with the same output, except that instance norms measure each mix.
 
     Raises:
-        ValueError: ``design`` does not have a multiple of the checkpoint's attention blocks and otherwise the same layers.
+        ValueError: ``design`` needs a multiple of the checkpoint's attention blocks and otherwise the same layers.
     """
     if design == checkpoint.shape.design:
         raise ValueError(f"The checkpoint is a '{design}' already.")

@@ -31,29 +31,29 @@ class MixSettings:
 
     Attributes:
         p_coherent: the stems of one song; p_sparse: one to three stems of any songs; else stems of many songs.
-        p_with_vocals: a coherent mix takes a song with a lead voice, as most songs have one; else any song.
-        p_unlabelled: a mix of many songs holds a recording whose stems are not known, if there is one, and beside it only
-            stems that the recording cannot hold.
+        p_with_vocals: a coherent mix takes a song with lead vocals, as most songs have them; else any song.
+        p_unlabelled: a mix of many songs contains a recording with unknown stems, if there is one, and otherwise only
+            stems that the recording cannot contain.
         p_stem_dropped: a stem of a coherent mix is left out.
         p_vocals_together: lead and backing vocals of a mix of many songs come from one position of one song.
-        gain_db: lowest and highest gain of a stem in a mix of many songs; two thirds of it in a coherent one. In recordings
-            drums are up to 5 dB below the bass, and voices can be far below the band.
+        gain_db: lowest and highest gain of a stem in a mix of many songs; two thirds of it in a coherent one. In
+            recordings drums are up to 5 dB below the bass, and vocals can be far below the band.
         p_speed, speed: a change of speed and pitch of the whole mix, by up to this fraction.
-        p_part_speed, part_speed: the same for one stem of a mix of many songs; it turns a drum kit into another one.
+        p_part_speed, part_speed: the same for one stem of a mix of many songs; it changes the sound of a drum kit.
         p_pitch_modulation: vibrato or bends on a stem that is not one of ``FIXED_PITCH_STEMS``.
         p_equaliser, tilt_db_per_octave, bell_db: a spectral tilt and one bell or notch on each stem, at the same level.
-        tilt_bias_db_per_octave: the most that the tilt of a stem leans to one side besides.
+        tilt_bias_db_per_octave: largest additional tilt of a stem in one direction.
         p_transient_shaping, transient_shaping: transients of a stem are raised or lowered, by up to this power of their
-            energy over that around them: another drum stick, another compressor.
-        transient_bias: the most that this power leans to one side besides.
-        p_reverb: a stem has a reverb of its own.
-        narrow_probability: how often a stem is nearly mono.
+            energy relative to the frames around them, as by another drum stick or compressor.
+        transient_bias: largest additional power in one direction.
+        p_reverb: a stem has its own reverb.
+        narrow_probability: probability that a stem is nearly mono.
         p_width, p_pan, pan_db: a stem gets narrower or wider; it is panned by up to this level difference.
         p_drive: a stem is soft-clipped.
-        p_mono, p_narrow: the mix is mono; its side signal is lowered. Half of the old recordings are mono, and a network
-            that never met a silent side signal takes it for a sign of stems that are always in the centre.
-        p_compressed: a slow compressor on the mix; p_low_pass: a low-pass; p_codec: holes as a lossy codec leaves them. The
-            target stems change alike.
+        p_mono, p_narrow: the mix is mono; its side signal is lowered. Half of the old recordings are mono; a network
+            trained without silent side signals takes them as evidence for stems that are always in the centre.
+        p_compressed: a slow compressor on the mix; p_low_pass: a low-pass; p_codec: spectral holes of a lossy codec.
+            The target stems change in the same way.
         peak_db: lowest and highest peak of the mix.
         p_augmented: a mix has any of these changes; channel swap and polarity do not need it.
     """
@@ -127,19 +127,19 @@ class Reverb:
 
 @dataclass(frozen=True)
 class MixPart:
-    """One stem of a mix: which samples it takes, and what is done to them, in this order.
+    """One stem of a mix: the samples that it takes, and the processing, in this order.
 
     Attributes:
         song, stem, start: the song, the stem (or the label of unlabelled audio), and the first sample.
         read: samples to read; if they are more or fewer than the mix has, the stem is played faster or slower.
-        swapped: left and right change places; width: gain of the side signal, 1 leaves it unchanged, 0 is mono.
-        side_db: added to the level of left and subtracted from that of right.
+        swapped: left and right are swapped; width: gain of the side signal, 1 leaves it unchanged, 0 is mono.
+        side_db: added to the level of the left channel and subtracted from that of the right.
         drive_db: gain into a soft clip, above the peak.
         gain: negative inverts the polarity.
-        equaliser: of its spectrum; the level stays.
-        transient_shaping: for lows, mids and highs; above 0 transients are raised and tails shorter, below 0 the reverse.
+        equaliser: changes the spectrum, not the level.
+        transient_shaping: for lows, mids and highs; above 0 raises transients and shortens tails, below 0 the reverse.
         reverb: added to the stem.
-        pitch_modulation: vibrato and bends; comes before all else.
+        pitch_modulation: vibrato and bends; applied first.
     """
 
     song: str
@@ -163,11 +163,11 @@ class MixPlan:
 
     Attributes:
         parts: its stems.
-        swapped: left and right of all stems change places; width: gain of the side signal of all.
-        peak: of the sum.
-        low_pass_hz: cutoff of a low-pass, if there is one.
+        swapped: left and right of all stems are swapped; width: gain of the side signal of the mix.
+        peak: peak of the mix.
+        low_pass_hz: cut-off of a low-pass, or None.
         compression: strength of a slow compressor, 0 for none.
-        codec_db: bins that are so much softer than the bins around them are removed, as lossy codecs do.
+        codec_db: bins that are softer than the bins around them by this much are removed, as by a lossy codec.
     """
 
     parts: tuple[MixPart, ...]

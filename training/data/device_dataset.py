@@ -27,8 +27,8 @@ PlannedMixes = tuple[Mapping[str, DeviceSong], list[MixPlan]]
 class DeviceDataset:
     """An endless series of mixes of the songs on a device.
 
-    ``at_once`` mixes are made together. A GPU is faster with more, a CPU with one, which stays in its caches. 32 mixes of
-    256 frames take about 8 GB for a moment.
+    ``at_once`` mixes are made together. A GPU is faster with more, a CPU with one, which stays in its caches. 32 mixes
+    of 256 frames take about 8 GB for a moment.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def pieces(song: Song) -> Iterator[dict[str, Audio]]:
 
 
 def _audible(song: Song, audio: Audio) -> dict[str, Audio]:
-    """``(stems, channels, samples)`` -> those that are not silent; one channel becomes two, further ones are left out."""
+    """``(stems, channels, samples)`` -> those that are not silent; mono is duplicated, other channels dropped."""
     audible = {}
     for stem, signal in zip(song.stems, audio, strict=True):
         if float(np.abs(signal).max()) >= SILENCE_PEAK:

@@ -27,17 +27,17 @@ HELD_OUT_ONE_IN = 20
 BLOCK_S = 0.5
 AUDIBLE = 10 ** (-50 / 20)
 SILENCE_PEAK = 1e-3
-"""A stem that never gets louder than this has no file."""
+"""A stem whose peak is never above this has no file."""
 
 EXCLUDING_PREFIX = "not-"
-"""Prefix of the label of audio that may hold any stems but those that follow: ``not-vocals-backing_vocals``."""
+"""Label prefix of audio that may contain any stems but the ones that follow: ``not-vocals-backing_vocals``."""
 
 Samples = NDArray[np.int16]
 
 
 @cache
 def possible_stems(label: str) -> tuple[str, ...]:
-    """Stems that audio with this label may hold: the stem itself, or for ``not-...`` all stems but those, or else none."""
+    """Stems that audio with this label may contain: the stem, or all others for ``not-...``; empty for other labels."""
     if not label.startswith(EXCLUDING_PREFIX):
         return (label,) if label in STEMS else ()
     absent = label.removeprefix(EXCLUDING_PREFIX).split("-")
@@ -45,13 +45,13 @@ def possible_stems(label: str) -> tuple[str, ...]:
 
 
 def label_excluding(absent: Iterable[str]) -> str:
-    """The label of audio that may hold any stems but these."""
+    """The label of audio that may contain any stems but these."""
     return EXCLUDING_PREFIX + "-".join(stem for stem in STEMS if stem in set(absent))
 
 
 @dataclass(frozen=True)
 class SongFiles:
-    """A song on disk: its name, unique in its library, and a file for each stem, or one for several unlabelled stems."""
+    """A song on disk: a name, unique in its library, and a file for each stem, or one for several unlabelled stems."""
 
     name: str
     stems: dict[str, Path]
@@ -103,7 +103,7 @@ class StemExtent:
         return self.length / SAMPLE_RATE_HZ
 
     def audible_start(self, rng: np.random.Generator, length: int) -> int:
-        """A random start from which ``length`` samples hold something audible, if the stem does."""
+        """A random start from which ``length`` samples contain audible sound, if the stem does."""
         if not len(self.audible):
             return int(rng.integers(max(1, self.length - length)))
         start = int(rng.choice(self.audible)) - int(rng.integers(length // 2))
@@ -155,7 +155,7 @@ def _allocate(length: int) -> Samples:
 
 
 def to_stereo(signal: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """``(channels, samples)`` at any rate -> ``(2, samples)`` at 44.1 kHz; one channel becomes two, a third is left out."""
+    """``(channels, samples)`` at any rate -> ``(2, samples)`` at 44.1 kHz: mono is duplicated; two channels are kept."""
     pair = np.broadcast_to(signal[:2], (2, signal.shape[-1]))
     return np.asarray(
         soxr.resample(pair.T, rate, SAMPLE_RATE_HZ).T, np.float32

@@ -23,24 +23,24 @@ from training.data.songs import possible_stems
 FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
 LOUDEST_DB, SOFTEST_DB = 12.0, -18.0
 COMPRESSOR_FRAMES = 9
-"""The window of the compressor's level: a fifth of a second."""
+"""Averaging window of the compressor's level: 0.2 s."""
 
 CODEC_HZ, CODEC_BINS = 1500.0, 41
-"""Above this frequency a codec leaves holes; the width in bins (440 Hz) of what masks a bin."""
+"""Lowest frequency of codec holes, and the width in bins (440 Hz) of the region that masks a bin."""
 
 TRANSIENT_EDGES_HZ = (250.0, 2500.0)
-"""Upper ends of the low and the middle range of transient shaping."""
+"""Upper limits of the low and the middle range of transient shaping."""
 
 TRANSIENT_WINDOW_FRAMES = 25
-"""A transient is measured against the mean energy over this many frames: 0.6 s."""
+"""Transients are measured against the mean energy over this many frames: 0.6 s."""
 
 MAX_TRANSIENT_DB = 9.0
-"""The most that a transient is raised or lowered."""
+"""Largest change of the level of a transient."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step is given.
+    """The input of one training step.
 
     Attributes:
         powers: of the mixes, ``(batch, 4, bands, frames)``.
@@ -213,8 +213,8 @@ def equaliser_gains(equalisers: Sequence[Equaliser], spectra: Tensor) -> Tensor:
 def shape_transients(spectra: Tensor, transient_shaping: Sequence[float]) -> None:
     """Raises or lowers transients, in place, in three ranges of complex ``(2, frames, bins)``.
 
-    A transient shaper without a threshold: the gain is a power of a frame's energy over that of the frames around it. The
-    energy of each range stays the same.
+    A transient shaper without a threshold: the gain is a power of the energy of a frame relative to that of the frames
+    around it. The energy of each range is kept.
     """
     edges = [
         0,
@@ -238,8 +238,8 @@ def shape_transients(spectra: Tensor, transient_shaping: Sequence[float]) -> Non
 def add_reverb(spectra: Tensor, reverb: Reverb, seed: int) -> None:
     """Adds a diffuse reverb tail to complex ``(2, frames, bins)``, in place.
 
-    Each frame the tail turns by a random angle per bin and decays, faster at higher frequencies. Both channels turn by the
-    same angles, so that a mono stem stays mono.
+    In each frame the tail rotates by a random angle per bin and decays, faster at higher frequencies. Both channels
+    rotate by the same angles, so that a mono stem stays mono.
     """
     device = spectra.device
     frame_s = features.HOP / features.SAMPLE_RATE_HZ
@@ -263,10 +263,10 @@ def low_pass_gains(plans: Sequence[MixPlan], device: torch.device) -> Tensor:
 
 
 def codec_gains(plans: Sequence[MixPlan], mixture: Tensor) -> Tensor:
-    """0 where a lossy codec leaves a hole in complex ``(plans, 2, frames, bins)``, else 1; ``(plans, 1, frames, bins)``.
+    """Gains ``(plans, 1, frames, bins)`` for complex ``(plans, 2, frames, bins)``: 0 where a lossy codec leaves a hole.
 
-    A codec spends no bits on what is masked: here, above ``CODEC_HZ``, what is softer than the bins around it by the plan's
-    decibels.
+    A codec spends no bits on masked content: here bins above ``CODEC_HZ`` that are softer than the bins around them by
+    the plan's decibels. All other gains are 1.
     """
     power = torch.view_as_real(mixture).square().sum((1, -1))  # (plans, frames, bins)
     around = torch.nn.functional.avg_pool1d(power, CODEC_BINS, 1, CODEC_BINS // 2, count_include_pad=False)

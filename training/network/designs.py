@@ -17,8 +17,8 @@ GROUPS = 32
 
 
 class Recurrent(Network):
-    """Band-split recurrent network (Luo and Yu 2022): each group of bands has layers of its own in and out; between them
-    recurrent layers run along time and along groups in turn."""
+    """Band-split recurrent network (Luo and Yu 2022): each group of bands has its own input and output layers; between
+    them recurrent layers run along time and along groups in turn."""
 
     def __init__(self, shape: NetworkShape, width: int = 64, blocks: int = 3) -> None:
         super().__init__(shape)
@@ -62,7 +62,7 @@ class Recurrent(Network):
 
 
 class Attention(nn.Module):
-    """One turn along time, one along bands: ``(batch, bands, frames, width)`` to the same."""
+    """Attention along time, then along bands: ``(batch, bands, frames, width)`` to the same."""
 
     def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
@@ -93,9 +93,9 @@ class Attention(nn.Module):
 
 
 class ConvTransformer(Network):
-    """Four levels of convolutions down and up as in the U-Net; at the bottom, attention along time and bands in turn, as in
-    Moises-Light (2025) and the RoFormers, in place of two more levels. The last level halves frames, or (``last_step`` 1)
-    only bands."""
+    """Four levels of convolutions down and up as in the U-Net; at the bottom, attention along time and bands in turn,
+    as in Moises-Light (2025) and the RoFormers, in place of two more levels. The last level halves frames, or
+    (``last_step`` 1) only bands."""
 
     def __init__(
         self,
@@ -150,17 +150,17 @@ class ConvTransformer(Network):
 
 
 class ShortConvTransformer(ConvTransformer):
-    """The same, but a point at the bottom lasts 186 ms, not 372: with fewer blocks, for there are twice the points."""
+    """The same with 186 ms per point at the bottom, not 372, and fewer blocks, since there are twice as many points."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__(shape, blocks=3, last_step=1)
 
 
 class SplitTransformer(Network):
-    """Attention between thin convolutions, made for few operations a second of audio.
+    """Attention between narrow convolutions, designed for few operations per second of audio.
 
-    The lowest third of the bands, 0 to 1.4 kHz, holds most of a song's energy: it keeps every band on its way in, where the
-    rest is narrowed to a quarter. What goes down comes back by sums in place of joins.
+    The lowest third of the bands, 0 to 1.4 kHz, has most of a song's energy: there all bands are kept at the input, and
+    the others are reduced to a quarter. Skip connections are sums, not concatenations.
     """
 
     def __init__(
@@ -238,10 +238,10 @@ class DeepSplitTransformer(SplitTransformer):
 
 
 class InstanceSplitTransformer(SplitTransformer):
-    """The same with norms that measure each mix (instance normalisation, Ulyanov et al. 2016), in training and after it.
+    """The same with instance normalisation (Ulyanov et al. 2016), which measures each mix in training and inference.
 
-    Batch norms measure a batch in training, and use the average of all batches afterwards; recordings, which are mastered
-    unlike any composed song, differ from that. Made from a trained ``deep-split`` by ``training.checkpoints.grow``.
+    Batch norms measure a batch in training and use the average of all batches afterwards; the statistics of mastered
+    recordings differ from those of composed songs. Made from a trained ``deep-split`` by ``training.checkpoints.grow``.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -256,8 +256,8 @@ class ShortInstanceSplitTransformer(SplitTransformer):
 
 
 class LargeSplitTransformer(SplitTransformer):
-    """The same design with five times the weights (10.1 million), twice the attention and twice the operations: as large as
-    the wheel takes (20 MB in half precision), and meant to be trained on a GPU."""
+    """The same with five times the weights (10.1 million), twice the attention and operations: as large as fits
+    into the wheel (20 MB in half precision), for training on a GPU."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__(shape, widths=(32, 80, 160, 320), blocks=6, norm=instance_norm)

@@ -61,8 +61,8 @@ def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
 def tie_unlabelled_logits(logits: Tensor, possible: Tensor) -> Tensor:
     """The same ``(batch, stems, 2, bands, frames)``, but stems that a recording may hold get one common gradient.
 
-    Otherwise their sum would grow in the stem that is the most likely already: real drums became fx, since nothing in the
-    loss said otherwise. The differences between these stems are learned from songs with known stems.
+    Otherwise their sum would grow in the stem that is already the most likely: real drums became fx, since the loss did
+    not prevent it. The differences between these stems are learned from songs with known stems.
     """
     held = possible[:, :, None, None, None]
     mean = (logits * held).sum(1, keepdim=True) / held.sum(1, keepdim=True).clamp_min(1)
@@ -88,8 +88,8 @@ def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
 def singing_error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """Mean of two logarithms: energy of the error over that of singing, and over that of the rest.
 
-    ``masks`` are ``(batch, stems, 2, bands, frames)`` and sum to one, so that both have the same error. All energies have
-    ``ENERGY_FLOOR`` of the mixture's energy added, since a perfect mask or silence would give infinity.
+    ``masks`` are ``(batch, stems, 2, bands, frames)`` and sum to one, so that both have the same error. All energies
+    have ``ENERGY_FLOOR`` of the mixture's energy added, since a perfect mask or silence would give infinity.
     """
     weight = widths.float()[:, None]  # (bands, 1)
     singing = [STEMS.index(stem) for stem in SINGING]

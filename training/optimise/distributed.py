@@ -14,7 +14,7 @@ from torch import distributed
 
 
 def launch(work: Callable[[argparse.Namespace, Path, int], None], options: argparse.Namespace) -> None:
-    """Runs ``work`` in ``options.workers`` processes; their rendezvous file is in ``options.run``. This process leads."""
+    """Runs ``work`` in ``options.workers`` processes, this one as leader; the rendezvous file is in ``options.run``."""
     # One file for each start: a follower of a killed leader must not join the next one.
     rendezvous = options.run.resolve() / f".rendezvous-{os.getpid()}"
     followers = [

@@ -1,10 +1,10 @@
-"""Muon: momentum whose step is made orthogonal, for weights that are matrices (Jordan et al. 2024,
+"""Muon: momentum with orthogonalised steps, for weights that are matrices (Jordan et al. 2024,
 https://kellerjordan.github.io/posts/muon/).
 
-A gradient of a matrix is nearly of low rank: a few directions, learned already, take most of every step. Muon replaces it by
-the nearest matrix whose singular values are all one, found by some iterations of a polynomial (Newton and Schulz), so that
-rare directions are learned as fast as common ones. Its step is scaled to the size that Adam's has (Liu et al. 2025, "Muon is
-scalable for LLM training"), so that both take the same learning rate. Biases, norms and positions are Adam's.
+The gradient of a matrix is nearly of low rank: a few directions, learned already, dominate every step. Muon replaces it
+by the nearest matrix whose singular values are all one, computed by a few Newton-Schulz iterations, so that rare
+directions are learned as fast as common ones. Its step is scaled to the size of Adam's (Liu et al. 2025, "Muon is
+scalable for LLM training"), so that both use the same learning rate. Adam trains biases, norms and positions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from training.optimise.precision import has_fast_bfloat16
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial ``a x + b x^3 + c x^5``: it lifts small singular values fast, and keeps all between 0.7 and 1.2."""
+"""Of the polynomial ``a x + b x^3 + c x^5``: it raises small singular values fast, and keeps all from 0.7 to 1.2."""
 
 ADAM_STEP_RMS = 0.2
-"""Root mean square of a step by the learning rate, as of Adam's."""
+"""Root mean square of a step, relative to the learning rate; Adam's is about the same."""
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Muon(torch.optim.Optimizer):
         return step.mul_(ADAM_STEP_RMS * max(rows.shape) ** 0.5)
 
     def _shares(self, gradients: Sequence[Tensor]) -> list[int]:
-        """Which process makes each: the dearest first, always to the one that has least to do."""
+        """The process that computes each step: the most expensive first, always on the process with the least work."""
         costs = [gradient.numel() * min(gradient.flatten(1).shape) for gradient in gradients]
         loads, shares = [0] * self._workers, [0] * len(costs)
         for index in sorted(range(len(costs)), key=lambda index: -costs[index]):

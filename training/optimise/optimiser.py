@@ -75,7 +75,7 @@ class Optimiser:
         return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Loads what ``state_dict`` gave; returns False, and changes nothing, if it is of another optimiser or empty."""
+        """Loads what ``state_dict`` gave; returns False, and changes nothing, if empty or of another optimiser."""
         if state.keys() != self._parts.keys():
             return False
         for name, part in self._parts.items():
