@@ -233,7 +233,7 @@ def left_hand(plan: Plan, rng: np.random.Generator, low: int, quiet: float = 0.0
 def power_chords(plan: Plan, rng: np.random.Generator, tuning: int, muted: float) -> tuple[Note, ...]:
     """Root, fifth and octave on the low strings; ``muted`` is the share of bars with palm-muted eighth notes.
 
-    Palm-muted notes last 0.1 s and have a lower velocity; all others ring until the next chord.
+    Palm-muted notes last 0.22 beats and have a lower velocity; all others ring until the next chord.
     """
     line = Line(plan.clock, rng, timing_s=0.005)
     names = ("eighths", "strum", "gallop", "whole", "quarters", "halves")

@@ -68,7 +68,7 @@ def _backing(plan: Plan, role: str, lead: tuple[Note, ...], rng: np.random.Gener
 
 
 def _quiet(rng: np.random.Generator) -> float:
-    """Draws the energy above which a part plays; half of the parts play throughout."""
+    """Draws the energy above which a part plays; two in five parts play throughout."""
     return float(rng.choice((0.0, 0.0, 0.3, 0.55, 0.8)))
 
 

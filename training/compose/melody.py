@@ -59,7 +59,7 @@ class Tessitura:
 def melody(
     plan: Plan, rng: np.random.Generator, range_: Tessitura, density: float, quiet: float = 0.0, virtuosity: float = 0.0
 ) -> tuple[Note, ...]:
-    """Writes a melody in two-bar phrases; half of the phrases repeat the rhythm and contour of an earlier one.
+    """Writes a melody in two-bar phrases; half of the bars use one of three motifs, each with its rhythm and contour.
 
     Args:
         plan: the song.

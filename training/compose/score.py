@@ -16,7 +16,7 @@ class Clock:
         bpm: beats per minute.
         swing: position of the offbeat within a swung pair, 0.5 (straight) to 0.67 (triplets).
         swing_unit: length of a swung pair in beats: 1 swings eighths, 0.5 swings sixteenths.
-        rubato: tempo deviation over eight beats, in beats.
+        rubato: amplitude of the sinusoidal timing deviation, in beats; its period is 16 beats.
     """
 
     bpm: float

@@ -155,7 +155,7 @@ def _allocate(length: int) -> Samples:
 
 
 def to_stereo(signal: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """``(channels, samples)`` at any rate -> ``(2, samples)`` at 44.1 kHz: mono is duplicated; two channels are kept."""
+    """``(channels, samples)`` at any rate -> ``(2, samples)`` at 44.1 kHz: mono is duplicated, two channels kept."""
     pair = np.broadcast_to(signal[:2], (2, signal.shape[-1]))
     return np.asarray(
         soxr.resample(pair.T, rate, SAMPLE_RATE_HZ).T, np.float32

@@ -37,7 +37,7 @@ FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
 """Families of instruments by stem and role; the empty role is the default."""
 
 _RARELY = ("synth-lead", "synth-pad")
-"""Families with one or two sounds: used for a fifth of the parts that they could play."""
+"""Families with one or two sounds: they are used a fifth as often as the others."""
 
 _SECTIONS = ("strings", "brass", "woodwinds")
 _REACH = 4  # semitones beyond the highest and lowest recording of an instrument

@@ -92,7 +92,7 @@ def analyse(
     samples: NDArray[np.float64], rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Log envelope `(frames, POINTS)`, aperiodicity `(frames, POINTS)` and voicing `(frames,)` of `samples`."""
-    # Add noise at -90 dB: the logarithm of digital silence is undefined.
+    # Add noise at -90 dBFS: the logarithm of digital silence is undefined.
     padded = np.pad(samples, rate // 20) + 3e-5 * np.random.default_rng(0).standard_normal(
         len(samples) + 2 * (rate // 20)
     )

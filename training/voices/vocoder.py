@@ -78,7 +78,7 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
         SAMPLE_RATE,
         1000 * FRAME_S,
     )
-    # Frames below -80 dB count as silence, which removes the vocoder's noise floor from rests.
+    # Frames 80 dB below the loudest count as silence, which removes the vocoder's noise floor from rests.
     heard = (frames.gain_db > frames.gain_db.max() - 80).astype(np.float64)
     gate = np.interp(np.arange(len(sound)) / (FRAME_S * SAMPLE_RATE), np.arange(len(heard)), heard)
     if timbre.rasp:
