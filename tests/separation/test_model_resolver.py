@@ -86,7 +86,7 @@ def test_parts_that_need_few_steps_come_out_whole_and_only_of_those_steps_someth
 def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
     analysis_pass = resolver(plan_of("scnet-large")).analysis_pass(select("vocals,guitar"))
     assert analysis_pass.notes == (
-        "No model of this plan separates guitar: silent files, whose sound is in another stem.",
+        "No model of this plan separates guitar: the files are silent, the sound is in other stems.",
     )
     assert resolver(plan_of("scnet-large")).analysis_pass(select("two")).notes == ()
 
@@ -94,7 +94,7 @@ def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
 @pytest.mark.parametrize("plan", ["best", "mega-53"])
 def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    with pytest.raises(ModelUnavailableError, match="finds no device mps"):
+    with pytest.raises(ModelUnavailableError, match="has no device mps"):
         Separator(plan, device="mps", threads=1)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelUnavailableError, match=r"needs PyTorch: pip install 'stemwright\[torch\]'"):
