@@ -1,7 +1,7 @@
-"""HTDemucs: a U-Net over the spectrogram and one over the waveform, joined by a cross-domain transformer.
+"""HTDemucs: a spectrogram U-Net and a waveform U-Net, joined by a cross-domain transformer.
 
-Activations lie channels-last in memory throughout: every convolution and product then reads them as they are, and the
-waveform is an image of height one, so that both branches share their layers.
+Activations are channels-last throughout, which convolutions and matrix products read without a copy. The waveform is an
+image of height one, so both branches share their layers.
 """
 
 from __future__ import annotations
@@ -52,30 +52,30 @@ UNUSED = frozenset(
     | {"t_cape_glob_loc_scale", "t_weight_decay", "t_lr", "t_mask_type", "t_mask_random_seed", "t_sparse_attn_window"}
     | {"t_global_window", "t_sparsity", "t_auto_sparsity"}
 )
-"""Settings of published configurations that concern training only, or are idle where ``FIXED`` holds."""
+"""Settings of published configurations that only affect training, or have no effect given ``FIXED``."""
 
 
 @dataclass(frozen=True)
 class HTDemucsOptions:
-    """The sizes of an HTDemucs, named as published configurations name them; defaults as in the published code.
+    """Hyperparameters of an HTDemucs, with the names of published configurations and the defaults of published code.
 
     Attributes:
         sources: names of the stems, in the order of the output.
         audio_channels: channels of the audio.
         channels: channels after the first encoder layer; each further layer has ``growth`` times as many.
-        nfft: samples of one STFT frame, a multiple of 4; the hop is a quarter of it.
+        nfft: FFT size in samples, a multiple of 4; the hop is a quarter of it.
         depth: layers of each encoder and decoder, at most 4.
         freq_emb: weight of the frequency embedding after the first layer, 0 for none; emb_scale: its other factor.
-        kernel_size, stride: of the convolutions that resample, in bins or samples.
+        kernel_size, stride: of the strided and transposed convolutions, in bins or samples.
         context, context_enc: neighbours on each side that the gated convolutions of decoder and encoder see.
-        dconv_mode: residual branches in the encoder (1), the decoder (2), both (3) or nowhere (0).
+        dconv_mode: residual branches in the encoder (1), the decoder (2), both (3) or neither (0).
         dconv_depth: convolutions of a residual branch; dconv_comp: it has this many times fewer channels inside.
         bottom_channels: channels of the transformer, 0 for those of the last encoder layer.
         t_layers: layers of the transformer, even ones self-attention, odd ones cross-attention, 0 for no transformer.
         t_hidden_scale: the transformer's feed-forward width over its channels; t_heads: attention heads.
         t_max_period: longest period of the position embedding, in tokens; t_weight_pos_embed: its weight.
         samplerate: rate in Hz.
-        segment: length in seconds of what the network was trained on.
+        segment: length of training segments in seconds.
         use_train_segment: pad shorter input to that length, as published inference does.
     """
 
@@ -105,7 +105,7 @@ class HTDemucsOptions:
     use_train_segment: bool = True
 
     def __post_init__(self) -> None:
-        """Raises ValueError for sizes that do not go together."""
+        """Raises ValueError for sizes that do not match."""
         if not self.sources:
             raise ValueError("HTDemucs needs the names of its sources: give at least one.")
         bins = self.nfft // 2 // self.stride ** (self.depth - 1)
@@ -122,7 +122,7 @@ class HTDemucsOptions:
 
     @property
     def segment_samples(self) -> int:
-        """Samples that the network was trained on, 343,980 in published weights."""
+        """Length of training segments in samples, 343,980 in published weights."""
         return int(self.segment * self.samplerate)
 
     @property
@@ -140,12 +140,12 @@ class HTDemucsOptions:
 
 
 def _as_2d(weight: Tensor) -> Tensor:
-    """A kernel over time as one over images of height one: ``(..., taps)`` -> ``(..., 1, taps)``; others as they are."""
+    """A 1D kernel as a 2D kernel of height one: ``(..., taps)`` -> ``(..., 1, taps)``; others as they are."""
     return weight.unsqueeze(2) if weight.ndim == 3 else weight
 
 
 class LayerScale(nn.Module):
-    """A learned gain for each channel; whoever holds it applies it."""
+    """A learned gain for each channel; applied by the layer that owns it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -153,10 +153,10 @@ class LayerScale(nn.Module):
 
 
 class ResidualBranch(nn.Module):
-    """Dilated convolutions over time in few channels, added to the input ("DConv").
+    """Dilated convolutions over time with few channels, added to the input ("DConv").
 
-    The second norm of each layer spans all time and many channels. It is never computed on that large array: its mean
-    and variance follow from those of the few channels before the last convolution, so that it becomes part of that.
+    The second norm of each layer is over all frames and many channels. Its mean and variance are derived from the few
+    channels before the last convolution, so the norm is merged into that convolution.
     """
 
     def __init__(self, channels: int, depth: int, compress: float) -> None:
@@ -176,7 +176,7 @@ class ResidualBranch(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, channels, bins, frames)``, changed in place; each bin is a sequence of its own."""
+        """``(batch, channels, bins, frames)``, changed in place; each bin is a separate sequence."""
         tokens = x.permute(0, 2, 3, 1).flatten(0, 1)  # (sequences, frames, channels), the same memory
         for index, layer in enumerate(self.layers):
             narrow, norm, _, widen, norm_out, _, gain = cast(_ResidualLayer, layer)
@@ -188,7 +188,7 @@ class ResidualBranch(nn.Module):
             mean = inner.mean(1, keepdim=True)  # (sequences, 1, hidden)
             inner -= mean
             value, gate = _kernels(inner, mean, widen, norm_out, gain.scale)
-            inner = functional.pad(inner, (0, 1), value=1.0)  # a channel of ones carries the bias
+            inner = functional.pad(inner, (0, 1), value=1.0)  # a channel of ones for the bias
             tokens.addcmul_(torch.bmm(inner, value), torch.bmm(inner, gate).sigmoid_())
         return x
 
@@ -197,14 +197,14 @@ _ResidualLayer: TypeAlias = tuple[nn.Conv1d, nn.GroupNorm, nn.Module, nn.Conv1d,
 
 
 def _kernels(inner: Tensor, mean: Tensor, widen: nn.Conv1d, norm: nn.GroupNorm, gain: Tensor) -> tuple[Tensor, Tensor]:
-    """A 1x1 convolution, the norm over its output and a gain, as one product for each sequence.
+    """A 1x1 convolution, the norm over its output and a gain, merged into one matrix product per sequence.
 
     Args:
-        inner: the convolution's input without its mean over time, ``(sequences, frames, hidden)``.
+        inner: input of the convolution less its mean over time, ``(sequences, frames, hidden)``.
         mean: that mean, ``(sequences, 1, hidden)``.
         widen: the convolution, to twice ``channels``.
         norm: the norm over all frames and channels of a sequence.
-        gain: ``(channels,)``, for the first half of the convolution's channels; the other is their gate.
+        gain: ``(channels,)``, for the first half of the convolution's channels; the second half is their gate.
 
     Returns:
         Kernels of values and of gates, ``(sequences, hidden + 1, channels)``, the bias in the last row.
@@ -226,7 +226,7 @@ def _residual_branch(channels: int, options: HTDemucsOptions, wanted: int) -> nn
 
 
 def _gated(x: Tensor, convolution: Convolution) -> Tensor:
-    """A convolution whose second half of channels gates the first: values and gates apart, so that both lie densely."""
+    """A gated convolution (GLU). Values and gates are computed separately, so that both are contiguous."""
     weight, bias = _as_2d(convolution.weight), cast(Tensor, convolution.bias)
     padding = (weight.shape[2] // 2, weight.shape[3] // 2)
     value, gate = (
@@ -237,7 +237,7 @@ def _gated(x: Tensor, convolution: Convolution) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """One layer down: a strided convolution over bins or samples, a residual branch, a gated convolution."""
+    """One encoder layer: a strided convolution over bins or samples, a residual branch, a gated convolution."""
 
     def __init__(self, inputs: int, outputs: int, options: HTDemucsOptions, *, over_time: bool) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One layer up: a gated convolution, a residual branch, a transposed convolution over bins or samples."""
+    """One decoder layer: a gated convolution, a residual branch, a transposed convolution over bins or samples."""
 
     def __init__(self, inputs: int, outputs: int, options: HTDemucsOptions, *, over_time: bool, last: bool) -> None:
         super().__init__()
@@ -279,7 +279,7 @@ class Decoder(nn.Module):
         """``(batch, inputs, bins, frames)``, twice -> ``(batch, outputs, *size)``; ``x`` is overwritten."""
         if not self.last:
             return functional.gelu(self._raised(x.add_(skip), size))
-        with torch.autocast(x.device.type, enabled=False):  # here errors of rounding would be those of the output
+        with torch.autocast(x.device.type, enabled=False):  # rounding errors here would go straight to the output
             return self._raised(x.float().add_(skip), size)
 
     def _raised(self, x: Tensor, size: Size) -> Tensor:
@@ -315,7 +315,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """``(batch, tokens, channels)`` that look at ``(batch, others, channels)`` -> the shape of the first."""
+        """Queries ``(batch, tokens, channels)``, keys and values ``(batch, others, channels)`` -> shape of the queries."""
         batch, tokens, channels = x.shape
         weight, bias = self.in_proj_weight, self.in_proj_bias
         query = functional.linear(x, weight[:channels], bias[:channels])
@@ -328,7 +328,7 @@ class Attention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention to the own tokens or to the other branch's, and a feed-forward block, each normed first."""
+    """Self- or cross-attention and a feed-forward block, with pre-norm."""
 
     def __init__(self, channels: int, options: HTDemucsOptions, *, cross: bool) -> None:
         super().__init__()
@@ -346,7 +346,7 @@ class TransformerLayer(nn.Module):
         self.cross = cross
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """``(batch, tokens, channels)``, beside the other branch's ``(batch, others, channels)``, to the first shape."""
+        """``(batch, tokens, channels)`` and the other branch's ``(batch, others, channels)`` -> the first shape."""
         normed = self.norm1(x)
         if self.cross:
             x = x + self.gamma_1.scale * self.cross_attn(normed, self.norm2(other))
@@ -360,7 +360,7 @@ class TransformerLayer(nn.Module):
 
 
 class CrossTransformer(nn.Module):
-    """Layers that turn by turn let each branch look at itself and at the other."""
+    """Alternating layers of self-attention and cross-attention between the branches."""
 
     def __init__(self, options: HTDemucsOptions) -> None:
         super().__init__()
@@ -382,14 +382,14 @@ class CrossTransformer(nn.Module):
         return x.view(-1, bins, frames, channels), xt
 
     def _positions(self, tokens: int, channels: int, device: torch.device) -> Tensor:
-        """Cosines, then sines of each place: ``(tokens, channels)``."""
+        """Position embedding, cosines then sines: ``(tokens, channels)``."""
         half = channels // 2
         period = self.max_period ** (torch.arange(half, device=device) / (half - 1))
         phase = torch.arange(tokens, device=device)[:, None] / period
         return torch.cat([phase.cos(), phase.sin()], 1)
 
     def _grid_positions(self, bins: int, frames: int, channels: int, device: torch.device) -> Tensor:
-        """Sines and cosines in turn, of the frame in the first half of the channels, of the bin in the second.
+        """Position embedding, interleaved sines and cosines: frames in the first half of the channels, bins in the second.
 
         Returns:
             ``(bins, frames, channels)``.
@@ -402,7 +402,7 @@ class CrossTransformer(nn.Module):
 
 
 class FrequencyEmbedding(nn.Module):
-    """A learned vector for each bin after the first layer; whoever holds it applies it."""
+    """A learned vector for each bin after the first layer; applied by the network that owns it."""
 
     def __init__(self, bins: int, channels: int) -> None:
         super().__init__()
@@ -412,8 +412,8 @@ class FrequencyEmbedding(nn.Module):
 class HTDemucs(nn.Module):
     """The network of Rouard, Massa and Defossez, "Hybrid transformers for music source separation" (2022).
 
-    It has no buffers, so that nothing need be prepared. Under autocast the transforms, the normalisation of the input, the
-    norms, the sums along the transformer and the last layers of both decoders stay in float32.
+    It has no buffers. Under autocast the STFTs, the normalisation of the input, the norms, the residual stream of the
+    transformer and the last layers of both decoders stay in float32.
     """
 
     def __init__(self, options: HTDemucsOptions) -> None:
@@ -439,8 +439,8 @@ class HTDemucs(nn.Module):
     def forward(self, mix: Tensor) -> Tensor:
         """Separates a chunk.
 
-        Input shorter than the training segment is padded to it with zeros at its end, as published inference does, so
-        that the network always sees the length that it was trained on; longer input is taken as it is.
+        Input shorter than the training segment is zero-padded at its end to that length, as in published inference;
+        longer input is not changed.
 
         Args:
             mix: ``(batch, channels, samples)``, float32.
@@ -465,7 +465,7 @@ class HTDemucs(nn.Module):
         if self.crosstransformer is not None:
             x, xt = self._transformed(x, xt)
         else:
-            x, xt = x.clone(), xt.clone()  # decoders overwrite what they are given, and these are skips too
+            x, xt = x.clone(), xt.clone()  # decoders overwrite their input, and these are skips too
         for decode, decode_t in zip(self.decoder, self.tdecoder, strict=True):
             skip, skip_t, size, size_t = saved.pop()
             x, xt = decode(x, skip, size), decode_t(xt, skip_t, size_t)
@@ -475,7 +475,7 @@ class HTDemucs(nn.Module):
         return out[..., :length].view(len(mix), len(self.options.sources), *mix.shape[1:2], length)
 
     def _transformed(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
-        """``(batch, channels, bins, frames)`` and ``(batch, channels, 1, tokens)`` -> the same, through the transformer."""
+        """The transformer: ``(batch, channels, bins, frames)`` and ``(batch, channels, 1, tokens)`` -> the same shapes."""
         assert self.crosstransformer is not None
         dtype = x.dtype
         x, xt = x.permute(0, 2, 3, 1), xt[:, :, 0].transpose(1, 2)  # channels last
@@ -491,9 +491,9 @@ class HTDemucs(nn.Module):
         size = self.options.nfft
         hop = size // 4
         length = mix.shape[2]
-        left = hop // 2 * 3  # so that frames are as many as hops, and their middles in those of the hops
+        left = hop // 2 * 3  # as many frames as hops, each centred on its hop
         right = left + -length % hop
-        if length <= right:  # too short to be mirrored: zeros first, at the right as far as they go
+        if length <= right:  # too short for reflection: pad with zeros on the right first
             missing = right - length + 1
             mix = functional.pad(mix, (max(0, missing - right), min(missing, right)))
             left, right = left - max(0, missing - right), right - min(missing, right)
@@ -505,11 +505,11 @@ class HTDemucs(nn.Module):
         return parts.flatten(3).permute(0, 3, 1, 2)
 
     def _waveform(self, spectrum: Tensor, length: int) -> Tensor:
-        """``(batch, 2 channels, bins, frames)``, float32 -> ``(batch, channels, length)``, the inverse of ``_spectrum``."""
+        """The inverse of ``_spectrum``: ``(batch, 2 channels, bins, frames)``, float32 -> ``(batch, channels, length)``."""
         size = self.options.nfft
         hop = size // 4
         parts = spectrum.view(len(spectrum), -1, 2, *spectrum.shape[2:]).permute(0, 1, 4, 3, 2).contiguous()
-        window = torch.hann_window(size, device=spectrum.device) / 1.5  # what its squares add up to at this overlap
+        window = torch.hann_window(size, device=spectrum.device) / 1.5  # 1.5: sum of the squared windows
         frames = torch.fft.irfft(torch.view_as_complex(parts), n=size, norm="ortho").mul_(window)
         batch, channels, count, _ = frames.shape
         out = frames.new_zeros(batch, channels, count + 3, hop)
@@ -520,11 +520,11 @@ class HTDemucs(nn.Module):
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``(batch, channels, bins, frames)`` to mean 0 and deviation 1, channels-last; with both, ``(batch, 1, 1, 1)``."""
+    """Normalised ``(batch, channels, bins, frames)``, channels-last, with mean and std, ``(batch, 1, 1, 1)``."""
     std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
     return ((x - mean) / (1e-5 + std)).contiguous(memory_format=torch.channels_last), mean, std
 
 
 def _across(tokens: Tensor, convolution: nn.Conv1d) -> Tensor:
-    """A convolution of one tap over ``(..., channels)``."""
+    """A 1x1 convolution over ``(..., channels)``."""
     return functional.linear(tokens, convolution.weight[:, :, 0], convolution.bias)

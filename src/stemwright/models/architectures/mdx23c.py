@@ -1,7 +1,7 @@
-"""MDX23C, or TFC-TDF-UNet v3: convolutions over time and frequency, and bottlenecks over the bins of each frame.
+"""MDX23C, or TFC-TDF-UNet v3: convolutions over time and frequency, and bottleneck layers over the bins of each frame.
 
-Activations are ``(batch, channels, frames, bins)`` throughout. On a processor they lie with their channels last: there
-half floats are convolved twice as fast, and nothing is turned around between convolutions and bottlenecks.
+Activations are ``(batch, channels, frames, bins)`` throughout. On a CPU they are channels-last: half-precision
+convolutions are twice as fast there, and nothing is transposed between convolutions and bottlenecks.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 AUDIO_CHANNELS = 2
-"""Published code reads and gives stereo."""
+"""Published code is stereo only."""
 
 
 _COUNTED = (
     *("num_stems", "n_fft", "hop_length", "dim_f", "num_subbands", "num_channels", "num_scales"),
     *("num_blocks_per_scale", "bottleneck_factor"),
 )
-"""Options of which there must be one at least."""
+"""Options that must be at least 1."""
 
 
 @dataclass(frozen=True)
 class MDX23COptions:
-    """The shape of a network, in the words of published configurations; there are no defaults in published code.
+    """Hyperparameters of the network, with the names of published configurations; published code has no defaults.
 
     Attributes:
-        num_stems: What the network gives: one with a target instrument, else one for each instrument.
-        n_fft: Samples of a frame's transform, and of its window.
-        hop_length: Samples from one frame to the next.
-        dim_f: Bins that the network hears, from the lowest; of those above it gives nothing.
-        num_subbands: Bands of equal width that are laid upon each other as channels.
+        num_stems: Number of stems: one with a target instrument, else one for each instrument.
+        n_fft: FFT size and window length in samples.
+        hop_length: Hop size in samples.
+        dim_f: Bins that the network processes, from the lowest; higher bins are zero in its output.
+        num_subbands: Subbands of equal width, stacked as channels.
         num_channels: Channels of the first level.
-        growth: How many more channels each deeper level has.
-        num_scales: Levels of the encoder, and of the decoder.
-        scale: How many frames and how many bins become one at the next level.
-        num_blocks_per_scale: Blocks of each level, and of the bottleneck between encoder and decoder.
-        bottleneck_factor: How many times fewer bins there are inside a block's bottleneck.
+        growth: Channels added at each deeper level.
+        num_scales: Levels of the encoder and of the decoder.
+        scale: Downsampling factors of frames and bins from one level to the next.
+        num_blocks_per_scale: Blocks per level, and in the bottleneck between encoder and decoder.
+        bottleneck_factor: Reduction of the bins inside a block's bottleneck.
         norm: ``BatchNorm``, ``InstanceNorm``, ``GroupNorm`` with the number of its groups such as ``GroupNorm4``; as in
             published code any other word means none.
         act: ``gelu``, ``relu``, or ``elu`` with its alpha such as ``elu1.0``.
-        normalize: Each input is brought to mean 0 and deviation 1, by those of its channels' mean, and stems back.
+        normalize: Normalise each input by the mean and std of its mono downmix, and undo this for the stems.
     """
 
     num_stems: int
@@ -65,7 +65,7 @@ class MDX23COptions:
     normalize: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Raises ValueError for sizes that do not match."""
         for name in _COUNTED:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)} leaves nothing: give 1 or more")
@@ -103,13 +103,13 @@ class MDX23COptions:
 
 
 class MDX23C(nn.Module):
-    """Separates a mix by spectra that a U-Net of convolutions and frequency bottlenecks estimates.
+    """Separates a mix with spectra estimated by a U-Net of convolutions and frequency bottlenecks.
 
     Kim, Lee, Jung: Sound Demixing Challenge 2023 Music Demixing Track Technical Report: TFC-TDF-UNet v3
     (arXiv:2306.09382).
 
-    Parameters have the names of published checkpoints, and all buffers are in those: the network can be made on "meta"
-    and loaded with `assign=True`. Under autocast the transforms, the first and the last convolutions and the product
+    Parameters have the names of published checkpoints, which have all buffers too, so the network can be created on
+    "meta" and loaded with `assign=True`. Under autocast the STFTs, the first and last convolutions and the product
     before the last ones stay in float32.
     """
 
@@ -135,7 +135,7 @@ class MDX23C(nn.Module):
         )
 
     def forward(self, mix: Tensor) -> Tensor:
-        """Separate a mix.
+        """Separates a mix.
 
         Args:
             mix: ``(batch, 2, samples)``, float32.
@@ -144,7 +144,7 @@ class MDX23C(nn.Module):
             ``(batch, stems, 2, samples)``, float32.
 
         Raises:
-            ValueError: The mix has other channels.
+            ValueError: The mix is not stereo.
         """
         if mix.ndim != 3 or mix.shape[1] != AUDIO_CHANNELS:
             raise ValueError(f"MDX23C takes (batch, {AUDIO_CHANNELS}, samples), and was given {tuple(mix.shape)}")
@@ -156,7 +156,7 @@ class MDX23C(nn.Module):
         return stems * deviation.unsqueeze(1) + mean.unsqueeze(1)
 
     def _separate(self, mix: Tensor) -> Tensor:
-        """Take ``(batch, 2, samples)`` as the network wants it, and give ``(batch, stems, 2, samples)``."""
+        """Normalised ``(batch, 2, samples)`` to ``(batch, stems, 2, samples)``."""
         with torch.autocast(mix.device.type, enabled=False):
             spectrum = self._analyse(mix)  # (batch, spectra, frames, bins of a subband)
             shallow = self.first_conv(spectrum)  # (batch, channels, frames, bins)
@@ -166,7 +166,7 @@ class MDX23C(nn.Module):
             return self._synthesise(spectra, mix.shape[-1])
 
     def _estimate(self, x: Tensor) -> Tensor:
-        """Pass ``(batch, channels, frames, bins)`` through all levels and back."""
+        """Passes ``(batch, channels, frames, bins)`` through encoder and decoder."""
         skips: list[Tensor] = []
         for encoder in cast(Iterable[_Encoder], self.encoder_blocks):
             skips.append(encoder.tfc_tdf(x))
@@ -178,16 +178,16 @@ class MDX23C(nn.Module):
         return x
 
     def _padded(self, samples: int) -> int:
-        """Samples with as many zeros after them that all levels have whole frames, and an STFT enough to mirror."""
+        """Zero-padded length, so that frames divide evenly at all levels and the STFT can pad by reflection."""
         o = self.options
         step: int = o.scale[0] ** o.num_scales
         frames = max(math.ceil(samples / o.hop_length) + 1, o.n_fft // 2 // o.hop_length + 2)
-        if o.narrowest == 1:  # one value alone cannot be normalised
+        if o.narrowest == 1:  # a single value cannot be normalised
             frames = max(frames, step + 1)
         return (math.ceil(frames / step) * step - 1) * o.hop_length
 
     def _analyse(self, mix: Tensor) -> Tensor:
-        """Give the spectra of a mix, ``(batch, 2 * 2 * subbands, frames, bins of a subband)``: channel by channel, real
+        """The spectra of a mix, ``(batch, 2 * 2 * subbands, frames, bins of a subband)``: channel by channel, real
         before imaginary, low before high."""
         o = self.options
         batch, channels, samples = mix.shape
@@ -196,12 +196,12 @@ class MDX23C(nn.Module):
         spectrum = torch.stft(waves, o.n_fft, o.hop_length, window=window, return_complex=True)[:, : o.dim_f]
         parts = torch.view_as_real(spectrum).view(batch, channels, o.num_subbands, -1, spectrum.shape[-1], 2)
         parts = parts.permute(0, 1, 5, 2, 4, 3).flatten(1, 3)  # (batch, spectra, frames, bins)
-        # with channels last torch's group norm on a processor loses half of its digits
+        # channels-last, torch's group norm on a CPU loses half of its digits
         lies_last = mix.device.type == "cpu" and "GroupNorm" not in o.norm
         return parts.contiguous(memory_format=torch.channels_last if lies_last else torch.contiguous_format)
 
     def _synthesise(self, spectra: Tensor, samples: int) -> Tensor:
-        """Turn ``(batch, stems * spectra, frames, bins of a subband)`` into ``(batch, stems, 2, samples)``."""
+        """``(batch, stems * spectra, frames, bins of a subband)`` to ``(batch, stems, 2, samples)``."""
         o = self.options
         batch, _, frames, _ = spectra.shape
         waves = batch * o.num_stems * AUDIO_CHANNELS
@@ -215,7 +215,7 @@ class MDX23C(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """What refines a level, and what leads from it to the next one of fewer frames and bins."""
+    """An encoder level: its blocks, and the downsampling to the next level."""
 
     def __init__(self, channels: int, bins: int, options: MDX23COptions) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """What leads back to a level, and what refines that beside what skipped the levels below."""
+    """A decoder level: the upsampling, and the blocks over its output and the skip connection."""
 
     def __init__(self, channels: int, bins: int, options: MDX23COptions) -> None:
         super().__init__()
@@ -233,7 +233,7 @@ class _Decoder(nn.Module):
 
 
 class _Rescale(nn.Module):
-    """A convolution from one level to another."""
+    """A strided or transposed convolution between two levels."""
 
     def __init__(
         self, kind: type[nn.Conv2d | nn.ConvTranspose2d], channels: int, others: int, options: MDX23COptions
@@ -247,7 +247,7 @@ class _Rescale(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ``(batch, channels, frames, bins)``, and give that of another level."""
+        """``(batch, channels, frames, bins)`` of one level to that of the other."""
         rescaled: Tensor = self.conv(x)
         return rescaled
 
@@ -262,7 +262,7 @@ class _Blocks(nn.Sequential):
 
 
 class _Block(nn.Module):
-    """Convolution over frames and bins (TFC), bottleneck over bins (TDF), convolution; each with norm and activation."""
+    """Convolution over frames and bins (TFC), bottleneck over bins (TDF), convolution; all with norm and activation."""
 
     def __init__(self, inputs: int, channels: int, bins: int, options: MDX23COptions) -> None:
         super().__init__()
@@ -279,7 +279,7 @@ class _Block(nn.Module):
         self.shortcut = nn.Conv2d(inputs, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ``(batch, inputs, frames, bins)``, and give ``(batch, channels, frames, bins)``."""
+        """``(batch, inputs, frames, bins)`` to ``(batch, channels, frames, bins)``."""
         inner = self.tfc1(x)
         inner = inner.add_(self.tdf(inner))
         refined: Tensor = self.tfc2(inner)
@@ -290,28 +290,28 @@ class _Dense(nn.Linear):
     """A linear layer over the bins of each frame and channel."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ``(batch, channels, frames, bins)``, and give as many other bins."""
+        """``(batch, channels, frames, bins)`` to another number of bins."""
         if not x.is_contiguous(memory_format=torch.channels_last):
             return super().forward(x)
         return torch.matmul(self.weight, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class _InstanceNorm(nn.InstanceNorm2d):
-    """Normalises each channel of each input by itself."""
+    """Instance norm: normalises each channel of each input separately."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take and give ``(batch, channels, frames, bins)``."""
+        """``(batch, channels, frames, bins)`` to the same shape."""
         if x.device.type != "cpu":
             return super().forward(x)
-        # torch's own would lay the channels first again, and back
+        # torch's own would convert to channels-first and back
         alone = [self._alone(one) for one in torch.split(x, 1)]
         return alone[0] if len(alone) == 1 else torch.cat(alone)
 
     def _alone(self, x: Tensor) -> Tensor:
-        """Take and give ``(1, channels, frames, bins)``."""
+        """``(1, channels, frames, bins)`` to the same shape."""
         if x.dtype is not torch.float32:
             return functional.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
-        # With channels last its statistics add up value upon value, which costs four bits.
+        # Channels-last, its statistics are summed sequentially, which loses four bits of precision.
         mean = x.mean((0, 2, 3))
         power = torch.linalg.vector_norm(x, dim=3).square().mean((0, 2)) / x.shape[3]
         variance = (power - mean.square()).clamp_(min=0)

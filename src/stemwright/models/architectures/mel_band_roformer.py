@@ -1,8 +1,8 @@
-"""Mel-Band RoFormer: a BS-RoFormer whose bands overlap, as the triangles of a mel filter bank do.
+"""Mel-Band RoFormer: a BS-RoFormer with the overlapping bands of a mel filter bank.
 
-As in `bs_roformer`, which this file shares no code with: each can be read alone. The weights of neighbouring bands of
-equal width lie in one tensor, and on a CPU a transformer takes a few sequences at a time, so that what it makes of them
-stays in the cache.
+As in `bs_roformer`, neighbouring bands of equal width share one weight tensor, and on a CPU a transformer processes a
+few sequences at a time, so that its activations stay in the cache. The two files share no code, so each can be read
+alone.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _CPU_BLOCK_TOKENS = 8192
-"""What a transformer takes at a time on a CPU. Smaller blocks stay in the cache, and a thread alone is fastest with 2048;
-but threads wait for each other at every block, and on a machine with other work that costs more than it gains."""
+"""Tokens per block of a transformer on a CPU. Smaller blocks fit the cache, and one thread is fastest with 2048, but
+threads synchronise after every block, and on a busy machine that costs more than the cache saves."""
 
 _Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class MelBandRoformerOptions:
-    """The shape of a network, in the words of published configurations and with the defaults of published code.
+    """Hyperparameters of the network, with the names of published configurations and the defaults of published code.
 
     Attributes:
-        dim: Channels of a token, which is one band of one frame.
+        dim: Channels of a token (one band of one frame).
         depth: Layers, each a transformer over time and one over bands.
-        stereo: Two channels, or one.
-        num_stems: Mask estimators upon the trunk.
+        stereo: Stereo or mono audio.
+        num_stems: Number of stems; each has its own mask estimator.
         time_transformer_depth: Blocks of attention and feed-forward in each transformer over time.
         freq_transformer_depth: The same, over bands.
         linear_transformer_depth: The same, over all tokens with attention between channels; 0 for none.
-        num_bands: Bands, as wide as the triangles of a mel filter bank. They overlap.
-        dim_head: Channels of a head.
-        heads: Heads of an attention.
-        sample_rate: Of the sound, in Hz: it says where the bands lie.
-        stft_n_fft: Samples of a frame's transform.
-        stft_hop_length: Samples from one frame to the next.
-        stft_win_length: Samples of the window.
-        stft_normalized: The STFT is scaled by the root of its length.
-        zero_dc: The lowest bin of a stem is silenced.
+        num_bands: Number of mel bands. They overlap.
+        dim_head: Channels per attention head.
+        heads: Attention heads.
+        sample_rate: Sample rate in Hz; the bands depend on it.
+        stft_n_fft: FFT size in samples.
+        stft_hop_length: Hop size in samples.
+        stft_win_length: Window length in samples.
+        stft_normalized: Divide the STFT by the square root of its size.
+        zero_dc: Set the DC bin of each stem to zero.
         mask_estimator_depth: Hidden layers of a mask estimator.
-        mlp_expansion_factor: Their inner channels, in multiples of `dim`.
-        skip_connection: Each layer also hears the sum of what the earlier ones gave.
-        use_pope: Positions are polar (PoPE) in place of rotary.
+        mlp_expansion_factor: Their hidden channels, in multiples of `dim`.
+        skip_connection: Add the outputs of all earlier layers to the input of each layer.
+        use_pope: Use polar position embeddings (PoPE) instead of rotary ones.
     """
 
     dim: int
@@ -72,7 +72,7 @@ class MelBandRoformerOptions:
     use_pope: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse bands that do not cover the spectrum."""
+        """Raises ValueError for bands that do not cover the spectrum."""
         bands = mel_bands(self)
         if any(later.start > earlier.stop for earlier, later in itertools.pairwise(bands)) or not all(bands):
             raise ValueError(
@@ -87,22 +87,22 @@ class MelBandRoformerOptions:
 
 
 class MelBandRoformer(nn.Module):
-    """Separates a mix by complex masks that a transformer over mel bands estimates.
+    """Separates a mix with complex masks, estimated by a transformer over mel bands.
 
     Wang, Lu, Won: Mel-Band RoFormer for Music Source Separation (ISMIR 2023 late-breaking demo, arXiv:2310.01809). With
     `use_pope` the positions are those of Gopalakrishnan, Csordás, Schmidhuber, Mozer: Decoupling the "What" and "Where"
     With Polar Coordinate Positional Embeddings (arXiv:2509.10534).
 
-    For inference only. The state dict has the names of published checkpoints; weights stay float32, and lower precision
-    is autocast's. Nothing but weights is kept between calls, so a network made on the "meta" device needs only them.
-    What comes out is as long as what went in, whatever a configuration's `match_input_audio_length` says.
+    For inference only. The state dict has the names of published checkpoints. Weights stay float32; lower precision is
+    left to autocast. There are no buffers, so a network created on the "meta" device only needs its weights.
+    The output is always as long as the input; `match_input_audio_length` of configurations is ignored.
     """
 
     def __init__(self, options: MelBandRoformerOptions) -> None:
         super().__init__()
         self.options = options
         self.bands = mel_bands(options)
-        widths = [len(bins) * options.channels * 2 for bins in self.bands]  # of a band: bins x channels x 2
+        widths = [len(bins) * options.channels * 2 for bins in self.bands]  # per band: bins x channels x 2
         self.band_split = BandSplit(options.dim, widths)
         self.layers = nn.ModuleList(_layer(options) for _ in range(options.depth))
         self.mask_estimators = nn.ModuleList(
@@ -112,7 +112,7 @@ class MelBandRoformer(nn.Module):
 
     @torch.no_grad()
     def forward(self, mix: Tensor) -> Tensor:
-        """Separate a batch.
+        """Separates a batch.
 
         Args:
             mix: `(batch, channels, samples)`, at the rate of the checkpoint.
@@ -121,7 +121,7 @@ class MelBandRoformer(nn.Module):
             `(batch, stems, channels, samples)`, float32.
 
         Raises:
-            ValueError: The number of channels is not the network's.
+            ValueError: The mix has the wrong number of channels.
         """
         if mix.ndim != 3 or mix.shape[1] != self.options.channels:
             raise ValueError(
@@ -130,22 +130,22 @@ class MelBandRoformer(nn.Module):
             )
         samples = mix.shape[-1]
         stems = mix.new_empty(len(mix), len(self.mask_estimators), mix.shape[1], samples, dtype=torch.float32)
-        if samples <= self.options.stft_n_fft // 2:  # the STFT reflects half a frame at either end
+        if samples <= self.options.stft_n_fft // 2:  # the STFT pads half a frame by reflection at each end
             mix = functional.pad(mix, (0, self.options.stft_n_fft - samples))
-        # One after the other: a chunk of some seconds has enough tokens for any device, and memory stays that of one.
+        # One item at a time: a chunk of a few seconds has enough tokens for any device, and this saves memory.
         for one, separated in zip(mix.float(), stems, strict=True):
             self._separate(one, separated)
         return stems
 
     def _separate(self, mix: Tensor, separated: Tensor) -> None:
-        """Fill `(stems, channels, samples)` from `(channels, samples)`."""
+        """Separates `(channels, samples)` into `separated`, `(stems, channels, samples)`."""
         options = self.options
         window = torch.hann_window(options.stft_win_length, device=mix.device)
         sizes = (options.stft_n_fft, options.stft_hop_length, options.stft_win_length)
         spectrum = torch.stft(mix, *sizes, window=window, normalized=options.stft_normalized, return_complex=True)
 
         points = torch.view_as_real(spectrum).permute(2, 1, 0, 3)  # (frames, bins, channels, 2)
-        # (frames, bins of all bands x channels x 2): bins of two bands come twice
+        # (frames, bins of all bands x channels x 2): bins that are in two bands occur twice
         points = torch.cat([points[:, band.start : band.stop] for band in self.bands], dim=1).flatten(1)
         x = self.band_split(points)  # (frames, bands, dim)
         self._attend(x)
@@ -159,7 +159,7 @@ class MelBandRoformer(nn.Module):
             out.copy_(sound[:, : out.shape[-1]])
 
     def _average(self, masks: Tensor) -> Tensor:
-        """Average what bands say of a bin: `(frames, bins of all bands x channels x 2)` to `(frames, bins, channels, 2)`."""
+        """Averages overlapping bands: `(frames, bins of all bands x channels x 2)` to `(frames, bins, channels, 2)`."""
         masks = masks.view(len(masks), -1, self.options.channels, 2)
         sums = masks.new_zeros(len(masks), self.bands[-1].stop, *masks.shape[2:])
         sharing = masks.new_zeros(self.bands[-1].stop, 1, 1)
@@ -170,7 +170,7 @@ class MelBandRoformer(nn.Module):
         return sums
 
     def _attend(self, x: Tensor) -> None:
-        """Pass `(frames, bands, dim)` through the trunk, in place."""
+        """Passes `(frames, bands, dim)` through all layers, in place."""
         earlier = torch.zeros_like(x) if self.options.skip_connection else None
         for layer in self.layers:
             *linear, over_time, over_bands = layer.children()
@@ -185,9 +185,9 @@ class MelBandRoformer(nn.Module):
 
 
 def mel_bands(options: MelBandRoformerOptions) -> list[range]:
-    """Give the bins of each band: where a triangle of Slaney's mel filter bank is above zero, and both ends of the spectrum.
+    """The bins of each band: where a triangle of Slaney's mel filter bank is above zero, and both ends of the spectrum.
 
-    The triangles are librosa's to the last bit, as a bin more or less would not fit the weights.
+    The triangles match librosa bit for bit, since one bin more or less would not fit the weights.
     """
     logarithmic_above = 1000.0  # Hz; below it the scale is linear, three mel to 200 Hz
     step = np.log(6.4) / 27.0
@@ -205,7 +205,7 @@ def mel_bands(options: MelBandRoformerOptions) -> list[range]:
     bands: list[range] = []
     for left, right in zip(corners[:-2], corners[2:], strict=True):
         inside = (bins > left) & (bins < right)
-        inside[0] |= not bands  # the ends of the spectrum lie on corners, and belong to the outer bands
+        inside[0] |= not bands  # both ends of the spectrum are corners of triangles; they belong to the outer bands
         inside[-1] |= len(bands) == options.num_bands - 1
         (indices,) = np.nonzero(inside)
         bands.append(range(int(indices[0]), int(indices[-1]) + 1) if len(indices) else range(0))
@@ -222,14 +222,14 @@ def _layer(options: MelBandRoformerOptions) -> nn.ModuleList:
 
 
 class RMSNorm(nn.Module):
-    """Scales vectors to the root of their length, and each channel by a learned gain."""
+    """RMS normalisation with a learned gain for each channel."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(..., dim)` to `(..., dim)`, rounded for the products that follow."""
+        """`(..., dim)` to `(..., dim)`, in the dtype of the matrix products that follow."""
         return _scaled(x, self.gamma).to(_product_dtype(x))
 
 
@@ -246,7 +246,7 @@ def _product_dtype(x: Tensor) -> torch.dtype:
 
 
 class RotaryEmbedding(nn.Module):
-    """Turns pairs of neighbouring channels by an angle that grows with the position."""
+    """Rotary position embedding: rotates pairs of neighbouring channels by an angle proportional to the position."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -261,7 +261,10 @@ class RotaryEmbedding(nn.Module):
 
 
 class PolarEmbedding(nn.Module):
-    """Makes each channel the length of a complex number whose angle is the position's, with a learned lag for keys."""
+    """Polar position embedding: each channel is the magnitude of a complex number whose phase depends on the position.
+
+    Keys have a learned phase offset.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -280,14 +283,14 @@ class PolarEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention along a sequence, with a gate for every head."""
+    """Self-attention along a sequence, with a gate for each head."""
 
     def __init__(self, options: MelBandRoformerOptions) -> None:
         super().__init__()
         self.heads = options.heads
         self.dim_head = options.dim_head
         inner = options.heads * options.dim_head
-        # Each has its own, as the state dict has, though published weights repeat one for all.
+        # One per attention, as in the state dict, although all are equal in published weights.
         self.rotary_embed = None if options.use_pope else RotaryEmbedding(options.dim_head)
         self.pope_embed = PolarEmbedding(options.dim_head, options.heads) if options.use_pope else None
         self.norm = RMSNorm(options.dim)
@@ -304,7 +307,7 @@ class Attention(nn.Module):
             queries_keys = self.rotary_embed(queries_keys)
         if self.pope_embed:
             queries_keys = self.pope_embed(queries_keys)
-            v = functional.pad(v, (0, self.dim_head))  # fused attention wants values as wide as keys
+            v = functional.pad(v, (0, self.dim_head))  # fused attention needs values as wide as keys
         q, k = queries_keys.transpose(1, 3).unbind(2)  # (sequences, heads, length, channels)
         out = functional.scaled_dot_product_attention(q, k, v, scale=self.dim_head**-0.5)
         out = out.transpose(1, 2)[..., : self.dim_head] * self.to_gates(x).sigmoid().unsqueeze(-1)
@@ -312,7 +315,7 @@ class Attention(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """Attention between the channels of a head, over all tokens: El-Nouby et al., XCiT (arXiv:2106.09681)."""
+    """Cross-covariance attention, between the channels of a head: El-Nouby et al., XCiT (arXiv:2106.09681)."""
 
     def __init__(self, options: MelBandRoformerOptions) -> None:
         super().__init__()
@@ -338,7 +341,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        # The gap is where training has its dropout: published names count it.
+        # Published code has a dropout layer here, so the numbers in the names of the weights skip one.
         self.net = nn.Sequential(
             RMSNorm(dim), nn.Linear(dim, dim * 4), nn.GELU(), nn.Identity(), nn.Linear(dim * 4, dim)
         )
@@ -349,7 +352,7 @@ class FeedForward(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks of attention and feed-forward along sequences, and a norm."""
+    """Blocks of attention and feed-forward along sequences, and a final norm."""
 
     def __init__(
         self, options: MelBandRoformerOptions, depth: int, attention: type[Attention | LinearAttention]
@@ -359,7 +362,7 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(options.dim)
 
     def forward(self, x: Tensor) -> None:
-        """Change `(sequences, length, dim)` in place."""
+        """Changes `(sequences, length, dim)` in place."""
         at_once = max(1, _CPU_BLOCK_TOKENS // x.shape[1]) if x.device.type == "cpu" else len(x)
         for block in torch.split(x, at_once):
             y = block.clone(memory_format=torch.contiguous_format)
@@ -371,19 +374,19 @@ class Transformer(nn.Module):
 
 
 class Bands(nn.Module):
-    """A small network for every band. Neighbours of equal width have their weights in one tensor, band first.
+    """A small network for each band. Neighbouring bands of equal width share one weight tensor, bands first.
 
-    In the state dict every band has weights of its own, under published names: they are stacked as they are loaded, and
-    what `state_dict` gives are views.
+    In the state dict each band has its own weights, under published names. Loading stacks them, and `state_dict`
+    returns views.
     """
 
     def __init__(self, published: str, widths: Sequence[int], shapes: Callable[[int], _Shapes]) -> None:
-        """Make room for weights.
+        """Allocates the weights.
 
         Args:
-            published: What published names call the list of bands.
-            widths: Of each band.
-            shapes: What a band of some width has: names within the band, and shapes.
+            published: Published name of the list of bands.
+            widths: Width of each band.
+            shapes: Maps the width of a band to the names and shapes of its weights.
         """
         super().__init__()
         self.published = published
@@ -398,7 +401,7 @@ class Bands(nn.Module):
         self.register_load_state_dict_pre_hook(_stack)  # type: ignore[no-untyped-call]
 
     def parts(self, at_once: int) -> Iterator[tuple[dict[str, Tensor], slice, slice]]:
-        """Give the weights of some bands of equal width, these bands, and their columns where bands lie side by side."""
+        """Yields the weights of up to `at_once` bands of equal width, their indices, and their columns."""
         band = column = 0
         for group, (width, count) in zip(self._groups(), self.runs, strict=True):
             for first in range(0, count, at_once):
@@ -409,7 +412,7 @@ class Bands(nn.Module):
                 column += width * some
 
     def names(self, prefix: str) -> Iterator[tuple[str, Tensor, list[str]]]:
-        """Give each stacked weight: its own name, itself, and the published names of its bands."""
+        """Yields the name of each stacked weight, the weight, and the published names of its bands."""
         band = 0
         for number, (group, (_, count)) in enumerate(zip(self._groups(), self.runs, strict=True)):
             for name, weight in group.items():
@@ -449,7 +452,7 @@ def _stack(
 
 
 class BandSplit(Bands):
-    """Turns the bins of each band into a token."""
+    """Projects the bins of each band to a token."""
 
     def __init__(self, dim: int, widths: Sequence[int]) -> None:
         super().__init__(
@@ -458,7 +461,7 @@ class BandSplit(Bands):
         self.shape = (len(widths), dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(frames, bins x channels x 2)` to `(frames, bands, dim)`, in float32: it costs little, and all hangs on it."""
+        """`(frames, bins x channels x 2)` to `(frames, bands, dim)`, in float32, which costs little here."""
         tokens = x.new_empty(len(x), *self.shape)
         with torch.autocast(x.device.type, enabled=False):
             for weights, bands, columns in self.parts(at_once=len(x)):
@@ -470,7 +473,7 @@ class BandSplit(Bands):
 
 
 class MaskEstimator(Bands):
-    """Turns the token of each band into a complex mask for its bins."""
+    """Estimates a complex mask for the bins of each band from its token."""
 
     def __init__(self, dim: int, widths: Sequence[int], depth: int, expansion: int) -> None:
         def shapes(width: int) -> _Shapes:
@@ -485,7 +488,7 @@ class MaskEstimator(Bands):
     def forward(self, x: Tensor) -> Tensor:
         """`(frames, bands, dim)` to `(frames, bins x channels x 2)`, in float32."""
         mask = x.new_empty(len(x), self.width, dtype=torch.float32)
-        at_once = 1 if x.device.type == "cpu" else self.width  # one band's inner channels fill a cache
+        at_once = 1 if x.device.type == "cpu" else self.width  # the hidden channels of one band fill the cache
         for weights, bands, columns in self.parts(at_once):
             y = x[:, bands].transpose(0, 1)  # (bands, frames, dim)
             for layer in range(self.linear_layers):

@@ -1,7 +1,7 @@
-"""SCNet: a spectrogram made sparse band by band, and recurrent networks over what is left.
+"""SCNet: a sparse encoder that downsamples each band, dual-path LSTMs, and a decoder.
 
-Here activations lie with their channels last, ``(batch, bands or bins, frames, channels)``: what convolutions on a CPU
-and LSTMs both read as it lies, where the reference turns its tensors around before and after each of them.
+Activations are channels-last, ``(batch, bands or bins, frames, channels)``, which convolutions on a CPU and LSTMs both
+read without a copy. The reference code transposes before and after each of them.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _HALF_LSTM: bool = not torch._C._has_mkldnn or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-"""oneDNN has no LSTM in bfloat16 for processors without AVX-512, where it ends in an error; PyTorch's own has one."""
+"""oneDNN's LSTM in bfloat16 fails on CPUs without AVX-512; PyTorch's own works."""
 
 
 @dataclass(frozen=True)
 class SCNetOptions:
-    """The shape of a network, in the words of published configurations and with the defaults of published code.
+    """Hyperparameters of the network, with the names of published configurations and the defaults of published code.
 
     Attributes:
         sources: Stems, in the order of the output.
         audio_channels: Channels of the mix.
-        dims: Channels of each level, from the spectrogram (two for each audio channel) to the narrowest.
-        nfft: Samples of a frame's transform.
-        hop_size: Samples from one frame to the next.
-        win_size: Samples of the window.
-        normalized: The STFT is scaled by the root of its length.
-        band_SR: Shares of the low, middle and high band in the bins of a level; they add up to 1.
-        band_stride: How many bins of each band become one at the next level.
-        band_kernel: How many bins each of those is made of: as many as the stride, or any number where that is 1.
+        dims: Channels of each level, from the spectrogram (two for each audio channel) to the deepest.
+        nfft: FFT size in samples.
+        hop_size: Hop size in samples.
+        win_size: Window length in samples.
+        normalized: Divide the STFT by the square root of its size.
+        band_SR: Fractions of a level's bins in the low, middle and high band; they add up to 1.
+        band_stride: Downsampling factor of each band.
+        band_kernel: Kernel size of each band in bins: equal to the stride, or any size where that is 1.
         conv_depths: Convolution modules of each band at each level.
-        compress: How many times fewer channels there are inside a convolution module.
-        conv_kernel: Frames that a convolution module sees at once.
-        num_dplayer: Dual-path layers; an even number, for every other one works in the Fourier domain of time.
-        expand: Hidden channels of an LSTM, in multiples of its input's.
-        masked: The network gives masks for the mix in place of spectra (MSST's `scnet_masked`).
-        normalize_spectrum: The spectrum of each input is brought to mean 0 and deviation 1 on its way in, and back on
-            its way out, as starrytong's own code does and MSST's does not. Masks need no way back.
+        compress: Channel reduction inside a convolution module.
+        conv_kernel: Kernel size of a convolution module in frames.
+        num_dplayer: Dual-path layers; an even number, since every second one runs on the FFT over time.
+        expand: Hidden channels of an LSTM, in multiples of its input channels.
+        masked: The network outputs masks for the mix instead of spectra (MSST's `scnet_masked`).
+        normalize_spectrum: Normalise the spectrum of each input to mean 0 and std 1, and undo this for the stems, as
+            in starrytong's code but not in MSST's. Masks are not scaled back.
     """
 
     sources: tuple[str, ...] = ("drums", "bass", "other", "vocals")
@@ -64,7 +64,7 @@ class SCNetOptions:
     normalize_spectrum: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Raises ValueError for sizes that do not match."""
         for name in ("band_SR", "band_stride", "band_kernel", "conv_depths"):
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} has {len(getattr(self, name))} values: give three, for low, middle and high")
@@ -84,21 +84,21 @@ class SCNetOptions:
             raise ValueError(f"conv_kernel = {self.conv_kernel} has no middle: give an odd number")
 
     def bands(self, bins: int) -> list[int]:
-        """Split the bins of a level into low, middle and high: how many each of them has."""
+        """Numbers of bins in the low, middle and high band of a level."""
         low = math.ceil(bins * self.band_SR[0])
         middle = math.ceil(bins * (self.band_SR[0] + self.band_SR[1]))
         return [low, middle - low, bins - middle]
 
 
 class SCNet(nn.Module):
-    """Separates a mix by spectra that a sparse encoder, dual-path LSTMs and a decoder estimate.
+    """Separates a mix with spectra estimated by a sparse encoder, dual-path LSTMs and a decoder.
 
     Tong, Zhu, Chen, Kang, Jiang, Li, Wu, Meng: SCNet: Sparse Compression Network for Music Source Separation
     (ICASSP 2024, arXiv:2401.13276).
 
-    Parameters have the names of published checkpoints, and there are no buffers: the network can be made on "meta" and
-    loaded with `assign=True`. Under autocast the transforms, the stream that dual-path layers add to, the last layer and
-    the masks' product stay in float32.
+    Parameters have the names of published checkpoints, and there are no buffers, so the network can be created on
+    "meta" and loaded with `assign=True`. Under autocast the STFTs, the residual stream of the dual-path layers, the
+    last layer and the product with the masks stay in float32.
     """
 
     def __init__(self, options: SCNetOptions) -> None:
@@ -119,7 +119,7 @@ class SCNet(nn.Module):
             )
 
     def forward(self, mix: Tensor) -> Tensor:
-        """Separate a mix.
+        """Separates a mix.
 
         Args:
             mix: ``(batch, audio_channels, samples)``, float32.
@@ -144,8 +144,8 @@ class SCNet(nn.Module):
         return self._synthesise(stems, mix.shape[-1])
 
     def _estimate(self, x: Tensor) -> Tensor:
-        """Pass ``(batch, bins, frames, channels)`` through all levels and back; float32."""
-        skips: list[tuple[Tensor, int]] = []  # what skips the levels below, and the bins of the level above
+        """Passes ``(batch, bins, frames, channels)`` through encoder and decoder; float32."""
+        skips: list[tuple[Tensor, int]] = []  # skip connections, each with the bins of the level above
         for encoder in self.encoder:
             bins = x.shape[1]
             x, skip = encoder(x)
@@ -161,22 +161,22 @@ class SCNet(nn.Module):
         return spectra
 
     def _padding(self, samples: int) -> int:
-        """Zeros to append: frames become even in number, as the Fourier domain of time needs, and enough for an STFT."""
+        """Zeros to append, so that the number of frames is even for the FFT over time, and the STFT can pad its input."""
         hop = self.options.hop_size
         hops = samples // hop + 1
-        hops += 1 - hops % 2  # as many hops and one are the frames
+        hops += 1 - hops % 2  # there is one frame more than hops
         while hops * hop <= self.options.nfft // 2:
             hops += 2
         return hops * hop - samples
 
     def _frames(self, device: torch.device) -> tuple[int, int, int, Tensor]:
-        """Samples of a transform, of a hop and of the window, and the window."""
+        """FFT size, hop size and window length in samples, and the window."""
         o = self.options
         make_window = torch.hann_window if o.masked else torch.ones
         return o.nfft, o.hop_size, o.win_size, make_window(o.win_size, device=device)
 
     def _analyse(self, mix: Tensor) -> Tensor:
-        """Give the spectrum of a mix: ``(batch, bins, frames, 2 * audio_channels)``, real and imaginary by turns."""
+        """The spectrum of a mix, ``(batch, bins, frames, 2 * audio_channels)``: real and imaginary parts interleaved."""
         waves = functional.pad(mix.float(), (0, self._padding(mix.shape[-1]))).flatten(0, 1)
         spectrum = torch.stft(
             waves, *self._frames(mix.device), normalized=self.options.normalized, return_complex=True
@@ -185,7 +185,7 @@ class SCNet(nn.Module):
         return parts.permute(0, 2, 3, 1, 4).flatten(3)
 
     def _synthesise(self, stems: Tensor, samples: int) -> Tensor:
-        """Turn ``(batch, bins, frames, stems, audio_channels)`` into ``(batch, stems, audio_channels, samples)``."""
+        """``(batch, bins, frames, stems, audio_channels)`` to ``(batch, stems, audio_channels, samples)``."""
         batch, _, _, n_stems, channels = stems.shape
         spectra = stems.permute(0, 3, 4, 1, 2).flatten(0, 2)  # (batch * stems * audio_channels, bins, frames)
         waves = torch.istft(spectra, *self._frames(stems.device), normalized=self.options.normalized)
@@ -193,7 +193,7 @@ class SCNet(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Makes three bands sparse, each by its own stride, refines each frame by frame, then all together."""
+    """An encoder level: downsamples each band by its own stride, applies convolution modules, then mixes all bands."""
 
     def __init__(self, channels: int, wider: int, options: SCNetOptions) -> None:
         super().__init__()
@@ -204,14 +204,14 @@ class _Encoder(nn.Module):
         self.globalconv = nn.Conv2d(wider, wider, 3, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the level's output and what skips the levels below, both ``(batch, fewer bins, frames, wider)``."""
+        """The level's output and its skip connection, both ``(batch, fewer bins, frames, wider)``."""
         bands = [refine(band) for refine, band in zip(self.conv_modules, self.SDlayer(x), strict=True)]
         skip = functional.gelu(torch.cat(bands, 1))
         return _channels_last(self.globalconv(_channels_second(skip))), skip
 
 
 class _SparseDown(nn.Module):
-    """Convolves each band over its bins by its own stride."""
+    """Strided convolution over the bins of each band."""
 
     def __init__(self, channels: int, wider: int, options: SCNetOptions) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class _SparseDown(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Split ``(batch, bins, frames, channels)`` into bands of ``(batch, fewer bins, frames, wider)``."""
+        """``(batch, bins, frames, channels)`` to bands of ``(batch, fewer bins, frames, wider)``."""
         bands = []
         convs = cast(Iterable[nn.Conv2d], self.convs)
         for conv, band in zip(convs, torch.split(x, self.bands(x.shape[1]), 1), strict=True):
@@ -234,7 +234,7 @@ class _SparseDown(nn.Module):
 
 
 class _ConvolutionModule(nn.Module):
-    """Residual layers over the frames of each bin by itself: norm, gated convolution, depthwise one, norm, and back."""
+    """Residual layers over the frames of each bin: norm, gated convolution, depthwise convolution, norm, projection."""
 
     def __init__(self, channels: int, depth: int, compress: int, kernel: int) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ class _ConvolutionModule(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Refine ``(batch, bins, frames, channels)`` in its place."""
+        """Changes ``(batch, bins, frames, channels)`` in place."""
         for norm, gated, glu, depthwise, inner_norm, silu, out in cast(Iterable[_ConvolutionLayer], self.layers):
             inner = glu(_along_frames(gated, _norm_of_bins(norm, x)))  # (batch, bins, frames, hidden)
             inner = silu(_norm_of_bins(inner_norm, _along_frames(depthwise, inner)))
@@ -265,7 +265,7 @@ _ConvolutionLayer = tuple[nn.GroupNorm, nn.Conv1d, nn.GLU, nn.Conv1d, nn.GroupNo
 
 
 class _Separation(nn.Module):
-    """Dual-path layers, by turns over frames and over the Fourier transform of all frames."""
+    """Dual-path layers, alternately over frames and over the FFT along time."""
 
     def __init__(self, channels: int, options: SCNetOptions) -> None:
         super().__init__()
@@ -274,7 +274,7 @@ class _Separation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take ``(batch, bins, frames, channels)``, which it may overwrite, and give the same shape in float32."""
+        """``(batch, bins, frames, channels)``, which may be overwritten, to the same shape in float32."""
         x = x.float()
         for layer, dual_path in enumerate(self.dp_modules):
             x = dual_path(x)
@@ -288,7 +288,7 @@ class _Separation(nn.Module):
 
 
 class _DualPath(nn.Module):
-    """An LSTM over the bins of each frame, then one over the frames of each bin, both ways and with residuals."""
+    """A bidirectional LSTM over the bins of each frame, then one over the frames of each bin, both residual."""
 
     def __init__(self, channels: int, expand: int) -> None:
         super().__init__()
@@ -298,7 +298,7 @@ class _DualPath(nn.Module):
         self.norm_layers = nn.ModuleList(nn.GroupNorm(1, channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add to ``(batch, bins, frames, channels)``, float32, in its place."""
+        """Adds to ``(batch, bins, frames, channels)``, float32, in place."""
         layers = zip(self.norm_layers, self.lstm_layers, self.linear_layers, strict=True)
         for (norm, lstm, linear), order in zip(layers, ((1, 0, 2, 3), (2, 0, 1, 3)), strict=True):
             steps = _channels_last(norm(_channels_second(x))).permute(
@@ -314,21 +314,21 @@ class _DualPath(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """A gated convolution of a level's output and what skipped to it."""
+    """A gated convolution of a level's input and its skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take and give ``(batch, bins, frames, channels)``."""
-        # Published weights take the input beside a copy of itself: the sum of their halves takes it once.
+        """``(batch, bins, frames, channels)`` to the same shape."""
+        # Published code concatenates the input with itself; summing both halves of the weights is equivalent.
         weight = torch.stack(self.conv.weight.chunk(2, 1)).sum(0)  # (2 * channels, channels, 3, 3)
         return functional.glu(_channels_last(functional.conv2d(_channels_second(x), weight, self.conv.bias, padding=1)))
 
 
 class _SparseUp(nn.Module):
-    """Spreads each band over its bins again, by its own stride."""
+    """Transposed convolution over the bins of each band."""
 
     def __init__(self, channels: int, narrower: int, options: SCNetOptions) -> None:
         super().__init__()
@@ -339,7 +339,7 @@ class _SparseUp(nn.Module):
         )
 
     def forward(self, x: Tensor, bins: int) -> Tensor:
-        """Bring ``(batch, fewer bins, frames, channels)`` back to ``(batch, bins, frames, narrower)``."""
+        """``(batch, fewer bins, frames, channels)`` to ``(batch, bins, frames, narrower)``."""
         widths = self.bands(bins)
         sparse = torch.split(x, [math.ceil(w / s) for w, s in zip(widths, self.strides, strict=True)], 1)
         bands = []
@@ -350,22 +350,22 @@ class _SparseUp(nn.Module):
 
 
 def _channels_second(x: Tensor) -> Tensor:
-    """View ``(batch, bins, frames, channels)`` in torch's order, ``(batch, channels, bins, frames)``."""
+    """A view of ``(batch, bins, frames, channels)`` as ``(batch, channels, bins, frames)``."""
     return x.permute(0, 3, 1, 2)
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """View ``(batch, channels, bins, frames)`` as ``(batch, bins, frames, channels)``."""
+    """A view of ``(batch, channels, bins, frames)`` as ``(batch, bins, frames, channels)``."""
     return x.permute(0, 2, 3, 1)
 
 
 def _as_complex(x: Tensor, stems: int) -> Tensor:
-    """Pair the last axis: ``(batch, bins, frames, stems * audio_channels * 2)`` to ``(..., stems, audio_channels)``."""
+    """As complex: ``(batch, bins, frames, stems * audio_channels * 2)`` to ``(..., stems, audio_channels)``."""
     return torch.view_as_complex(x.contiguous().view(*x.shape[:3], stems, -1, 2))
 
 
 def _along_frames(conv: nn.Conv1d, x: Tensor) -> Tensor:
-    """Convolve ``(batch, bins, frames, channels)`` over the frames of each bin."""
+    """Convolves ``(batch, bins, frames, channels)`` over the frames of each bin."""
     weight = conv.weight.unsqueeze(2)  # (out, in, 1, kernel)
     padding = (0, conv.kernel_size[0] // 2)
     return _channels_last(
@@ -374,16 +374,16 @@ def _along_frames(conv: nn.Conv1d, x: Tensor) -> Tensor:
 
 
 def _norm_of_bins(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """Normalise each bin of ``(batch, bins, frames, channels)`` over its frames and channels."""
+    """Normalises each bin of ``(batch, bins, frames, channels)`` over its frames and channels."""
     shape = x.shape[2:]
     weight, bias = norm.weight.expand(shape).contiguous(), norm.bias.expand(shape).contiguous()
     return functional.layer_norm(x, shape, weight, bias, norm.eps)
 
 
 def _project(linear: nn.Linear, x: Tensor) -> Tensor:
-    """Apply a linear layer to ``(steps, sequences, channels)``, as a convolution of one point.
+    """Applies a linear layer to ``(steps, sequences, channels)`` as a 1x1 convolution.
 
-    In float32 on processors that MKL does not know well, oneDNN's convolution takes half the time of MKL's product.
+    In float32 on CPUs that MKL is not optimised for, oneDNN's convolution takes half the time of MKL's matrix product.
     """
     weight = linear.weight[:, :, None, None]  # (out, in, 1, 1)
     return _channels_last(functional.conv2d(_channels_second(x.unsqueeze(0)), weight, linear.bias)).squeeze(0)
