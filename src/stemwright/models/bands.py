@@ -1,7 +1,7 @@
-"""Bands: the frequency axis of the masks. Single bins at the bottom, 64 bands an octave above.
+"""Bands: the frequency axis of the masks. Single bins at low frequencies, 64 bands per octave above.
 
-Masks in 384 bands cost the ratio-mask oracle 0.0 to 0.5 dB against all 2,049 bins of a 4,096-point STFT, and make the
-network five times cheaper (docs/decisions/0001-bands.md).
+With masks in 384 bands the ratio-mask oracle loses 0.0 to 0.5 dB compared with all 2,049 bins of a 4,096-point STFT,
+and the network is five times cheaper (docs/decisions/0001-bands.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Float = NDArray[np.float32]
 class BandLayout:
     """Runs of bins of an STFT; run ``(start, stop, width)`` cuts bins ``[start, stop)`` into bands ``width`` bins wide.
 
-    The bin at the Nyquist frequency belongs to the last band. Every array here has bins or bands on its last axis.
+    The bin at the Nyquist frequency belongs to the last band. The last axis of every array here is bins or bands.
     """
 
     n_fft: int
@@ -43,7 +43,7 @@ class BandLayout:
 
     def pool(self, power: Float) -> Float:
         """Mean of each band: ``(..., bins)`` -> ``(..., bands)``."""
-        # First bins of all bands, then second ones and so on: `mean` over so few takes thrice as long.
+        # Adds the first bins of all bands, then the second ones and so on: `mean` over so few is three times slower.
         pooled = [
             reduce(np.add, (power[..., start + offset : stop : width] for offset in range(width))) / np.float32(width)
             for start, stop, width in self.runs
@@ -53,8 +53,8 @@ class BandLayout:
     def band_of_bins(self, n_fft: int, sample_rate: int) -> NDArray[np.int64]:
         """The band of each bin of another STFT, ``(n_fft / 2 + 1,)``, by the bin's centre frequency.
 
-        At the layout's own size and rate this is the layout itself. What lies above the layout's top frequency follows
-        the top band, so that a 96 kHz song keeps its upper octave.
+        At the layout's own size and rate this is the layout itself. Bins above the layout's top frequency belong to the
+        top band, so a 96 kHz song keeps its upper octave.
         """
         hz = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
         own_bin = np.minimum(np.rint(hz * (self.n_fft / self.sample_rate)), self.n_bins - 2).astype(np.int64)
@@ -67,4 +67,4 @@ BANDS_384 = BandLayout(
     sample_rate=44_100,
     runs=((0, 128, 1), (128, 256, 2), (256, 512, 4), (512, 1024, 8), (1024, 2048, 16)),
 )
-"""128 single bins to 1.4 kHz, then 64 bands an octave: 384 bands."""
+"""128 single bins up to 1.4 kHz, then 64 bands per octave: 384 bands."""

@@ -1,7 +1,7 @@
-"""Checkpoints as people publish them: read without running anything in them, and given to a network.
+"""Reads published checkpoints without running code from them, and loads them into networks.
 
-A checkpoint is a table of tensors by name, alone or among what its training left beside it: the optimiser, the epoch, the
-arguments. Whatever surrounds the tensors is thrown away here, so that the rest of Stemwright knows only the table.
+A checkpoint is a table of tensors by name, sometimes with training state such as the optimiser, epoch and arguments.
+Only the tensors are kept.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from torch import Tensor, nn
 from stemwright.errors import ModelUnavailableError
 
 WRAPPERS = ("best_state", "state_dict", "model_state_dict", "state", "model")
-"""Under which of its keys a training program keeps the weights; the first one that is there. SCNet's own keeps the best
-state beside the last one."""
+"""Keys under which training programs save the weights; the first match is used. SCNet's own saves the best state and
+the last one."""
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
-"""What parallel training, a class around the network, and ``torch.compile`` put before every name."""
+"""Name prefixes added by data-parallel training, wrapper classes and ``torch.compile``."""
 
 _GLOBAL_NAME = re.compile(r"GLOBAL ([\w.]+)")
-"""How torch tells what it would have had to import."""
+"""Matches the global named in an error of torch's weights-only loader."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint on the processor, by name, in the precision that they were saved in.
+    """The tensors of a checkpoint on the CPU, by name, in the precision they were saved in.
 
-    Large files are mapped into memory, not copied, where their format allows it.
+    Large files are memory-mapped where their format allows it.
 
     Args:
-        path: ``.safetensors``, or what ``torch.save`` writes: ``.ckpt``, ``.th``, ``.pt``, ``.pth``, ``.bin``.
+        path: ``.safetensors``, or a file of ``torch.save``: ``.ckpt``, ``.th``, ``.pt``, ``.pth``, ``.bin``.
 
     Raises:
-        ModelUnavailableError: the file cannot be read, is truncated, is no checkpoint, holds code, or contains no tensors.
+        ModelUnavailableError: the file cannot be read, is truncated, is not a checkpoint, contains code, or no tensors.
     """
     try:
         with path.open("rb") as file:
@@ -47,7 +47,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise ModelUnavailableError(
             f"{path} cannot be read ({error.strerror or error}); give a checkpoint that you may read."
         ) from error
-    # of torch's two formats only the newer one, a zip archive, can be mapped
+    # only the newer of torch's two formats, a zip archive, can be memory-mapped
     content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path, mapped=zipped)
     tensors = _without_prefix(
         {str(name): value for name, value in _state(content).items() if isinstance(value, Tensor)}
@@ -58,15 +58,15 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Gives a network its weights, without a copy: the network then holds the very tensors of ``tensors``.
+    """Loads weights into a network without a copy: the network then shares the tensors of ``tensors``.
 
     Args:
-        network: may lie on the ``meta`` device, where it takes no memory.
-        tensors: all that its state dict names, and nothing else.
-        path: the file that they are from, for error messages.
+        network: may be on the ``meta`` device, where it uses no memory.
+        tensors: exactly the names of its state dict.
+        path: the file they were read from, for error messages.
 
     Raises:
-        ModelUnavailableError: a tensor is missing, too many, or of another shape; the first such is named.
+        ModelUnavailableError: a tensor is missing, unexpected, or has the wrong shape; the error names the first one.
     """
     problem = _mismatch(network.state_dict(), tensors)
     if problem:
@@ -88,7 +88,7 @@ def _safetensors(path: Path) -> Mapping[str, object]:
 
 def _pickled(path: Path, *, mapped: bool) -> object:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what another release of pickle wrote
+        with warnings.catch_warnings(action="ignore"):  # from files of other versions of pickle
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         code = _GLOBAL_NAME.search(str(error))
@@ -100,12 +100,12 @@ def _pickled(path: Path, *, mapped: bool) -> object:
             f"{path} contains code besides its weights ({code[1]}), which was not run; give a checkpoint of tensors alone."
         ) from error
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
-        # whatever torch's reader stumbles over where the bytes are not what they should be
+        # torch's reader raises all kinds of errors for damaged files
         raise _no_checkpoint(path) from error
 
 
 def _demucs(path: Path) -> Mapping[str, Tensor]:
-    """The weights of a file as Demucs publishes them, which names classes of its own beside them."""
+    """The weights of a Demucs checkpoint, which also references Demucs classes."""
     from stemwright.models.demucs_package import read_package
 
     return read_package(path).state

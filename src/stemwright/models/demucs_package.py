@@ -1,8 +1,7 @@
-"""Checkpoints as Demucs publishes them: the class of the network, what it was made with, and its weights in half floats.
+"""Reads Demucs checkpoints: the network's class, its constructor arguments, and its weights in half precision.
 
-Such a file names code: the network's class, fractions, and numbers of NumPy among the records of its training. It is read by
-torch's reader of plain weights, which calls nothing but what it is told to allow. Allowed are classes of this module, that
-stand in for those named and do nothing.
+Such a file references code: the network's class, fractions, and NumPy scalars in its training history. It is read with
+torch's weights-only loader, which calls only allowed classes: the placeholders of this module, which do nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ _RATIO = re.compile(r"(\d{1,9})/(\d{1,9})")
 
 
 class DemucsPackage(NamedTuple):
-    """What a network of Demucs is made of.
+    """The content of a Demucs checkpoint.
 
     Attributes:
-        state: weights by their names in the network, float32.
-        kwargs: what the network was made with: numbers, strings, lists and None; ``segment`` is mostly a ``Fraction``.
+        state: weights by name, float32.
+        kwargs: constructor arguments of the network: numbers, strings, lists and None; ``segment`` is usually a
+            ``Fraction``.
     """
 
     state: dict[str, Tensor]
@@ -40,7 +40,7 @@ class HTDemucs:
 
 
 class FractionPlaceholder:
-    """Placeholder for ``fractions.Fraction``, made of a text such as ``39/5`` or of two integers."""
+    """Placeholder for ``fractions.Fraction``, created from text such as ``39/5`` or from two integers."""
 
     def __init__(self, *parts: object) -> None:
         self.parts = parts
@@ -50,10 +50,10 @@ class IgnoredNumpyValue:
     """Placeholder for NumPy scalars and dtypes, which are neither weights nor settings."""
 
     def __init__(self, *parts: object) -> None:
-        """Takes what the real one would be made from."""
+        """Ignores the arguments of the real class."""
 
     def __setstate__(self, state: object) -> None:
-        """Takes what would be set."""
+        """Ignores the state."""
 
 
 PLACEHOLDERS: list[Any] = [
@@ -63,15 +63,15 @@ PLACEHOLDERS: list[Any] = [
     (IgnoredNumpyValue, "numpy.core.multiarray.scalar"),
     (IgnoredNumpyValue, "numpy._core.multiarray.scalar"),  # NumPy 2
 ]
-"""Classes of this module and the names that they replace: all names in published checkpoints besides tensors."""
+"""Placeholder classes and the names that they replace: all names in published checkpoints besides tensors."""
 
 
 def read_package(path: Path) -> DemucsPackage:
     """Reads a checkpoint of HTDemucs, without the ``demucs`` package and without running code.
 
     Raises:
-        ModelUnavailableError: the file cannot be read, is damaged, holds other code or another network, or its weights
-            are packed (DiffQ).
+        ModelUnavailableError: the file cannot be read, is damaged, contains other code or another network, or its
+            weights are quantized (DiffQ).
     """
     package = _load(path)
     if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
@@ -106,7 +106,7 @@ def _load(path: Path) -> object:
     except FileNotFoundError as error:
         raise ModelUnavailableError(f"There is no {path}; give a checkpoint of htdemucs.") from error
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
-        # whatever torch's reader stumbles over where the bytes are not what they should be
+        # torch's reader raises all kinds of errors for damaged files
         raise _damaged(path) from error
 
 
@@ -119,11 +119,11 @@ def _is_plain_weight(weight: object) -> bool:
 
 
 def _as_data(value: object) -> object:
-    """A setting as data.
+    """A setting as plain data.
 
     Raises:
-        ValueError: it is something else.
-        ZeroDivisionError: it is a fraction of zero parts.
+        ValueError: it has another type.
+        ZeroDivisionError: it is a fraction with denominator zero.
     """
     if value is None or isinstance(value, bool | int | float | str | Fraction):
         return value
@@ -133,6 +133,6 @@ def _as_data(value: object) -> object:
         match value.parts:
             case (int(numerator), int(denominator)):
                 return Fraction(numerator, denominator)
-            case (str(text),) if ratio := _RATIO.fullmatch(text):  # others may take Python for ever
+            case (str(text),) if ratio := _RATIO.fullmatch(text):  # other texts could take Python for ever
                 return Fraction(int(ratio[1]), int(ratio[2]))
     raise ValueError(f"a {type(value).__name__} among them")

@@ -1,7 +1,7 @@
-"""The two protocols of engines: waveform engines and mask engines.
+"""The protocols of the two kinds of engines: waveform engines and mask engines.
 
-A waveform engine gives the stems' samples. A mask engine gives, for each stem, the share of every time-frequency point
-of the mix, and the separator applies it. Neither knows of files, chunks, overlap or the length of the song.
+A waveform engine returns the samples of the stems. A mask engine returns a time-frequency mask for each stem, and the
+separator applies it to the mix. Files, overlap and the length of the song are handled outside of engines.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Spectrum = NDArray[np.complex64]
 
 @dataclass(frozen=True)
 class ChunkSize:
-    """How much an engine wants to see at once, in its own unit (samples, or frames of its STFT).
+    """Size and overlap of an engine's chunks, in its own unit (samples, or frames of its STFT).
 
     Attributes:
-        length: units given to the engine in one call; every call gets exactly this many (the end is padded: samples with
-            zeros, frames with those before them).
-        overlap: units that neighbouring chunks share, at most half of ``length``.
+        length: units per call, always exactly this many (the end of a song is padded: samples with zeros, frames by
+                mirroring).
+        overlap: units shared by neighbouring chunks, at most half of ``length``.
     """
 
     length: int
     overlap: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError for an overlap that the overlap-add cannot use."""
+        """Raises ValueError for an invalid overlap."""
         if self.length < 1 or not 0 <= 2 * self.overlap <= self.length:
             raise ValueError(f"an overlap of {self.overlap} does not fit a chunk of {self.length}")
 
@@ -43,23 +43,23 @@ class ChunkSize:
 
 
 class Engine(Protocol):
-    """What both kinds of engine say of themselves."""
+    """Properties of both kinds of engines."""
 
     @property
     def name(self) -> str:
-        """Identity of the weights, such as a digest: a run is resumed only by the same engine."""
+        """Identity of the weights, such as a digest: a run is only resumed with the same engine."""
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Names of the stems that come out, in order, of ``stemwright.stems.STEMS``."""
+        """Names of the output stems in order, from ``stemwright.stems.STEMS``."""
 
     @property
     def sample_rate(self) -> int:
-        """Rate in Hz of the audio that the engine takes."""
+        """Sample rate of the input in Hz."""
 
     @property
     def chunk(self) -> ChunkSize:
-        """Samples (waveform engine) or frames (mask engine) of one call."""
+        """Chunk size in samples (waveform engine) or frames (mask engine)."""
 
 
 @runtime_checkable
@@ -68,11 +68,11 @@ class WaveformEngine(Engine, Protocol):
 
     @property
     def batch(self) -> int:
-        """Chunks that it wants at once; it is always the same number, but for the end of a song."""
+        """Chunks per call; constant, except at the end of a song."""
 
     @property
     def overlapping(self) -> bool:
-        """Whether several stems may claim the same sound, so that together they claim more than there is."""
+        """Whether several stems may contain the same sound, so that their sum can exceed the mix."""
 
     def separate(self, chunks: Samples) -> Samples:
         """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``."""
@@ -88,7 +88,7 @@ class MaskEngine(Engine, Protocol):
 
     @property
     def hop(self) -> int:
-        """Samples from one frame to the next."""
+        """Hop size in samples."""
 
     def masks(self, spectrum: Spectrum) -> Samples:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``, non-negative, summing to one over the stems."""

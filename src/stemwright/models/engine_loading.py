@@ -1,4 +1,4 @@
-"""From a model of the registry to an engine that runs."""
+"""Loads the engine of a registered model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stemwright.models.registry import Model
 from stemwright.models.weight_download import DownloadProgress, download
 
 OnDownload = Callable[[DownloadProgress], None]
-"""Told many times a second how far a download is."""
+"""Called many times a second with the progress of a download."""
 
 IsCancelled = Callable[[], bool]
 
@@ -23,7 +23,7 @@ def load_engine(
     """Reads and verifies the weights, downloading what is missing, and sets up the runtime.
 
     Raises:
-        ModelUnavailableError: weights, runtime or device are not to be had.
+        ModelUnavailableError: weights, runtime or device are not available.
     """
     if model.runtime == "onnx" and model.kind == "mask":
         from stemwright.models.runtimes.onnx import OnnxMaskEngine
@@ -41,15 +41,15 @@ def load_engine(
 
 
 def check_runtime(model: Model, device: str) -> None:
-    """Finds out before gigabytes are downloaded whether PyTorch could run them.
+    """Checks that PyTorch can run the model, before gigabytes are downloaded.
 
     Raises:
-        ModelUnavailableError: it is not installed, or has not got the device.
+        ModelUnavailableError: PyTorch is not installed, or does not support the device.
     """
     if model.runtime != "pytorch":
         return
     try:
-        import torch  # noqa: F401  # whether it is there
+        import torch  # noqa: F401  # checks that it is installed
     except ImportError:
         raise ModelUnavailableError(f"{model.name} needs PyTorch: pip install 'stemwright[torch]'.") from None
     from stemwright.models.runtimes.pytorch import find_device
@@ -63,8 +63,8 @@ def fetch_weights(
     """The files of a model, verified; those that are missing are downloaded first.
 
     Raises:
-        ModelUnavailableError: a file is damaged, or cannot be had.
-        StorageError: there is no room for it.
+        ModelUnavailableError: a file is damaged, or not available.
+        StorageError: not enough disk space.
         CancelledError: ``is_cancelled`` returned true.
     """
     paths = []

@@ -1,4 +1,4 @@
-"""What the twelve-stem network sees of a spectrum. ``training/data/features.py`` computes the same in torch."""
+"""Input features of the twelve-stem network. ``training/data/features.py`` computes the same in torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SCALE = 10.0
 
 
 def planes(spectrum: NDArray[np.complex64], bands: BandLayout) -> NDArray[np.float32]:
-    """Log-compressed magnitudes of left, right, middle and side in bands.
+    """Log-compressed magnitudes of left, right, mid and side in bands.
 
-    Middle is (L + R) / 2 and side (L - R) / 2: how wide a sound is tells a lead voice from a doubled one.
+    Mid is (L + R) / 2 and side (L - R) / 2: stereo width separates a lead voice from a doubled one.
     A band's value is log(1e-4 + 10 sqrt(mean |X|^2 in the band)).
 
     Args:

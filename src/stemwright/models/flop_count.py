@@ -20,11 +20,11 @@ def _attention(query: Shape, key: Shape, value: Shape, *others: object, **named:
 
 
 ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
-"""Attention as the processor does it, which torch's counter knows by its other names only."""
+"""Operators of attention on a CPU, which torch's counter does not cover."""
 
 
 class _SkipInverseStft(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's, untyped
-    """Lets inverse transforms pass by their shape: without weights torch 2.13 takes 12 s to trace one, and none counts."""
+    """Replaces inverse STFTs by their output shape: torch 2.13 takes 12 s to trace one, and they are not counted."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is not torch.ops.aten.istft.default:
@@ -37,21 +37,21 @@ class _SkipInverseStft(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
 
 
 def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_rate_hz: int) -> float:
-    """Billions of operations for a second of song, including the overlap of chunks.
+    """Billions of operations per second of song, including the overlap of chunks.
 
-    Products of matrices, attention, convolutions and recurrent layers count, a multiplication and an addition as two;
-    the rest is small beside them.
+    Counts matrix products, attention, convolutions and recurrent layers, a multiply-add as two operations; the rest is
+    negligible.
 
     Args:
-        network: without weights, on the meta device; it is of no use afterwards.
-        chunk_samples: samples of a chunk.
-        overlap: fraction shared with the next chunk.
-        sample_rate_hz: of the song.
+        network: on the meta device, without weights; it cannot be used afterwards.
+        chunk_samples: chunk length in samples.
+        overlap: fraction of a chunk shared with the next one.
+        sample_rate_hz: sample rate of the song.
     """
     recurrent = 0
 
     def count(layer: nn.Module, inputs: Any, outputs: Any) -> None:
-        # torch's counter passes over these: every weight is multiplied once for each step of each sequence
+        # torch's counter ignores these: every weight is multiplied once per step and sequence
         nonlocal recurrent
         steps: Tensor = inputs[0]  # (steps, sequences, channels), or the first two the other way round
         weights = sum(weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight"))
@@ -61,7 +61,7 @@ def gflop_per_s(network: nn.Module, chunk_samples: int, overlap: float, sample_r
         if isinstance(layer, nn.RNNBase):
             layer.register_forward_hook(count)
     counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
-    # Not on the meta device itself, which knows no autocast: tensors of the processor that have a shape and nothing else.
+    # Fake CPU tensors, since the meta device has no autocast.
     with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode(), counter, _SkipInverseStft():  # type: ignore[no-untyped-call]
         network.to_empty(device="cpu")
         network(torch.empty((1, 2, chunk_samples)))

@@ -38,21 +38,21 @@ class TransientError(Exception):
 
 
 class FileChangedError(TransientError):
-    """The file on the server has changed: the partial file is useless."""
+    """The file on the server has changed, so the partial file cannot be resumed."""
 
 
 class PermanentError(Exception):
-    """The file is not available there; retries are useless."""
+    """The file is not available from this URL; do not retry."""
 
 
 @dataclass(frozen=True)
 class DownloadResponse:
-    """A body on its way.
+    """The body of a response.
 
     Attributes:
-        start_byte: position in the file; 0 where the server begins anew, though asked to go on.
-        version: which state of the file it is of.
-        pieces: its bytes as they come. They may end too early, and may be too many.
+        start_byte: position in the file; 0 if the server ignored the requested range.
+        version: version of the file on the server.
+        pieces: the bytes as they arrive. There may be too few or too many.
     """
 
     start_byte: int
@@ -64,17 +64,17 @@ class DownloadResponse:
 def open_download(
     url: str, *, size_bytes: int, start_byte: int, version: Version | None, connect_s: float, read_s: float
 ) -> Iterator[DownloadResponse]:
-    """Asks for the rest of a file. Errors of the network inside the block are told as errors of this module.
+    """Requests the rest of a file. Network errors inside the block are raised as errors of this module.
 
-    Proxies and certificates are those that the environment names. Redirects are followed, but never from https to http.
+    Proxies and certificates are taken from the environment. Redirects are followed, but never from https to http.
 
     Args:
-        url: of http, https or file.
+        url: http, https or file.
         size_bytes: size of the whole file.
-        start_byte: bytes that are there already.
-        version: which state of the file these are of, if that is known.
-        connect_s: longest time for the connection to stand.
-        read_s: longest time without a byte.
+        start_byte: number of bytes already downloaded.
+        version: version of the file they are from, if known.
+        connect_s: timeout for connecting.
+        read_s: timeout for each read.
 
     Raises:
         TransientError: a retry may succeed.
@@ -101,7 +101,7 @@ def open_download(
 
 
 def without_credentials(url: str) -> str:
-    """A URL as it may be shown and kept: without name and password."""
+    """The URL without user name and password, safe to show and store."""
     return printable(re.sub(r"(?<=//)[^/]*@", "", url))
 
 
@@ -123,7 +123,7 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
 
 
 def _follow(client: httpx.Client, request: httpx.Request) -> httpx.Response:
-    """The answer at the end of the redirects; its body is not read yet."""
+    """The response after all redirects; its body is not read yet."""
     for _ in range(MAX_REDIRECTS + 1):
         response = client.send(request, stream=True)
         if not response.has_redirect_location or response.next_request is None:
@@ -163,7 +163,7 @@ def _checked_response(
             raise FileChangedError(f"{host} has another file than before", wait_s=0.0)
         return DownloadResponse(start_byte, received, response.iter_raw())
     length = headers.get("content-length")
-    if length is not None and int(length) != size_bytes:  # that it is a number was checked with the head
+    if length is not None and int(length) != size_bytes:  # the headers were checked to be numbers
         raise PermanentError(
             f"what {host} sends has {megabytes(int(length))} ({length} bytes) instead of {megabytes(size_bytes)} "
             f"({size_bytes} bytes), so it is another file, or a page that something on the way put in its place"
@@ -172,7 +172,7 @@ def _checked_response(
 
 
 def _retry_after_s(header: str) -> float | None:
-    """Seconds that Retry-After asks for, given as a number or as a moment; None where it says nothing."""
+    """Seconds to wait by Retry-After, which is a number or a date; None if it is neither."""
     if header.strip().isascii() and header.strip().isdigit():
         return float(header)
     try:
@@ -183,7 +183,7 @@ def _retry_after_s(header: str) -> float | None:
 
 @contextmanager
 def _translated_errors(url: str, read_s: float) -> Iterator[None]:
-    """Tells what httpx raises as what it means for the download."""
+    """Converts errors of httpx to those of this module."""
     import httpx
 
     host = urlsplit(url).hostname
@@ -222,7 +222,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _open_local_file(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
-    """A file in a mirror that is a folder."""
+    """Opens a file of a local mirror."""
     try:
         content = path.open("rb")
     except OSError as error:
@@ -237,5 +237,5 @@ def _read(content: BinaryIO) -> Iterator[bytes]:
     try:
         while piece := content.read(_PIECE_BYTES):
             yield piece
-    except OSError as error:  # the disk was pulled out
+    except OSError as error:  # for example a disconnected disk
         raise TransientError(f"{content.name} cannot be read ({error.strerror or error})") from error

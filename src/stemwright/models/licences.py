@@ -16,10 +16,10 @@ PERMISSIVE = frozenset(
     {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC0-1.0", "ISC", "MIT"}
     | {"MIT-0", "Unlicense", "WTFPL", "Zlib"}
 )
-"""SPDX identifiers of licences that allow any use, also in products, and ask at most to be named."""
+"""SPDX identifiers of licences that allow any use, including commercial, with attribution at most."""
 
 UNSTATED = "unstated"
-"""The licence of weights whose publisher does not state one clearly."""
+"""Licence of weights whose publisher states none clearly."""
 
 
 def is_permissive(model: Model) -> bool:

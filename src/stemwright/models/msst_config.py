@@ -1,8 +1,8 @@
-"""Configurations as Music-Source-Separation-Training and its many users publish them with their checkpoints.
+"""Reads configurations of Music-Source-Separation-Training (MSST), as published with checkpoints.
 
-Such a YAML says how a network was built, trained and is to be run. Of that an inference needs the network's options, what
-it gives, and how much it hears at once. Settings of the training are left aside by name, so that one which changes the
-network and is unknown here is told, and not passed over.
+Such a YAML has the settings of a network, its training and its inference. Inference needs the network's options, its
+labels, and the chunk size. Training settings are ignored by name, so that an unknown setting which may change the
+network is an error.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from stemwright.models.network_options import make_options
 from stemwright.models.networks import ARCHITECTURES, options_type
 
 MASKED = "scnet_masked"
-"""An SCNet that gives masks: to MSST an architecture of its own, here an option of ``scnet``."""
+"""An SCNet that outputs masks: a separate architecture in MSST, here an option of ``scnet``."""
 
 MAX_OVERLAP = 0.5
-"""Share of a chunk that its neighbour may hear too; MSST goes further, for a small gain and at twice the work."""
+"""Largest overlap of chunks, as a fraction; MSST allows more, for a small gain at twice the cost."""
 
 TRAINING_SETTINGS = frozenset(
     {"attn_dropout", "ff_dropout", "dropout", "flash_attn", "sage_attention", "use_torch_checkpoint", "dim_freqs_in"}
     | {"multi_stft_resolution_loss_weight", "multi_stft_resolutions_window_sizes", "multi_stft_hop_size"}
     | {"multi_stft_normalized", "match_input_audio_length", "sample_rate"}
 )
-"""Settings of the ``model`` table that concern the training, or the way a result is computed, or are settled otherwise."""
+"""Settings of the ``model`` table that only affect training or the implementation, or are handled elsewhere."""
 
 NEUTRAL_VALUES: Mapping[str, tuple[object, ...]] = {
     "skip_connection": (False, None),
@@ -37,7 +37,7 @@ NEUTRAL_VALUES: Mapping[str, tuple[object, ...]] = {
     "use_value_residual_learning": (False, None),
     "num_residual_streams": (1, None),
 }
-"""Settings that change the network, but not at these values. They matter where an architecture has no such option."""
+"""Settings that change the network, except at these values; for architectures that have no such option."""
 
 UNSUPPORTED_SETTINGS = {
     "time_conformer_depth": "a conformer",
@@ -51,19 +51,19 @@ UNSUPPORTED_SETTINGS = {
     "hybrid": "Demucs 3",
     "feature_dim": "Apollo",
 }
-"""Settings that tell networks which Stemwright has not got."""
+"""Settings of networks that Stemwright does not support."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What an inference needs of a configuration.
+    """The settings that inference needs.
 
     Attributes:
         architecture: one of ``networks.ARCHITECTURES``.
-        options: of the network, as data.
-        labels: what it gives, in its order.
-        not_separated: instruments that it was trained on and does not give.
-        sample_rate_hz: rate that it works at.
+        options: options of the network, as plain data.
+        labels: labels of its outputs, in order.
+        not_separated: instruments of its training data that are not outputs.
+        sample_rate_hz: sample rate of the network.
         chunk_samples: chunk length in samples.
         overlap: fraction shared by neighbouring chunks.
     """
@@ -81,12 +81,12 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     """Reads a configuration.
 
     Args:
-        path: a YAML; of what it may ask Python to make only tuples are made.
-        architecture: what it is a network of, by MSST's name; by default the file itself tells.
+        path: a YAML file; of the Python tags only tuples are supported.
+        architecture: MSST's name of the architecture; by default it is detected from the settings.
 
     Raises:
-        ModelUnavailableError: the file cannot be read, is no such configuration, or is one of a network or with a
-            setting that Stemwright has not got.
+        ModelUnavailableError: the file cannot be read, is not such a configuration, or has a network or a setting that
+            Stemwright does not support.
     """
     tables = _read(path)
     kind = architecture or _architecture_of(tables, path)
@@ -108,8 +108,8 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     if kind == MASKED:
         options["masked"] = True
     if name == "scnet" and _first(tables, ("inference.normalize",)):
-        # MSST brings the whole song to a deviation of 1, SCNet's own code the spectrum of each chunk: to a network that
-        # was trained on normalised music these are alike. The other networks normalise what they hear by themselves.
+        # MSST normalises the whole song, SCNet's own code the spectrum of each chunk: nearly the same for a network
+        # that was trained on normalised music. The other networks normalise their input themselves.
         options["normalize_spectrum"] = True
     made = make_options(options_type(name), options, str(path))
     _check_outputs(made, labels, training.get("target_instrument"), path)
@@ -160,7 +160,7 @@ def _table(tables: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any
 
 
 def _architecture_of(tables: Mapping[str, Any], path: Path) -> str:
-    """The architecture that a configuration is of. MSST names it on its command line, so its settings must tell."""
+    """Detects the architecture from the settings, since MSST takes it from the command line."""
     training = tables.get("training")
     named = training.get("model_type") if isinstance(training, Mapping) else None
     if named or tables.get("model") == "htdemucs":
@@ -214,7 +214,7 @@ def _labels(training: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 
 def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The settings that make the network, without those that leave it as it is."""
+    """The settings that define the network, without those that do not change it."""
     known = {field.name for field in fields(options_type(name))}
     neutral, training = dict(NEUTRAL_VALUES), TRAINING_SETTINGS
     if name == "htdemucs":
@@ -243,7 +243,7 @@ def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _demucs_options(training: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
     given = {"audio_channels": "channels", "samplerate": "samplerate", "segment": "segment"}
     options = {option: training[setting] for option, setting in given.items() if setting in training}
-    # with a target MSST still builds all of them, and takes the one
+    # with a target MSST still builds all outputs and uses one
     return {"sources": list(training.get("instruments") or labels), **options}
 
 
@@ -255,7 +255,7 @@ def _mdx23c_options(tables: Mapping[str, Any], labels: tuple[str, ...], path: Pa
             "checkpoint."
         )
     options = {name: audio[name] for name in ("n_fft", "hop_length", "dim_f") if name in audio}
-    if _first(tables, ("inference.normalize",)):  # MSST the whole song; in training what the network hears at once
+    if _first(tables, ("inference.normalize",)):  # MSST normalises the whole song; in training it normalises chunks
         options["normalize"] = True
     return {"num_stems": len(labels), **options}
 
@@ -277,7 +277,7 @@ def _chunk_samples(tables: Mapping[str, Any], name: str, path: Path) -> int:
         if isinstance(seconds, int | float) and isinstance(rate_hz, int):
             return int(seconds * rate_hz)
     named = _first(tables, ("inference.chunk_size", "audio.chunk_size"))
-    if named is None:  # older ones count frames
+    if named is None:  # older configurations count frames
         frames = _first(tables, ("inference.dim_t", "audio.dim_t"))
         hop = _first(tables, ("audio.hop_length", "model.stft_hop_length", "model.hop_size"))
         if isinstance(frames, int) and isinstance(hop, int):

@@ -1,4 +1,4 @@
-"""Options of a network from data, where tuples are lists and a number may be of the wrong kind."""
+"""Options of a network from plain data, where tuples are lists and numbers may have the wrong type."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ OptionsType = TypeVar("OptionsType")
 
 
 def make_options(kind: type[OptionsType], table: Mapping[str, object], source: str) -> OptionsType:
-    """A network's options from a table of data.
+    """Creates the options of a network from a table.
 
     Args:
         kind: the dataclass of the options.
-        table: name of each option to its value; those with a default may be left out.
-        source: what the table is from, for error messages.
+        table: name of each option to its value; options with a default may be missing.
+        source: origin of the table, for error messages.
 
     Raises:
-        ModelUnavailableError: an option is unknown, missing or of a wrong kind, or they do not go together; the first
-            such is named.
+        ModelUnavailableError: an option is unknown, missing or has the wrong type, or options contradict each other;
+            the error names the first one.
     """
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def make_options(kind: type[OptionsType], table: Mapping[str, object], source: s
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether a value is of the kind that an annotation says. A whole number also is a fraction, but true is no number."""
+    """Whether a value matches a type annotation. An integer is also a float, but a boolean is not a number."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, one) for one in arguments)

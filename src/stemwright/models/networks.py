@@ -1,4 +1,4 @@
-"""From options and a checkpoint to a network of PyTorch that runs."""
+"""Builds PyTorch networks from options and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ARCHITECTURES = {
     "htdemucs": ("HTDemucsOptions", "HTDemucs"),
     "mdx23c": ("MDX23COptions", "MDX23C"),
 }
-"""Module of ``models.architectures`` to its options and its network."""
+"""Module of ``models.architectures`` to the classes of its options and its network."""
 
 
 MULTI_HEAD = ("bs_roformer", "mel_band_roformer")
-"""Those with a mask estimator for each label upon one trunk."""
+"""Architectures with shared layers and a mask estimator for each label."""
 
 
 def options_type(architecture: str) -> type[Any]:
@@ -40,10 +40,10 @@ def options_type(architecture: str) -> type[Any]:
 
 
 def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
-    """A network without memory for its weights, on PyTorch's meta device.
+    """A network on PyTorch's meta device, without memory for weights.
 
     Raises:
-        ModelUnavailableError: there is no such architecture, or an option is not one of its own.
+        ModelUnavailableError: there is no such architecture, or an option is invalid.
     """
     frozen_type = options_type(architecture)
     known = {field.name for field in fields(frozen_type)}
@@ -63,26 +63,25 @@ def build(architecture: str, options: Mapping[str, Any]) -> nn.Module:
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network that runs for a model, and at which index of its output each label stands that is taken from it."""
+    """A network of a model, and the output index of each label that is taken from it."""
 
     network: nn.Module
     output_indices: Mapping[str, int]
 
 
 def load(model: Model, paths: Sequence[Path]) -> list[LoadedNetwork]:
-    """The networks of a model, in float32 on the CPU: one, or of a bag those whose label is wanted.
+    """The networks of a model, in float32 on the CPU: one, or the needed ones of a bag.
 
-    Of a network with a head for each label only those heads are read that some stem is made of; what is left of the song
-    takes all of them.
+    Only the heads that the stems need are read; the remainder needs all of them.
 
     Raises:
-        ModelUnavailableError: a file is damaged, or is not of this network.
+        ModelUnavailableError: a file is damaged, or does not fit the network.
     """
     options = dict(model.options)
     sources = {label for labels in model.sources.values() for label in labels}
     wanted = [index for index, label in enumerate(model.labels) if label in sources or REMAINDER_LABEL in sources]
     labels = [model.labels[index] for index in wanted]
-    if len(paths) > 1:  # each network of a bag is good at the label of its own position
+    if len(paths) > 1:  # each network of a bag was trained for the label at its own index
         return [
             LoadedNetwork(_read(model.architecture, options, paths[index], None), {label: index})
             for label, index in zip(labels, wanted, strict=True)
@@ -114,5 +113,5 @@ def _class(architecture: str, index: int) -> type[Any]:
 
 
 def _full(tensor: Tensor) -> Tensor:
-    """Half precision as float32; what is no float as it is."""
+    """Half precision as float32; other types unchanged."""
     return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,4 +1,4 @@
-"""Labels of published networks, and the stems that they mean."""
+"""Maps labels of published networks to stems."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LABELS = {
     "synth": "synth synths synthesizer synthesiser",
     "fx": "other others fx residual",
 }
-"""Stem to the labels that mean it, without regard to capitals, spaces and underscores."""
+"""Stem to its labels; case, spaces and underscores are ignored."""
 
 INSTRUMENTAL = frozenset({"instrumental", "instrum", "inst", "accompaniment", "music", "no-vocals", "novocals"})
-"""Labels of all that is not sung. It is not one of the twelve stems, but the song less the voice."""
+"""Labels of the accompaniment. It is not one of the twelve stems, but the song less the vocals."""
 
 _STEM_OF_LABEL = {label: stem for stem, labels in LABELS.items() for label in labels.split()}
 
@@ -38,20 +38,20 @@ def sources(
     chosen: Mapping[str, str] | None = None,
     source: str = "The model",
 ) -> dict[str, tuple[str, ...]]:
-    """For each stem that a network separates, the labels that are added up to it.
+    """For each stem that a network separates, the labels that are summed for it.
 
-    A network that gives nothing but the accompaniment separates the voice: it is what is left.
+    A network that only outputs the accompaniment separates the vocals, as the remainder.
 
     Args:
-        labels: what the network gives, by the names of whoever published it.
+        labels: published labels of the network's outputs.
         not_separated: other instruments of its training data. If they are all vocals, its output "other" is the
             accompaniment.
-        chosen: label to stem, over the table above.
-        source: who has these labels, for error messages.
+        chosen: label to stem; overrides the table above.
+        source: owner of these labels, for error messages.
 
     Raises:
-        ModelUnavailableError: a label means no stem, or is chosen but not given, or is chosen to be what is no stem; or
-            all that there is of them is what the other stems leave.
+        ModelUnavailableError: a label has no known stem, a chosen label does not exist or is mapped to an unknown stem,
+            or the labels only cover the remainder of other stems.
     """
     chosen = chosen or {}
     for label, named in chosen.items():

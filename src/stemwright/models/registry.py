@@ -1,4 +1,4 @@
-"""The registry: which models there are, as data."""
+"""The registry of all models."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from stemwright.models.weight_store import weights_folder
 from stemwright.stems import STEMS
 
 REMAINDER_LABEL = "rest"
-"""A label that no network gives: what its labels leave of the song."""
+"""A pseudo-label: the song less all labels of the network."""
 
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """A measured score of a model, as its source gives it.
+    """A published score of a model.
 
     Attributes:
         stem: name of the stem.
         db: the score.
-        protocol: what was measured on what; scores of different protocols do not compare.
-        source: page that says so.
+        protocol: metric and data set; scores of different protocols are not comparable.
+        source: page that states it.
     """
 
     stem: str
@@ -42,25 +42,25 @@ class Model:
     """One model of the registry.
 
     Attributes:
-        name: what ``--plan`` and the results call it.
-        title: one line for people.
-        runtime: what runs it: ``onnx`` or ``pytorch``.
-        kind: ``mask`` or ``waveform``, the protocol of ``models.engine`` that it speaks.
-        files: its weights; several where one network was trained for each label (a bag).
+        name: name for ``--plan`` and in results.
+        title: one line for users.
+        runtime: ``onnx`` or ``pytorch``.
+        kind: ``mask`` or ``waveform``, its protocol of ``models.engine``.
+        files: its weights; several for a bag, with one network per label.
         licence: licence of the weights, an SPDX identifier, or ``unstated``.
-        licence_code: licence of the code that they were published with.
-        licence_note: what there is to know of it, with its source; empty where the licence is plain.
-        sample_rate_hz: rate that it works at.
-        labels: what the network gives, in its order, by the names of whoever published it.
-        sources: for each stem that it separates the labels that are added up to it.
-        architecture: which network of ``models.architectures`` it is; empty for one in a file of its own.
-        options: of the network, by their published names; read where the network is made.
+        licence_code: licence of the code published with them.
+        licence_note: remarks on the licence, with a source; empty where it is clear.
+        sample_rate_hz: sample rate of the network.
+        labels: published labels of the network's outputs, in order.
+        sources: for each stem that it separates, the labels that are summed for it.
+        architecture: module of ``models.architectures``; empty for an ONNX file.
+        options: options of the network, under their published names; parsed when the network is built.
         chunk_samples: chunk length in samples; overlap: fraction shared by neighbouring chunks.
-        overlapping: labels may claim the same sound, so together they may claim more than there is.
-        gflop_per_s: billions of operations for a second of song.
-        memory_mb: what it takes beside its weights, on a processor.
-        scores: measured by others.
-        page: where to read about it.
+        overlapping: outputs may contain the same sound, so their sum can exceed the mix.
+        gflop_per_s: billions of operations per second of song.
+        memory_mb: memory on a CPU besides the weights.
+        scores: published scores.
+        page: URL of its documentation.
         added: it was added by the user.
     """
 
@@ -98,9 +98,9 @@ class Model:
 
     @property
     def identity(self) -> str:
-        """Name and digest: what tells it from a model of the same name that does something else.
+        """Name and digest, which identify the model and its output.
 
-        The digest is that of the weights, or of them and what is made of them where that is the user's to say.
+        The digest covers the weights, and for models added by the user also their settings.
         """
         parts = [file.sha256 for file in self.files]
         if self.added:
@@ -109,12 +109,12 @@ class Model:
         return f"{self.name}@{digest[:16]}"
 
     def restricted(self, stems: Collection[str]) -> Model:
-        """The same model for some of its stems: what only the others need is not read."""
+        """The same model for some of its stems; weights that only other stems need are not loaded."""
         return replace(self, sources={stem: self.sources[stem] for stem in self.stems if stem in stems})
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, added: bool = False) -> Model:
-        """Reads one table of a registry file."""
+        """Parses one table of a registry file."""
         facts = dict(table)
         facts["files"] = tuple(WeightFile(**file) for file in facts["files"])
         facts["labels"] = tuple(facts["labels"])
@@ -134,7 +134,7 @@ def find(name: str) -> Model:
     Raises:
         ModelUnavailableError: the registry has none.
     """
-    for found in (_shipped, models):  # a broken description of one's own model is no matter of the others
+    for found in (_shipped, models):  # an invalid description of a user's model must not affect shipped models
         for model in found():
             if model.name == name:
                 return model
@@ -143,7 +143,7 @@ def find(name: str) -> Model:
 
 
 def added_folder() -> Path:
-    """Where a file ``<name>.toml`` describes each model that the user added."""
+    """Folder of the descriptions ``<name>.toml`` of models added by the user."""
     return weights_folder() / "added"
 
 

@@ -1,4 +1,4 @@
-"""Models that users add: a configuration and a checkpoint become a model of the registry."""
+"""Adds models of the user to the registry, from a configuration and a checkpoint."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ def add(
     link: bool = False,
     reserved: Collection[str] = (),
 ) -> Model:
-    """Takes a checkpoint in, once it is proven to fit the network that its configuration describes.
+    """Adds a checkpoint, after checking that it fits the network of its configuration.
 
     Args:
-        name: what ``--plan`` shall call it.
-        config: the YAML published with it, in the form of Music-Source-Separation-Training.
-        checkpoint: the weights; they are copied into the weights folder.
-        architecture: by MSST's name, where the configuration does not tell.
-        stems: label to stem, for labels that do not tell.
-        title: one line for people.
-        licence: of the weights, an SPDX identifier.
-        link: the weights stay where they are, and the weights folder only points there.
-        reserved: names that it may not have, besides those of other models.
+        name: name for ``--plan``.
+        config: the YAML published with it, in the format of Music-Source-Separation-Training (MSST).
+        checkpoint: the weights, which are copied into the weights folder.
+        architecture: MSST's name, needed if it cannot be detected from the configuration.
+        stems: label to stem, for unknown labels.
+        title: one line for users.
+        licence: licence of the weights, an SPDX identifier.
+        link: create a link to the weights instead of a copy.
+        reserved: names that are not allowed, besides those of other models.
 
     Raises:
-        UsageError: the name is taken, or is none.
-        ModelUnavailableError: the two files cannot be read, or do not go together.
+        UsageError: the name is taken or invalid.
+        ModelUnavailableError: a file cannot be read, or they do not match.
         StorageError: the weights folder cannot be written.
     """
     _check_name(name, reserved)
     try:
-        import torch  # noqa: F401  # whether it is there
+        import torch  # noqa: F401  # checks that it is installed
     except ModuleNotFoundError as error:
         raise ModelUnavailableError(
             "Adding a model needs PyTorch: install it with `pip install stemwright[torch]`."
@@ -95,10 +95,10 @@ def add(
 
 
 def remove_description(model: Model) -> None:
-    """Removes what describes a model that was added. Its weights stay.
+    """Removes the description of an added model. Its weights stay.
 
     Raises:
-        StorageError: it may not be removed.
+        StorageError: it cannot be removed.
     """
     path = _description(model.name)
     try:
@@ -118,7 +118,7 @@ def _check_name(name: str, reserved: Collection[str]) -> None:
 
 @contextmanager
 def _name_locked(name: str) -> Iterator[None]:
-    """Keeps others from adding a model of the same name meanwhile."""
+    """Locks a name, so that no other process adds a model of that name."""
     folder = weights_folder()
 
     def refuse() -> None:
@@ -133,7 +133,7 @@ def _name_locked(name: str) -> Iterator[None]:
 
 
 def _import_checkpoint(checkpoint: Path, name: str, *, link: bool) -> WeightFile:
-    """Copies or links a file into the weights folder, whole or not at all."""
+    """Copies or links a file into the weights folder, atomically."""
     folder = weights_folder()
     path, part = folder / name, folder / f".{name}.{os.getpid()}.part"
     try:
@@ -170,7 +170,7 @@ def _write(model: Model) -> None:
 
 
 def _table(model: Model) -> dict[str, Any]:
-    """What ``Model.from_table`` reads: all but what stands in no file."""
+    """The table that ``Model.from_table`` reads."""
     return {field.name: _to_toml(getattr(model, field.name)) for field in fields(model) if field.name != "added"}
 
 

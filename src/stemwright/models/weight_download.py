@@ -27,7 +27,7 @@ from stemwright.models.weight_file import PartFile, WeightFile
 Stage = Literal["waiting", "downloading", "verifying"]
 
 _PROGRESS_BYTES = 1 << 20
-"""An attempt that gets this much further than all before resets the count of failures."""
+"""An attempt that makes this much progress resets the count of failures."""
 
 _SLEEP_STEP_S = 0.1
 
@@ -37,9 +37,9 @@ class DownloadProgress:
     """Progress of a download.
 
     Attributes:
-        name: of the file.
-        done_bytes: bytes that are there; in the stage ``verifying`` those that were read so far.
-        total_bytes: bytes of the whole file.
+        name: name of the file.
+        done_bytes: bytes downloaded so far; in the stage ``verifying``, bytes read so far.
+        total_bytes: size of the whole file.
         stage: ``waiting`` for another process, or for a server that failed, ``downloading``, ``verifying``.
     """
 
@@ -54,12 +54,12 @@ class RetryPolicy:
     """Retries and timeouts of a download.
 
     Attributes:
-        tries: failed attempts in a row without progress after which it gives up.
-        connect_s: longest time for a connection to stand.
-        read_s: longest time without a byte.
-        first_pause_s: pause after the first failure; each further one is twice as long, less a random part of up to half.
-        longest_pause_s: no pause is longer; a server that wants a longer one is not asked again.
-        sleep: waits so many seconds.
+        tries: limit of consecutive failed attempts without progress.
+        connect_s: timeout for connecting.
+        read_s: timeout for each read.
+        first_pause_s: pause after the first failure; it doubles each time, less a random part of up to half.
+        longest_pause_s: limit of the pause; if a server asks for a longer one, the download fails.
+        sleep: waits for a number of seconds.
     """
 
     tries: int = 5
@@ -85,15 +85,15 @@ def download(
     resumed by the next attempt. If several processes and threads need the file, one downloads it and the others wait.
 
     Args:
-        file: which one.
-        folder: where it shall lie; made if it is missing.
+        file: the file.
+        folder: destination; created if missing.
         mirror: URL of a folder (https, http or file) that has the file under its name; ``STEMWRIGHT_MODEL_MIRROR`` if None.
         on_progress: called many times a second.
         is_cancelled: polled; True cancels the download.
         retry_policy: timeouts and number of attempts.
 
     Raises:
-        ModelUnavailableError: the file cannot be downloaded, is not the right one, or ``STEMWRIGHT_OFFLINE`` is set.
+        ModelUnavailableError: the file cannot be downloaded, has the wrong content, or ``STEMWRIGHT_OFFLINE`` is set.
         StorageError: the folder cannot be written, or the disk is full.
         CancelledError: ``is_cancelled`` returned true. The partial file is kept.
         UsageError: the mirror is not a URL.
@@ -107,15 +107,15 @@ def download(
 
 
 def is_offline() -> bool:
-    """Whether ``STEMWRIGHT_OFFLINE`` is set, so that no connection may be opened."""
+    """Whether ``STEMWRIGHT_OFFLINE`` is set, which forbids all connections."""
     return os.environ.get("STEMWRIGHT_OFFLINE", "").strip().lower() not in ("", "0", "false", "f", "no", "n", "off")
 
 
 def _source(file: WeightFile, mirror: str | None) -> str:
-    """Where to ask for the file: in the mirror, if there is one.
+    """URL of the file, in the mirror if there is one.
 
     Raises:
-        UsageError: the mirror is no URL.
+        UsageError: the mirror is not a URL.
     """
     base = mirror or os.environ.get("STEMWRIGHT_MODEL_MIRROR", "").strip()
     if not base:
@@ -142,7 +142,7 @@ def _is_file_url(url: str) -> bool:
 
 
 class _Download:
-    """One file on its way."""
+    """The download of one file."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Download:
         path = self._file.path_in(self._folder)
         if self._is_there():
             return path
-        if self._url == self._file.url and not _is_http_url(self._url):  # a mirror was judged before
+        if self._url == self._file.url and not _is_http_url(self._url):  # a mirror was checked before
             raise ModelUnavailableError(
                 f"{self._file.name} is not in {self._folder}, and its URL is not known: "
                 f"{self._manual_remedy()}, or set STEMWRIGHT_MODEL_MIRROR to a server that has it."
@@ -176,7 +176,7 @@ class _Download:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._file.locked(self._folder, self._wait):
-            if not self._is_there():  # for another may have brought it meanwhile
+            if not self._is_there():  # another process may have downloaded it meanwhile
                 with PartFile(self._file, self._folder) as part:
                     self._fetch(part)
         return path
@@ -185,12 +185,12 @@ class _Download:
         return self._file.is_whole_in(self._folder, lambda done_bytes: self._report("verifying", done_bytes))
 
     def _fetch(self, part: PartFile) -> None:
-        """Brings the whole file into the part, and gives it its name."""
+        """Downloads the whole file, verifies and renames it."""
         part.resume(lambda done_bytes: self._report("verifying", done_bytes))
         self._check_room(part)
         self._download_rest(part)
         if not part.matches_digest and part.was_resumed:
-            part.begin(None)  # two halves of different files, or one that a crash of the machine left with holes
+            part.begin(None)  # halves of different versions, or holes after a crash of the machine
             self._download_rest(part)
         self._report("verifying", part.size_bytes)
         if not part.matches_digest:
@@ -199,7 +199,7 @@ class _Download:
         part.finish()
 
     def _download_rest(self, part: PartFile) -> None:
-        """Tries until the part has the size of the file."""
+        """Retries until the partial file has its full size."""
         failures, furthest_bytes = 0, part.size_bytes
         while part.size_bytes < self._file.size_bytes:
             try:
@@ -217,7 +217,7 @@ class _Download:
                 self._pause(fault, failures, part)
 
     def _attempt(self, part: PartFile) -> None:
-        """One request: adds to the part what comes, and never more than the file has."""
+        """One request: appends the received bytes, never more than the size of the file."""
         file, retry_policy = self._file, self._retry_policy
         self._report("downloading", part.size_bytes)
         with open_download(
@@ -239,7 +239,7 @@ class _Download:
             raise TransientError(f"only {part.size_bytes} of {file.size_bytes} bytes were received")
 
     def _pause(self, fault: TransientError, failures: int, part: PartFile) -> None:
-        """Leaves the server alone for a while: as long as it says, or longer each time."""
+        """Waits before a retry: as long as the server asks, or longer each time."""
         longest_s = self._retry_policy.longest_pause_s
         if fault.wait_s is not None:
             left_s = fault.wait_s
@@ -253,9 +253,9 @@ class _Download:
             left_s -= _SLEEP_STEP_S
 
     def _wait(self) -> None:
-        """Another process or thread downloads the file."""
+        """Reports that another process or thread downloads the file."""
         done_bytes = 0
-        with suppress(OSError):  # it just became the whole file
+        with suppress(OSError):  # it was just renamed to the complete file
             done_bytes = self._file.part_in(self._folder).stat().st_size
         self._report("waiting", done_bytes)
 

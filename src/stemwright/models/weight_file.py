@@ -1,4 +1,4 @@
-"""A file of weights, whole or in the making: what it must be, what lies beside it, and who may write it."""
+"""A weight file, complete or partial: its size and digest, its side files, and its lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 OnBytes = Callable[[int], None]
-"""Is told how many bytes were read so far; what it raises ends the reading."""
+"""Called with the number of bytes read so far; an exception stops the reading."""
 
 _PIECE_BYTES = 1 << 20
 _NAME = re.compile(r"[^./\\:\x00-\x1f][^/\\:\x00-\x1f]{0,199}")
@@ -27,16 +27,16 @@ _RETRY_S = 0.1
 
 @contextmanager
 def file_lock(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Holds a lock against other threads and processes; whoever dies lets go of it.
+    """Holds a lock against other threads and processes; it is released if the process dies.
 
-    Its file stays: were it removed, a newcomer could lock another one of the same name.
+    The lock file is never removed: another process could then lock a new file of the same name.
 
     Args:
-        lock: its file.
-        on_wait: called ten times a second while another holds it; what it raises ends the wait.
+        lock: path of the lock file.
+        on_wait: called ten times a second while waiting; an exception ends the wait.
 
     Raises:
-        OSError: it cannot be written, or its folder knows no locks.
+        OSError: it cannot be written, or the file system does not support locks.
     """
     with lock.open("ab") as file:
         while not _try_lock(file.fileno()):
@@ -47,13 +47,13 @@ def file_lock(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file of weights, as the registry describes it.
+    """A weight file, as described in the registry.
 
     Attributes:
-        name: of the file in whichever folder it lies.
-        url: where it comes from; empty for what ships in the wheel and for what the user brought.
-        size_bytes: its size.
-        sha256: its digest, in lower case.
+        name: file name.
+        url: download URL; empty for files in the wheel and files of the user.
+        size_bytes: size in bytes.
+        sha256: digest in lower case.
     """
 
     name: str
@@ -62,7 +62,7 @@ class WeightFile:
     sha256: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a name that leads elsewhere, and for what can be neither size nor digest."""
+        """Raises ValueError for a name with a path, an invalid size or an invalid digest."""
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"'{self.name}' is no name for a file of weights: give one without folders")
         if self.size_bytes < 1:
@@ -71,23 +71,23 @@ class WeightFile:
             raise ValueError(f"the SHA-256 of {self.name} is not 64 hexadecimal digits in lower case")
 
     def path_in(self, folder: Path) -> Path:
-        """Where it lies when it is whole."""
+        """Path of the complete file."""
         return folder / self.name
 
     def part_in(self, folder: Path) -> Path:
-        """Where it grows while it is downloaded."""
+        """Path of the partial file."""
         return folder / f"{self.name}.part"
 
     def version_in(self, folder: Path) -> Path:
-        """Where it is kept which state of the server's file the part is of."""
+        """Path of the record of the partial file's version."""
         return folder / f"{self.name}.part.json"
 
     def mark_in(self, folder: Path) -> Path:
-        """Where it is kept that the whole file was verified."""
+        """Path of the record that the complete file was verified."""
         return folder / f".{self.name}.verified.json"
 
     def matches(self, path: Path, on_bytes: OnBytes | None = None) -> bool:
-        """Whether a file has the right size and digest; a missing one has not.
+        """Whether a file exists with the right size and digest.
 
         Raises:
             OSError: it cannot be read.
@@ -95,7 +95,7 @@ class WeightFile:
         return self._has_size(path) and self._has_digest(path, on_bytes)
 
     def is_whole_in(self, folder: Path, on_bytes: OnBytes | None = None) -> bool:
-        """The same of the file in a folder, and read only if it changed since it was last found right.
+        """The same for the file in a folder; it is only read if it changed since it was last verified.
 
         Raises:
             OSError: it cannot be read.
@@ -103,7 +103,7 @@ class WeightFile:
         path = self.path_in(folder)
         if not self._has_size(path):
             return False
-        mark = self._mark(path)  # before the reading: what changes meanwhile is read again the next time
+        mark = self._mark(path)  # before reading: if the file changes meanwhile, it is read again next time
         with suppress(OSError, ValueError):
             if json.loads(self.mark_in(folder).read_text(encoding="utf-8")) == mark:
                 return True
@@ -113,12 +113,12 @@ class WeightFile:
         return True
 
     def mark_whole_in(self, folder: Path) -> None:
-        """Keeps that the file in a folder was just found right, so that it need not be read again."""
+        """Records that the file in a folder was just verified, so that it need not be read again."""
         self._write_mark(folder, self._mark(self.path_in(folder)))
 
     @contextmanager
     def locked(self, folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Holds the file of that folder against other threads and processes, as ``file_lock`` does."""
+        """Holds the lock of the file in that folder, as ``file_lock`` does."""
         with file_lock(folder / f".{self.name}.lock", on_wait):
             yield
 
@@ -144,17 +144,17 @@ class WeightFile:
         return {"size_bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256": self.sha256}
 
     def _write_mark(self, folder: Path, mark: dict[str, int | str]) -> None:
-        with suppress(OSError):  # in a folder that may only be read the file is read again the next time
+        with suppress(OSError):  # in a read-only folder the file is read again next time
             self.mark_in(folder).write_text(json.dumps(mark), encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Version:
-    """Which state of the file a server gave. The digest in the registry has the last word; this saves the way to it.
+    """Version of a file on a server. Detects changes early; the digest in the registry decides at the end.
 
     Attributes:
-        url: whence, without a password.
-        etag, modified: the headers ETag and Last-Modified, empty where there were none.
+        url: its URL without credentials.
+        etag, modified: the headers ETag and Last-Modified, empty if missing.
     """
 
     url: str
@@ -163,16 +163,16 @@ class Version:
 
     @property
     def condition(self) -> str:
-        """What If-Range can say of it; a weak tag stands for no bytes."""
+        """Value of the If-Range header; weak ETags cannot be used there."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
     def contradicts(self, other: Version) -> bool:
-        """Whether the two cannot be of the same bytes, as far as their server says."""
+        """Whether the headers show that the two versions differ."""
         return self.url == other.url and "" not in (self.etag, other.etag) and self.etag != other.etag
 
 
 class PartFile:
-    """The file in the making, and the digest of what is in it. A context manager; the caller holds the file's lock."""
+    """The partial file and its running digest. A context manager; the caller holds the file's lock."""
 
     def __init__(self, file: WeightFile, folder: Path) -> None:
         self._file = file
@@ -195,11 +195,11 @@ class PartFile:
 
     @property
     def matches_digest(self) -> bool:
-        """Whether the digest is that of the whole file."""
+        """Whether the digest is that of the complete file."""
         return self._digest.hexdigest() == self._file.sha256
 
     def resume(self, on_bytes: Callable[[int], None]) -> None:
-        """Reads what an earlier try left behind; what is too long to be of use is dropped."""
+        """Reads the partial file of an earlier attempt; a file that is too long is dropped."""
         self._content.seek(0, os.SEEK_END)
         if self._content.tell() > self._file.size_bytes:
             self.begin(None)
@@ -209,11 +209,11 @@ class PartFile:
             self.size_bytes += len(piece)
             on_bytes(self.size_bytes)
         self.was_resumed = self.size_bytes > 0
-        with suppress(OSError, ValueError, TypeError):  # without it the digest alone tells whether the halves fit
+        with suppress(OSError, ValueError, TypeError):  # without it only the digest shows whether the halves match
             self.version = Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
 
     def begin(self, version: Version | None) -> None:
-        """Drops what there is; what comes now is of that version."""
+        """Drops the content and starts again with that version."""
         self._content.truncate(0)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
@@ -225,29 +225,29 @@ class PartFile:
             self._version_path.write_text(json.dumps(asdict(version)), encoding="utf-8")
 
     def append(self, start_byte: int, version: Version) -> None:
-        """Makes ready for bytes from a place on: those that do not go on from here begin anew."""
+        """Prepares for bytes from an offset; if it is not the end of the partial file, starts again."""
         if start_byte == 0:
             self.begin(version)
         else:
             self.was_resumed = True
 
     def write(self, piece: bytes) -> None:
-        """Adds bytes."""
+        """Appends bytes."""
         self._content.write(piece)
         self._digest.update(piece)
         self.size_bytes += len(piece)
 
     def finish(self) -> None:
-        """Gives the file its name, once the disk has all of it."""
+        """Syncs the file to disk and renames it."""
         self._content.flush()
         os.fsync(self._content.fileno())
-        self._content.close()  # Windows renames no open file
+        self._content.close()  # Windows cannot rename an open file
         self._path.replace(self._file.path_in(self._folder))
         self._version_path.unlink(missing_ok=True)
         self._file.mark_whole_in(self._folder)
 
     def remove(self) -> None:
-        """Leaves nothing behind."""
+        """Deletes the partial file and its record."""
         self._content.close()
         self._path.unlink()
         self._version_path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where the weights of a model lie, and whether they are what the registry says."""
+"""Locates and verifies the weight files of models."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WHEEL_FOLDER = Path(__file__).parent / "weights"
 
 
 def weights_folder() -> Path:
-    """Where downloaded weights lie: ``STEMWRIGHT_MODELS_DIR``, or a folder among the user's data. It need not exist.
+    """Folder of downloaded weights: ``STEMWRIGHT_MODELS_DIR``, or in the user's data folder. It need not exist.
 
-    Not the cache, which may be emptied at any time: these are gigabytes from the net.
+    Not in the cache folder, which may be emptied at any time: weights are gigabytes of downloads.
     """
     named = os.environ.get("STEMWRIGHT_MODELS_DIR")
     if named:
@@ -33,30 +33,30 @@ def weights_folder() -> Path:
 
 
 def find(file: WeightFile) -> Path | None:
-    """Where a file lies, by its size: in the wheel, or else in the weights folder; None if in neither."""
+    """Path of a file with the right size: in the wheel or else in the weights folder; None if in neither."""
     path = _path(file)
     return path if _size(path) == file.size_bytes else None
 
 
 def is_available(weights: WeightFile | Model) -> bool:
-    """Whether a file, or every file of a model, is there, by its size."""
+    """Whether a file, or every file of a model, exists with the right size."""
     return all(find(file) is not None for file in _files(weights))
 
 
 def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, reread: bool = False) -> None:
-    """Makes sure that a file is there and is that of the registry. Gigabytes are read only when they changed.
+    """Checks that a file exists and has the digest of the registry. It is only read if it changed.
 
     Args:
-        file: which one.
-        on_bytes: is told how much was read; what it raises passes through.
-        reread: read it all, whatever was found before.
+        file: the file.
+        on_bytes: called with the number of bytes read; its exceptions propagate.
+        reread: read the file even if it was verified before.
 
     Raises:
         ModelUnavailableError: it is missing or damaged, or cannot be read.
     """
     path = _path(file)
     try:
-        in_wheel = path.parent == WHEEL_FOLDER  # no marks are left among the files of the installation
+        in_wheel = path.parent == WHEEL_FOLDER  # no records are written into the installation
         whole = file.matches(path, on_bytes) if in_wheel or reread else file.is_whole_in(path.parent, on_bytes)
     except OSError as error:
         raise _unavailable(file, path, error) from error
@@ -67,7 +67,7 @@ def verify(file: WeightFile, on_bytes: OnBytes | None = None, *, reread: bool = 
 
 
 def load(weights: WeightFile | Model) -> bytes:
-    """The content of a file, or of the one file of a model, verified.
+    """The verified content of a file, or of the only file of a model.
 
     Raises:
         ModelUnavailableError: it is missing or damaged, or cannot be read.
@@ -84,14 +84,14 @@ def load(weights: WeightFile | Model) -> bytes:
 
 
 def remove(file: WeightFile) -> bool:
-    """Removes a downloaded file, whole or in part, and gives whether there was one. The wheel's files stay.
+    """Removes a downloaded file, complete or partial; returns whether there was one. Files in the wheel stay.
 
     Raises:
-        StorageError: it is being downloaded right now, or may not be removed.
+        StorageError: it is being downloaded, or cannot be removed.
     """
     folder = weights_folder()
     paths = (file.path_in(folder), file.part_in(folder), file.version_in(folder), file.mark_in(folder))
-    if not any(path.is_file() or path.is_symlink() for path in paths):  # a link may point to nothing any more
+    if not any(path.is_file() or path.is_symlink() for path in paths):  # a link may be broken
         return False
 
     def refuse() -> None:
@@ -111,7 +111,7 @@ def _files(weights: WeightFile | Model) -> tuple[WeightFile, ...]:
 
 
 def _path(file: WeightFile) -> Path:
-    """Where a file of the right size lies, or else one of the name, or else where it should lie."""
+    """Path of the file with the right size, or else of one with that name, or else where it should be."""
     wheel, downloaded = file.path_in(WHEEL_FOLDER), file.path_in(weights_folder())
     for path in (wheel, downloaded):
         if _size(path) == file.size_bytes:

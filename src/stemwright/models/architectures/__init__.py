@@ -7,5 +7,5 @@ it, whose `forward` maps `(batch, channels, samples)` to `(batch, stems, channel
 import os
 
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
-"""Disables AMX; must be set before torch first queries it. With torch 2.13 and AMX, half-precision HTDemucs has an error
-of 30 % of its energy (`test_half_precision_stays_close`); without AMX it is less than 0.1 %."""
+"""Disables AMX; must be set before torch first queries it. With torch 2.13 and AMX, half-precision HTDemucs has an
+error of 30 % of its energy (`test_half_precision_stays_close`); without AMX it is less than 0.1 %."""

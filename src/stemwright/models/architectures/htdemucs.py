@@ -315,7 +315,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """Queries ``(batch, tokens, channels)``, keys and values ``(batch, others, channels)`` -> shape of the queries."""
+        """Queries ``(batch, tokens, channels)``, keys and values ``(batch, others, channels)`` -> as the queries."""
         batch, tokens, channels = x.shape
         weight, bias = self.in_proj_weight, self.in_proj_bias
         query = functional.linear(x, weight[:channels], bias[:channels])
@@ -389,7 +389,7 @@ class CrossTransformer(nn.Module):
         return torch.cat([phase.cos(), phase.sin()], 1)
 
     def _grid_positions(self, bins: int, frames: int, channels: int, device: torch.device) -> Tensor:
-        """Position embedding, interleaved sines and cosines: frames in the first half of the channels, bins in the second.
+        """Position embedding, interleaved sines and cosines: first half of the channels for frames, second for bins.
 
         Returns:
             ``(bins, frames, channels)``.
@@ -475,7 +475,7 @@ class HTDemucs(nn.Module):
         return out[..., :length].view(len(mix), len(self.options.sources), *mix.shape[1:2], length)
 
     def _transformed(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
-        """The transformer: ``(batch, channels, bins, frames)`` and ``(batch, channels, 1, tokens)`` -> the same shapes."""
+        """Applies the transformer to ``(batch, channels, bins, frames)`` and ``(batch, channels, 1, tokens)``."""
         assert self.crosstransformer is not None
         dtype = x.dtype
         x, xt = x.permute(0, 2, 3, 1), xt[:, :, 0].transpose(1, 2)  # channels last
@@ -505,7 +505,7 @@ class HTDemucs(nn.Module):
         return parts.flatten(3).permute(0, 3, 1, 2)
 
     def _waveform(self, spectrum: Tensor, length: int) -> Tensor:
-        """The inverse of ``_spectrum``: ``(batch, 2 channels, bins, frames)``, float32 -> ``(batch, channels, length)``."""
+        """Inverse of ``_spectrum``: ``(batch, 2 channels, bins, frames)``, float32 -> ``(batch, channels, length)``."""
         size = self.options.nfft
         hop = size // 4
         parts = spectrum.view(len(spectrum), -1, 2, *spectrum.shape[2:]).permute(0, 1, 4, 3, 2).contiguous()

@@ -161,7 +161,7 @@ class SCNet(nn.Module):
         return spectra
 
     def _padding(self, samples: int) -> int:
-        """Zeros to append, so that the number of frames is even for the FFT over time, and the STFT can pad its input."""
+        """Zeros to append: the FFT over time needs an even number of frames, and the STFT a minimum length."""
         hop = self.options.hop_size
         hops = samples // hop + 1
         hops += 1 - hops % 2  # there is one frame more than hops
@@ -176,7 +176,7 @@ class SCNet(nn.Module):
         return o.nfft, o.hop_size, o.win_size, make_window(o.win_size, device=device)
 
     def _analyse(self, mix: Tensor) -> Tensor:
-        """The spectrum of a mix, ``(batch, bins, frames, 2 * audio_channels)``: real and imaginary parts interleaved."""
+        """The spectrum of a mix, ``(batch, bins, frames, 2 * audio_channels)``, real and imaginary interleaved."""
         waves = functional.pad(mix.float(), (0, self._padding(mix.shape[-1]))).flatten(0, 1)
         spectrum = torch.stft(
             waves, *self._frames(mix.device), normalized=self.options.normalized, return_complex=True

@@ -23,7 +23,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "mps": "CoreMLExecutionProvider",
 }
-"""The runtime's names for the devices of ``--device``; CoreML is its way to Apple's GPU and neural engine."""
+"""ONNX Runtime's providers for the devices of ``--device``; CoreML uses Apple's GPU and neural engine."""
 
 REMEDIES = {
     "cuda": "install onnxruntime-gpu in place of onnxruntime, or use --device cpu",
@@ -32,16 +32,16 @@ REMEDIES = {
 
 
 CHUNK_FRAMES, OVERLAP_FRAMES = 512, 64
-"""How much is heard at once where the file does not say it, and how much of that is heard twice."""
+"""Chunk size and overlap in frames, for files that do not state them."""
 
 
 class OnnxMaskEngine:
-    """A mask network as ``training/export.py`` writes it: features ``(1, 4, bands, frames)`` in, masks out.
+    """A mask network exported by ``training/export.py``: features ``(1, 4, bands, frames)`` to masks.
 
-    The file says how many frames it wants at once: a network with attention hears best at the length that it was trained on.
+    The file states the chunk length: a network with attention works best at the length it was trained on.
 
     Raises:
-        ModelUnavailableError: the file is no such network, or the device cannot be had.
+        ModelUnavailableError: the file is not such a network, or the device is not available.
     """
 
     hop = 1024
@@ -73,9 +73,9 @@ class OnnxMaskEngine:
         return masks.transpose(3, 0, 1, 2)  # (frames, stems, 2, bands)
 
     def reset_session(self) -> None:
-        """In a process that was forked: the threads of the session are the parent's, so it is loaded anew when it is needed.
+        """After a fork: the session's threads only exist in the parent, so the session is loaded again when needed.
 
-        Ending the old one would wait for those threads for ever; it is kept until the process ends.
+        Deleting the old session would wait for those threads for ever, so it is kept until the process ends.
         """
         if self._session is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
@@ -94,7 +94,7 @@ class OnnxMaskEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        # A plan of the memory is made after the first run, beside what that took: 62 MB more, and not faster.
+        # Memory patterns take 62 MB more after the first run, and are not faster.
         options.enable_mem_pattern = False
         try:
             return onnxruntime.InferenceSession(
@@ -102,7 +102,7 @@ class OnnxMaskEngine:
             )
         except ModelUnavailableError:
             raise
-        except Exception as error:  # the runtime's own errors share no base class but this
+        except Exception as error:  # the runtime's errors have no other common base class
             raise ModelUnavailableError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot run {self._model}: {error}"
             ) from error

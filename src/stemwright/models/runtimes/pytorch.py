@@ -1,8 +1,8 @@
-"""PyTorch: runs published networks on a processor, an NVIDIA GPU, or Apple's.
+"""PyTorch: runs published networks on a CPU, an NVIDIA GPU or an Apple GPU.
 
-Precision. Networks run under autocast where the machine multiplies half floats faster: ``float16`` on CUDA, ``bfloat16`` on
-processors that have it (AVX512-BF16, AMX, Arm's BF16); transforms and masks stay in float32 (docs/models.md has the error
-that it makes). A chunk that leaves the range of half floats is run again in float32.
+Precision: networks run under autocast where half precision is faster: ``float16`` on CUDA, ``bfloat16`` on CPUs that
+support it (AVX512-BF16, AMX, Arm's BF16). STFTs and masks stay in float32 (docs/models.md gives the error). A chunk
+that overflows in half precision is run again in float32.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ Samples = NDArray[np.float32]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 MAX_BATCH = 16
-"""Chunks in a batch: beyond this GPUs gain nothing."""
+"""Largest batch in chunks: larger ones are not faster on GPUs."""
 
 MEMORY_SHARE = 0.8
-"""Of the GPU's free memory that a batch may take: the allocator leaves gaps."""
+"""Fraction of the GPU's free memory for a batch, since the allocator fragments it."""
 
 FLOAT32_ON_CPU = ("mdx23c",)
-"""Those whose error in bfloat16 is less than 40 dB under the output: 17.9 with random weights at published size."""
+"""Architectures that run in float32 on CPUs: their bfloat16 error is not 40 dB below the output, but 17.9 dB with
+random weights at published size."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""What Linux calls processors that multiply bfloat16."""
+"""CPU flags of bfloat16 support on Linux."""
 
 
 _IMPORT_PID = os.getpid()
-"""The process that imported PyTorch. In one that was forked from it the threads of OpenMP do not exist, and more than one
-thread would wait for them without end."""
+"""The process that imported PyTorch. In a forked process the OpenMP threads do not exist, and running with more than
+one thread would wait for them for ever."""
 
 
 def _is_forked() -> bool:
@@ -54,16 +55,16 @@ def _set_threads(threads: int) -> None:
 
 
 class TorchWaveformEngine:
-    """A network, or a bag of networks of which each gives one label.
+    """A network, or a bag of networks with one label each.
 
     Args:
-        model: which one.
-        paths: its files, verified.
+        model: the model.
+        paths: its verified files.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        threads: of the processor.
+        threads: CPU threads.
 
     Raises:
-        ModelUnavailableError: a file is not of this network, or the device cannot be had.
+        ModelUnavailableError: a file does not fit the network, or the device is not available.
     """
 
     def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
@@ -84,7 +85,7 @@ class TorchWaveformEngine:
 
     @property
     def batch(self) -> int:
-        """Chunks at once: as many as fit into the free memory of a GPU, one on a processor."""
+        """Chunks per call: as many as fit into the free memory of a GPU, one on a CPU."""
         if self._batch is None:
             self._batch = self._largest_batch() if self._device.type == "cuda" else 1
         return self._batch
@@ -93,7 +94,7 @@ class TorchWaveformEngine:
         """``(batch, 2, samples)`` -> ``(batch, stems, 2, samples)``.
 
         Raises:
-            ModelUnavailableError: not even one chunk fits into the memory of the device.
+            ModelUnavailableError: a single chunk does not fit into the memory of the device.
         """
         if _is_forked():
             if self._device.type == "cuda":
@@ -116,7 +117,7 @@ class TorchWaveformEngine:
                     raise ModelUnavailableError(
                         f"{self.name} does not fit into the memory of {self._device}; {remedy}."
                     ) from error
-                # Whatever else runs there has taken it meanwhile: go on with half as much.
+                # Another process uses the memory now: continue with half the batch.
                 self._max_batch = len(part) // 2
                 if self._device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -153,7 +154,7 @@ class TorchWaveformEngine:
         return torch.stack([_sum([outputs[label] for label in labels]) for labels in self._sources], 1)
 
     def _largest_batch(self) -> int:
-        """Runs one chunk to see what it takes."""
+        """Runs one chunk to measure its memory."""
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         self.separate(np.zeros((1, 2, self.chunk.length), np.float32))
@@ -164,7 +165,7 @@ class TorchWaveformEngine:
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an error of its own; Apple's GPUs and processors only say so."""
+    """CUDA has an error class; for Apple GPUs and CPUs only the message says so."""
     message = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message or "not enough memory" in message
 
@@ -174,16 +175,16 @@ def _sum(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _moved(network: nn.Module, device: torch.device) -> Any:
-    """The network on its device, compiled where ``STEMWRIGHT_COMPILE=1`` asks for it: minutes once, then faster."""
+    """The network on its device, compiled if ``STEMWRIGHT_COMPILE=1``, which takes minutes once."""
     network.to(device)
     return torch.compile(network, dynamic=False) if os.environ.get("STEMWRIGHT_COMPILE") == "1" else network
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; of ``auto`` the best that there is.
+    """The device of that name; ``auto`` is the best available one.
 
     Raises:
-        ModelUnavailableError: this machine has none.
+        ModelUnavailableError: this machine does not have it.
     """
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -196,7 +197,7 @@ def find_device(name: str) -> torch.device:
 
 
 def _precision(device: torch.device, architecture: str) -> Precision:
-    """``STEMWRIGHT_PRECISION``, or what is fastest without being heard."""
+    """``STEMWRIGHT_PRECISION``, or the fastest one without audible error."""
     requested = os.environ.get("STEMWRIGHT_PRECISION", "auto")
     if requested in get_args(Precision):
         return cast(Precision, requested)
@@ -210,7 +211,7 @@ def _precision(device: torch.device, architecture: str) -> Precision:
 
 
 def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16; one that does not takes seven times as long for it as for float32."""
+    """Whether this CPU supports bfloat16; without support it is seven times slower than float32."""
     try:
         flags = CPU_INFO.read_text(encoding="ascii", errors="replace").split()
     except OSError:
