@@ -1,1 +1,1 @@
-"""MetricSet how well songs are separated, against their true stems."""
+"""Measures separation quality against the true stems."""

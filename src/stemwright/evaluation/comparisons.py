@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from stemwright.stems import SINGING, STEMS
 
 UNLABELLED = "unlabelled"
-"""The name of a file that holds the rest of a song whose parts are not all known."""
+"""Name of a file with the remainder of a song that is not fully labelled."""
 
 ESTIMATES = (*STEMS, "instrumental", "residual")
-"""The names that an estimate may have."""
+"""Valid names of estimates."""
 
 ROWS = (*STEMS, "wind", "orchestra", "other", "singing", "instrumental", UNLABELLED)
-"""The names of comparisons, in the order of every table."""
+"""Names of comparisons, in the order of all tables."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row: the sum of the true stems ``references`` against the sum of the estimates ``estimates``."""
+    """One row: the sum of the true stems ``references`` compared with the sum of the estimates ``estimates``."""
 
     name: str
     references: tuple[str, ...]
@@ -29,17 +29,17 @@ class Comparison:
 def comparisons(
     references: Collection[str], estimates: Collection[str], coarse: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[Comparison, ...]:
-    """The rows that a song with these true stems allows, given estimates of these names.
+    """The rows that are possible for a song with these true stems and estimates.
 
-    A stem is compared with the estimate of its name. ``singing`` and ``instrumental`` compare all vocal stems and all
-    others, in songs that have both. ``unlabelled`` is compared with the sum of the estimates that no other file of the
-    song names. Without an estimate of ``backing_vocals``, that of ``vocals`` stands for all singing.
+    A stem is compared with the estimate of the same name. ``singing`` and ``instrumental`` compare the sum of all vocal
+    stems and that of all others, in songs that have both. ``unlabelled`` is compared with the sum of the estimates of
+    stems without a file. Without an estimate of ``backing_vocals``, the estimate of ``vocals`` counts as all singing.
 
     Args:
         references: names of the true stems.
         estimates: names of the estimates.
-        coarse: the stems that each label stands for which is coarser than the vocabulary. It is compared with the sum
-            of the estimates that together hold just these stems, and has no row where there are none.
+        coarse: the stems of each label that is coarser than the vocabulary. It is compared with the sum of the
+                estimates that cover exactly these stems, and has no row if there are none.
     """
     coarse = coarse or {}
     true = [name for name in ROWS if name in references]
@@ -51,7 +51,7 @@ def comparisons(
                 rows.append(Comparison(name, (name,), covered))
         elif name in given and not _is_all_singing(name, true, given):
             rows.append(Comparison(name, (name,), (name,)))
-    # Only estimates that add up to the song say what its rest is.
+    # The remainder is only known if the estimates add up to the song.
     complete = "instrumental" in given or "residual" in given or set(STEMS) <= set(given)
     sung = tuple(name for name in true if name in SINGING)
     played = tuple(name for name in true if name not in SINGING)
@@ -67,12 +67,12 @@ def comparisons(
 
 
 def _is_all_singing(name: str, true: list[str], given: list[str]) -> bool:
-    """Whether an estimate of ``vocals`` holds the backing that the song has in a file of its own."""
+    """Whether the estimate of ``vocals`` includes backing vocals that the song has as a separate file."""
     return name == "vocals" and "backing_vocals" in true and "backing_vocals" not in given
 
 
 def _estimates_covering(stems: tuple[str, ...], given: list[str]) -> tuple[str, ...]:
-    """The estimates that together hold these stems, each once, and no others; none where that cannot be had."""
+    """The estimates that cover exactly these stems, each once; empty if that is not possible."""
     covered: set[str] = set()
     names = []
     for name in given:
@@ -84,7 +84,7 @@ def _estimates_covering(stems: tuple[str, ...], given: list[str]) -> tuple[str, 
 
 
 def _stems_in(name: str, given: list[str]) -> set[str]:
-    """The stems that an estimate holds, by the names of all of them."""
+    """The stems that an estimate covers, given the names of all estimates."""
     if name == "vocals":
         return {"vocals"} if "backing_vocals" in given else set(SINGING)
     if name == "instrumental":

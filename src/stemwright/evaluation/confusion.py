@@ -1,4 +1,4 @@
-"""Where the energy of true stems goes: one row a true stem, one column an estimated one."""
+"""Confusion matrix of stem energy: a row for each true stem, a column for each estimate."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TINY = np.float32(1e-20)
 
 
 def energy_shares(blocks: Iterable[Samples], n_references: int) -> NDArray[np.float64]:
-    """Shares of each true stem's energy that the estimates took, ``(references, estimates)``; rows sum to one.
+    """Share of each true stem's energy in each estimate, ``(references, estimates)``; rows sum to one.
 
-    At every point of the STFT the energy of a true stem is divided among the estimates by their magnitudes there,
+    In each bin of the STFT the energy of a true stem is divided among the estimates by their magnitudes,
     ``|S_i|^2 |E_j| / sum_k |E_k|``. The row of a silent true stem is zero.
 
     Args:
         blocks: ``(references + estimates, channels, samples)``, the true stems first.
-        n_references: how many of the signals are true stems.
+        n_references: number of true stems.
     """
     taken = np.zeros((n_references, 0))
     for block in spectra(blocks):

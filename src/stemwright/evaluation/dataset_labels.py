@@ -11,20 +11,20 @@ from stemwright.evaluation.reference_songs import Files, Song, estimates_folder,
 from stemwright.stems import SINGING, STEMS
 
 MIXTURE = "mixture"
-"""The name of a file that is the mix."""
+"""File name of the mix."""
 
 OTHER = "other"
-"""The label of what a data set does not name: all stems that its other labels leave."""
+"""Label of all stems that the other labels of a data set do not cover."""
 
 INSTRUMENTAL_STEMS = tuple(stem for stem in STEMS if stem not in SINGING)
-"""All stems but singing."""
+"""All stems except vocals."""
 
 COARSE: dict[str, tuple[str, ...]] = {
     "wind": ("brass", "woodwinds"),
     "orchestra": ("strings", "brass", "woodwinds"),
     "instrumental": INSTRUMENTAL_STEMS,
 }
-"""Labels that stand for several stems. ``other`` is one too, whose stems depend on its neighbours."""
+"""Labels that cover several stems. So does ``other``, whose stems depend on the other labels."""
 
 STEM_LABELS: dict[str, str] = {
     "vocals": "vocals vocal voice voices singing vox",
@@ -45,7 +45,7 @@ STEM_LABELS: dict[str, str] = {
     OTHER: "other others rest residual",
     MIXTURE: "mixture mix",
 }
-"""Names of each stem, and of what is coarser than a stem, as people and programs write them."""
+"""Common names of each stem and of coarser labels."""
 
 INSTRUMENT_LABELS: dict[str, str] = {
     "vocals": "lead_vocals lead_vocal lead_male_singer lead_female_singer rap",
@@ -65,23 +65,23 @@ INSTRUMENT_LABELS: dict[str, str] = {
     "synth": "synth_lead lead_synth synth_pad pad pads",
     "fx": "sound_effects scratches",
 }
-"""Names of single instruments and parts; several of them make up a stem."""
+"""Names of single instruments and parts, several of which may belong to one stem."""
 
 _STEM_OF_LABEL = {name: stem for stem, names in STEM_LABELS.items() for name in names.split()}
 _STEM_OF_INSTRUMENT = {name: stem for stem, names in INSTRUMENT_LABELS.items() for name in names.split()}
 
 
 def stem_of(label: str) -> str | None:
-    """The stem, coarse label, ``other`` or ``mixture`` that a label means; None where it is not known."""
+    """The stem, coarse label, ``other`` or ``mixture`` for a label; None if it is unknown."""
     return _STEM_OF_LABEL.get(_normalized(label)) or _STEM_OF_INSTRUMENT.get(_normalized(label))
 
 
 def files_by_stem(files: Sequence[Path]) -> dict[str, Files]:
-    """Files by what their names mean, in the order of the vocabulary; files of one stem are added up.
+    """Files by stem or coarse label, in the order of the vocabulary; files of one stem are summed.
 
     Raises:
-        UnreadableInputError: a name means nothing, or two files hold the same sound twice, as ``guitar`` and
-            ``acoustic_guitar`` do.
+        UnreadableInputError: a name is unknown, or two files contain the same sound, such as ``guitar`` and
+                ``acoustic_guitar``.
     """
     found: dict[str, list[Path]] = {}
     for path in files:
@@ -104,12 +104,12 @@ def files_by_stem(files: Sequence[Path]) -> dict[str, Files]:
 
 
 def stems_of_coarse_labels(labels: Mapping[str, Files]) -> dict[str, tuple[str, ...]]:
-    """The stems that each coarse label of a song stands for.
+    """The stems that each coarse label of a song covers.
 
-    ``vocals`` without ``backing_vocals`` is all singing. ``other`` is all that the song's other labels leave.
+    ``vocals`` without ``backing_vocals`` is all singing. ``other`` is all that the song's other labels do not cover.
 
     Args:
-        labels: what ``files_by_stem`` found.
+        labels: result of ``files_by_stem``.
     """
     found = {name: COARSE[name] for name in labels if name in COARSE}
     if "vocals" in labels and "backing_vocals" not in labels:
@@ -123,10 +123,10 @@ def stems_of_coarse_labels(labels: Mapping[str, Files]) -> dict[str, tuple[str, 
 def labelled_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str, Files]:
     """The estimates of one song, ``folder/<song>/<label>.<ext>``: ``other`` is the ``residual`` of the others.
 
-    A file named ``mixture`` is left out, and so is ``instrumental`` where the other estimates hold all of it.
+    A file named ``mixture`` is ignored, and so is ``instrumental`` if the other estimates cover all of it.
 
     Raises:
-        UnreadableInputError: there are none, or one has an unknown label or too coarse.
+        UnreadableInputError: there are none, or one has a label that is unknown or too coarse.
     """
     estimates_dir = estimates_folder(folder, song, is_only_song=is_only_song)
     files = files_by_stem(sound_files(estimates_dir)) if estimates_dir.is_dir() else {}

@@ -1,4 +1,4 @@
-"""The evaluation from folder to report: mix the true stems, separate the mix, score what came out."""
+"""Evaluates folders of songs: mixes the true stems, separates the mix, and scores the estimates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stemwright.separation.separator import Separator
 
 OnSong = Callable[[int, int, str], None]
-"""Called before each song with its number from 0, the number of songs, and its name."""
+"""Called before each song with its index from 0, the number of songs, and its name."""
 
 
 def evaluate_estimates(
@@ -36,25 +36,25 @@ def evaluate_estimates(
     confusion: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
-    """Scores stems that some separator made.
+    """Scores the stems of any separator.
 
     Args:
-        references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
+        references: ``<song>/<stem>.<ext>``, or the folder of one song, or a folder in ``layout``.
         estimates: ``<song>/<stem>.<ext>`` of the same songs.
-        layout: layout of the references on disk.
-        metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
-        confusion: whether to find where the energy of each true stem went.
+        layout: layout of the references.
+        metrics: metrics besides the SDR, names of ``METRICS``: separated by commas, or a list.
+        confusion: whether to compute the confusion matrix.
         on_song: called before each song.
 
     Raises:
         UsageError: an argument is invalid.
-        UnreadableInputError: a folder is not laid out so, or files of a song differ in rate, channels or length.
+        UnreadableInputError: a folder has another layout, or files of a song differ in rate, channels or length.
     """
     chosen, chosen_metrics = _layout(layout), _metrics(metrics)
     arguments.function(on_song, "on_song")
     folder = arguments.path(estimates, "estimates")
     songs = chosen.find_songs(arguments.path(references, "references"))
-    # a song without estimates is found before the first is scored
+    # reports a song without estimates before the first song is scored
     found = [(song, chosen.find_estimates(folder, song, is_only_song=len(songs) == 1)) for song in songs]
     scores = []
     for index, (song, files) in enumerate(found):
@@ -75,25 +75,25 @@ def evaluate_plan(
     confusion: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
-    """Mixes the true stems of each song, or takes its own mix, separates that into twelve, and scores what came out.
+    """Separates the mix of each song into twelve stems and scores them. Without a mix file the true stems are summed.
 
-    Mix and estimates lie as 32-bit float in a temporary folder, one song at a time: 13 files of the song's length.
+    Mix and estimates are 32-bit float files in a temporary folder, one song at a time: 13 files of the song's length.
 
     Args:
-        references: ``<song>/<stem>.<ext>``, or the folder of one song, or what ``layout`` says.
-        plan: what separates: the name of a plan, or a separator that is there already.
-        layout: layout of the references on disk.
-        device: as of ``Separator``.
-        threads: as of ``Separator``.
-        metrics: which metrics to take beside the SDR, names of ``METRICS``: separated by commas, or a list.
-        confusion: whether to find where the energy of each true stem went.
+        references: ``<song>/<stem>.<ext>``, or the folder of one song, or a folder in ``layout``.
+        plan: name of a plan, or a separator.
+        layout: layout of the references.
+        device: see ``Separator``.
+        threads: see ``Separator``.
+        metrics: metrics besides the SDR, names of ``METRICS``: separated by commas, or a list.
+        confusion: whether to compute the confusion matrix.
         on_song: called before each song.
 
     Raises:
         UsageError: an argument is invalid.
-        UnreadableInputError: the folder is not laid out so, or files of a song differ in rate, channels or length.
-        ModelUnavailableError: the plan cannot be had.
-        StorageError: no room for the temporary files.
+        UnreadableInputError: the folder has another layout, or files of a song differ in rate, channels or length.
+        ModelUnavailableError: the plan is not available.
+        StorageError: not enough disk space for temporary files.
     """
     from stemwright.separation.separator import Separator
 
@@ -137,7 +137,7 @@ def _score_separation(song: Song, separator: Separator, metrics: tuple[str, ...]
 
 
 def _write_mix(song: Song, path: Path) -> None:
-    """The float sum of the true stems, which may pass full scale."""
+    """Writes the float sum of the true stems, which may exceed full scale."""
     import soundfile
 
     try:

@@ -1,4 +1,4 @@
-"""Layouts of data sets on disk. A layout finds songs with true stems, and the estimates of each song."""
+"""Folder layouts of data sets. A layout finds songs with true stems, and the estimates of each song."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Songs(Protocol):
     """Reads a folder of songs, or the folder of one song."""
 
     def __call__(self, folder: Path) -> tuple[Song, ...]:
-        """Raises ``UnreadableInputError`` where the folder is not laid out so."""
+        """Raises ``UnreadableInputError`` if the folder has another layout."""
 
 
 class Estimates(Protocol):
-    """Finds the estimates of one song below a folder, by name."""
+    """Finds the estimates of one song in a folder, by name."""
 
     def __call__(self, folder: Path, song: Song, *, is_only_song: bool) -> Mapping[str, Files]:
-        """Raises ``UnreadableInputError`` where there are none, or one has an unknown name."""
+        """Raises ``UnreadableInputError`` if there are none, or one has an unknown name."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout of files on disk."""
+    """A folder layout."""
 
     find_songs: Songs
     find_estimates: Estimates

@@ -7,7 +7,7 @@ from typing import Literal
 from stemwright.errors import UsageError
 
 LayoutName = Literal["songs", "musdb", "moises", "msst"]
-"""Layout of a data set on disk."""
+"""Folder layout of a data set."""
 
 METRICS: dict[str, str] = {
     "sdr": "SDR dB",
@@ -18,11 +18,11 @@ METRICS: dict[str, str] = {
     "l1_freq": "L1-freq",
     "log_wmse": "log-WMSE",
 }
-"""All metrics: their names, and what heads their column in a table. ``sdr`` is always there."""
+"""Names of all metrics, with their column headers. ``sdr`` is always included."""
 
 
 def read_metrics(text: str) -> tuple[str, ...]:
-    """``sdr,csdr`` or ``all`` -> names beside ``sdr``, in the order of ``METRICS``.
+    """``sdr,csdr`` or ``all`` -> names besides ``sdr``, in the order of ``METRICS``.
 
     Raises:
         UsageError: a name is unknown.

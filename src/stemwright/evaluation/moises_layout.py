@@ -1,7 +1,7 @@
 """MoisesDB v0.1: ``<uuid>/data.json`` and ``<uuid>/<stemName>/<track id>.wav`` (Pereira et al., ISMIR 2023).
 
-Every stem of a song holds one file a track. A track's type says more than its stem, so types are mapped, and the stem
-decides only where the type is not in the table.
+Every stem of a song has one file per track. The type of a track is more specific than its stem, so types are mapped;
+the stem is only used if the type is not in the table.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ STEM_OF_TRACK_TYPE: dict[tuple[str, str], str] = {
     ("other_keys", "synth lead"): "synth",
     ("wind", "brass"): "brass",
 }
-"""Types of tracks, by how they begin, that do not belong to what their stem is mapped to."""
+"""Prefixes of track types that belong to another stem than the one of their MoisesDB stem."""
 
 
 def find_songs(folder: Path) -> tuple[Song, ...]:
     """Reads the data set (or the folder above it), or the folder of one song.
 
     Raises:
-        UnreadableInputError: the folder is not laid out so, a file is missing, or a stem is not known.
+        UnreadableInputError: the folder has another layout, a file is missing, or a stem is unknown.
     """
     if not folder.is_dir():
         raise UnreadableInputError(f"'{folder}' is not a folder. Name the one that holds {VERSION}.")
@@ -65,7 +65,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
 
 
 def stem_of_track(stem_name: str, track_type: str) -> str | None:
-    """The stem of the vocabulary that a track belongs to; None where neither name is known."""
+    """The stem of the vocabulary for a track; None if both names are unknown."""
     stem = stem_name.strip().lower().replace(" ", "_")
     kind = track_type.strip().lower().replace("_", " ")
     for (name, beginning), mapped in STEM_OF_TRACK_TYPE.items():
@@ -96,7 +96,7 @@ def _read_song(folder: Path) -> Song:
         raise UnreadableInputError(f"'{metadata}' names no tracks. Download the song again.")
     stems = {name: files[name][0] if len(files[name]) == 1 else tuple(files[name]) for name in STEMS if name in files}
     first = next(iter(files.values()))[0]
-    # tracks of a song may differ by some samples; the data set's own reader fills up with silence
+    # lengths of tracks may differ by a few samples; the data set's own reader pads with silence
     return Song(folder.resolve().name, stems, *sound_format(first), uneven=True)
 
 

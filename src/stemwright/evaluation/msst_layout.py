@@ -1,4 +1,4 @@
-"""The validation folder of Music-Source-Separation-Training: ``<song>/{mixture,<label>}.wav``, labels of any kind."""
+"""Validation folders of Music-Source-Separation-Training: ``<song>/{mixture,<label>}.wav``, with any labels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stemwright.evaluation.reference_songs import Song, song_folders, sound_file
 def find_songs(folder: Path) -> tuple[Song, ...]:
     """Reads a folder of songs, or the folder of one song.
 
-    Without a file ``mixture`` the mix is the sum of the files. ``instrumental`` beside other labels that are not singing
-    is left out, as it is their sum.
+    Without a file ``mixture`` the mix is the sum of all files. ``instrumental`` is ignored if there are other labels
+    besides vocals, since it is their sum.
 
     Raises:
-        UnreadableInputError: the folder is not laid out so, or a label is not known.
+        UnreadableInputError: the folder has another layout, or a label is unknown.
     """
     return tuple(_read_song(path) for path in song_folders(folder, "<song>/mixture.wav, <song>/<label>.wav, ..."))
 

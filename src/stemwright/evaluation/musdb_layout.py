@@ -18,7 +18,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     """Reads the test songs of the data set, or any folder of its songs, or the folder of one song.
 
     Raises:
-        UnreadableInputError: the folder is not laid out so, or a song lacks a file.
+        UnreadableInputError: the folder has another layout, or a file is missing.
     """
     songs = msst_layout.find_songs(folder / "test" if (folder / "test").is_dir() else folder)
     for song in songs:

@@ -1,6 +1,6 @@
-"""The ideal ratio mask: what a masking separator could reach at best, if it knew the true stems.
+"""The ideal ratio mask: the upper bound of separation by masks, computed from the true stems.
 
-Each stem's mask is ``|S_i| / sum_j |S_j|`` at every point of the STFT, channel by channel (Liutkus and Badeau,
+The mask of each stem is ``|S_i| / sum_j |S_j|`` in every bin of the STFT, for each channel (Liutkus and Badeau,
 "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015, with an exponent of one).
 """
 
@@ -16,10 +16,10 @@ _TINY = np.float32(1e-20)
 
 
 def oracle_errors(references: Iterable[Samples]) -> Iterator[Samples]:
-    """Blocks of true stems ``(stems, channels, samples)`` -> blocks of ``estimate - stem``, the oracle's error.
+    """Blocks of true stems ``(stems, channels, samples)`` -> blocks of the oracle's error ``estimate - stem``.
 
-    The blocks that come out have other lengths than those that went in, and up to a hop of silence behind the last.
-    The STFT is linear, so the error is made directly, and the error of a sum of stems is the sum of their errors.
+    Block lengths differ from those of the input, and up to a hop of silence is appended. The STFT is linear, so the
+    error is computed directly, and the error of a sum of stems is the sum of their errors.
     """
     return samples(_masked_errors(spectra(references)))
 

@@ -1,4 +1,4 @@
-"""Songs with true stems on disk: ``<song>/<class>.flac`` (or another format), all files of a song the same length."""
+"""Songs with true stems: ``<song>/<class>.flac`` (or another format), with all files of a song of equal length."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stemwright.sound_files import is_sound_file
 from stemwright.stems import STEMS
 
 BLOCK = 1 << 16
-"""Samples of one block: 1.5 s at 44.1 kHz."""
+"""Block length in samples: 1.5 s at 44.1 kHz."""
 
 Samples = NDArray[np.float32]
 
 Files = Path | tuple[Path, ...]
-"""One file, or several that are added up to one signal."""
+"""One file, or several that are summed."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Song:
     Attributes:
         name: the folder's name.
         stems: file of each true stem, by its name, in the order of the vocabulary.
-        sample_rate: Hz, the same for all files.
-        channels: the same for all files.
-        mix: file of the mix; None where it is the sum of the stems.
-        coarse: the stems that a label stands for which is coarser than the vocabulary, such as ``other``.
-        uneven: whether files may end before the longest of them, and silence follows.
-        joint_frames: whether cSDR leaves out a second in which any of the song's stems is silent, as museval does.
+        sample_rate: Hz, of all files.
+        channels: channels of all files.
+        mix: file of the mix; None if it is the sum of the stems.
+        coarse: the stems of each label that is coarser than the vocabulary, such as ``other``.
+        uneven: whether shorter files are padded with silence.
+        joint_frames: whether cSDR ignores a second in which any of the song's stems is silent, as in museval.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Song:
 
     @property
     def is_one_stem(self) -> bool:
-        """Whether there is nothing to separate; such songs do not count in medians."""
+        """Whether there is nothing to separate; such songs are excluded from medians."""
         return len(self.stems) == 1
 
     @property
     def is_fully_labelled(self) -> bool:
-        """Whether a stem without a file is known to be absent."""
+        """Whether stems without a file are known to be absent."""
         return UNLABELLED not in self.stems
 
     def blocks(self) -> Iterator[Samples]:
@@ -63,7 +63,7 @@ class Song:
         return aligned_blocks(tuple(self.stems.values()), uneven=len(self.stems) if self.uneven else 0)
 
     def sources(self) -> Iterator[Samples]:
-        """Blocks that add up to the mix: the true stems and, where the mix is a file, what it holds beside them."""
+        """Blocks that add up to the mix: the true stems and, if the mix is a file, its remainder."""
         if self.mix is None:
             yield from self.blocks()
             return
@@ -76,7 +76,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     """Reads a folder of songs, or the folder of one song.
 
     Raises:
-        UnreadableInputError: the folder is not laid out as it should be.
+        UnreadableInputError: the folder has another layout.
     """
     folders = song_folders(folder, "<song>/vocals.flac, <song>/drums.flac, ..., or the files of one song")
     return tuple(_read_song(path) for path in folders)
@@ -96,25 +96,25 @@ def find_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str,
 
 
 def estimates_folder(folder: Path, song: Song, *, is_only_song: bool) -> Path:
-    """Where the estimates of a song should lie: ``folder/<song>``, or ``folder`` itself for a single song."""
+    """Folder of a song's estimates: ``folder/<song>``, or ``folder`` itself for a single song."""
     estimates_dir = folder / song.name
     return folder if is_only_song and not estimates_dir.is_dir() else estimates_dir
 
 
 def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
-    """What to tell where a song has no estimates."""
+    """The error for a song without estimates."""
     return UnreadableInputError(
         f"There are no estimates of '{song.name}'. Put them in '{folder / song.name}', one file a stem."
     )
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """The sound files that lie in a folder, by name."""
+    """The sound files in a folder, sorted by name."""
     return [path for path in list_folder(folder) if is_sound_file(path)]
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """What lies in a folder, by name.
+    """The entries of a folder, sorted by name.
 
     Raises:
         UnreadableInputError: it cannot be listed.
@@ -126,11 +126,11 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
-    """The folders that hold sound files: ``folder`` itself, or else those right below it, by name.
+    """The folders that contain sound files: ``folder`` itself, or else its subfolders, sorted by name.
 
     Args:
-        folder: what the user named.
-        expected: the layout in a few words, for the error.
+        folder: the user's folder.
+        expected: short description of the layout, for the error.
 
     Raises:
         UnreadableInputError: there are none, or the folder cannot be listed.
@@ -147,11 +147,12 @@ def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
 
 
 def aligned_blocks(signals: Sequence[Files], *, uneven: int = 0) -> Iterator[Samples]:
-    """Reads signals side by side: blocks ``(signals, channels, samples)`` float32, of ``BLOCK`` samples but for the last.
+    """Reads signals in parallel: float32 blocks ``(signals, channels, samples)`` of ``BLOCK`` samples, the last
+    shorter.
 
     Args:
-        signals: the file of each, or several files that are added up.
-        uneven: how many of the first signals may have files that end early; silence follows.
+        signals: the files of each signal, which are summed.
+        uneven: number of leading signals whose shorter files are padded with silence.
 
     Raises:
         UnreadableInputError: a file cannot be read, or differs from the first in rate, channels or length.
@@ -188,7 +189,7 @@ def aligned_blocks(signals: Sequence[Files], *, uneven: int = 0) -> Iterator[Sam
 
 
 def _filled(block: Samples | None, channels: int, length: int) -> Samples:
-    """The block with silence behind it, ``(channels, length)``."""
+    """The block padded with silence, ``(channels, length)``."""
     if block is None:
         return np.zeros((channels, length), np.float32)
     missing = length - block.shape[-1]
@@ -196,7 +197,7 @@ def _filled(block: Samples | None, channels: int, length: int) -> Samples:
 
 
 def blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """The same stream ``(..., samples)`` in blocks of one length; only the last may be shorter."""
+    """The same stream ``(..., samples)`` in blocks of equal length; only the last may be shorter."""
     pending: list[Samples] = []
     count = 0
     for block in blocks:

@@ -14,16 +14,16 @@ from stemwright.evaluation.scores import SongScores
 
 @dataclass(frozen=True)
 class Row:
-    """One stem over the songs that count and hold it; all figures in dB.
+    """One stem over all counted songs that have it; all values in dB.
 
     Attributes:
         name: a stem, ``singing``, ``instrumental`` or ``unlabelled``.
-        songs: how many songs there are. One to three of them are an anecdote.
+        songs: number of songs. One to three are too few for conclusions.
         sdr_db: median SDR of the estimates.
         mean_sdr_db: their mean.
-        mix_db: median SDR of the mix, taken for an estimate.
+        mix_db: median SDR of the mix as the estimate.
         oracle_db: median SDR of the ideal ratio mask.
-        metrics: median of each other metric that was asked for; None where no song has a figure.
+        metrics: median of each other requested metric; None if it is undefined for all songs.
     """
 
     name: str
@@ -40,17 +40,17 @@ class Report:
     """The evaluation of a set of songs.
 
     Attributes:
-        plan: the plan that separated them; None for given estimates.
-        rows: one row a stem that occurs, in the order of the vocabulary.
-        leakage_db: median level under the mix of the estimates of absent stems; None where no stem is known absent.
-        absent_stems: how many estimates of absent stems there were.
+        plan: the plan that was evaluated; None for given estimates.
+        rows: one row per stem that occurs, in the order of the vocabulary.
+        leakage_db: median level of absent stems' estimates relative to the mix; None if no stem is known to be absent.
+        absent_stems: number of estimates of absent stems.
         presence_auc: area under the ROC curve of the presence scores; None unless there are stems of both kinds.
-        residual_db: the worst residual of a song.
-        confusion: share of each true stem's energy that each estimate took, mean over songs, by both names.
-        songs: the songs, one by one.
-        metrics: the metrics that were asked for beside the SDR.
-        mix_error_db: the worst difference of a mix from the sum of its true stems; None where mixes are those sums.
-        absent_log_wmse: median log-WMSE of the estimates of absent stems; None unless asked for.
+        residual_db: the largest residual of a song.
+        confusion: share of each true stem's energy in each estimate, mean over songs, by both names.
+        songs: the scores of each song.
+        metrics: the requested metrics besides the SDR.
+        mix_error_db: the largest difference of a mix from the sum of its true stems; None if mixes are those sums.
+        absent_log_wmse: median log-WMSE of the estimates of absent stems; None unless requested.
     """
 
     plan: str | None
@@ -66,7 +66,7 @@ class Report:
     absent_log_wmse: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same facts as plain types, ready for JSON; rows have ``metrics`` where some were asked for."""
+        """The same data as plain types, ready for JSON; rows have ``metrics`` if any were requested."""
         facts = asdict(self)
         if not self.metrics:
             for row in (*facts["rows"], *(score for song in facts["songs"] for score in song["scores"])):
@@ -75,12 +75,12 @@ class Report:
 
 
 def summarise(songs: Sequence[SongScores], plan: str | None, metrics: Collection[str] = ()) -> Report:
-    """Medians over the songs that count: those with at least two stems that sound.
+    """Medians over all songs with at least two stems that are not silent.
 
     Args:
-        songs: the scores of each.
-        plan: the plan that separated them; None for given estimates.
-        metrics: the metrics that were asked for beside the SDR.
+        songs: the scores of each song.
+        plan: the plan that was evaluated; None for given estimates.
+        metrics: the requested metrics besides the SDR.
     """
     counted = [song for song in songs if song.counts]
     labelled = [song for song in counted if song.is_fully_labelled]

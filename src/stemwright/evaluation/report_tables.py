@@ -1,4 +1,4 @@
-"""A report as rows of words, for a terminal and for Markdown."""
+"""A report as tables, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cells = tuple[tuple[str, ...], ...]
 
 
 def rows_table(report: Report) -> Cells:
-    """One line a row, the first line its heads. Metrics are medians."""
+    """One line per row, after a header line. Metrics are medians."""
     head = ("stem", "songs", "SDR dB, median", "mix", "oracle", "mean SDR", *_headers(report))
     lines = (
         (
@@ -28,7 +28,7 @@ def rows_table(report: Report) -> Cells:
 
 
 def songs_table(report: Report) -> Cells:
-    """One line a row of each song, the first line the heads."""
+    """One line per row of each song, after a header line."""
     head = ("song", "stem", "SDR dB", "mix", "oracle", *_headers(report))
     lines = (
         (
@@ -44,7 +44,7 @@ def songs_table(report: Report) -> Cells:
 
 
 def confusion_table(report: Report) -> Cells:
-    """One line a true stem, one column an estimate, in percent; the first line their heads."""
+    """One line per true stem and one column per estimate, in percent, after a header line."""
     columns = tuple(dict.fromkeys(name for row in report.confusion.values() for name in row))
     lines = (
         (name, *(f"{100 * taken.get(column, 0.0):.0f}" for column in columns))
@@ -54,7 +54,7 @@ def confusion_table(report: Report) -> Cells:
 
 
 def facts(report: Report) -> tuple[str, ...]:
-    """What holds for all rows, a sentence each."""
+    """Results that concern all rows, one sentence each."""
     sentences = [f"sum of the estimates against the mix: {report.residual_db:.0f} dB of its peak at worst"]
     if report.mix_error_db is not None and report.mix_error_db > MIX_ERROR_DB:
         sentences.append(
@@ -72,12 +72,12 @@ def facts(report: Report) -> tuple[str, ...]:
 
 
 def to_markdown(report: Report, title: str, command: str) -> str:
-    """The report as a page of Markdown.
+    """The report as a Markdown page.
 
     Args:
-        report: what was measured.
+        report: the report.
         title: plan, data set and date.
-        command: what measured it.
+        command: the command that reproduces it.
     """
     parts = [f"# {title}", f"```\n{command}\n```", _markdown(rows_table(report), left=1)]
     parts.append("\n".join(f"- {fact}" for fact in facts(report)))
@@ -96,7 +96,7 @@ def _figures(report: Report, metrics: Mapping[str, float | None]) -> tuple[str, 
 
 
 def _markdown(cells: Cells, *, left: int) -> str:
-    """A table with its first columns for words and the others for figures."""
+    """A table with ``left`` left-aligned columns of text; the other columns are numbers."""
     head, *lines = cells
     rule = ["---" if index < left else "---:" for index in range(len(head))]
     return "\n".join(_line(line) for line in (head, rule, *lines))

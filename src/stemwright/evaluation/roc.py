@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 
 def area_under_roc(present: Sequence[float], absent: Sequence[float]) -> float | None:
-    """Chance that a present stem scores above an absent one, ties counting half; None where one kind is missing.
+    """Probability that a present stem scores above an absent one, ties counting half; None without scores of both
+    kinds.
 
     This is the Mann-Whitney U statistic divided by the number of pairs, which equals the area under the receiver
     operating characteristic (Hanley and McNeil, Radiology 1982).

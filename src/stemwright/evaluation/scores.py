@@ -1,4 +1,4 @@
-"""The scores of one song: estimates against true stems, in one pass over the files, and the oracle in another."""
+"""The scores of one song: one pass over the files for the estimates, another for the oracle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stemwright.stems import STEMS
 Signal = NDArray[np.float64]
 
 MIX_ERROR_DB = -60.0
-"""A mix that differs more from the sum of the true stems holds something that they do not."""
+"""A mix that differs more from the sum of its true stems contains other sounds."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Score:
 
     Attributes:
         name: a stem, ``singing``, ``instrumental`` or ``unlabelled``.
-        estimates: the estimates whose sum was compared.
+        estimates: names of the estimates whose sum was compared.
         sdr_db: SDR of the estimate.
-        mix_db: SDR of the mix, taken for an estimate.
+        mix_db: SDR of the mix as the estimate.
         oracle_db: SDR of the ideal ratio mask.
-        metrics: the other metrics that were asked for, by name; None where one has no figure.
+        metrics: the other requested metrics by name; None if one is undefined.
     """
 
     name: str
@@ -53,17 +53,17 @@ class SongScores:
     Attributes:
         song: its name.
         seconds: its length.
-        stems: the true stems that sound; a silent file counts as an absent stem.
-        counts: whether it counts in medians. Songs of one stem do not.
+        stems: the true stems that are not silent; a silent file counts as an absent stem.
+        counts: whether it is included in medians. Songs with one stem are not.
         is_fully_labelled: whether stems without a file are known to be absent.
         scores: the rows.
-        levels_db: level of each estimate of the twelve stems under the mix.
-        presence: presence score of each of the twelve stems: the separator's own, or the level for given estimates.
-        residual_db: peak of (sum of the estimates - mix) in dB of the mix's peak; -200 stands for zero.
-        shares: share of each true stem's energy that each estimate took, by both names; empty unless asked for.
-        mix_error_db: peak of (sum of the true stems - mix) in dB of the mix's peak; None where the mix is that sum.
-        uncertain: stems that may be part of a coarser label, so it is unknown whether they play.
-        absent_log_wmse: log-WMSE of each estimate of an absent stem; empty unless asked for.
+        levels_db: level of each of the twelve estimates relative to the mix.
+        presence: presence score of each of the twelve stems, from the separator; the level for given estimates.
+        residual_db: peak of (sum of the estimates - mix) in dB of the mix's peak; -200 if it is zero.
+        shares: share of each true stem's energy in each estimate, by both names; empty unless requested.
+        mix_error_db: peak of (sum of the true stems - mix) in dB of the mix's peak; None if the mix is that sum.
+        uncertain: stems that may be part of a coarser label, so their presence is unknown.
+        absent_log_wmse: log-WMSE of each estimate of an absent stem; empty unless requested.
     """
 
     song: str
@@ -82,7 +82,7 @@ class SongScores:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Estimated stems that the song is known not to hold."""
+        """Estimated stems that are known to be absent from the song."""
         known = (*self.stems, *self.uncertain)
         return tuple(name for name in self.levels_db if self.is_fully_labelled and name not in known)
 
@@ -101,10 +101,10 @@ def score_song(
     Args:
         song: the true stems.
         estimates: file of each estimate, by name.
-        gain_db: the gain that the estimates were given; it is undone before they are compared.
-        presence: the separator's presence scores, by stem; None takes the levels.
-        confusion: whether to find where the energy of each true stem went, which takes as long as all the rest.
-        metrics: which metrics to take beside the SDR. Bleedless and fullness read the files once more.
+        gain_db: gain of the estimates, which is undone before the comparison.
+        presence: the separator's presence scores by stem; None uses the levels.
+        confusion: whether to compute the confusion matrix, which doubles the time.
+        metrics: metrics besides the SDR. Bleedless and fullness read the files once more.
 
     Raises:
         UnreadableInputError: a file cannot be read, or differs from the others in rate, channels or length.
@@ -125,7 +125,7 @@ def score_song(
         if weighted is not None:
             weighted.add(estimate_blocks, mix)
     for oracle in oracle_errors(song.sources()):
-        errors = dict(zip(true, oracle, strict=False))  # what the mix holds beside the stems has no row
+        errors = dict(zip(true, oracle, strict=False))  # the remainder of the mix has no row
         for row in rows:
             row.add_oracle(errors)
     sounding = tuple(name for name in true if totals.references[name] > 0.0)
@@ -153,7 +153,7 @@ def score_song(
 
 
 class _SongSignals:
-    """All that is read of a song: true stems, mix, and estimates without their gain."""
+    """The signals of a song: true stems, mix, and estimates without their gain."""
 
     def __init__(self, song: Song, estimates: Mapping[str, Files], gain_db: float) -> None:
         self.true, self.given = tuple(song.stems), tuple(estimates)
@@ -202,7 +202,7 @@ class _RunningComparison:
         self._oracle_error += energy(_sum(errors, self.comparison.references))
 
     def score(self, mix: WeightedEnergy | None, frames_db: Mapping[str, Signal]) -> Score | None:
-        """The row in dB; None where the true stem is silent."""
+        """The row in dB; None if the true stem is silent."""
         sdr_db, mix_db = self._estimate.db, self._mix.db
         if sdr_db is None or mix_db is None:
             return None
@@ -213,7 +213,7 @@ class _RunningComparison:
 
 
 class _LogWmseEnergies:
-    """What log-WMSE needs of a song: the weighted mix, and the weighted estimates of all stems, some of them absent."""
+    """Energies for log-WMSE: the weighted mix and the weighted estimates of all stems."""
 
     def __init__(self, song: Song, given: tuple[str, ...]) -> None:
         self.mix = WeightedEnergy(song.sample_rate)
@@ -225,7 +225,7 @@ class _LogWmseEnergies:
             energy_of.add(estimates[name])
 
     def of_absent(self, names: Collection[str]) -> dict[str, float]:
-        """The figure of each estimate against silence."""
+        """The score of each estimate with silence as the reference."""
         return {name: log_wmse(self._estimates[name], self.mix) for name in names}
 
 

@@ -1,7 +1,7 @@
 """The plain signal-to-distortion ratio, over all samples and channels.
 
 SDR = 10 log10( sum ref^2 / sum (ref - est)^2 ), the "global SDR" of the Music Demixing Challenge (Mitsufuji et al.,
-2021), without its division of the song into seconds. Silence as an estimate scores 0 dB; an estimate that is worse than
+2021), without its division of the song into seconds. A silent estimate scores 0 dB; an estimate worse than
 silence is negative.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.floating]
 
 LIMIT_DB = 200.0
-"""Stands for infinity, so that every figure can be written as JSON: an identical estimate scores +200 dB."""
+"""Replaces infinity, so that all values can be written as JSON: an identical estimate scores +200 dB."""
 
 
 def ratio_db(part: float, whole: float) -> float:
@@ -30,29 +30,29 @@ def ratio_db(part: float, whole: float) -> float:
 def energy(samples: Samples) -> float:
     """Sum of the squares of all samples, in double precision."""
     flat = np.asarray(samples, dtype=np.float64).ravel()
-    return float(np.einsum("i,i->", flat, flat))  # a BLAS dot waits for its threads on a busy machine
+    return float(np.einsum("i,i->", flat, flat))  # np.dot waits for BLAS threads on a busy machine
 
 
 class RunningSdr:
-    """An SDR that is fed block by block, so that a song need not fit in memory."""
+    """Computes the SDR block by block, so a song need not fit in memory."""
 
     def __init__(self) -> None:
         self.reference = 0.0
         self.error = 0.0
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each."""
+        """Adds the next block of both, ``(channels, samples)`` each."""
         self.reference += energy(reference)
         self.error += energy(np.asarray(reference, dtype=np.float64) - estimate)
 
     @property
     def db(self) -> float | None:
-        """The SDR in dB; None for a silent reference, which no estimate can be compared to."""
+        """The SDR in dB; None for a silent reference, where it is undefined."""
         return None if self.reference == 0.0 else ratio_db(self.reference, self.error)
 
 
 def sdr_db(reference: Samples, estimate: Samples) -> float | None:
-    """SDR of one whole signal, ``(channels, samples)``; None for a silent reference."""
+    """SDR of a whole signal, ``(channels, samples)``; None for a silent reference."""
     running = RunningSdr()
     running.add(reference, estimate)
     return running.db

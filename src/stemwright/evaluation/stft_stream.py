@@ -1,7 +1,7 @@
-"""Short-time Fourier transforms of streams: blocks of samples in, blocks of frames out, and back.
+"""Short-time Fourier transform of a stream of blocks, and its inverse.
 
-A Hann window of 4,096 samples at every 1,024th, on the way in and on the way out. Four windows cover every sample, and
-their squares add up to 3/2 everywhere, so that ``samples(spectra(x))`` is ``x``.
+Hann windows of 4,096 samples with hop 1,024, for analysis and synthesis. Four windows overlap at every sample, and
+their squares add up to 3/2, so ``samples(spectra(x))`` is ``x``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Spectra = NDArray[np.complex64]
 def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
     """Blocks ``(signals, channels, samples)`` -> blocks ``(signals, channels, frames, bins)``.
 
-    The first frame ends ``HOP`` samples into the signal and the last begins at its last samples: every sample lies
-    under four frames.
+    The first frame ends ``HOP`` samples into the signal and the last begins at its last samples, so four frames cover
+    every sample.
     """
     from scipy.fft import rfft
 
@@ -41,7 +41,7 @@ def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
 
 
 def samples(frames: Iterable[Spectra]) -> Iterator[Samples]:
-    """The reverse of ``spectra``, with up to ``HOP - 1`` zeros at the end that fill the last hop."""
+    """The inverse of ``spectra``, with up to ``HOP - 1`` zeros at the end to complete the last hop."""
     from scipy.fft import irfft
 
     tail: Samples | None = None
@@ -62,7 +62,7 @@ def samples(frames: Iterable[Spectra]) -> Iterator[Samples]:
 
 
 def _padded(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """The stream with ``N_FFT - HOP`` zeros before it, and as many or a little more behind it."""
+    """The stream with ``N_FFT - HOP`` zeros before it, and at least as many after it."""
     length = 0
     shape: tuple[int, ...] | None = None
     for block in blocks:

@@ -1,7 +1,7 @@
-"""A quality card: what an evaluation found, on one page.
+"""A quality card: the results of an evaluation on one page.
 
-Above, every row of the report: a dot a song, the median, and between the mix and the oracle the room that a separator has.
-Below, where the energy went and how loud absent stems came out, where the report says so.
+Top: all rows of the report, with a dot per song, the median, and the range between mix and oracle. Bottom: the
+confusion matrix and the levels of absent stems, if the report has them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COLUMN_IN = 0.78
 GAP_IN = 1.15
 
 LOWEST_DB, HIGHEST_DB = -15.0, 30.0
-"""What the scores' axis shows at most; scores beyond it are drawn at its end."""
+"""Limits of the score axis; scores beyond are drawn at its end."""
 
 LEAST_LEAK_DB = -90.0
 
@@ -47,10 +47,10 @@ def draw_card(report: Report, title: str, command: str, path: Path) -> None:
     """Writes the card as a PNG.
 
     Args:
-        report: what was measured.
+        report: the report.
         title: plan, data set and date.
-        command: what measured it.
-        path: the picture.
+        command: the command that reproduces it.
+        path: output path.
 
     Raises:
         StorageError: the file cannot be written.
@@ -162,7 +162,7 @@ def _write_legend(axis: Axes) -> None:
 
 
 def _write_figures(axis: Axes, report: Report) -> None:
-    """Columns of figures to the right of the scores."""
+    """Columns of numbers to the right of the scores."""
     heads = ("songs", "median", "mean", *(METRICS[name].removesuffix(" dB") for name in report.metrics))
     inches = axis.get_position().width * WIDTH_IN
     for column, head in enumerate(heads):
@@ -224,19 +224,19 @@ def _draw_leaks(axis: Axes, leaks: dict[str, list[float]]) -> None:
 
 
 def _leaks(report: Report) -> dict[str, list[float]]:
-    """Levels of the estimates of absent stems, by stem, in the order of the vocabulary."""
+    """Levels of absent stems' estimates, by stem, in the order of the vocabulary."""
     labelled = [song for song in report.songs if song.counts and song.is_fully_labelled]
     found = {name: [song.levels_db[name] for song in labelled if name in song.absent] for name in STEMS}
     return {name: levels_db for name, levels_db in found.items() if levels_db}
 
 
 def _jitter(count: int) -> Any:
-    """Small offsets that keep dots of one line apart, the same every time."""
+    """Small deterministic offsets that separate the dots of one line."""
     return 0.2 * (np.modf(np.arange(count) * 0.618034 + 0.5)[0] - 0.5) * 2.0
 
 
 def _name_lines(axis: Axes, names: Sequence[str]) -> None:
-    """One line a name, the first on top, and no frame."""
+    """One line per name, the first at the top, without a frame."""
     axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axis.set_yticks(range(len(names)), labels=[drawable(name) for name in names])
     for spine in axis.spines.values():

@@ -1,4 +1,4 @@
-"""The stems of one song folder, outlined one after the other."""
+"""Reads the stems of a song folder for plotting."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stemwright.separation.song_folder import RECORD
 from stemwright.sound_files import is_sound_file
 
 ORDER = ("vocals", "instrumental", *ESTIMATES[1:], UNLABELLED)
-"""Stems come in the vocabulary's order, other files after them by name."""
+"""Stems are in the order of the vocabulary, followed by other files by name."""
 
 
 def read_stem_plots(folder: Path) -> list[StemPlot]:
-    """One stem_plot a sound file. What the separation said of presence is taken from its record, where there is one.
+    """One plot per sound file. Presence is taken from the record of the separation, if there is one.
 
     Raises:
-        UnreadableInputError: the folder holds no sound files, or one cannot be read.
+        UnreadableInputError: the folder has no sound files, or one cannot be read.
     """
     from stemwright.audio.decode import Decoder
 

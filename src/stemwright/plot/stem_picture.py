@@ -1,4 +1,4 @@
-"""Draws outlines under each other: waveforms on the left, spectrograms on the right, one time axis for all."""
+"""Draws stems below each other: waveforms on the left, spectrograms on the right, with a common time axis."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ COLOURS = {
     "synth": "#4f6bd8",
     "fx": "#7d8597",
 }
-"""Colour of each stem's waveform; the other names take that of ``fx``."""
+"""Waveform colour of each stem; other names use that of ``fx``."""
 
 RANGE_DB = 80.0
-"""What the spectrograms show under the loudest point of all stems."""
+"""Dynamic range of the spectrograms below the maximum of all stems."""
 
 TICKS_HZ = {100.0: "100", 1000.0: "1k", 10_000.0: "10k"}
 
 
 @dataclass(frozen=True)
 class StemPlot:
-    """One stem of the picture; ``presence`` is None where it is not known."""
+    """One stem of the picture; ``presence`` is None if unknown."""
 
     name: str
     summary: WaveformSummary
@@ -73,7 +73,7 @@ def draw(title: str, stem_plots: Sequence[StemPlot], path: Path) -> None:
     figure.suptitle(
         drawable(title), x=0.125, y=1.0 - 0.15 / height, ha="left", va="top", color=INK, fontsize=13, parse_math=False
     )
-    seconds = max(stem_plot.summary.seconds for stem_plot in stem_plots) or 1.0  # an axis needs a length
+    seconds = max(stem_plot.summary.seconds for stem_plot in stem_plots) or 1.0  # an axis needs a nonzero length
     reach = (
         max(
             float(np.abs([stem_plot.summary.lows, stem_plot.summary.highs]).max(initial=0.0))
@@ -165,7 +165,7 @@ def _levels(summary: WaveformSummary) -> str:
 
 
 def drawable(text: str) -> str:
-    """The text in characters that the picture's font has; others, such as emoji, become a box without a warning."""
+    """The text with characters of the picture's font only; others, such as emoji, become a box without a warning."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     known = get_font(findfont(FontProperties())).get_charmap()

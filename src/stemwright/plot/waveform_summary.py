@@ -1,7 +1,7 @@
-"""A file's shape in little memory: the envelope and the spectrogram, each in a bounded number of columns.
+"""Envelope and spectrogram of a file in little memory, with a bounded number of columns.
 
-A file may be hours long, and its length is not known before it was read. So columns begin short; whenever there are too
-many, neighbours are merged in pairs and every later column is twice as long.
+A file may be hours long, and its length is unknown until it is read. So columns are short at first; when there are too
+many, neighbours are merged in pairs and all later columns are twice as long.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ FLOOR_DB = -120.0
 
 @dataclass(frozen=True)
 class WaveformSummary:
-    """The shape of one file.
+    """Envelope and spectrogram of one file.
 
     Attributes:
         seconds: its length.
-        lows: least sample of each column over all channels, ``(columns,)``.
-        highs: greatest sample of each column, ``(columns,)``.
+        lows: minimum of each column over all channels, ``(columns,)``.
+        highs: maximum of each column over all channels, ``(columns,)``.
         column_s: length of a column of the envelope.
         spectrogram_db: mean power in dB, 0 for a full-scale sine, ``(rows, columns)``.
-        edges_hz: borders of the rows, ``(rows + 1,)``, evenly spaced in pitch.
+        edges_hz: edges of the rows, ``(rows + 1,)``, evenly spaced in pitch.
         spectrum_s: length of a column of the spectrogram.
-        peak_db: highest sample in dB of full scale; None for digital silence.
+        peak_db: peak in dB of full scale; None for digital silence.
         level_db: root mean square in dB of full scale; None for digital silence.
     """
 
@@ -57,7 +57,7 @@ def summary(blocks: Iterable[Samples], sample_rate: int) -> WaveformSummary:
     """Reads a stream of blocks ``(channels, samples)`` once. It may be empty."""
     envelope = _Columns(2, np.maximum)  # rows: -lowest, highest
     bands = _bands(sample_rate)
-    power = _Columns(N_ROWS + 1, np.add)  # rows: power of each band; the frames that were added up
+    power = _Columns(N_ROWS + 1, np.add)  # rows: power of each band, and the number of frames
     squares = 0.0
     held: Samples | None = None
     count = channels = 0
@@ -92,7 +92,7 @@ def summary(blocks: Iterable[Samples], sample_rate: int) -> WaveformSummary:
 
 
 class _Columns:
-    """Columns of ``height`` figures, less than ``2 * MAX_COLUMNS`` of them however many come in."""
+    """Columns of ``height`` values; always fewer than ``2 * MAX_COLUMNS``."""
 
     def __init__(self, height: int, merge: np.ufunc) -> None:
         self.stride = 1
@@ -103,7 +103,7 @@ class _Columns:
         self._in_part = 0
 
     def extend(self, columns: Float) -> None:
-        """Takes columns of length one, ``(n, height)``."""
+        """Adds columns of length one, ``(n, height)``."""
         for column in columns:
             self._part = column if self._part is None else self._merge(self._part, column)
             self._in_part += 1
@@ -116,13 +116,13 @@ class _Columns:
                 self.stride *= 2
 
     def all(self) -> Float:
-        """All columns, ``(columns, height)``, the last one perhaps of a part of its length."""
+        """All columns, ``(columns, height)``; the last one may be incomplete."""
         whole = self._whole if self._part is None else [*self._whole, self._part]
         return np.stack(whole) if whole else np.zeros((0, self._height))
 
 
 def _extremes(samples: Samples) -> Float:
-    """``(channels, n * HOP)`` -> ``(n, 2)``: how far each stretch reaches down, and up."""
+    """``(channels, n * HOP)`` -> ``(n, 2)``: negated minimum and maximum of each hop."""
     stretches = samples.astype(np.float64).reshape(len(samples), -1, HOP)  # (channels, n, HOP)
     return np.stack([-stretches.min(axis=(0, 2)), stretches.max(axis=(0, 2))], axis=1)
 
@@ -143,12 +143,12 @@ def _power(samples: Samples, n_frames: int) -> Float:
 
 
 def _edges(sample_rate: int) -> Float:
-    """Borders of the rows in Hz, ``(N_ROWS + 1,)``: the same number of semitones each, up to half the rate or 20 kHz."""
+    """Edges of the rows in Hz, ``(N_ROWS + 1,)``: equal numbers of semitones, up to half the rate or 20 kHz."""
     return np.geomspace(LOWEST_HZ, min(20_000.0, sample_rate / 2), N_ROWS + 1)
 
 
 def _bands(sample_rate: int) -> Float:
-    """Weights ``(N_ROWS, bins)`` of the mean of each row; a row between two bins takes the nearest."""
+    """Weights ``(N_ROWS, bins)`` for the mean of each row; a row between two bins uses the nearest one."""
     edges = _edges(sample_rate) * N_FFT / sample_rate  # in bins
     weights = np.zeros((N_ROWS, N_FFT // 2 + 1))
     for row, (low, high) in enumerate(pairwise(edges)):

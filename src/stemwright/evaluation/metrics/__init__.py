@@ -1,1 +1,1 @@
-"""Metrics beside the plain SDR, one module each. All are fed block by block, so that a song need not fit in memory."""
+"""Metrics besides the plain SDR, one module each. All work block by block, so a song need not fit in memory."""

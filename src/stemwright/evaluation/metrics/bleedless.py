@@ -1,16 +1,16 @@
-"""Bleedless and fullness: how much an estimate has too much, and how much it lacks, on scales of 0 to 100.
+"""Bleedless and fullness: how little an estimate adds to the reference, and how little it lacks, from 0 to 100.
 
 By jarredou, as in Music-Source-Separation-Training (``utils/metrics.py``, ``bleed_full``; there is no paper). Both signals
-become mel spectrograms in dB: 512 bands of Slaney's scale, 4,096 points at every 1,024th sample, what lies more than 80 dB
-under a signal's own loudest point raised to there. Of the difference ``est - ref`` at every point
+are converted to mel spectrograms in dB: 512 bands on Slaney's scale, FFT size 4,096, hop 1,024, with a floor 80 dB
+below each signal's own maximum. With the difference ``est - ref`` in every bin
 
-    bleedless = 100 / (1 + mean of the positive ones)
-    fullness  = 100 / (1 - mean of the negative ones)
+    bleedless = 100 / (1 + mean of the positive values)
+    fullness  = 100 / (1 - mean of the negative values)
 
-A quiet estimate is bleedless, a loud one full: neither says anything alone.
+A quiet estimate has high bleedless, a loud one high fullness, so neither is meaningful alone.
 
-The floor needs the loudest point first, so a song is read twice: ``survey`` all of it, then ``add`` all of it. Memory: a few
-frames.
+The floor depends on the maximum, so a song is read twice: first with ``add_first_pass``, then with ``add``. Memory: a
+few frames.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _MIN_MAGNITUDE = 1e-10
 
 @dataclass(frozen=True)
 class Bleed:
-    """Both figures of one estimate."""
+    """Both scores of one estimate."""
 
     bleedless: float
     fullness: float
 
 
 class RunningBleed:
-    """Both figures, fed block by block, twice.
+    """Computes both scores block by block, in two passes.
 
     Args:
-        sample_rate: Hz. The published code takes 44,100 for all; others have the same number of bands up to half the rate.
+        sample_rate: Hz. Published code assumes 44,100; other rates have the same number of bands up to half the rate.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -52,22 +52,22 @@ class RunningBleed:
         self._second = _stream(), _stream()
         self._loudest = [-np.inf, -np.inf]
         self._first_pass_done = False
-        self._sums = np.zeros(2)  # of what is too much, of what lacks
+        self._sums = np.zeros(2)  # of positive and of negative differences
         self._counts = np.zeros(2)
 
     def add_first_pass(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each, in the first reading."""
+        """Adds the next block of both, ``(channels, samples)`` each, in the first pass."""
         self._find_loudest(self._first[0].add(reference), self._first[1].add(estimate))
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each, in the second reading."""
+        """Adds the next block of both, ``(channels, samples)`` each, in the second pass."""
         if not self._first_pass_done:
             self._find_loudest(self._first[0].close(), self._first[1].close())
             self._first_pass_done = True
         self._compare(self._second[0].add(reference), self._second[1].add(estimate))
 
     def close(self) -> Bleed:
-        """The song has ended."""
+        """The scores, at the end of the song."""
         self._compare(self._second[0].close(), self._second[1].close())
         excess, deficit = self._sums / np.maximum(self._counts, 1.0)
         return Bleed(100.0 / (1.0 + float(excess)), 100.0 / (1.0 + float(deficit)))
@@ -96,9 +96,9 @@ class RunningBleed:
 
 
 def mel_bank(sample_rate: int) -> Any:
-    """Triangles of area one on Slaney's mel scale from 0 Hz to half the rate, a sparse array ``(N_MELS, bins)``.
+    """Mel filter bank on Slaney's scale, from 0 Hz to half the rate, triangles of area one: sparse ``(N_MELS, bins)``.
 
-    Slaney, "Auditory Toolbox", 1998: linear to 1 kHz at 15 mel, from there 27 mel for every factor of 6.4.
+    Slaney, "Auditory Toolbox", 1998: linear up to 1 kHz (15 mel), then 27 mel per factor of 6.4.
     """
     from scipy.sparse import csr_array
 

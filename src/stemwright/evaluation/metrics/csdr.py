@@ -1,16 +1,16 @@
-"""cSDR: the median over seconds of the SDR, as museval computes it (BSS Eval v4).
+"""cSDR: the median of the SDR of one-second frames, as in museval (BSS Eval v4).
 
 Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018; package ``museval``. BSS Eval
-splits the error into spatial distortion, interference and artifacts by filters of 512 taps that match the true stems to
-the estimate. Its SDR divides by the energy of all three together, and they add up to ``estimate - reference`` whatever
-the filters are. So the SDR of a second needs no filter:
+splits the error into spatial distortion, interference and artifacts with filters of 512 taps that match the true stems
+to the estimate. Its SDR divides by the energy of their sum, which is ``estimate - reference`` for any filters. So the
+SDR of a second needs no filter:
 
     SDR_t = 10 log10( sum ref_t^2 / sum (est_t - ref_t)^2 )
 
-over the samples and channels of second ``t``. Seconds in which the reference or the estimate is silent have none. What is
-left of a song after its last whole second does not count, unless it is all there is.
+over the samples and channels of second ``t``. It is undefined in seconds where the reference or the estimate is silent.
+An incomplete last second is ignored, unless the song is shorter than a second.
 
-Memory: a second of audio and a figure a second.
+Memory: one second of audio and one value per second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RunningCsdr:
     """The SDR of every second of a song.
 
     Args:
-        sample_rate: Hz; a second is a frame.
+        sample_rate: Hz; a frame is one second.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -39,7 +39,7 @@ class RunningCsdr:
         self._estimate: Signal | None = None
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each."""
+        """Adds the next block of both, ``(channels, samples)`` each."""
         held = _joined(self._reference, reference), _joined(self._estimate, estimate)
         whole = held[0].shape[-1] // self._length * self._length
         for start in range(0, whole, self._length):
@@ -56,23 +56,23 @@ class RunningCsdr:
 
 
 def median_db(frames_db: NDArray[np.float64]) -> float | None:
-    """The median of the frames that have a figure; None where none has."""
+    """The median of all frames that are not NaN; None if there are none."""
     known = frames_db[~np.isnan(frames_db)]
     return float(np.median(known)) if known.size else None
 
 
 def joint_silence(frames_db: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.bool_] | None:
-    """The seconds that museval leaves out of a row: those in which any row that it scores together is silent.
+    """The seconds that museval ignores: those in which any row of the same group is silent.
 
-    It scores the stems of a song together, and then singing with the instrumental. Rows that are silent throughout, which
-    it refuses, do not silence the others.
+    Groups are the stems of a song, and singing with instrumental. Rows that are silent throughout, which museval
+    rejects, have no effect on other rows.
 
     Args:
-        frames_db: of each row of a song.
-        name: the row.
+        frames_db: frames of each row of a song.
+        name: name of the row.
 
     Returns:
-        ``(seconds,)``; None where no second was measured.
+        ``(seconds,)``; None if nothing was measured.
     """
     together = [
         np.isnan(frames)
@@ -90,7 +90,7 @@ def _joined(held: Signal | None, block: Samples) -> Signal:
 
 
 def _frame_db(reference: Signal, estimate: Signal) -> float:
-    # museval calls a frame silent whose channels add up to nothing at every sample
+    # in museval a frame is silent if its channels sum to zero at every sample
     if not reference.sum(axis=0).any() or not estimate.sum(axis=0).any():
         return float("nan")
     error = float(np.sum((estimate - reference) ** 2))

@@ -1,11 +1,11 @@
-"""L1-freq: how far magnitude spectra are apart, on a scale of 0 to 100.
+"""L1-freq: the L1 distance of magnitude spectrograms, on a scale of 0 to 100.
 
 As in Music-Source-Separation-Training (``utils/metrics.py``, ``L1Freq_metric``; there is no paper):
 
     100 / (1 + 10 mean | |STFT(est)| - |STFT(ref)| |)
 
-over channels, frames and bins of an STFT of 2,048 points at every 1,024th sample, without a window, the signal mirrored at
-its ends. It depends on the level of the song.
+over channels, frames and bins of an STFT with FFT size 2,048, hop 1,024, no window, and reflection padding. It depends
+on the level of the song.
 
 Memory: a few frames.
 """
@@ -22,7 +22,7 @@ HOP = 1024
 
 
 class RunningL1Freq:
-    """An L1-freq that is fed block by block."""
+    """Computes L1-freq block by block."""
 
     def __init__(self) -> None:
         self._reference = MagnitudeStream(N_FFT, HOP, None, "reflect")
@@ -31,11 +31,11 @@ class RunningL1Freq:
         self._count = 0
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each."""
+        """Adds the next block of both, ``(channels, samples)`` each."""
         self._compare(self._reference.add(reference), self._estimate.add(estimate))
 
     def close(self) -> float | None:
-        """The song has ended: the figure; None where there was no song."""
+        """The score, at the end of the song; None for an empty song."""
         self._compare(self._reference.close(), self._estimate.close())
         return 100.0 / (1.0 + 10.0 * self._sum / self._count) if self._count else None
 

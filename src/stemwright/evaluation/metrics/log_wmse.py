@@ -1,17 +1,16 @@
-"""log-WMSE: the error's energy as the ear weighs it, against the mix's; it has a figure for silent references too.
+"""log-WMSE: frequency-weighted energy of the error relative to the mix; defined for silent references too.
 
 Jordal and others, package ``log-wmse-audio-quality``; the weighting follows Fenton and Lee, 2017. As in
 ``torch-log-wmse`` 1.1, for every channel ``c``
 
     4 ln( 1 / ( |h * (est_c - ref_c)|^2 / |h * mix_c|^2 + 1e-8 ) )
 
-and the mean over channels, where ``h`` weighs frequencies. An exact estimate has 73.7, an error as loud as the mix 0. The
-older packages call an error silent where it is 68 dB or more under the mix, sample by sample, which only changes figures
-above about 55.
+averaged over channels, where ``h`` is the weighting filter. An exact estimate scores 73.7, an error as loud as the mix
+0. Older packages set error samples 68 dB or more below the mix to zero, which only changes scores above about 55.
 
-``h`` has linear phase and the magnitude of four filters in a row at 44.1 kHz: a shelf of 5 dB above 1.5 kHz, a peak of
-2.5 dB at 500 Hz (both R. Bristow-Johnson's), and Butterworth's high pass of second order at 120 Hz and low pass of first
-order at 10 kHz, the latter twice. Songs at other rates are weighed by the same curve.
+``h`` has linear phase and the magnitude response of a cascade of filters at 44.1 kHz: a high shelf of 5 dB at 1.5 kHz,
+a peak of 2.5 dB at 500 Hz (both R. Bristow-Johnson's), a second-order Butterworth high-pass at 120 Hz, and a
+first-order low-pass at 10 kHz, applied twice. Songs at other rates are weighted by the same curve.
 
 Memory: a block of audio and 0.1 s.
 """
@@ -30,13 +29,13 @@ DESIGN_RATE_HZ = 44_100
 N_DESIGN = 8192
 N_TAPS = 4000
 _FLOOR = 1e-8
-_SILENCE = 1e-16  # mean square of a mix that counts as silent
+_SILENCE = 1e-16  # mean square below which a mix is silent
 
 Signal = NDArray[np.float64]
 
 
 class WeightedEnergy:
-    """The energy of each channel of a weighted signal that comes block by block.
+    """Computes the energy of each channel of a weighted signal, block by block.
 
     Args:
         sample_rate: Hz.
@@ -49,7 +48,7 @@ class WeightedEnergy:
         self.samples = 0
 
     def add(self, block: Samples) -> None:
-        """Takes ``(channels, samples)``."""
+        """Adds ``(channels, samples)``."""
         from scipy.signal import oaconvolve
 
         done = oaconvolve(np.asarray(block, dtype=np.float64), self._taps[None, :], axes=-1)
@@ -63,7 +62,7 @@ class WeightedEnergy:
 
     @property
     def energies(self) -> Signal:
-        """The energy of each channel so far, what rings on behind the last sample included, ``(channels,)``."""
+        """The energy of each channel so far, including the filter's tail after the last sample, ``(channels,)``."""
         if self._energies is None or self._tail is None:
             return np.zeros(0)
         total: Signal = self._energies + np.sum(self._tail**2, axis=-1)
@@ -71,11 +70,11 @@ class WeightedEnergy:
 
 
 def log_wmse(error: WeightedEnergy, mix: WeightedEnergy) -> float:
-    """The figure of an estimate.
+    """The score of an estimate.
 
     Args:
-        error: of ``estimate - reference``.
-        mix: of the mix, as many samples.
+        error: energy of ``estimate - reference``.
+        mix: energy of the mix, with the same number of samples.
     """
     mean_square = np.maximum(mix.energies / mix.samples, _SILENCE)
     weighted = error.energies / error.samples / mean_square
@@ -95,7 +94,7 @@ def weighting(sample_rate: int) -> Signal:
 
 
 def _magnitude(hertz: Signal) -> Signal:
-    """What the four filters do to frequencies at 44.1 kHz; nothing passes from half that rate on."""
+    """Magnitude response of the filters at 44.1 kHz; zero from half that rate."""
     from scipy.signal import butter, sosfreqz
 
     high_pass = butter(2, 120.0, "highpass", fs=DESIGN_RATE_HZ, output="sos")

@@ -1,4 +1,4 @@
-"""Frames of a stream as ``torch.stft`` makes them with its defaults: every frame centred on a multiple of the hop."""
+"""Magnitude STFT of a stream, with the defaults of ``torch.stft``: frames are centred on multiples of the hop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def hann(n_fft: int) -> Float32:
 
 
 class MagnitudeStream:
-    """Magnitudes of a signal that comes block by block. A signal of ``n`` samples has ``1 + n // hop`` frames.
+    """Computes magnitudes block by block. A signal of ``n`` samples has ``1 + n // hop`` frames.
 
     Args:
-        n_fft: samples of a frame; even.
-        hop: samples between frames.
-        window: what frames are multiplied with, ``(n_fft,)``; None for nothing.
-        padding: what lies before and behind the signal: zeros, or the signal mirrored.
+        n_fft: FFT size in samples; even.
+        hop: hop size in samples.
+        window: ``(n_fft,)``; None for no window.
+        padding: padding at both ends.
     """
 
     def __init__(self, n_fft: int, hop: int, window: Float32 | None, padding: Literal["zeros", "reflect"]) -> None:
@@ -35,10 +35,10 @@ class MagnitudeStream:
         self._half = n_fft // 2
         self._started = False
         self._pending: Float32 | None = None
-        self._previous_sample: Float32 | None = None  # the sample before those pending, for the mirror at the end
+        self._previous_sample: Float32 | None = None  # the sample before the pending ones, for reflection at the end
 
     def add(self, block: Samples) -> Float32:
-        """Takes ``(channels, samples)``, gives the frames that are complete, ``(channels, frames, bins)``."""
+        """Adds ``(channels, samples)`` and returns the complete frames, ``(channels, frames, bins)``."""
         new = np.asarray(block, dtype=np.float32)
         pending = new if self._pending is None else np.concatenate([self._pending, new], axis=-1)
         if not self._started and pending.shape[-1] > self._half:
@@ -47,7 +47,7 @@ class MagnitudeStream:
         return self._frames(pending)
 
     def close(self) -> Float32:
-        """The signal has ended: gives the frames that are left."""
+        """Returns the last frames, at the end of the signal."""
         if self._pending is None or self._pending.shape[-1] == 0:
             return np.zeros((1, 0, self._half + 1), np.float32)
         if not self._started:

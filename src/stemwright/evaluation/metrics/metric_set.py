@@ -1,4 +1,4 @@
-"""The metrics of one comparison, fed together."""
+"""All metrics of one comparison."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from stemwright.evaluation.sdr import Samples
 
 
 def needs_two_passes(metrics: Collection[str]) -> bool:
-    """Whether the metrics need two passes over a song."""
+    """Whether any of the metrics needs two passes over a song."""
     return "bleedless" in metrics or "fullness" in metrics
 
 
 class MetricSet:
-    """The metrics beside the SDR of one reference and its estimate.
+    """The metrics besides the SDR of one reference and its estimate.
 
     Args:
-        metrics: which ones.
+        metrics: their names.
         sample_rate: Hz.
     """
 
@@ -38,12 +38,12 @@ class MetricSet:
         self._error = WeightedEnergy(sample_rate) if "log_wmse" in metrics else None
 
     def add_first_pass(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each, in a reading before the one that counts."""
+        """Adds the next block of both, ``(channels, samples)`` each, in the first of two passes."""
         if self._bleed is not None:
             self._bleed.add_first_pass(reference, estimate)
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each."""
+        """Adds the next block of both, ``(channels, samples)`` each."""
         for metric in (self._csdr, self._si_sdr, self._bleed, self._l1_freq):
             if metric is not None:
                 metric.add(reference, estimate)
@@ -52,15 +52,15 @@ class MetricSet:
 
     @property
     def frames_db(self) -> NDArray[np.float64] | None:
-        """The SDR of every second; None where cSDR was not asked for."""
+        """The SDR of every second; None if cSDR was not requested."""
         return None if self._csdr is None else self._csdr.frames_db
 
     def close(self, mix: WeightedEnergy | None, silent: NDArray[np.bool_] | None = None) -> Mapping[str, float | None]:
-        """The song has ended: each metric's figure; None where it has none.
+        """The value of each metric, at the end of the song; None if it is undefined.
 
         Args:
-            mix: the weighted mix, which log-WMSE needs.
-            silent: seconds that cSDR leaves out beside those that are silent here.
+            mix: energy of the weighted mix, for log-WMSE.
+            silent: seconds that cSDR ignores besides those that are silent here.
         """
         found: dict[str, float | None] = {}
         if self._csdr is not None:

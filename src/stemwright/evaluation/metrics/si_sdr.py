@@ -1,11 +1,11 @@
-"""SI-SDR: the SDR after the reference was scaled to fit the estimate best.
+"""SI-SDR: scale-invariant SDR, with the reference scaled to the best fit.
 
 Le Roux, Wisdom, Erdogan and Hershey, "SDR: half-baked or well done?", ICASSP 2019, without removal of the mean:
 
     SI-SDR = 10 log10( |a ref|^2 / |est - a ref|^2 ),   a = <est, ref> / |ref|^2
 
-over all samples and channels together, with one ``a`` for the song. It hides an estimate's wrong level, so that it says
-nothing of stems that must add up.
+over all samples and channels, with one ``a`` per song. It ignores a wrong level of the estimate, so it does not show
+whether stems add up.
 
 Memory: three sums.
 """
@@ -18,7 +18,7 @@ from stemwright.evaluation.sdr import Samples, energy, ratio_db
 
 
 class RunningSiSdr:
-    """An SI-SDR that is fed block by block."""
+    """Computes SI-SDR block by block."""
 
     def __init__(self) -> None:
         self._scale: float | None = None
@@ -27,11 +27,11 @@ class RunningSiSdr:
         self._product = 0.0
 
     def add(self, reference: Samples, estimate: Samples) -> None:
-        """Takes the next block of both, ``(channels, samples)`` each."""
+        """Adds the next block of both, ``(channels, samples)`` each."""
         truth, guess = np.asarray(reference, dtype=np.float64), np.asarray(estimate, dtype=np.float64)
         sounding = energy(truth)
         if self._scale is None and sounding > 0.0:
-            # about right from here on, so that sums of small differences stay exact where both signals are much alike
+            # an approximate scale, so that sums of small differences stay exact for nearly equal signals
             self._scale = _product(guess, truth) / sounding
         error = guess - (self._scale or 0.0) * truth
         self._reference += sounding
