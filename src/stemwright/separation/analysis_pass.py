@@ -16,21 +16,21 @@ from stemwright.stems import Selection
 
 
 class AnalysisPass(Protocol):
-    """The engines that a song goes through: one mask engine, or a cascade of waveform engines."""
+    """The engines that process a song: one mask engine, or a cascade of waveform engines."""
 
     work_share: float
-    """Its share of the whole work; the rest is the render pass."""
+    """Fraction of the total work; the rest is the render pass."""
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that take part, with the digests of their weights."""
+        """The models used, with the digests of their weights."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of this song, once the pass has run."""
+        """Remarks for the user about this song, after the pass has run."""
 
     def bytes_per_s(self, channels: int) -> float:
-        """Disk space that a second of song takes in the working files."""
+        """Bytes of working files per second of song."""
 
     def run(
         self, source: Source, work: WorkingFiles, *, on_advance: OnAdvance, is_cancelled: IsCancelled
@@ -50,7 +50,7 @@ class MaskPass:
         self.models = (engine.name,)
 
     def bytes_per_s(self, channels: int) -> float:
-        """Half floats, one a band, channel and part in every frame."""
+        """One half float per frame, part, channel and band."""
         n_bytes = np.dtype(MaskRunner.dtype).itemsize * len(self._outputs) * channels * self._engine.bands.n_bands
         return n_bytes * self._engine.sample_rate / self._engine.hop
 

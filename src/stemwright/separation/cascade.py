@@ -1,14 +1,14 @@
-"""A cascade: waveform engines one after another, each run on what the ones before it left of the song.
+"""A cascade: waveform engines in sequence, each run on an output or the remainder of an earlier step.
 
                     +-> drums, bass, ...
     mix --[vocals]--+                         +-> strings, brass, ...
                     +-> rest --[colours]------+
                                               +-> rest = fx
 
-Each step processes the whole song, from disk to disk, before the next one begins. So one model is in use at a time, memory
-is that of the largest step's chunk, and a run that was killed continues in the step where it stopped. The remainder of a
-step is its input less its outputs, sample by sample, so all outputs and the last remainder add up to the song, whatever the
-engines give.
+Each step processes the whole song, from disk to disk, before the next one starts. So only one model is in use at a
+time, memory is that of the largest step's chunk, and a killed run resumes in the step where it stopped. The remainder
+of a step is its input less its outputs, sample by sample, so all outputs and the last remainder add up to the song for
+any engines.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class CascadeStep:
     """One engine and its place in the cascade.
 
     Attributes:
-        name: of the step, and of its folder among the working files.
+        name: name of the step, and of its folder in the working files.
         model: name and digest of the model; empty if no model is available, and the step is skipped.
         input: ``mix``, or the name of an output or remainder of an earlier step.
         outputs: name to the engine's stems that are summed for it.
         remainder: name of its input less its outputs.
-        if_skipped: name that its input gets where none of its stems plays; empty if the step always runs.
-        sample_rate: of the engine, Hz.
-        cost: operations relative to those of other steps.
-        load: gives the engine, which may take a while; None if no model is available.
+        if_skipped: name of its input if none of its stems plays; empty if the step always runs.
+        sample_rate: sample rate of the engine in Hz.
+        cost: operations, relative to other steps.
+        load: loads the engine, which may take a while; None if no model is available.
     """
 
     name: str
@@ -74,12 +74,12 @@ class Cascade:
         steps: in order; all engines have the same sample rate.
         selection: the parts.
         scanner: measures which stems play; None runs every step.
-        notes: what the user should know of the models.
-        stem_of_name: for a name that is no step's input here, since the parts do not need it split, the stem it counts as.
+        notes: remarks for the user about the models.
+        stem_of_name: the stem of each name that is not split here, since the requested parts do not need it.
     """
 
     work_share = 0.97
-    """Nearly all of the work: large networks are a hundred times slower than writing files."""
+    """Nearly all work: large networks are a hundred times slower than writing files."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Cascade:
         return tuple(dict.fromkeys(step.model for step in self.steps if step.model))
 
     def bytes_per_s(self, channels: int) -> float:
-        """Disk space that a second of song takes in the working files."""
+        """Bytes of working files per second of song."""
         return sum(4.0 * channels * (len(step.outputs) + 1) * step.sample_rate for step in self.steps if step.load)
 
     def run(
@@ -161,7 +161,7 @@ class Cascade:
         return WaveformOutput(PartSamples(parts, source.channels), self.sample_rate)
 
     def _silent_parts(self) -> tuple[str, ...]:
-        """A note on the parts that no step gives, whatever plays."""
+        """A note on the parts that no step outputs."""
         names = {name for step in self.steps for name in (*step.outputs, step.remainder, step.if_skipped)}
         given = names | {self._stem_of_name[name] for name in names if name in self._stem_of_name}
         silent = [part.name for part in self.selection.parts if given.isdisjoint(part.sources)]

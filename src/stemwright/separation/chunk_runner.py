@@ -2,8 +2,8 @@
 
     source -> resample -> [STFT ->] chunks -> engine -> outputs -> overlap-add -> working files
 
-Everything is a stream, so the chunk sets the memory, not the song. Writing runs in parallel with the engine, and for large
-networks decoding does too. Time is the first axis throughout.
+Everything is streamed, so memory depends on the chunk size, not on the song. Writing runs in parallel with the engine,
+and for large networks decoding does too. Time is the first axis throughout.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ Samples = NDArray[np.float32]
 Levels = NDArray[np.float64]
 OnSeconds = Callable[[float], None]
 Outputs = Sequence[Sequence[str]]
-"""For each output the stems of the engine that are summed for it."""
+"""For each output, the stems of the engine that are summed for it."""
 
 PREFETCH_BLOCKS = 16
-"""Decoded blocks that may wait for the engine."""
+"""Limit of decoded blocks that wait for the engine."""
 
 
 class ChunkRunner(Protocol):
-    """How one kind of engine is run: what its units are, and what it makes of a chunk of them."""
+    """Runs one kind of engine: defines its units (samples or frames) and the outputs of a chunk."""
 
     size: ChunkSize
     sample_rate: int
     units_per_s: float
     batch: int
     dtype: type[np.floating[Any]]
-    """Type of the rows on the disk."""
+    """Data type of the rows on disk."""
     prefetches: bool
-    """Whether decoding runs in parallel with the engine: this pays for large networks, and costs memory."""
+    """Whether decoding runs in parallel with the engine, which is faster for large networks but costs memory."""
 
     def units(self, blocks: Iterator[Samples]) -> Iterator[Rows]:
         """Blocks ``(2, samples)`` at the engine's rate -> blocks of units, ``(units, ...)``."""
@@ -72,12 +72,12 @@ def run_chunks(
         return
     first_new = files.state.n_chunks
     overlap_add = OverlapAdd(runner.size)
-    # closed here: an error that somebody keeps would otherwise keep the song open, and a thread that decodes it
+    # closed here: a stored exception would otherwise keep the song open, and the thread that decodes it
     with ThreadPoolExecutor(1) as writer, closing(chunks_of(source, runner)) as stream:
         writing: Future[None] | None = None
         for batch in _batches(stream, runner.batch):
             on_seconds(batch[0].index * runner.size.stride / runner.units_per_s)
-            # The chunk before the first new one is run again: the tail that it adds to its neighbour is not on the disk.
+            # The chunk before the first new one is run again: its tail, which overlaps the new one, is not on disk.
             if batch[-1].index < first_new - 1:
                 continue
             if is_cancelled():
@@ -95,7 +95,7 @@ def run_chunks(
 
 
 def chunks_of(source: Source, runner: ChunkRunner) -> Generator[Chunk, None, None]:
-    """The chunks of a song as this kind of engine takes them."""
+    """The chunks of a song for this kind of engine."""
     blocks = _at_rate(source, runner.sample_rate)
     if runner.prefetches:
         blocks = prefetched(blocks, PREFETCH_BLOCKS)
@@ -108,7 +108,7 @@ class MaskRunner:
     batch = 1
     prefetches = False
     dtype = np.float16
-    """Half floats hold a mask to one part in 2,048, 66 dB below the stem itself."""
+    """Half floats have a relative error of 1 in 2,048, 66 dB below the stem."""
 
     def __init__(self, engine: MaskEngine, outputs: Outputs, channels: int) -> None:
         self._engine = engine
@@ -138,10 +138,10 @@ class MaskRunner:
         return _folded(outputs, self._channels)
 
     def levels(self, final: Rows, chunk: Chunk) -> Levels:
-        """Level rows ``(segments, outputs + 2)``: the energy of the song, and the share of it that each mask passes.
+        """Level rows ``(segments, outputs + 2)``: the energy of the song, and the share that each mask passes.
 
-        Within a frame each band counts by the root of its energy; by its energy a few loud low bands would hide what
-        plays above them. On recordings the roots give an area under the ROC curve of 0.868, the energies 0.859.
+        Bands of a frame are weighted by the square root of their energy; with energies a few loud low bands would
+        dominate. On recordings the area under the ROC curve is 0.868 with roots and 0.859 with energies.
         """
         spectrum = chunk.rows[: len(final)]
         power = self._engine.bands.pool(spectrum.real**2 + spectrum.imag**2) * self._widths  # (frames, 2, bands)
@@ -202,7 +202,7 @@ class WaveformRunner:
 
 
 def _stem_indices(stems: Sequence[str], outputs: Outputs) -> list[list[int]]:
-    """For each output the indices of the stems that it sums."""
+    """For each output, the indices of the stems that are summed for it."""
     return [[stems.index(stem) for stem in sources if stem in stems] for sources in outputs]
 
 
@@ -212,7 +212,7 @@ def _folded(rows: Samples, channels: int) -> Samples:
 
 
 def _batches(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Runs of ``size`` chunks. They never depend on where a run began, so a resumed run gives the same bytes."""
+    """Groups of ``size`` chunks. They do not depend on where a run started, so a resumed run gives the same bytes."""
     batch: list[Chunk] = []
     for chunk in stream:
         batch.append(chunk)

@@ -1,4 +1,4 @@
-"""Engines of models, loaded when they are first needed and kept for the next song."""
+"""Engines of models, loaded on first use and cached for further songs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class EngineCache:
         self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
 
     def check(self, model: Model) -> None:
-        """Raises ModelUnavailableError where a model could not run even if its weights were here."""
+        """Raises ModelUnavailableError if a model could not run even with its weights installed."""
         check_runtime(model, self._device)
 
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
@@ -36,24 +36,24 @@ class EngineCache:
         return self._engine(model, self._device, is_cancelled)
 
     def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
-        """The engine of a model as a step of a cascade takes it; missing weights are downloaded."""
+        """The engine of a model as a waveform engine, for a cascade; missing weights are downloaded."""
         load = self.engine if model.kind == "waveform" else self._small_engine
         engine = load(model, is_cancelled)
         return MaskToWaveformEngine(engine) if isinstance(engine, MaskEngine) else engine
 
     def scan_presence(self, source: Source, is_cancelled: IsCancelled) -> PresenceScan:
-        """MetricSet which stems play in a song."""
+        """Measures which stems play in a song."""
         engine = self._small_engine(registry.find(SCAN_MODEL), is_cancelled)
         assert isinstance(engine, MaskEngine)
         return scan_presence(source, engine, is_cancelled)
 
     def _small_engine(self, model: Model, is_cancelled: IsCancelled) -> MaskEngine | WaveformEngine:
-        """A small engine that runs beside large ones. The device asked for is theirs; its runtime may not support it."""
+        """A small engine. Its runtime may not support the requested device, which is for the large engines."""
         return self._engine(model, "auto", is_cancelled)
 
     def _engine(self, model: Model, device: Device, is_cancelled: IsCancelled | None) -> MaskEngine | WaveformEngine:
         key = model.name, model.stems
-        with self._lock:  # threads that start at once share one load
+        with self._lock:  # threads that start at the same time share one load
             if key not in self._engines:
                 self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
             return self._engines[key]

@@ -1,8 +1,8 @@
-"""Reads the masks of a song's own frames from the working file.
+"""Reads masks from the working file for the frames of a song at its own sample rate.
 
-Masks are functions of time and frequency, so nothing is resampled on the way back: at another rate than the engine's they
-are read at the times of that rate's frames, interpolated between the two nearest frames of the engine, and at the
-frequencies of its bins (``BandLayout.band_of_bins``). What lies above the engine's top frequency follows the top band.
+Masks are functions of time and frequency, so stems need no resampling: at another rate than the engine's, masks are
+interpolated between the two nearest frames of the engine, and read at the frequencies of the bins
+(``BandLayout.band_of_bins``). Bins above the engine's top frequency use the top band.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Samples = NDArray[np.float32]
 
 
 class MaskReader:
-    """Gives masks for one frame of the song after the other. Absent parts give their share to those that play."""
+    """Reads masks frame by frame. The shares of absent parts are distributed among the present ones."""
 
     def __init__(
         self, rows: RowFile, presence: Presence, engine_stft: Stft, engine_rate: int, stft: Stft, sample_rate: int

@@ -1,4 +1,4 @@
-"""Makes a waveform engine of a mask engine, so that it can be a step of a cascade."""
+"""Adapts a mask engine to a waveform engine, for a step of a cascade."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Samples = NDArray[np.float32]
 
 
 class MaskToWaveformEngine:
-    """Applies the masks to the spectrum of each chunk at the rate of the engine."""
+    """Applies the masks to the spectrum of each chunk at the engine's sample rate."""
 
     batch = 1
     overlapping = False
@@ -24,7 +24,7 @@ class MaskToWaveformEngine:
         self.name = engine.name
         self.stems = engine.stems
         self.sample_rate = engine.sample_rate
-        # This many samples have exactly the frames that the engine takes.
+        # This many samples give exactly the number of frames of a chunk.
         overhang = engine.bands.n_fft // engine.hop - 1
         self.chunk = ChunkSize((engine.chunk.length - overhang) * engine.hop, engine.chunk.overlap * engine.hop)
 

@@ -1,8 +1,8 @@
 """Limits overlapping stems to the mix.
 
-A network with a separate head for each of many instruments is trained head by head, so a violin may come out of ``strings``
-and of ``woodwinds`` too. Where the magnitudes of the outputs add up to more than the magnitude of the mix in a bin of a
-frame, all are scaled down there by one factor. Elsewhere they stay as they are, with the phases of the network.
+A network with a separate head per instrument is trained head by head, so a violin may be in the outputs ``strings`` and
+``woodwinds``. In each bin where the magnitudes of the outputs add up to more than that of the mix, all are scaled down
+by one factor. Phases do not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TINY = 1e-9
 
 
 def limit_to_mix(outputs: Samples, mix: Samples) -> Samples:
-    """Scales the outputs down where their magnitudes add up to more than the mix.
+    """Scales the outputs down where the sum of their magnitudes exceeds the mix.
 
     Args:
         outputs: ``(outputs, channels, samples)``.

@@ -21,23 +21,23 @@ from stemwright.stems import Selection
 
 
 class ModelResolver(Protocol):
-    """Gives the analysis pass for the parts that a user asks for."""
+    """Creates the analysis pass for the requested parts."""
 
     def analysis_pass(self, selection: Selection) -> AnalysisPass:
         """The pass that separates the parts of a selection."""
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """The models that this pass needs and that are not installed."""
+        """The models of this pass that are not installed."""
 
 
 @dataclass(frozen=True)
 class SingleEngine:
-    """A resolver for one given engine of either kind."""
+    """A resolver for a single given engine of either kind."""
 
     engine: MaskEngine | WaveformEngine
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """Empty: the engine is here."""
+        """Empty: the engine is given."""
         return ()
 
     def analysis_pass(self, selection: Selection) -> AnalysisPass:
@@ -65,7 +65,7 @@ class SingleEngine:
 
 
 class PlanResolver:
-    """Takes for each step of a plan the first of its models that is allowed and available.
+    """Chooses for each step of a plan the first of its models that is allowed and available.
 
     Raises:
         ModelUnavailableError: a step that cannot be skipped has no such model, or a chosen model has no runtime or
@@ -87,7 +87,7 @@ class PlanResolver:
             engines.engine(_for_step(plan.steps[0], single))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """The models of the steps that a selection needs and that are not installed."""
+        """The models that a selection needs and that are not installed."""
         models = [self._models[index] for index in self._plan.needed(selection.parts)]
         needed = {model.name: model for model in models if model is not None}
         return tuple(model for model in needed.values() if not weight_store.is_available(model))
@@ -151,7 +151,7 @@ class _ResolvedStep:
 
 
 def _merged(steps: Sequence[_ResolvedStep]) -> list[_ResolvedStep]:
-    """Joins steps that follow each other with the same model, which then runs over the song once."""
+    """Merges consecutive steps with the same model, so it runs over the song only once."""
     merged: list[_ResolvedStep] = []
     for resolved in steps:
         last = merged[-1] if merged else None
@@ -170,7 +170,7 @@ def _merged(steps: Sequence[_ResolvedStep]) -> list[_ResolvedStep]:
 
 
 def _for_step(step: Step, model: Model) -> Model:
-    """The model with only the stems that a step takes. A mask engine keeps all: its masks sum to one over all stems."""
+    """The model restricted to the stems of a step. A mask engine keeps all stems, over which its masks sum to one."""
     if model.kind == "mask":
         return model
     return model.restricted([stem for sources in step.outputs(model.stems).values() for stem in sources])
@@ -188,7 +188,7 @@ def is_installed(plan: Plan) -> bool:
 
 
 def _require(model: Model, policy: Policy) -> None:
-    """Raises ModelUnavailableError where a model may not be used, or cannot be had."""
+    """Raises ModelUnavailableError if a model is not allowed or not available."""
     licences.require(model, policy)
     missing = [file.name for file in model.files if not weight_store.is_available(file)]
     if missing and is_offline():

@@ -1,6 +1,6 @@
-"""Overlapping chunks and their cross-faded sum: how a network of fixed input length processes a song of any length.
+"""Overlapping chunks and cross-faded overlap-add, to process songs of any length with a fixed input length.
 
-Three chunks of length L with overlap O, each starting L - O after the one before:
+Three chunks of length L with overlap O, each starting L - O after the previous one:
 
     chunk 0   1 ---------------.
                                 `.                          fade-out 1 - r
@@ -9,13 +9,13 @@ Three chunks of length L with overlap O, each starting L - O after the one befor
     chunk 2                                       .-`---------------  1
                              |<- O ->|            |<- O ->|
 
-Proof that it changes nothing which the chunks agree on. At any point one chunk counts alone, with weight 1, or two do,
-with weights r and 1 - r, since 2 O <= L keeps three from meeting. Their sum is 1. So where both chunks hold the same value
-v, as for any engine whose output at a point depends only on the input at that point, the sum is r v + (1 - r) v = v; and
-where the chunks hold masks that sum to one over the stems, the sum is r 1 + (1 - r) 1 = 1, so the stems still add up.
+The weights sum to 1 everywhere: each point is covered by one chunk with weight 1, or by two with weights r and 1 - r,
+and never by three, since 2 O <= L. So where both chunks have the same value v, as for any engine whose output at a
+point only depends on the input at that point, the sum is r v + (1 - r) v = v; and masks that sum to one over the stems
+still do: r 1 + (1 - r) 1 = 1.
 
-The ramp r rises in O steps through (i + 1/2) / O: it is symmetrical, and no weight in it is 0 or 1. Time is the first axis
-of every array here, counted in units: samples for a waveform engine, frames for a mask engine.
+The ramp r has O values (i + 1/2) / O: it is symmetrical, and no weight is 0 or 1. Time is the first axis of every
+array, in units of samples for a waveform engine and frames for a mask engine.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Chunk:
 
     Attributes:
         index: 0 for the first chunk.
-        rows: exactly the chunk's length; beyond the end of the stream they are zero.
-        n_valid: rows that are stream, not padding.
-        is_last: no chunk follows.
+        rows: units of the chunk, always its full length, zero-padded at the end of the stream.
+        n_valid: number of rows that are not padding.
+        is_last: whether it is the last chunk.
     """
 
     index: int
@@ -50,9 +50,9 @@ class Chunk:
 
     @property
     def mirrored(self) -> Rows:
-        """The same rows, padded by mirroring the stream instead of with zeros.
+        """The same rows, padded by reflection instead of zeros.
 
-        For networks that normalise their input: silence that is not in the song would change the statistics (decision 0008).
+        For networks that normalise their input: zeros would change the statistics (decision 0008).
         """
         if self.n_valid == len(self.rows):
             return self.rows
@@ -73,7 +73,7 @@ def chunks(blocks: Iterable[Rows], size: ChunkSize) -> Generator[Chunk, None, No
     for block in blocks:
         pending.append(block)
         n_pending += len(block)
-        # A full chunk is yielded only once more units arrived: until then it may be the last, which must not fade out.
+        # A full chunk is only yielded when more units arrive: before that it may be the last, which must not fade out.
         if n_pending > size.length:
             buffer = np.concatenate(pending)
             while len(buffer) > size.length:
@@ -96,10 +96,10 @@ class OverlapAdd:
         self._tail: Rows | None = None
 
     def add(self, chunk: Chunk, rows: Rows) -> Rows:
-        """The rows that are final with this chunk: its stride, or all that is left with the last.
+        """The rows that are complete with this chunk: one stride, or all remaining rows for the last chunk.
 
         Args:
-            chunk: which chunk it was.
+            chunk: the chunk.
             rows: the engine's output for it, ``(length, ...)``.
         """
         overlap, stride = self._size.overlap, self._size.stride

@@ -1,4 +1,4 @@
-"""What the analysis pass leaves for the render pass: masks of the song, or samples of its parts."""
+"""The result of the analysis pass for the render pass: masks of the song, or samples of its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Samples = NDArray[np.float32]
 Levels = NDArray[np.float64]
 
 BLOCK = 65_536
-"""Samples that are read in one call: 1.5 s at 44.1 kHz."""
+"""Samples read per call: 1.5 s at 44.1 kHz."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class PartSamples:
 
 @dataclass(frozen=True)
 class WaveformOutput:
-    """Samples of the parts at the engines' rate. Together they are the song."""
+    """Samples of the parts at the engines' rate. They add up to the song."""
 
     rows: PartSamples
     sample_rate: int
 
     @property
     def levels(self) -> Levels:
-        """Energies from which presence is scored, ``(segments, parts + 2)``; reads all that was written."""
+        """Energies from which presence is scored, ``(segments, parts + 2)``; reads all samples."""
         per_segment = round(SEGMENT_S * self.sample_rate)
         tables = [np.zeros((0, len(self.rows.parts) + 2))]
         for start in range(0, self.rows.n_rows, per_segment):

@@ -1,7 +1,7 @@
 """Plans: which models separate a song, and in which order.
 
-A plan is data (``plans.toml``): steps, each of which takes its stems from its input and leaves the exact remainder to the
-others, so the stems add up to the song whatever the models give. Any model of the registry is also a plan of one step.
+A plan (in ``plans.toml``) is a list of steps. Each separates stems from its input and leaves the exact remainder to
+other steps, so the stems add up to the song for any models. Any model of the registry is also a plan of one step.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Step:
 
     Attributes:
         input: ``mix``, or the name of an output or remainder of an earlier step.
-        models: names of the models that can do it, the best one first.
-        gives: name of an output to the model's stems that are summed for it; empty gives each stem its own name.
+        models: names of possible models, best first.
+        gives: name of an output to the model's stems that are summed for it; if empty, outputs have the names of stems.
         remainder: name of its input less its outputs.
-        if_skipped: name that its input gets where the step is skipped; empty if it cannot be skipped.
+        if_skipped: name of its input if the step is skipped; empty if it cannot be skipped.
         name: shown to users; empty in a plan of one step.
     """
 
@@ -50,14 +50,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in their order. A name that is no later step's input is a stem."""
+    """Steps in order. A name that is not the input of a later step is a stem."""
 
     name: str
     title: str
     steps: tuple[Step, ...]
 
     def stems_of(self, name: str, after: int = -1) -> frozenset[str]:
-        """The stems that ``name`` is split into by the steps behind the one of index ``after``."""
+        """The stems into which the steps after index ``after`` split ``name``."""
         for index, step in enumerate(self.steps[after + 1 :], after + 1):
             if step.input == name:
                 given = [*(step.gives or STEMS), step.remainder]
@@ -66,15 +66,15 @@ class Plan:
 
     @property
     def intermediate_names(self) -> tuple[str, ...]:
-        """Names that are neither the mix nor a stem: a step gives them to a later one."""
+        """Names that are neither the mix nor a stem: outputs that are the input of a later step."""
         return tuple(step.input for step in self.steps if step.input not in (MIX, *STEMS))
 
     def stem_of(self, name: str) -> str:
-        """The stem that ``name`` counts as where no step splits it."""
+        """The stem that ``name`` counts as if no step splits it."""
         return min(self.stems_of(name), key=STEMS.index)
 
     def needed(self, parts: Sequence[Part]) -> tuple[int, ...]:
-        """Indices of the steps that these parts need to be separated from each other."""
+        """Indices of the steps that are needed to separate these parts."""
         part_of = {stem: part.name for part in parts for stem in part.sources}
         return tuple(
             index
@@ -85,7 +85,7 @@ class Plan:
 
 @cache
 def plans() -> tuple[Plan, ...]:
-    """The plans that Stemwright knows, in the order of their file."""
+    """All plans, in the order of their file."""
     text = (resources.files("stemwright.separation") / "plans.toml").read_text(encoding="utf-8")
     return tuple(
         Plan(plan["name"], plan["title"], tuple(_step(step) for step in plan["steps"]))

@@ -1,4 +1,4 @@
-"""Prefetch: runs an iterator in a thread of its own, so that decoding and the network run in parallel."""
+"""Prefetch: runs an iterator in its own thread, so that decoding and the network run in parallel."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
             finally:
                 if (close := getattr(items, "close", None)) is not None:
                     close()
-        except BaseException as error:  # raised again where the items are wanted
+        except BaseException as error:  # raised again in the consumer
             last = error
         put(last)
 
@@ -49,7 +49,7 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
         while (item := ready.get()) is not _END:
             if isinstance(item, BaseException):
                 raise item
-            yield item  # type: ignore[misc]  # what is neither the end nor an error is an item
+            yield item  # type: ignore[misc]  # anything else is an item
     finally:
         stopped.set()
         producer.join()

@@ -1,10 +1,10 @@
 """Presence: whether a stem plays in a song.
 
-A mask is never exactly zero, so every stem of every song has some energy. A stem that plays differs from leakage by its
-share of the mix where it is strongest. The song is cut into segments of one second. The share of a stem in a segment is the
-part of the mix that its masks pass (``chunk_runner.MaskRunner.levels``; for waveform engines its energy over that of the
-mix). An instrument may play in one bridge only, so the level that counts is the one that the share reaches in a twentieth of
-the song. A logistic curve maps that level to a score.
+A mask is never exactly zero, so every stem of every song has some energy. A stem that plays has a larger share of the
+mix at its loudest than leakage has. The song is cut into segments of one second. The share of a stem in a segment is
+the part of the mix that its masks pass (``chunk_runner.MaskRunner.levels``), or for waveform engines its energy
+relative to the mix. An instrument may play in a single bridge, so the level of a stem is the share that it reaches in a
+twentieth of the song. A logistic curve maps this level to a score.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEGMENT_S = 1.0
-"""Length in seconds of the segments in which energy is summed."""
+"""Length of segments in seconds."""
 
 THRESHOLD_DB = -36.0
 """Share of the mix, in dB, above which a stem counts as playing.
 
-98 % of the stems that play in composed songs kept out of training lie above it in one corpus, above -48 dB in another
-(`python -m training.data.presence_threshold CORPUS`). Stems that do not play have -32 dB in the median of recordings, so
-the higher one is used. A stem silenced by mistake is lost, an absent stem that stays costs a faint leak, so the threshold
-is low.
+In held-out composed songs 98 % of present stems are above it in one corpus, and above -48 dB in another
+(`python -m training.data.presence_threshold CORPUS`). Absent stems have a median of -32 dB in recordings, so the higher
+threshold is used. A present stem that is silenced is lost, while an absent stem that is kept is only faint leakage, so
+the threshold is low.
 """
 
 SLOPE_DB = 7.0
-"""dB over which the odds change by a factor e: the slope of the logistic curve that fits those songs best."""
+"""Level change in dB that changes the odds by a factor e: the slope of the logistic curve fitted to those songs."""
 
 QUIET_DB = -60.0
-"""Segments this far below the loudest one are skipped: their shares are those of noise."""
+"""Segments this far below the loudest one are ignored: their shares are noise."""
 
 TOP_SHARE = 0.05
-"""Share of the song that decides: a stem that plays in this much of it is present."""
+"""Fraction of the song in which a stem must play to be present."""
 
 SILENT_DB = -120.0
 """Level of a part without energy."""
@@ -44,7 +44,7 @@ class Presence:
     """Presence of each part, in order.
 
     Attributes:
-        levels_db: share of the mix in its best twentieth of the song.
+        levels_db: share of the mix in the loudest twentieth of the song.
         scores: 0 to 1.
         present: whether it counts as playing.
     """
@@ -84,7 +84,7 @@ def score_presence(levels: NDArray[np.float64]) -> Presence:
     scores = 1 / (1 + np.exp(-(level_db - THRESHOLD_DB) / SLOPE_DB))
     present = scores >= 0.5
     if not present.any() and (level_db > SILENT_DB).any():
-        present[-1] = True  # the song is not silent, so the last part holds what plays
+        present[-1] = True  # the song is not silent, so the last part takes its sound
     return Presence(
         levels_db=tuple(float(level) for level in level_db),
         scores=tuple(float(score) for score in scores),

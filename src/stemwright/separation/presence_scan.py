@@ -1,4 +1,4 @@
-"""The presence scan: a small engine runs over the whole song first, so that large engines skip stems that do not play."""
+"""The presence scan: a small engine runs over the song first, so that large engines can skip absent stems."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
 
 ABSENT_DB = -42.0
-"""Share of the song, in dB, below which a stem certainly does not play. A step skipped by mistake loses an instrument to
-``fx``, a step run for nothing only costs time, so this lies well below the threshold of presence."""
+"""Share of the song in dB below which a stem is certainly absent. A step skipped by mistake moves an instrument to
+``fx``, while an unnecessary step only costs time, so this is well below the presence threshold."""
 
 
 @dataclass(frozen=True)
 class PresenceScan:
-    """The share of the song, in dB, that each stem has where it is strongest."""
+    """Share of the song in dB of each stem where it is loudest."""
 
     levels_db: dict[str, float]
 
     def is_absent(self, stem: str) -> bool:
-        """Whether the stem certainly does not play. False for a stem that the scan does not know."""
+        """Whether the stem is certainly absent. False for a stem that was not measured."""
         return self.levels_db.get(stem, 0.0) < ABSENT_DB
 
 
@@ -43,7 +43,7 @@ def scan_presence(source: Source, engine: MaskEngine, is_cancelled: IsCancelled)
             if is_cancelled():
                 raise CancelledError("Cancelled; --resume continues where it stopped.")
             (rows,) = runner.run([chunk])
-            # Neighbours overlap: what they share counts once.
+            # Neighbouring chunks overlap: count the overlap once.
             n_new = chunk.n_valid if chunk.is_last else runner.size.stride
             tables.append(runner.levels(rows[:n_new], chunk))
     presence = score_presence(np.concatenate(tables))

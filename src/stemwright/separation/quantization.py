@@ -17,7 +17,7 @@ EXACT_DB = -200.0
 
 @dataclass(frozen=True)
 class Quantization:
-    """How samples become the values that are written.
+    """Conversion of samples to the values that are written.
 
     Attributes:
         bits: depth of the integers, 16 or 24; None for floats.
@@ -31,14 +31,14 @@ class Quantization:
 
     @property
     def full_scale(self) -> float:
-        """The integer that 1.0 stands for, or 1 for floats."""
+        """The integer value of 1.0, or 1 for floats."""
         return float(1 << (self.bits - 1)) if self.bits else 1.0
 
     @property
     def ceiling(self) -> float:
         """Highest peak after the gain, in units of full scale.
 
-        Eleven roundings can change the remainder by six quantization steps, so 16 are kept free; floats need less.
+        Rounding eleven parts can change the remainder by six quantization steps, so 16 are reserved; floats need less.
         """
         return 1 - 16 / self.full_scale if self.bits else 1 - 1e-6
 
@@ -69,12 +69,12 @@ class PartMeter:
         self.exceeded = False
 
     def add(self, values: Values) -> None:
-        """MetricSet the next ``(channels, samples)``."""
+        """Adds the next ``(channels, samples)``."""
         if not values.size:
             return
         scale = self._quantization.full_scale
         self.peak = max(self.peak, float(values.max()) / scale, -float(values.min()) / scale)
-        # not np.dot: its threads compete with the pool of parts, 25 times slower
+        # not np.dot: its threads compete with the thread pool, 25 times slower
         self._energy += float(np.square(values, dtype=np.float64).sum()) / scale**2
         self._n_values += values.size
         self.exceeded = self.exceeded or self._quantization.exceeds(values)
@@ -99,7 +99,7 @@ class ResidualMeter:
         self._peak = 0.0
 
     def add(self, mix: Samples, values: Sequence[Values]) -> None:
-        """MetricSet the next block: the input ``(channels, samples)`` and the values of all parts, each of that shape."""
+        """Adds the next block: the input ``(channels, samples)`` and the values of all parts in the same shape."""
         if not mix.size:
             return
         total = np.zeros(mix.shape, np.float64)

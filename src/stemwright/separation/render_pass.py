@@ -1,8 +1,8 @@
-"""The render pass: the second of two passes over a song. It makes the parts from the working files and writes them.
+"""The render pass: the second of two passes over a song. It renders the parts from the working files and writes them.
 
-The parts add up to the song by construction. All parts but one are rendered: by their masks, applied to the song's own
-spectrum at the song's own rate, or from the samples of waveform engines. The remaining one, the remainder, is the song less
-the others. Where the parts are integers it is subtracted in integers, after rounding, so they add up bit for bit.
+The parts add up to the song by construction. All parts but one are rendered, from masks applied to the song's spectrum
+at its own rate, or from samples of waveform engines. The last one, the remainder, is the song less the others. Integer
+parts are subtracted after rounding, so they add up bit for bit.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from stemwright.separation.stft import Analysis, Spectrum, Stft, Synthesis
 Samples = NDArray[np.float32]
 OnSeconds = Callable[[float], None]
 Block = tuple[Samples, list[Samples]]
-"""The song and its rendered parts over the same time, each ``(channels, samples)``."""
+"""A block of the song and of its rendered parts, each ``(channels, samples)``."""
 
 FRAMES = 64
 """Frames of the song per block: 1.5 s at 44.1 kHz."""
 
 
 class PartSink(Protocol):
-    """Takes the samples of one part: an encoder, or an array."""
+    """Receives the samples of one part: an encoder, or an array."""
 
     def write(self, block: Values) -> None:
-        """Takes the next ``(channels, samples)``, integers or floats as the quantization says."""
+        """Writes the next ``(channels, samples)``, integers or floats depending on the quantization."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def render(
     on_seconds: OnSeconds,
     is_cancelled: IsCancelled,
 ) -> RenderReport:
-    """Renders the parts and writes each to its sink, a silent one too.
+    """Renders all parts, including silent ones, and writes each to its sink.
 
     Raises:
         CancelledError: ``is_cancelled`` returned true.
@@ -96,7 +96,7 @@ def render(
 
     def write(index: int, values: Values) -> None:
         meters[index].add(values)
-        if not meters[index].exceeded:  # otherwise the pass is repeated, and this one only measures from here on
+        if not meters[index].exceeded:  # otherwise the pass will be repeated, and only measures from here on
             sinks[index].write(values)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -127,7 +127,7 @@ def _remainder_index(presence: Presence) -> int:
 def _masked(
     source: Source, output: MaskOutput, presence: Presence, rendered: list[int], pool: ThreadPoolExecutor
 ) -> Iterator[Block]:
-    """The song block by block, its parts made by applying their masks to its spectrum."""
+    """Blocks of the song and its parts, with masks applied to its spectrum."""
     engine_stft = Stft(output.bands.n_fft, output.hop)
     stft = engine_stft.at_rate(output.sample_rate, source.sample_rate)
     mask_reader = MaskReader(output.rows, presence, engine_stft, output.sample_rate, stft, source.sample_rate)
@@ -158,13 +158,13 @@ def _masked(
 
 
 def _resampled(source: Source, output: WaveformOutput, rendered: list[int]) -> Iterator[Block]:
-    """The song block by block, its parts resampled from the engines' rate to the song's."""
+    """Blocks of the song and its parts, resampled from the engines' rate to the song's."""
     stream = _at_song_rate(source, output, rendered)
     ready = np.zeros((len(rendered), source.channels, 0), np.float32)
     for block in source.blocks():
         while ready.shape[2] < block.shape[1] and (more := next(stream, None)) is not None:
             ready = np.concatenate([ready, more], axis=2)
-        missing = max(0, block.shape[1] - ready.shape[2])  # both lengths were rounded: the end may lack a sample or two
+        missing = max(0, block.shape[1] - ready.shape[2])  # both lengths were rounded: a sample or two may be missing
         ready = np.pad(ready, ((0, 0), (0, 0), (0, missing)))
         yield block, list(ready[:, :, : block.shape[1]])
         ready = ready[:, :, block.shape[1] :]

@@ -1,4 +1,4 @@
-"""The machine's resources: disk needed and free, memory used."""
+"""System resources: free disk space and memory use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def peak_rss_mb() -> float:
         return float(psutil.Process().memory_info().peak_wset) / 1e6
     status = Path("/proc/self/status")
     if status.exists():
-        # not getrusage: on Linux its peak outlives exec, and may be that of a larger process which started this one
+        # not getrusage: on Linux its peak survives exec, so it may be that of the parent process
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     import resource
@@ -30,7 +30,7 @@ def check_disk_space(folder: Path, needed_bytes: int) -> None:
     """Checks the free disk space for a folder, which may not exist yet.
 
     Raises:
-        StorageError: there is too little.
+        StorageError: there is not enough.
     """
     existing = folder
     while not existing.exists() and existing != existing.parent:

@@ -1,11 +1,11 @@
-"""Converts songs in memory to ``(channels, samples)`` float32.
+"""Converts in-memory songs to ``(channels, samples)`` float32.
 
 Accepted are NumPy arrays, nested lists of floats, and everything that NumPy can read: tensors (also on a GPU, or with a
 gradient), ``__array__``, the buffer protocol, DLPack.
 
-Full scale is 1 for floats. Integers are scaled by their type: ``int16`` by 2^15, ``int32`` by 2^31; unsigned ones lie
-around their middle, as in 8-bit WAV. NumPy makes 64-bit integers of any whole numbers, so they are scaled by 2^63 only
-where they need more than 32 bits; small ones would be silence, and are refused, unless all are -1, 0 or 1.
+Full scale is 1 for floats. Integers are scaled by their type: ``int16`` by 2^15, ``int32`` by 2^31; unsigned ones are
+centred on half of their range, as in 8-bit WAV. NumPy converts Python integers to 64 bits, so these are scaled by 2^63
+only if they need more than 32 bits; smaller ones would be silence, and are rejected unless all are -1, 0 or 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stemwright.errors import UnreadableInputError, UsageError
 Samples = NDArray[np.float32]
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_536_000
-"""Audio has no sample rates outside this range."""
+"""Range of valid sample rates."""
 
 EXPECTED = "give an array (channels, samples) of floats between -1 and 1, or of integers such as int16"
 
@@ -55,7 +55,7 @@ def _as_array(song: object) -> NDArray[Any]:
         raise UsageError(f"samples is of type {type(song).__name__}: {EXPECTED}; separate_file takes files.")
     try:
         array = _read(song)
-    except Exception as error:  # whatever a foreign type's own conversion raises
+    except Exception as error:  # conversions of other libraries' types may raise anything
         raise UsageError(
             f"samples, of type {type(song).__name__}, is not an array of numbers ({error}): {EXPECTED}."
         ) from error
@@ -71,7 +71,7 @@ def _read(song: Any) -> NDArray[Any]:
         return np.asarray(song)
     if hasattr(song, "detach") and hasattr(
         song, "cpu"
-    ):  # torch: of a GPU, with a gradient, of a type NumPy has not got
+    ):  # torch: on a GPU, with a gradient, or of a type that NumPy does not have
         song = song.detach().cpu()
         if song.is_floating_point():
             song = song.float()
@@ -97,7 +97,7 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 def _scaled(array: NDArray[Any]) -> Samples:
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if kind == "f":
-        with np.errstate(over="ignore"):  # what float32 does not hold becomes infinity, which is refused
+        with np.errstate(over="ignore"):  # values beyond float32 become infinity, which is rejected
             return np.ascontiguousarray(array, np.float32)
     half = 2.0 ** (bits - 1)
     lowest, highest = int(array.min()), int(array.max())
@@ -109,5 +109,5 @@ def _scaled(array: NDArray[Any]) -> Samples:
             )
         return np.ascontiguousarray(array, np.float32)
     middle = half if kind == "u" else 0.0
-    # the ratio is a power of two: integers of up to 24 bits are held exactly
+    # the ratio is a power of two: integers of up to 24 bits are exact
     return np.ascontiguousarray((array.astype(np.float64) - middle) / half, np.float32)

@@ -1,8 +1,8 @@
-"""The short-time Fourier transform as a stream: samples in, frames out, and back.
+"""Streaming short-time Fourier transform and its inverse.
 
-Hann windows on both sides. With ``R = n_fft / hop`` frames over every sample, the squared periodic Hann windows add up to
-``3 R / 8`` everywhere (Griffin & Lim 1984, eq. 6, for a window whose square has constant overlap), so unmodified frames
-give the samples back to float rounding, and masks that sum to one give stems that sum to the input.
+Hann windows for analysis and synthesis. With ``R = n_fft / hop`` frames over every sample, the squared periodic Hann
+windows add up to ``3 R / 8`` everywhere (Griffin & Lim 1984, eq. 6, for a window whose square has constant overlap), so
+unmodified frames give the samples back to float rounding, and masks that sum to one give stems that sum to the input.
 
 The stream begins ``n_fft - hop`` zeros before the first sample, so that the first samples have their full ``R`` frames too;
 frame ``k`` is then centred on sample ``(k + 1) hop - n_fft / 2``.
@@ -23,13 +23,13 @@ Spectrum = NDArray[np.complex64]
 
 @dataclass(frozen=True)
 class Stft:
-    """Size and step of the transform in samples. ``n_fft`` is a multiple of ``hop``, at least three of them."""
+    """FFT size and hop size in samples. ``n_fft`` is a multiple of ``hop``, at least three times."""
 
     n_fft: int
     hop: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the windows would not add up to a constant."""
+        """Raises ValueError if the windows would not add up to a constant."""
         if self.n_fft % self.hop or self.n_fft < 3 * self.hop:
             raise ValueError(f"a hop of {self.hop} does not tile an STFT of {self.n_fft}")
 
@@ -46,7 +46,7 @@ class Stft:
 
     @cached_property
     def synthesis_window(self) -> Samples:
-        """The window of the way back, ``(n_fft,)``: Hann over the constant that the squared windows add up to."""
+        """The synthesis window, ``(n_fft,)``: Hann divided by the sum of the squared windows."""
         return self.window / np.float32(3 * self.n_fft / (8 * self.hop))
 
     def n_frames(self, n_samples: int) -> int:
@@ -54,7 +54,7 @@ class Stft:
         return -(-(n_samples + self.n_fft - self.hop) // self.hop) if n_samples else 0
 
     def at_rate(self, own_rate: int, other_rate: int) -> Stft:
-        """The transform of nearly the same duration at another rate, at a size that the FFT likes."""
+        """The transform of nearly the same duration at another rate, with an efficient FFT size."""
         if own_rate == other_rate:
             return self
         ratio = self.n_fft // self.hop
@@ -65,7 +65,7 @@ class Stft:
 
 
 class Analysis:
-    """Turns blocks of samples into frames, whatever the blocks' lengths."""
+    """Converts blocks of samples of any length to frames."""
 
     def __init__(self, stft: Stft, channels: int) -> None:
         self._stft = stft
@@ -79,7 +79,7 @@ class Analysis:
         return self._frames(np.concatenate([self._pending, block], axis=1))
 
     def finish(self) -> Spectrum:
-        """The last frames, the end filled with zeros: ``(frames, channels, bins)``."""
+        """The last frames, zero-padded at the end: ``(frames, channels, bins)``."""
         missing = self._stft.n_frames(self._n_samples) - self._n_frames
         length = self._stft.n_fft + (missing - 1) * self._stft.hop
         padded = np.zeros((len(self._pending), max(length, 0)), np.float32)
@@ -101,7 +101,7 @@ class Analysis:
 
 
 class Synthesis:
-    """Turns frames back into samples: the reverse of ``Analysis``, one hop of samples a frame."""
+    """Converts frames to samples: the inverse of ``Analysis``, one hop of samples per frame."""
 
     def __init__(self, stft: Stft, channels: int) -> None:
         self._stft = stft
@@ -112,7 +112,7 @@ class Synthesis:
     def push(self, spectrum: Spectrum) -> Samples:
         """``(frames, channels, bins)`` -> the samples that no later frame reaches, ``(channels, samples)``.
 
-        After the last frame of n samples, n samples or up to a hop more have come out in all.
+        After the last frame of a stream of n samples, the output has n samples or up to a hop more.
         """
         frames, channels, _ = spectrum.shape
         hop = self._stft.hop

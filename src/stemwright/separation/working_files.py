@@ -3,7 +3,7 @@
 The folder of a song has ``recipe.json``, the key of the run (its song, models and options), and a folder for each step of
 the plan. The folder of a step has two files of rows that grow chunk by chunk, ``outputs`` (banded masks, or samples) and
 ``levels`` (energies, from which presence is scored), and ``state.json``, which says how many rows are valid. The state is
-replaced after the rows are on the disk, so a kill loses the current chunk and nothing else.
+replaced after the rows are on disk, so a killed process only loses the current chunk.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class StepState:
     """How many rows of a step's files are valid.
 
     Attributes:
-        n_chunks: chunks whose rows are on the disk.
+        n_chunks: chunks whose rows are on disk.
         n_outputs: rows of ``outputs``.
         n_levels: rows of ``levels``.
-        complete: the last chunk is among them.
+        complete: whether they include the last chunk.
     """
 
     n_chunks: int = 0
@@ -141,9 +141,7 @@ class WorkingFiles:
         self._steps: list[StepFiles] = []
         try:
             self._lock = _lock_folder(folder)
-            for leftover in folder.parent.glob(
-                f"{glob.escape(folder.name)}.*{REMOVED}"
-            ):  # of a run that was killed then
+            for leftover in folder.parent.glob(f"{glob.escape(folder.name)}.*{REMOVED}"):  # of a run that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             if not (resume and _read_json(folder / "recipe.json") == key):
                 _empty(folder)
@@ -188,7 +186,7 @@ class WorkingFiles:
         # Renamed before unlocking: another run may lock the folder at once, and its files must not be deleted.
         removed = self.folder
         if self._lock is not None:
-            with suppress(OSError):  # it is gone already, or may not be renamed
+            with suppress(OSError):  # already deleted, or cannot be renamed
                 name = f"{self.folder.name}.{os.getpid()}-{id(self):x}{REMOVED}"
                 removed = self.folder.rename(self.folder.with_name(name))
         self.close()
