@@ -1,8 +1,8 @@
-"""Many open streams of events, in a process of its own: what reads them must not slow down what is measured.
+"""Opens many event streams in a separate process, so that reading them does not slow down the measurement.
 
     python -m benchmarks.listeners PORT KEY SEPARATION COUNT
 
-It says ``open`` once each stream has sent its first event, and ends with its standard input.
+It prints ``open`` when every stream has sent its first event, and ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.load import http
 
 
 async def listen(port: int, request: bytes, count: int) -> None:
-    """Opens the streams, and reads them until somebody ends this process's input."""
+    """Opens the streams, and reads them until standard input is closed."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     for _, writer in connections:
         writer.write(request)

@@ -1,4 +1,4 @@
-"""Requests at a steady rate over kept connections, and how long each took. Little work itself, for it shares the cores."""
+"""Sends requests at a constant rate over keep-alive connections and measures latency, with little CPU time itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class TimedResponse:
-    """One response: seconds from when it was due to be sent, its status and its body."""
+    """One response: seconds since its scheduled send time, its status and its body."""
 
     seconds: float
     status: int
@@ -20,14 +20,14 @@ class TimedResponse:
 
 
 class Connection:
-    """One connection that is kept open."""
+    """A keep-alive connection."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Sends a whole request; gives status and body."""
+        """Sends a whole request; returns status and body."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -49,7 +49,7 @@ def http(method: str, path: str, key: str, body: bytes = b"") -> bytes:
 def at_rate(
     host: str, port: int, per_second: float, count: int, request: Callable[[int], bytes]
 ) -> list[TimedResponse]:
-    """Asks ``count`` times at a steady rate, whether or not earlier answers have come: late ones count as late."""
+    """Sends ``count`` requests at a constant rate without waiting for earlier responses."""
 
     async def all_of_them() -> list[TimedResponse]:
         free: asyncio.Queue[Connection] = asyncio.Queue()

@@ -1,8 +1,8 @@
-"""Speed of the big models against the packages that people use, and memory that does not grow: ``make bench-models``.
+"""Speed of large models compared with other packages, and memory by length of the song: ``make bench-models``.
 
 Published sizes, random weights (speed does not depend on them), one chunk of the published length at a time, two threads.
-Ours and the peer's process live side by side and take turns, so that whatever else the machine does hits both; the median of
-the ratios counts. Chunks overlap alike in both, so seconds of a chunk compare as seconds of a song do.
+Our process and the peer's alternate, so that other load on the machine affects both; the result is the median of the
+ratios. Both use the same overlap, so chunk times are comparable.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from benchmarks.separate import write_song
 from stemwright.models import registry
 
 SINGLE_MODELS = ("mel-band-roformer-kim", "scnet-large")
-"""Models of the other architectures: what half precision gains and costs them."""
+"""Models of the other architectures, for speed and error of half precision."""
 
 CHUNK_SAMPLES = 352_800
-"""What published RoFormers hear at once: 8 s."""
+"""Chunk length of published RoFormers: 8 s."""
 
 PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 
 @dataclass(frozen=True)
 class PeerComparison:
-    """One of our models against one peer's package, which has a folder of ``.venv-peers``, and its network.
+    """One of our models and the network of a peer's package, which is installed in a folder of ``.venv-peers``.
 
-    ``fixed`` are options that the package has no name for, since it knows this one value.
+    ``fixed`` are options that the package does not have, since it only supports this value.
     """
 
     model: str
@@ -58,7 +58,7 @@ PEER_COMPARISONS = (
 
 
 class Runner:
-    """A process that runs one chunk whenever it is asked."""
+    """A process that runs one chunk per request."""
 
     def __init__(self, command: Sequence[str], facts: dict[str, Any]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -93,7 +93,7 @@ class Runner:
 
 
 def benchmark_against_peer(one: PeerComparison, precision: str, threads: int, turns: int) -> None:
-    """Lets both take turns, and prints who took how long."""
+    """Runs both alternately and prints their times."""
     model = registry.find(one.model)
     ours = {"model": model.name, "precision": precision, "threads": threads}
     options = {name: value for name, value in model.options.items() if name not in one.fixed}

@@ -1,4 +1,4 @@
-"""Our network of a registered model with random weights: reads its name and precision, then times as often as it is asked.
+"""Times our network of a registered model with random weights; reads name and precision, then one request per line.
 
 The same protocol as the peers' script (``benchmarks/peer.py``). After ``ready`` come the error of this precision against
 float32, in dB under the output, and the memory of the process.
@@ -19,7 +19,7 @@ from stemwright.separation.resources import peak_rss_mb
 
 
 def random_network(model: registry.Model) -> nn.Module:
-    """A network at the published size whose weights are small noise, as those of a trained one are."""
+    """A network of published size with small random weights, similar to trained ones."""
     network = networks.build(model.architecture, model.options).to_empty(device="cpu")
     state = {}
     torch.manual_seed(0)
@@ -35,7 +35,7 @@ def random_network(model: registry.Model) -> nn.Module:
 
 
 def main() -> None:
-    """Answers line by line."""
+    """Handles requests line by line."""
     facts = json.loads(sys.stdin.readline())
     torch.set_num_threads(facts["threads"])
     device = torch.device(facts.get("device", "cpu"))

@@ -1,9 +1,9 @@
-"""A peer's network, in the environment of its package: reads options, then times as often as it is asked.
+"""Times a peer's network in the environment of its package; reads options, then one request per line.
 
     python -P peer.py demucs_infer.htdemucs:HTDemucs
 
-A line of JSON on standard input holds ``options`` (of the registry), ``samples`` and ``threads``; after it each line asks
-for one chunk, answered by the seconds that it took. Random weights are as slow as trained ones.
+The first line on standard input is JSON with ``options`` (of the registry), ``samples`` and ``threads``; each further
+line requests one chunk, and the response is its time in seconds. Random weights are as fast as trained ones.
 """
 
 import importlib

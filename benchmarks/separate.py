@@ -1,6 +1,6 @@
 """Speed and memory of the separator on this machine: ``make bench``.
 
-Each figure is that of a whole process, started anew: it includes Python, the model's loading, decoding and twelve written
+Each value is for a whole new process, including Python's start, loading of the model, decoding and writing of twelve
 WAV files. The song is made here: chords, a beat and noise in stereo, 44.1 kHz, 16 bits. Speed depends on the song only
 where a stem would leave full scale and the files are written a second time.
 """

@@ -39,7 +39,7 @@ TURNS = 5
 
 @dataclass(frozen=True)
 class Server:
-    """A server in a process of its own."""
+    """A server in a separate process."""
 
     port: int
     key: str
@@ -59,7 +59,7 @@ class Server:
 def serving(data: Path, handler: str) -> Iterator[Server]:
     """A server on a free port, ended by SIGTERM."""
     command = [sys.executable, "-m", "benchmarks.server", str(data), handler]
-    root = Path(__file__).parent.parent  # workers import their handler by name, and nothing from where they are
+    root = Path(__file__).parent.parent  # workers import their handler by name, not from the current directory
     modules = os.pathsep.join([str(root), str(root / "src")])
     log = (data.parent / f"{data.name}.log").open("w")
     child = subprocess.Popen(
@@ -84,7 +84,7 @@ def serving(data: Path, handler: str) -> Iterator[Server]:
 
 
 def upload(client: httpx.Client, song: Path) -> tuple[str, str]:
-    """Uploads a song; gives its ids."""
+    """Uploads a song; returns its ids."""
     with song.open("rb") as file:
         answer = client.post("/v1/tracks", files={"file": (song.name, file, "audio/wav")})
     answer.raise_for_status()
@@ -93,13 +93,13 @@ def upload(client: httpx.Client, song: Path) -> tuple[str, str]:
 
 
 def order_request(server: Server, ids: tuple[str, str], hook: str) -> bytes:
-    """A request for a separation on kie's face."""
+    """A request for a separation in kie's API."""
     body = {"taskId": ids[0], "audioId": ids[1], "type": "separate_vocal", "callBackUrl": hook}
     return http("POST", "/api/v1/vocal-removal/generate", server.key, json.dumps(body).encode())
 
 
 def print_latencies(what: str, answers: list[TimedResponse]) -> list[str]:
-    """Prints the figures; gives the ids of the tasks, where there are any."""
+    """Prints the latencies; returns the task ids, if any."""
     bodies = [json.loads(answer.body) for answer in answers]
     assert all(body["code"] == 200 for body in bodies), bodies[0]
     print(f"{what}: p50 {percentile_ms(answers, 50):.1f} ms, p99 {percentile_ms(answers, 99):.1f} ms", flush=True)
@@ -128,7 +128,7 @@ def under_load(folder: Path) -> None:
 
 
 def measure_upload(server: Server, client: httpx.Client, folder: Path) -> None:
-    """Uploads 200 MB while a thread looks at the server's memory."""
+    """Uploads 200 MB while a thread samples the server's memory."""
     big = folder / "big.wav"
     write_song(big, 200e6 / (44_100 * 4 * 60))
     before, most, ends = server.memory_mb(), [0.0], threading.Event()
@@ -150,7 +150,7 @@ def measure_upload(server: Server, client: httpx.Client, folder: Path) -> None:
 
 
 def through_the_queue(folder: Path) -> None:
-    """A thousand orders to their end, with a worker that separates nothing, and their callbacks."""
+    """A thousand orders and their callbacks, with a worker that separates nothing."""
     write_song(folder / "short.wav", 0.1)
     with (
         callback_receiver() as (hook, arrived),
@@ -177,7 +177,7 @@ def through_the_queue(folder: Path) -> None:
 
 
 def with_streams(folder: Path) -> None:
-    """Polls with 500 streams of events open on a task that moves once a second, and without; in turn."""
+    """Polls with and without 500 open event streams of a task with progress once a second, alternately."""
     write_song(folder / "short.wav", 0.1)
     with serving(folder / "streams", ENDLESS) as server, server.client() as client:
         request = order_request(server, upload(client, folder / "short.wav"), "http://127.0.0.1:9/")
@@ -197,7 +197,7 @@ def with_streams(folder: Path) -> None:
 
 @contextmanager
 def listening(server: Server, task: str, n_streams: int) -> Iterator[None]:
-    """So many streams of a task, in a process of their own."""
+    """Opens event streams of a task in a separate process."""
     if not n_streams:
         yield
         return
@@ -214,7 +214,7 @@ def listening(server: Server, task: str, n_streams: int) -> Iterator[None]:
 
 @contextmanager
 def callback_receiver() -> Iterator[tuple[str, dict[str, float]]]:
-    """A receiver of callbacks; notes when each task's arrived."""
+    """A receiver of callbacks that records their arrival times."""
     arrived: dict[str, float] = {}
 
     class Receiver(BaseHTTPRequestHandler):

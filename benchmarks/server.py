@@ -1,8 +1,8 @@
-"""The server that is measured, as ``stemwright serve`` starts it, but with limits off and a handler of one's choice.
+"""The measured server: like ``stemwright serve``, but without limits and with a given handler.
 
     python -m benchmarks.server DATA HANDLER
 
-It imports nothing that the server does not: its memory is one of the figures.
+It imports nothing else than the server does, since its memory is measured.
 """
 
 import sys

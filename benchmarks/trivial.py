@@ -1,4 +1,4 @@
-"""A handler of tasks that separates nothing: what is measured with it is the server."""
+"""A task handler that separates nothing, to measure the server alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SILENCE = bytes(1000)
 
 
 class TrivialHandler(Handler):
-    """Ends each task at once, with small files for stems."""
+    """Completes each task immediately, with small files as stems."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -42,7 +42,7 @@ class TrivialHandler(Handler):
 
 
 class EndlessHandler(TrivialHandler):
-    """Works on each task until it is told to stop, and notes progress once a second, as a worker with a long song does."""
+    """Runs each task until it is cancelled, with progress once a second, like a worker with a long song."""
 
     def run(self, lease: Lease, context: TaskContext) -> None:
         """See ``Handler``."""
@@ -57,10 +57,10 @@ class EndlessHandler(TrivialHandler):
 
 
 def endless(settings: Settings) -> Handler:
-    """The factory of the handler that does not come to an end."""
+    """Creates the endless handler."""
     return EndlessHandler(Service.open(settings))
 
 
 def handler(settings: Settings) -> Handler:
-    """The factory that workers are told of."""
+    """Creates the trivial handler."""
     return TrivialHandler(Service.open(settings))

@@ -48,7 +48,7 @@ def write_stems(stems: dict[str, Audio], folder: Path) -> None:
 
 
 def main() -> None:
-    """Writes the song, and its true stems where they are wanted."""
+    """Writes the song, and its true stems if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("song.mp3"), help="the MP3 to write")
     parser.add_argument("--stems", type=Path, help="folder for the true stems, for stemwright evaluate")

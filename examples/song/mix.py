@@ -14,7 +14,7 @@ from training.rendering.effects import SAMPLE_RATE_HZ, Audio
 
 CEILING_DB = -1.2  # The codec adds a little; what is decoded peaks at about -1 dBFS.
 LOUDNESS_LUFS = -13.4
-HEADROOM = 8.0  # Peaks of a stem are the limiter's business.
+HEADROOM = 8.0  # Peaks of a stem are left to the limiter.
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ DESK: dict[str, Channel] = {
 
 
 def channel(stem: str, audio: Audio) -> Audio:
-    """A stem after its channel strip: filters, compressor, place, level, reverb; ``(2, samples)``."""
+    """A stem after its channel strip: filters, compressor, panning, level, reverb; ``(2, samples)``."""
     strip = DESK[stem]
     audio = effects.cut(audio, strip.low_cut_hz, high=False)
     for frequency_hz, gain_db, quality in strip.bells:
@@ -92,11 +92,11 @@ def channel(stem: str, audio: Audio) -> Audio:
 def master(stems: Mapping[str, Audio]) -> dict[str, Audio]:
     """The stems at their levels in the finished song: each is multiplied by the same gain over time.
 
-    A bus compressor and a limiter read the sum; neither filters it, so that the stems still add up exactly.
+    A bus compressor and a limiter are driven by the sum; both only apply gain, so the stems still add up exactly.
     """
     mix = np.sum(list(stems.values()), axis=0)
     gain_db = LOUDNESS_LUFS - loudness_lufs(mix)
-    for _ in range(4):  # The compressor and the limiter take some of it back.
+    for _ in range(4):  # The compressor and the limiter reduce the level.
         gain = _glue(mix * 10 ** (gain_db / 20)) * 10 ** (gain_db / 20)
         gain *= _limit(mix * gain)
         gain_db += LOUDNESS_LUFS - loudness_lufs(mix * gain)
@@ -105,7 +105,7 @@ def master(stems: Mapping[str, Audio]) -> dict[str, Audio]:
 
 
 def _glue(mix: NDArray[np.float64], threshold_db: float = -14.0, ratio: float = 1.5) -> NDArray[np.float64]:
-    """Gain `(samples,)` of a slow bus compressor that hears the level of 30 ms."""
+    """Gain `(samples,)` of a slow bus compressor with a 30 ms level detector."""
     pole = np.exp(-1 / (0.03 * SAMPLE_RATE_HZ))
     power = lfilter([1 - pole], [1, -pole], (mix**2).mean(axis=0))
     over_db = np.maximum(0, 10 * np.log10(power + 1e-9) - threshold_db)

@@ -1,4 +1,4 @@
-"""The song on paper: key, tempo, form, chords, melody and words. Pitches are MIDI numbers, times are beats."""
+"""The score of the song: key, tempo, form, chords, melody and lyrics. Pitches are MIDI numbers, times are beats."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ KEY = Key(2, "major")
 CLOCK = Clock(bpm=112.0)
 BEATS = 4
 INTRO, VERSE, HALF_VERSE, CHORUS, OUTRO, LAST = 0, 4, 8, 12, 20, 22
-"""First bars of the sections; in the last chord's two bars everybody rings out."""
+"""First bars of the sections; in the two bars of the last chord all instruments ring out."""
 BARS = 24
 DURATION_S = 52.0
 
@@ -116,7 +116,7 @@ MELODY = (
     ),
 )
 # fmt: on
-"""The words are our own."""
+"""The lyrics are our own."""
 
 # Thirds and fourths under the lead, a voice that moves little, and one below it: chord tones on every long note.
 HARMONIES: dict[int, tuple[tuple[int, ...], ...]] = {

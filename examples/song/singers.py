@@ -31,7 +31,7 @@ _ONSETS = frozenset([
 
 @dataclass(frozen=True)
 class Singer:
-    """A voice of flite, its throat and its habits."""
+    """A flite voice with its vocal tract and singing style."""
 
     voice: Voice
     timbre: Timbre
@@ -162,7 +162,7 @@ def _spoken(singer: Singer, words: str, sung: Sequence[Sung]) -> Utterance:
     """The words as ``singer`` says them, with a syllable for every note.
 
     Raises:
-        ValueError: the words have not as many syllables as the line has notes of its own.
+        ValueError: the number of syllables differs from the number of notes.
     """
     syllables = _syllables(_phones(singer, words))
     wanted = sum(not note.carries for note in sung)

@@ -1,4 +1,4 @@
-"""Staves: what a player reads, and how it is played on the SoundFont."""
+"""Staves and their playback with a SoundFont."""
 
 from collections.abc import Iterator
 

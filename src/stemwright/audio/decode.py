@@ -1,6 +1,6 @@
-"""Files in, blocks of samples out.
+"""Decodes files to blocks of samples.
 
-Length and alignment are those of the encoder's input, as far as the file states them. FFmpeg drops the samples that a
+Length and alignment match the encoder's input, as far as the file states them. FFmpeg drops the samples that a
 file marks as padding (the LAME tag of MP3: the encoder's delay and the 529 samples of the decoder; the pre-skip of
 Opus). Edit lists and iTunSMPB of MP4, packet tables of CAF, and the LAME tags of joined MP3s can be wrong: ``parts_of``
 checks them, and ``PartTrack`` trims. CodecDelay and DiscardPadding of Matroska are checked by ``PaddingMarks``. MP3
@@ -22,18 +22,18 @@ from stemwright.audio.sound_track import SoundTrack
 from stemwright.errors import UsageError
 
 LONGEST_BLOCK = 262_144
-"""Samples of a block. A packet may hold minutes (PCM in compressed Matroska), and each step after it copies them."""
+"""Limit of a block in samples. A packet may have minutes (PCM in compressed Matroska), and later steps copy it."""
 
 
 class Decoder:
     """Decodes a file's first sound track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length up
     to ``LONGEST_BLOCK``.
 
-    Integers of 8, 16 and 24 bits are held exactly, as value / 2^(bits-1). ``start_s`` and ``duration_s`` give the same
+    Integers of 8, 16 and 24 bits are exact, as value / 2^(bits-1). ``start_s`` and ``duration_s`` give the same
     samples as slicing the whole; decoding still begins at the start of the file, since codecs with memory do not give
     the same samples after a seek. Raises UnreadableInputError, and UsageError for a start beyond the end.
 
-    ``notes`` is complete when all blocks were read; ``samples`` counts those given so far.
+    ``notes`` is complete when all blocks were read; ``samples`` is the number of samples so far.
     """
 
     def __init__(self, path: Path, *, start_s: float = 0.0, duration_s: float | None = None) -> None:
@@ -65,7 +65,7 @@ class Decoder:
         return next(self._blocks)
 
     def close(self) -> None:
-        """Close the file; no more blocks come."""
+        """Closes the file."""
         self._blocks.close()
         self._track.close()
 
@@ -90,6 +90,6 @@ class Decoder:
 
 
 def probe(path: Path) -> SourceFormat:
-    """The format of the file's first sound track; raises UnreadableInputError where there is none that decodes."""
+    """The format of the file's first sound track; raises UnreadableInputError if none can be decoded."""
     with Decoder(path) as decoder:
         return decoder.format

@@ -1,8 +1,8 @@
-"""Folding more than two channels to stereo, after ITU-R BS.775.
+"""Downmix of more than two channels to stereo, by ITU-R BS.775.
 
 The recommendation's 2/0 equations: the centre goes to both sides at -3 dB, a surround to its own side at -3 dB, a
-single rear channel to both sides at -6 dB, and the LFE is left out. No normalising factor is applied: the fold of loud
-channels can exceed full scale, and stays unclipped float, so that whoever writes it can choose one common gain.
+single rear channel to both sides at -6 dB, and the LFE is dropped. There is no normalisation: the downmix of loud
+channels can exceed full scale. It is unclipped float, so the writer can apply one common gain.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GAINS: dict[str, tuple[float, float]] = {
     "TSR": (0.0, MINUS_3_DB),
 }
 
-# The order in which WAVE files without a channel mask hold their channels.
+# The usual channel order of WAVE files without a channel mask.
 USUAL_ORDER: dict[int, tuple[str, ...]] = {
     3: ("FL", "FR", "FC"),
     4: ("FL", "FR", "BL", "BR"),
@@ -53,10 +53,10 @@ USUAL_ORDER: dict[int, tuple[str, ...]] = {
 
 
 def fold_matrix(names: Sequence[str]) -> NDArray[np.float32]:
-    """Gains ``(2, channels)`` that fold the named channels to left and right.
+    """Downmix gains ``(2, channels)`` from the named channels to left and right.
 
-    A channel whose place is not known goes to both sides at -6 dB; where no channel has a known name, the usual order
-    of that many channels is taken.
+    An unknown channel goes to both sides at -6 dB; if no channel has a known name, the usual order for that number of
+    channels is assumed.
     """
     if not any(name in GAINS for name in names):
         names = USUAL_ORDER.get(len(names), names)

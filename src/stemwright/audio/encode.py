@@ -1,4 +1,4 @@
-"""Blocks of samples in, one sound file out."""
+"""Encodes blocks of samples to a file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stemwright.audio.formats import OutputFormat
 from stemwright.audio.resample import Resampler
 from stemwright.errors import StorageError
 
-# Rates that a lossy codec can hold, in Hz; vorbis and the lossless formats hold any. Opus works at 48 kHz inside, and
-# decodes to that whatever went in.
+# Sample rates of lossy codecs in Hz; vorbis and the lossless formats support any. Opus runs at 48 kHz internally and
+# always decodes to that.
 CODEC_RATES: dict[str, tuple[int, ...]] = {
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
     "m4a": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
@@ -26,7 +26,7 @@ CODEC_RATES: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Tags:
-    """What is written into a stem's file: its title is ``song (stem)``, its comment names the stem."""
+    """Tags of a stem's file: the title is ``song (stem)``, the comment is the name of the stem."""
 
     title: str | None
     artist: str | None
@@ -34,22 +34,22 @@ class Tags:
     stem: str
 
     def fields(self) -> dict[str, str]:
-        """The tags by the names that FFmpeg knows in every container."""
+        """The tags under FFmpeg's generic names."""
         fields = {
             "title": f"{self.title} ({self.stem})" if self.title else self.stem,
             "artist": self.artist,
             "album": self.album,
             "comment": f"Stem: {self.stem}",
         }
-        # a title made of a file name may hold bytes that are no text, which Python keeps as lone surrogates
+        # a title from a file name may contain undecodable bytes, which Python keeps as lone surrogates
         return {key: value.encode(errors="replace").decode() for key, value in fields.items() if value}
 
 
 class SampleWriter(Protocol):
-    """Writes blocks into one container; every failure to write is a StorageError."""
+    """Writes blocks to one container; write errors raise StorageError."""
 
     def write(self, block: NDArray[Any]) -> None:
-        """Write ``(channels, samples)``: integers of the format's depth as int32, else float32."""
+        """Writes ``(channels, samples)``: int32 with values of the format's bit depth, else float32."""
         ...
 
     def close(self) -> None:
@@ -58,12 +58,12 @@ class SampleWriter(Protocol):
 
 
 class Encoder:
-    """Encodes blocks ``(channels, samples)`` to ``path``, whose suffix does not matter: the format comes from ``fmt``.
+    """Encodes blocks ``(channels, samples)`` to ``path`` in the format ``fmt``; the suffix is ignored.
 
-    16 and 24-bit formats take int32 holding integers of that depth and write them bit for bit; 32-bit float and lossy
-    formats take float32. Lossy formats record their delay, so that decoding gives the same length and no offset. Beyond
-    full scale they clip: a gain against that is the caller's affair. Raises StorageError on opening, writing, closing.
-    Leaving the context by an error closes the file and leaves it, unfinished, to the caller.
+    16 and 24-bit formats take int32 with values of that depth and write them bit for bit; 32-bit float and lossy
+    formats take float32. Lossy formats store their delay, so decoding gives the same length without offset. They clip
+    beyond full scale; the caller applies a gain if needed. Raises StorageError on opening, writing and closing.
+    An exception in the context closes the file unfinished; the caller removes it.
     """
 
     def __init__(self, path: Path, fmt: OutputFormat, *, sample_rate: int, channels: int, tags: Tags) -> None:
@@ -98,7 +98,7 @@ class Encoder:
             self.abort()
 
     def write(self, block: NDArray[Any]) -> None:
-        """Write ``(channels, samples)`` of the dtype that the format takes."""
+        """Writes ``(channels, samples)`` in the dtype of the format."""
         if block.dtype != self._dtype:
             raise TypeError(f"this format takes {np.dtype(self._dtype)} blocks, not {block.dtype}")
         if self._resampler is not None:
@@ -107,7 +107,7 @@ class Encoder:
             self._writer.write(block)
 
     def close(self) -> None:
-        """Write what is left and finish the file."""
+        """Writes the remaining samples and finishes the file."""
         if self._closed:
             return
         self._closed = True
@@ -120,14 +120,14 @@ class Encoder:
             self._writer.close()
 
     def abort(self) -> None:
-        """Close the file as it is."""
+        """Closes the file unfinished."""
         self._closed = True
-        with contextlib.suppress(StorageError):  # the error that led here is the one to tell
+        with contextlib.suppress(StorageError):  # the original error is the one to report
             self._writer.close()
 
 
 def nearest_rate(name: str, sample_rate: int) -> int:
-    """The rate that the format holds nearest to ``sample_rate``, rather above it than below, in Hz."""
+    """The supported rate of the format nearest to ``sample_rate`` in Hz, preferably above it."""
     rates = CODEC_RATES.get(name)
     if rates is None:
         return sample_rate

@@ -37,10 +37,10 @@ class _Recipe:
 
 
 def _recipe(fmt: OutputFormat, sample_rate: int) -> _Recipe:
-    # RF64 where the size needs it: FFmpeg keeps room for its header in a chunk named JUNK, which else stays.
+    # RF64 only if the size requires it: FFmpeg reserves its header in a JUNK chunk, which stays otherwise.
     wave = {"rf64": "auto"}
     aiff = {"write_id3v2": "1"}  # AIFF's own text chunks have no album
-    # The edit list that tells the sound's length counts in this unit; FFmpeg's own, 1/1000 s, would round it.
+    # Unit of the edit list with the length of the sound; FFmpeg's default, 1/1000 s, would round it.
     m4a = {"movie_timescale": str(sample_rate)}
     recipes = {
         ("wav", 16): _Recipe("wav", "pcm_s16le", "s16", wave),
@@ -59,14 +59,14 @@ def _recipe(fmt: OutputFormat, sample_rate: int) -> _Recipe:
 
 
 class FFmpegWriter:
-    """Every format but Ogg Vorbis, whose encoder PyAV's wheels leave out."""
+    """All formats except Ogg Vorbis, whose encoder is not in PyAV's wheels."""
 
     def __init__(self, path: Path, fmt: OutputFormat, sample_rate: int, channels: int, tags: dict[str, str]) -> None:
         self._path = path
         self._rate = sample_rate
         self._layout = "mono" if channels == 1 else "stereo"
         self._recipe = _recipe(fmt, sample_rate)
-        self._shift = 8 if fmt.bit_depth == 24 else 0  # 24 bits go in as the upper ones of 32
+        self._shift = 8 if fmt.bit_depth == 24 else 0  # 24 bits are passed as the upper bits of 32
         self._sample_bytes = channels * (fmt.bit_depth or 0) // 8
         self._position = 0
         self._padding = 0
@@ -76,7 +76,7 @@ class FFmpegWriter:
             )
             self._container.metadata.update(tags)
             self._stream = cast(
-                "AudioStream",  # the codec decides, and typing sees only its name
+                "AudioStream",  # depends on the codec, which is only a name for the type checker
                 self._container.add_stream(self._recipe.codec, rate=sample_rate, layout=self._layout),
             )
             codec = self._stream.codec_context
@@ -112,7 +112,7 @@ class FFmpegWriter:
         self._encode(frame)
 
     def close(self) -> None:
-        """Flush the encoder and write the container's end."""
+        """Flushes the encoder and writes the trailer."""
         try:
             self._encode(None)
         finally:
@@ -131,10 +131,10 @@ class FFmpegWriter:
             raise self._failed(error) from error
 
     def _sum_padding(self, packet: Packet[AudioStream]) -> None:
-        """Have an MP3 packet tell of all the padding up to its end.
+        """Sets the padding of an MP3 packet to the sum of all padding so far.
 
-        FFmpeg spreads the padding at the end over the last packets, and takes for the LAME tag what the last of them
-        tells of itself: files would come back up to 46 samples too long.
+        FFmpeg distributes the end padding over the last packets, but only writes that of the last one to the LAME tag:
+        decoded files would be up to 46 samples too long.
         """
         if packet.has_sidedata("skip_samples"):
             skip = packet.get_sidedata("skip_samples")

@@ -1,4 +1,4 @@
-"""The formats that stems are written in."""
+"""Output formats of stems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stemwright.errors import UsageError
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """One way to write a stem."""
+    """An output format with its settings."""
 
     name: str
     extension: str
@@ -18,7 +18,7 @@ class OutputFormat:
     bit_depth: int | None
     """16 or 24: integers; 32: float; None: lossy."""
     bitrate_kbps: int | None
-    """None where the quality is constant and the bit rate is not, and for lossless formats."""
+    """None for variable bit rate and for lossless formats."""
     lossless: bool
 
 
@@ -46,10 +46,10 @@ FORMATS: dict[str, _Lossless | _Lossy] = {
 
 
 def output_format(name: str, *, bit_depth: int | None, bitrate_kbps: int | None, source: SourceFormat) -> OutputFormat:
-    """The format of that name for stems of ``source``; raises UsageError for what it has not got.
+    """The format of that name for stems of ``source``; raises UsageError for unsupported settings.
 
-    Without ``bit_depth`` it is the input's: 8 bits as 16, 32-bit integers and float as 32-bit float, lossy as 24; and
-    24 where the format holds no more.
+    The default ``bit_depth`` is the input's: 16 for 8 bits, 32-bit float for 32-bit integers and float, 24 for lossy
+    input; at most 24 if the format has no more.
     """
     form = FORMATS.get(name)
     if form is None:
@@ -72,7 +72,7 @@ def output_format(name: str, *, bit_depth: int | None, bitrate_kbps: int | None,
 
 
 def natural_depth(source: SourceFormat) -> int:
-    """The depth in which stems of ``source`` lose nothing that it has."""
+    """The bit depth that keeps the precision of ``source``."""
     if source.bits is None:
         return 24
     return max(16, source.bits)

@@ -23,11 +23,11 @@ def to_float(frame: AudioFrame) -> Block:
     if raw.dtype == np.float32:
         return np.ascontiguousarray(raw)
     if raw.dtype == np.float64:
-        with np.errstate(over="ignore"):  # to infinity, which the caller refuses
+        with np.errstate(over="ignore"):  # to infinity, which the caller rejects
             return np.ascontiguousarray(raw.astype(np.float32))
     if raw.dtype == np.uint8:
         return np.ascontiguousarray((raw.astype(np.float32) - 128) / 128)
-    # 24 bits come as 32 with eight zeros below: exact in float32.
+    # 24 bits are decoded as 32 with eight zero bits: exact in float32.
     return np.ascontiguousarray(raw.astype(np.float32)) / np.float32(2 ** (8 * raw.dtype.itemsize - 1))
 
 

@@ -1,6 +1,6 @@
-"""Opens every sound file, and describes its sound.
+"""Opens sound files and reads their format.
 
-PyAV brings FFmpeg's libraries in its wheel, so no FFmpeg has to be installed.
+PyAV's wheel includes FFmpeg's libraries, so FFmpeg need not be installed.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, Pie
     try:
         if part.pieces is not None:
             pieces = PieceFile(path.open("rb"), part.pieces)
-        # An absolute path keeps FFmpeg from taking a name with a colon for a protocol.
+        # An absolute path, so that FFmpeg does not treat a name with a colon as a protocol.
         container = av.open(
             str(path.absolute()) if pieces is None else pieces,
             "r",
@@ -132,7 +132,7 @@ def _close(container: InputContainer, pieces: PieceFile | None) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise UnreadableInputError unless there is a file with something in it that may be read."""
+    """Raises UnreadableInputError unless the file exists, is not empty and is readable."""
     try:
         if not path.exists():
             raise UnreadableInputError(f"{path} does not exist: check the name.")

@@ -23,7 +23,7 @@ ROUNDING = 60  # samples at 48 kHz: some writers round CodecDelay to millisecond
 
 
 class PaddingMarks:
-    """Corrects the marks on the packets of one stream; ``note`` is called with what was not followed."""
+    """Corrects the marks on the packets of one stream; ``note`` is called for marks that are ignored."""
 
     def __init__(self, stream: AudioStream, note: Callable[[str], None]) -> None:
         codec = stream.codec_context
@@ -33,7 +33,7 @@ class PaddingMarks:
         self._most_at_start = MOST_FRAMES * (codec.frame_size or 0) or round(MOST_S * codec.sample_rate)
 
     def judged(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-        """The same packets, without marks that cannot be right."""
+        """The same packets without wrong marks."""
         waiting: Packet[AudioStream] | None = None
         is_first = True
         for packet in packets:

@@ -1,4 +1,4 @@
-"""Changing the sample rate of a stream, to the sample."""
+"""Sample-accurate resampling of a stream."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ QUALITY = "VHQ"
 
 
 def resampled_length(samples: int, in_rate: int, out_rate: int) -> int:
-    """How many samples ``samples`` become: ``round(samples * out_rate / in_rate)``, yet never none from some."""
+    """Length after resampling: ``round(samples * out_rate / in_rate)``, at least 1 unless ``samples`` is 0."""
     if samples == 0:
         return 0
     return max(1, round(Fraction(samples * out_rate, in_rate)))
 
 
 class Resampler:
-    """Resamples blocks ``(channels, samples)`` float32 as they come, by soxr, with linear phase and no delay.
+    """Resamples a stream of float32 blocks ``(channels, samples)`` with soxr, with linear phase and no delay.
 
-    The output of a whole stream has ``resampled_length`` samples and does not depend on how it was cut into blocks.
+    The output of a whole stream has ``resampled_length`` samples and does not depend on the block sizes.
     """
 
     def __init__(self, in_rate: int, out_rate: int, channels: int) -> None:
@@ -37,7 +37,7 @@ class Resampler:
             self._stream = soxr.ResampleStream(in_rate, out_rate, channels, dtype="float32", quality=QUALITY)
 
     def process(self, block: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """Take a block, give what is ready: ``(channels, samples)``, possibly none; all the rest with ``last``."""
+        """Resamples a block; returns ``(channels, samples)``, possibly empty, and all the rest if ``last``."""
         if self._stream is None:
             return block
         self._taken += block.shape[1]
@@ -45,7 +45,7 @@ class Resampler:
         # soxr takes mono as a vector or as one column; a column keeps one shape for all.
         out: NDArray[np.float32] = self._stream.resample_chunk(frames, last=last).T  # back to (channels, samples)
         if last:
-            # soxr rounds the length its own way, which can differ by a sample.
+            # soxr rounds the length differently, by up to a sample.
             missing = resampled_length(self._taken, self.in_rate, self.out_rate) - self._given - out.shape[1]
             out = np.pad(out, ((0, 0), (0, missing))) if missing > 0 else out[:, : out.shape[1] + missing]
         self._given += out.shape[1]

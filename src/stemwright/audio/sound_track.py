@@ -1,4 +1,4 @@
-"""A file's first sound track: all its parts, at the rate and with the channels of the first part."""
+"""The first sound track of a file: all its parts, with the sample rate and channels of the first part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaves padding out of decoded blocks. Each block comes with its sample rate: ``(rate, (channels, samples))``."""
+"""Trims padding from decoded blocks. Each block comes with its sample rate: ``(rate, (channels, samples))``."""
 
 from __future__ import annotations
 

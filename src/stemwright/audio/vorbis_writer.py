@@ -1,4 +1,4 @@
-"""Writing Ogg Vorbis with libsndfile: its wheels bring libvorbis, PyAV's have only FFmpeg's weaker encoder."""
+"""Writes Ogg Vorbis with libsndfile: its wheels include libvorbis, PyAV's only FFmpeg's weaker encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemwright.errors import StorageError, storage_error
 QUALITY = 8.0
 # libvorbis' nominal bit rates at qualities 0 to 10 for 44.1 kHz stereo, in kbps.
 NOMINAL_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
-PIECE = 4096  # samples: libvorbis puts what it is given at once on the stack
+PIECE = 4096  # samples: libvorbis puts each buffer on the stack
 
 
 class VorbisWriter:

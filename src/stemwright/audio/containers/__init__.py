@@ -1,1 +1,1 @@
-"""Containers, read byte by byte: which streams of sound a file has, and how long each of them is."""
+"""Container parsers: find the audio streams of a file and their lengths."""

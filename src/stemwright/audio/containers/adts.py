@@ -129,7 +129,7 @@ def _plain_frames(window: Window, offset: int, run: _Run) -> int:
 
 
 def _is_confirmed(window: Window, offset: int, count: int) -> bool:
-    """Are there ``count`` frames of one kind at ``offset``, or fewer that end at a tag or at the end of the file?"""
+    """Whether ``count`` frames of one kind start at ``offset``, or fewer up to a tag or the end of the file."""
     kind = None
     for number in range(count):
         frame = read_frame(window.at(offset, 7))
@@ -148,7 +148,7 @@ def _resume(window: Window, offset: int) -> int:
             place = offset + found.start()
             if _is_confirmed(window, place, 2) or front_tag_size(window, place):
                 return place
-        offset += max(1, len(data) - MARK_BYTES)  # a start code may lie across the end
+        offset += max(1, len(data) - MARK_BYTES)  # a start code may cross the end of the buffer
         if len(data) <= MARK_BYTES:
             break
     return window.size

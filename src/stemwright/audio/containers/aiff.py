@@ -1,4 +1,4 @@
-"""Headers of AIFF, AIFF-C and AU, complete or as a writer into a pipe leaves them."""
+"""Headers of AIFF, AIFF-C and AU, complete or as written to a pipe."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def au_parts(window: Window, start: int) -> list[Part]:
 
 
 def _is_open(size: int, left: int) -> bool:
-    """Is this a placeholder of a writer into a pipe? It is larger than the rest of the file."""
+    """Whether the size is the placeholder of a file written to a pipe: larger than the rest of the file."""
     if size <= left:
         return False
     near = abs(size - SIGNED_END) <= SIGNED_SLACK or abs(size - SOX_SIZE) <= SOX_SLACK

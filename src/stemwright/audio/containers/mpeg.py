@@ -36,7 +36,7 @@ class _Run:
 
     @property
     def damages(self) -> list[Damage]:
-        """Where bytes are no frames."""
+        """Ranges of bytes that are not frames."""
         return [one for one in self.spans if isinstance(one, Damage)]
 
     @property
@@ -46,7 +46,7 @@ class _Run:
 
     @property
     def is_whole(self) -> bool:
-        """Does the file have all the bytes that the info frame counts?"""
+        """Whether the file has all bytes that the info frame counts."""
         if self.info is None or self.info.n_bytes is None:
             return False
         held = self.info_bytes + self.sound_bytes + sum(damage.n_bytes for damage in self.damages)
@@ -92,7 +92,7 @@ def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Pa
 
 
 def _mended(run: _Run) -> tuple[tuple[Piece, ...], int]:
-    """The frames of a run, with silent frames for damaged ones; how many silent frames.
+    """The frames of a run with silent frames in place of damaged ones, and the number of silent frames.
 
     Adds them to the run's count of frames.
     """
@@ -129,7 +129,7 @@ def _first_frame(window: Window, start: int) -> int | None:
 
 
 def _is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
-    """Are there ``count`` frames of one kind at ``offset``, or fewer that end at a tag or at the end of the file?"""
+    """Whether ``count`` frames of one kind start at ``offset``, or fewer up to a tag or the end of the file."""
     kind = None
     for number in range(count):
         frame = read_frame(window.at(offset, 4))
@@ -219,7 +219,7 @@ def _resume(window: Window, offset: int) -> int:
             place = offset + found.start()
             if _is_confirmed(window, place, 2) or front_tag_size(window, place):
                 return place
-        offset += max(1, len(data) - MARK_BYTES)  # a start code may lie across the end
+        offset += max(1, len(data) - MARK_BYTES)  # a start code may cross the end of the buffer
         if len(data) <= MARK_BYTES:
             break
     return window.size
@@ -239,7 +239,7 @@ def _is_plausible(info: Info, total: int) -> bool:
 
 
 def _agrees(run: _Run) -> bool:
-    """Is the info frame correct, so that FFmpeg can trim by it?"""
+    """Whether the info frame is correct, so that FFmpeg can trim by it."""
     info = run.info
     if info is None:
         return True

@@ -1,6 +1,6 @@
-"""Damage in MPEG audio: how many frames were lost, and silent frames to replace them.
+"""Damage in MPEG audio: estimates the number of lost frames, and makes silent frames to replace them.
 
-Frames have no timestamps, so the sound after the damage is only at the right time if each lost frame is replaced.
+Frames have no timestamps, so the sound after the damage is only at the correct time if every lost frame is replaced.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def silent_frame(head: bytes) -> bytes:
 
 
 def repeated(frame: bytes, count: int) -> tuple[bytes, ...]:
-    """A frame many times, as pieces that are mostly one object, so that gigabytes of damage take no memory."""
+    """A repeated frame, as pieces that share one object, so that gigabytes of damage take no memory."""
     blocks, rest = divmod(count, BLOCK_FRAMES)
     whole = (frame * BLOCK_FRAMES,) * blocks if blocks else ()
     return (*whole, frame * rest) if rest else whole
 
 
 def lost_frames(damages: Sequence[Damage], mean_bytes: float, missing: int | None) -> list[int]:
-    """How many frames each damage destroyed.
+    """The number of frames lost in each damage.
 
     ``missing`` is the number of all lost frames, None if it is not known. Without it each number is the length of the
     damage divided by the mean length of a frame, which is exact for a constant bit rate. With it, ``missing`` is

@@ -32,7 +32,7 @@ class _Stream:
     next_page: int | None = None
     """The number that the next page should have."""
     is_damaged: bool = False
-    """Are pages missing, or are there pages with a wrong checksum, which FFmpeg drops?"""
+    """Whether pages are missing or have a wrong checksum, so that FFmpeg drops them."""
     ends_damaged: bool = False
 
     @property
@@ -150,7 +150,7 @@ def _judged_trimming(window: Window, stream: _Stream) -> tuple[Keep | None, tupl
 
 
 def _ends_without_position(stream: _Stream) -> bool:
-    """Do packets end on the last page, although it has no position? Then the end of the sound is not known."""
+    """Whether packets end on a last page without position, so that the end of the sound is unknown."""
     _, table, granule = stream.last_page
     return bool(stream.rate) and granule in (0, NO_GRANULE) and any(lacing < 255 for lacing in table)
 

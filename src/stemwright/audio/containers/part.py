@@ -1,4 +1,4 @@
-"""One of the streams that follow each other in a file: its bytes, its length, its padding."""
+"""One of the consecutive streams of a file: its bytes, length and padding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Keep:
 
     start: int
     stop: int | None
-    """None means up to the end."""
+    """None: up to the end."""
     timescale: int
 
 
@@ -34,7 +34,7 @@ class Part:
     pieces: tuple[Piece, ...] | None = None
     """The bytes to decode; None for the whole file."""
     demuxer: str | None = None
-    """FFmpeg's name of the container; None lets FFmpeg find out."""
+    """FFmpeg's name of the container; None: FFmpeg detects it."""
     length: Length | None = None
     """None: the demuxer's length is used."""
     keep: Keep | None = None
@@ -44,7 +44,7 @@ class Part:
     front_tags: Span | None = None
     """Tags before the header, which the demuxer does not get."""
     has_gaps: bool = False
-    """Are parts of the stream missing? Then the timestamps say how long they were."""
+    """Whether parts of the stream are missing; timestamps then give their length."""
     silence_s: float = 0.0
     """Seconds of silence among the pieces, which replace damaged bytes."""
     notes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""The streams that follow each other in a file, and their lengths: a scan of its bytes before FFmpeg opens it.
+"""Scans a file before FFmpeg opens it, for its consecutive streams and their lengths.
 
-Headers are not trusted: no length is more than the bytes of the file can hold. A size that a writer into a pipe left
-unknown is not damage.
+Headers are not trusted: no length exceeds what the bytes of the file can hold. An unknown size in a file written to a
+pipe is not damage.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parts_of(path: Path) -> list[Part]:
 
 
 def is_other(head: bytes) -> bool:
-    """Is this the header of a container, so that the file is not bare MPEG audio?"""
+    """Whether this is the header of a container, so that the file is not raw MPEG audio."""
     return (
         head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
         or head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")

@@ -1,4 +1,4 @@
-"""Pieces of a file, read as one file: parts of it are left out, and headers are replaced."""
+"""Pieces of a file, read as one file, with parts removed and headers replaced."""
 
 from __future__ import annotations
 

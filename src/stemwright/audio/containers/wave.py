@@ -1,4 +1,4 @@
-"""Headers of WAV, RF64, BW64 and Wave64, complete or as a writer into a pipe leaves them."""
+"""Headers of WAV, RF64, BW64 and Wave64, complete or as written to a pipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stemwright.audio.containers.pieces import Span, Window
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 MS_ADPCM, IMA_ADPCM, MPEG, MP3 = 2, 0x11, 0x50, 0x55
-# A writer into a pipe cannot correct its header. Its placeholder is near one of these: sox 0x7ffff000, arecord
+# A program that writes to a pipe cannot correct the header. Placeholders are near these: sox 0x7ffff000, arecord
 # 0x80000000, FFmpeg 0xffffffff.
 SIGNED_END, SIGNED_SLACK = 1 << 31, 1 << 20
 UNSIGNED_END, UNSIGNED_SLACK = 1 << 32, 1 << 24
@@ -35,7 +35,7 @@ class _Format:
 
     @property
     def is_plain(self) -> bool:
-        """Is every sample a fixed number of bytes?"""
+        """Whether every sample has a fixed number of bytes."""
         return self.tag in (PCM, FLOAT, A_LAW, MU_LAW)
 
     def samples(self, n_bytes: int) -> int | None:
@@ -198,7 +198,7 @@ def _read_format(body: bytes, order: Order) -> _Format | None:
 
 
 def _is_open(header: _Header, window: Window) -> bool:
-    """Is the size of the sound a placeholder? Then the sound continues to the end of the file."""
+    """Whether the size of the sound is a placeholder, so that it continues to the end of the file."""
     assert header.data_at is not None
     size, left = header.size, window.size - header.data_at
     if size == 0:
@@ -213,7 +213,7 @@ def _is_open(header: _Header, window: Window) -> bool:
 
 
 def chunks_follow(window: Window, offset: int, stop: int, order: Order, is_w64: bool = False) -> bool:
-    """Does the file consist of chunks from ``offset`` on? Then there is no sound in it."""
+    """Whether the bytes from ``offset`` on are chunks, and not sound."""
     while offset + 8 <= stop:
         name = window.at(offset, 4)
         if not all(0x20 <= byte < 0x7F for byte in name):
