@@ -98,7 +98,7 @@ def benchmark_against_peer(one: PeerComparison, precision: str, threads: int, tu
     ours = {"model": model.name, "precision": precision, "threads": threads}
     options = {name: value for name, value in model.options.items() if name not in one.fixed}
     theirs = {"options": options, "samples": model.chunk_samples, "threads": threads}
-    # -P: nothing beside the script hides the peer's packages
+    # -P: no module next to the script can shadow the peer's packages
     peer = [str(PEERS / one.peer / "bin/python"), "-P", str(Path(__file__).with_name("peer.py")), one.network]
     with Runner([sys.executable, "-m", "benchmarks.ours"], ours) as mine, Runner(peer, theirs) as other:
         facts = json.loads(mine.first)

@@ -37,7 +37,7 @@ def write_song(path: Path, minutes: float) -> None:
 
 
 def separate(song: Path, out: Path) -> dict[str, float]:
-    """Runs the command once; gives its facts and the seconds of the whole process."""
+    """Runs the command once; returns its result and the run time of the whole process in seconds."""
     command = [sys.executable, "-m", "stemwright", "separate", str(song), "--stems", "twelve", "--out", str(out)]
     begun = time.monotonic()
     done = subprocess.run([*command, "--overwrite", "--json", "--quiet"], check=True, capture_output=True)

@@ -26,7 +26,7 @@ class Channel:
         low_cut_hz: high-pass.
         bells: equaliser: frequency in Hz, gain in dB, quality.
         air_db: shelf above 6 kHz.
-        ratio: of the compressor, whose threshold lies ``depth_db`` under the peaks; 1 is none.
+        ratio: ratio of the compressor, whose threshold is ``depth_db`` below the peaks; 1 is off.
         drive_db: gain into a soft saturation.
         hall, room: reverb sends.
         echo: repeats a dotted eighth apart.

@@ -24,7 +24,7 @@ BLOCK = 65_536
 
 
 class Source(Protocol):
-    """A song as a stream. Every reading gives the same samples."""
+    """A song as a stream. Every pass gives the same samples."""
 
     @property
     def sample_rate(self) -> int:

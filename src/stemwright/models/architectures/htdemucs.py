@@ -346,7 +346,7 @@ class TransformerLayer(nn.Module):
         self.cross = cross
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """``(batch, tokens, channels)`` and the other branch's ``(batch, others, channels)`` -> the first shape."""
+        """``(batch, tokens, channels)`` and the other branch's ``(batch, others, channels)`` -> shape of the former."""
         normed = self.norm1(x)
         if self.cross:
             x = x + self.gamma_1.scale * self.cross_attn(normed, self.norm2(other))
