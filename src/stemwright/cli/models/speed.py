@@ -1,4 +1,4 @@
-"""MetricSet the matrix product on this machine, and estimates the time of a model from it."""
+"""Measures the matrix product on this machine, and estimates the time of a model from it."""
 
 from __future__ import annotations
 
