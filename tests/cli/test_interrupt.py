@@ -57,7 +57,7 @@ def test_a_second_signal_ends_at_once() -> None:
     process = start("song.wav")
     wait_for(process, "separating")
     process.send_signal(signal.SIGINT)
-    wait_for(process, "Again to stop at once")
+    wait_for(process, "Press again to stop at once")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -55,3 +55,9 @@ def test_a_step_gives_what_its_model_has() -> None:
     step = Step(MIX, ("m",), {"singing": ("vocals", "backing_vocals"), "drums": ("drums",)}, "band")
     assert step.outputs(("vocals", "bass")) == {"singing": ("vocals",)}
     assert Step(MIX, ("m",)).outputs(("bass", "fx")) == {"bass": ("bass",)}
+
+
+def test_a_long_unknown_name_is_cut_in_the_error() -> None:
+    with pytest.raises(ModelUnavailableError) as error:
+        plan_of("x" * 10_000)
+    assert f"'{'x' * 24}...'" in str(error.value) and len(str(error.value)) < 500
