@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from stemwright.audio.containers.part import Length, Part
 from stemwright.audio.containers.pieces import WINDOW_BYTES, Piece, Span, Window
+from stemwright.audio.containers.resync import next_start
 from stemwright.audio.containers.tag_frames import front_tag_size
 
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 BLOCK_SAMPLES = 1024
-SEARCHED_BYTES = 1 << 16
 POSSIBLE = re.compile(rb"\xff[\xf0-\xff]|ID3|APETAGEX|TAG")  # the first bytes of a frame or a tag
-MARK_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def joined_parts(window: Window, start: int) -> list[Part]:
                 offset += size
                 is_plain = is_plain and offset >= window.size
                 continue
-            resumed = _resume(window, offset + 1)
+            resumed = next_start(window, offset + 1, POSSIBLE, _is_confirmed)
             if run is not None and resumed < window.size:
                 run.add(offset, resumed)  # damage: the decoder gets it, and reports it
             offset = resumed
@@ -138,17 +137,3 @@ def _is_confirmed(window: Window, offset: int, count: int) -> bool:
         kind = frame.kind
         offset += frame.size
     return True
-
-
-def _resume(window: Window, offset: int) -> int:
-    """The next offset after damage where frames or a tag begin."""
-    while offset < window.size:
-        data = window.at(offset, SEARCHED_BYTES)
-        for found in POSSIBLE.finditer(data):
-            place = offset + found.start()
-            if _is_confirmed(window, place, 2) or front_tag_size(window, place):
-                return place
-        offset += max(1, len(data) - MARK_BYTES)  # a start code may cross the end of the buffer
-        if len(data) <= MARK_BYTES:
-            break
-    return window.size

@@ -12,14 +12,13 @@ from stemwright.audio.containers.mpeg_damage import Damage, lost_frames, repeate
 from stemwright.audio.containers.mpeg_frame import INFO_BYTES, INFO_NAMES, Info, read_frame, read_info
 from stemwright.audio.containers.part import Keep, Length, Part
 from stemwright.audio.containers.pieces import WINDOW_BYTES, Piece, Span, Window
+from stemwright.audio.containers.resync import SEARCHED_BYTES, next_start
 from stemwright.audio.containers.tag_frames import front_tag_size
 
 DECODER_DELAY = 529  # samples, of every MP3 decoder
 # Encoders pad start and end by less than two frames each; larger values need a correct checksum.
 MOST_PADDING = 2880
-SEARCHED_BYTES = 1 << 16
 POSSIBLE = re.compile(rb"\xff[\xe0-\xff]|ID3|APETAGEX|TAG|LYRICSBEGIN")  # the first bytes of a frame or a tag
-MARK_BYTES = 12
 
 
 @dataclass
@@ -188,7 +187,7 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
                 offset += size
                 is_plain = is_plain and offset >= end
                 continue
-            resumed = min(_resume(window, offset + 1), end)
+            resumed = min(next_start(window, offset + 1, POSSIBLE, _is_confirmed), end)
             if run is not None and resumed < end:
                 run.spans.append(Damage(resumed - offset))
             offset = resumed
@@ -209,20 +208,6 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
             run.n_frames += stop == offset + frame.size
         offset = _plain_frames(window, stop, end, run)
     return [run for run in runs if run.spans], is_plain
-
-
-def _resume(window: Window, offset: int) -> int:
-    """The next offset after damage where frames or a tag begin."""
-    while offset < window.size:
-        data = window.at(offset, SEARCHED_BYTES)
-        for found in POSSIBLE.finditer(data):
-            place = offset + found.start()
-            if _is_confirmed(window, place, 2) or front_tag_size(window, place):
-                return place
-        offset += max(1, len(data) - MARK_BYTES)  # a start code may cross the end of the buffer
-        if len(data) <= MARK_BYTES:
-            break
-    return window.size
 
 
 def _samples(run: _Run, info: Info | None) -> int:
