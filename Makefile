@@ -1,5 +1,5 @@
 # make run        separates the example song (or SONG=path) into twelve stems
-# make test       everything that must hold, from nothing, in under 15 minutes
+# make test       everything that must hold, from nothing, in some 25 minutes on two cores
 # make test-long  the long drills: hour-long files, many kills
 # make serve      the server on this machine, with its own API and those of kie.ai and crun.ai
 # make check      ruff and mypy
