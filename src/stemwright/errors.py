@@ -5,11 +5,17 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from stemwright.formatting import printable
+
 
 class StemwrightError(Exception):
     """Base of every error that Stemwright raises on purpose; ``exit_code`` is what the command line ends with."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message on one line, safe for a terminal and a log, whatever the names in it contain."""
+        return printable(super().__str__())
 
 
 class UsageError(StemwrightError):

@@ -9,6 +9,9 @@ from datetime import datetime
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's bidirectional embeddings and isolates: a name could be displayed as another one. Arabic works without them."""
 
+MAX_NAME_CHARACTERS = 24
+"""Characters of an unknown name that an error message repeats."""
+
 
 def printable(text: str) -> str:
     """The text on one line, safe for a terminal: control characters and lone surrogates become ``_``."""
@@ -16,6 +19,11 @@ def printable(text: str) -> str:
         "_" if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in BIDI_CONTROLS else char
         for char in text
     )
+
+
+def short_name(name: str) -> str:
+    """A name that somebody gave, for an error message: printable, and cut after 24 characters."""
+    return printable(name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}...")
 
 
 def json_text(facts: object, *, indent: int | None = None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from stemwright import arguments
 from stemwright.errors import UsageError
+from stemwright.formatting import short_name
 
 STEMS = (
     "vocals",
@@ -75,13 +76,14 @@ def select(stems: str | Iterable[str]) -> Selection:
 
 def _select_list(requested: str) -> Selection:
     names = [name.strip() for name in requested.split(",") if name.strip()]
+    known = ", ".join(STEMS)
     if not names:
-        raise UsageError(f"No stems were named. Use two, twelve, or a list of: {', '.join(STEMS)}.")
+        raise UsageError(f"No stems were named. Use two, twelve, or a list of: {known}.")
     for name in names:
         if name not in STEMS:
-            raise UsageError(f"There is no stem named '{name}'. Use two, twelve, or a list of: {', '.join(STEMS)}.")
+            raise UsageError(f"There is no stem named '{short_name(name)}'. Use two, twelve, or a list of: {known}.")
     if len(set(names)) < len(names):
-        raise UsageError(f"A stem is named twice in '{requested}'. Name each stem once.")
+        raise UsageError(f"A stem is named twice in '{short_name(requested)}'. Name each stem once.")
     if len(names) == len(STEMS):
         return Selection("twelve", tuple(Part(stem, (stem,)) for stem in STEMS))
     parts = []

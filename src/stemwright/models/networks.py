@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stemwright.errors import ModelUnavailableError
+from stemwright.formatting import short_name
 from stemwright.models.architectures import bs_roformer
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.registry import REMAINDER_LABEL, Model
@@ -105,7 +106,7 @@ def _read(architecture: str, options: Mapping[str, Any], path: Path, heads: Sequ
 def _class(architecture: str, index: int) -> type[Any]:
     if architecture not in ARCHITECTURES:
         raise ModelUnavailableError(
-            f"There is no architecture named '{architecture}'; there are {', '.join(ARCHITECTURES)}."
+            f"There is no architecture named '{short_name(architecture)}'; there are {', '.join(ARCHITECTURES)}."
         )
     home = import_module(f"stemwright.models.architectures.{architecture}")
     found: type[Any] = getattr(home, ARCHITECTURES[architecture][index])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError
+from stemwright.formatting import short_name
 from stemwright.models.weight_file import WeightFile
 from stemwright.models.weight_store import weights_folder
 from stemwright.stems import STEMS
@@ -139,7 +140,9 @@ def find(name: str) -> Model:
             if model.name == name:
                 return model
     known = ", ".join(model.name for model in models())
-    raise ModelUnavailableError(f"There is no model named '{name}'; `stemwright models` lists them: {known}.")
+    raise ModelUnavailableError(
+        f"There is no model named '{short_name(name)}'; `stemwright models` lists them: {known}."
+    )
 
 
 def added_folder() -> Path:

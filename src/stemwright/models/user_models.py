@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError, UsageError, storage_error
+from stemwright.formatting import short_name
 from stemwright.models import licences, published_labels, registry
 from stemwright.models.registry import Model
 from stemwright.models.weight_file import WeightFile, file_lock
@@ -110,7 +111,8 @@ def remove_description(model: Model) -> None:
 def _check_name(name: str, reserved: Collection[str]) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"'{name}' is not a valid model name; use lower-case letters, digits, dots, dashes and underscores, 64 at most."
+            f"'{short_name(name)}' is not a valid model name; use lower-case letters, digits, dots, dashes and "
+            "underscores, 64 at most."
         )
     if name in reserved or name in {model.name for model in registry.models()}:
         raise UsageError(f"There is a model or plan named '{name}' already; choose another name.")

@@ -14,12 +14,9 @@ from importlib import resources
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.formatting import printable
+from stemwright.formatting import short_name
 from stemwright.models import registry
 from stemwright.stems import STEMS, Part
-
-MAX_SHOWN = 24
-"""Characters of an unknown plan's name that an error repeats."""
 
 MIX = "mix"
 """Name of the input of the first step: the song."""
@@ -110,8 +107,7 @@ def plan_of(name: str) -> Plan:
         if model.name == name:
             return Plan(model.name, model.title, (Step(MIX, (model.name,)),))
     names = [*(plan.name for plan in plans()), *(model.name for model in registry.models())]
-    shown = printable(name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}...")
-    raise ModelUnavailableError(f"There is no plan named '{shown}'; choose one of: {', '.join(names)}.")
+    raise ModelUnavailableError(f"There is no plan named '{short_name(name)}'; choose one of: {', '.join(names)}.")
 
 
 def _step(table: Mapping[str, Any]) -> Step:
