@@ -13,6 +13,7 @@ from typing import Any
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.formatting import short_name
+from stemwright.models.onnx_contract import OnnxContract
 from stemwright.models.weight_file import WeightFile
 from stemwright.models.weight_store import weights_folder
 from stemwright.stems import STEMS
@@ -56,6 +57,7 @@ class Model:
         sources: for each stem that it separates, the labels that are summed for it.
         architecture: module of ``models.architectures``; empty for an ONNX file.
         options: options of the network, under their published names; parsed when the network is built.
+        onnx: what the tensors of an ONNX file mean; None for other files and for the mask network in the wheel.
         chunk_samples: chunk length in samples; overlap: fraction shared by neighbouring chunks.
         overlapping: outputs may contain the same sound, so their sum can exceed the mix.
         gflop_per_s: billions of operations per second of song.
@@ -78,6 +80,7 @@ class Model:
     licence_note: str = ""
     architecture: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    onnx: OnnxContract | None = None
     chunk_samples: int = 0
     overlap: float = 0.25
     overlapping: bool = False
@@ -105,7 +108,8 @@ class Model:
         """
         parts = [file.sha256 for file in self.files]
         if self.added:
-            parts.append(repr((self.labels, self.sources, self.options, self.chunk_samples, self.overlap)))
+            settings = (self.labels, self.sources, self.options, self.chunk_samples, self.overlap)
+            parts.append(repr(settings if self.onnx is None else (*settings, self.onnx)))
         digest = parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
         return f"{self.name}@{digest[:16]}"
 
@@ -121,6 +125,8 @@ class Model:
         facts["labels"] = tuple(facts["labels"])
         facts["sources"] = {stem: tuple(labels) for stem, labels in facts["sources"].items()}
         facts["scores"] = tuple(PublishedScore(**score) for score in facts.get("scores", ()))
+        if "onnx" in facts:
+            facts["onnx"] = OnnxContract.from_table(facts["onnx"], str(facts["name"]))
         return cls(**facts, added=added)
 
 
