@@ -44,7 +44,7 @@ serve: .venv/served
 	@$(BIN)/stemwright serve
 
 test: .venv/tested test-packages
-	$(BIN)/pytest -m "not long" -n 2 --dist worksteal
+	$(BIN)/pytest -m "not long" -n 4 --dist worksteal
 
 test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \

@@ -76,6 +76,7 @@ def test_a_limit_on_the_size_of_files(start: Start, receiver: Receiver, short: P
     assert prove(tree, [made], receiver)[made].state == "succeeded"
 
 
+@pytest.mark.long
 def test_while_songs_come_and_are_separated(
     start: Start,
     receiver: Receiver,
@@ -110,6 +111,7 @@ def test_while_songs_come_and_are_separated(
     assert digests(tasks[again]) == undisturbed["twelve"]
 
 
+@pytest.mark.long
 def test_of_the_database(
     start: Start, receiver: Receiver, disk: Disk, tmp_path: Path, song: Path, undisturbed: dict[Order, Digests]
 ) -> None:

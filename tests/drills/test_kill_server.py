@@ -73,6 +73,7 @@ def order_of(number: int) -> Order:
     return ORDERS[number % len(ORDERS)]
 
 
+@pytest.mark.long
 def test_in_mid_submit(start: Start, receiver: Receiver, short: Path) -> None:
     tree = start(ready=False)
     with tree.client() as client:
@@ -124,6 +125,7 @@ def test_in_mid_upload_and_mid_callback(start: Start, receiver: Receiver, short:
     assert digests(prove(tree, [made], receiver)[made]) == digests(task)
 
 
+@pytest.mark.long
 def test_with_its_worker(start: Start, receiver: Receiver, song: Path, undisturbed: dict[Order, Digests]) -> None:
     tree = start()
     with tree.client() as client:

@@ -37,6 +37,7 @@ def stage(client: httpx.Client, task_id: str) -> str | None:
     return found
 
 
+@pytest.mark.long
 def test_in_mid_chunk_and_while_it_writes_and_stores(
     start: Start, receiver: Receiver, song: Path, undisturbed: dict[Order, Digests]
 ) -> None:

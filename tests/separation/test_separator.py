@@ -249,20 +249,19 @@ def stem_bytes(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("calls", [0, 1, 2, 3, 5, 8])
-def test_a_cancelled_run_resumes_to_the_same_bytes(
-    tmp_path: Path, engine: MaskEngine | WaveformEngine, calls: int
-) -> None:
-    song = write(tmp_path / "song.wav", music(6, 44_100, 2))
+def test_a_cancelled_run_resumes_to_the_same_bytes(tmp_path: Path, engine: MaskEngine | WaveformEngine) -> None:
+    song = write(tmp_path / "song.wav", music(4, 44_100, 2))
     separator = Separator.of_engine(engine, threads=2)
     straight = separator.separate_file(song, Options(stems="twelve", out=tmp_path / "straight"))
-    options = Options(stems="twelve", out=tmp_path / "out", resume=True)
-    with pytest.raises(CancelledError, match="--resume"):
-        separator.separate_file(song, options, is_cancelled=cancelling_after(calls))
-    assert not (tmp_path / "out" / "song").exists()
-    resumed = separator.separate_file(song, options)
-    assert stem_bytes(resumed.output_dir) == stem_bytes(straight.output_dir)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["song"]
+    for calls in (0, 1, 2, 3, 5):
+        out = tmp_path / f"after {calls}"
+        options = Options(stems="twelve", out=out, resume=True)
+        with pytest.raises(CancelledError, match="--resume"):
+            separator.separate_file(song, options, is_cancelled=cancelling_after(calls))
+        assert not (out / "song").exists()
+        resumed = separator.separate_file(song, options)
+        assert stem_bytes(resumed.output_dir) == stem_bytes(straight.output_dir)
+        assert [path.name for path in out.iterdir()] == ["song"]
 
 
 class CountingMasks(LocalMasks):
