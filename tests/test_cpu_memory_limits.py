@@ -211,3 +211,13 @@ def test_a_real_group_of_half_a_processor_is_one_core(half_a_processor: Path) ->
     command = [sys.executable, "-c", IN_A_GROUP, str(half_a_processor)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "n_cores", "threads"),
+    [(1, 1, 1), (1, 2, 1), (1, 8, 7), (2, 8, 3), (3, 8, 2), (8, 8, 1), (20, 8, 1), (0, 8, 7)],
+)
+def test_workers_share_the_cores_and_leave_one_to_the_server(workers: int, n_cores: int, threads: int) -> None:
+    found = cpu_memory_limits.threads_per_worker(workers, n_cores)
+    assert found == threads
+    assert n_cores == 1 or workers >= n_cores or workers * found < n_cores

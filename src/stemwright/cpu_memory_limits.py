@@ -36,6 +36,11 @@ def cores(proc: Path = SELF) -> int:
     return allowed if limit is None else max(1, min(allowed, math.ceil(limit)))
 
 
+def threads_per_worker(workers: int, n_cores: int) -> int:
+    """Returns how many threads each of ``workers`` processes takes: one core is left to the server, at least 1 each."""
+    return max(1, (n_cores - 1) // max(1, workers))
+
+
 def memory_bytes(proc: Path = SELF) -> int:
     """Returns the memory limit in bytes: the machine's memory, or less if a control group limits it."""
     import psutil

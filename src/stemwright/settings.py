@@ -49,7 +49,7 @@ class Settings(BaseSettings):
 
     workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
     worker_threads: int | None = Field(
-        None, ge=1, description="Threads of each; default: a core is left to the server."
+        None, ge=1, description="Threads of each; default: all cores but one, shared by the workers."
     )
     worker_memory_mb: int = Field(6000, ge=1000, description="Memory above which a worker's task is ended.")
     max_song_minutes: float = Field(180.0, gt=0, description="Longest song taken.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +113,31 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         convert(tmp_path / "song", tmp_path / "song.wav", "song", stop)
     assert told[0] < 20
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from stemwright.errors import StorageError
+from stemwright.service.wav_conversion import convert
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    convert(Path(sys.argv[1]), Path(sys.argv[2]), "song", lambda done_s, total_s: None)
+except StorageError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.mark.parametrize("level", [0.5, 1.3])
+def test_a_full_disk_is_told(tmp_path: Path, level: float) -> None:
+    mp3(tmp_path / "song", tone(level=level))
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "song"), str(tmp_path / "song.wav")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.startswith(f"No room is left to write {tmp_path / 'song.wav'}: free some space")
 
 
 # --- by the worker

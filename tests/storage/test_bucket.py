@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +122,37 @@ def test_a_file_goes_there_and_comes_back(store: Store, objects: Objects, tmp_pa
     assert list(store.digests()) == [blob.digest]
     store.delete(blob.digest)
     assert not store.exists(blob.digest) and not objects.objects
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from stemwright.errors import StorageError
+from stemwright.settings import read_settings
+from stemwright.storage.store import Store
+
+store = Store.open(read_settings(data=Path(sys.argv[1]), storage_url="s3://bucket/stems"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    with store.as_file(sys.argv[2]):
+        print("here")
+except StorageError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def test_no_room_for_a_copy_on_this_machine(store: Store, tmp_path: Path) -> None:
+    with store.writer() as writer:
+        writer.write(bytes(1_000_000))
+        blob = writer.commit()
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), blob.digest]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.startswith("No room is left to write") and "free some space" in done.stdout
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert store.size(blob.digest) == 1_000_000
 
 
 @pytest.mark.parametrize(("shared", "sent"), [(False, 2), (True, 1)])

@@ -21,7 +21,7 @@ from types import FrameType
 
 import psutil
 
-from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit
+from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit, threads_per_worker
 from stemwright.database.engine import Database
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
@@ -240,7 +240,7 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     """Runs a worker with the configuration from standard input."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = WorkerConfig.from_line(_line(0))
-    limit_blas(config.settings.worker_threads or cores())
+    limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
     worker = Worker(config, EmbeddedQueue(_database(config.settings)), heartbeat)
 
     def on_term(number: int, frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from stemwright.cpu_memory_limits import cores
+from stemwright.cpu_memory_limits import cores, threads_per_worker
 from stemwright.errors import (
     CancelledError,
     ModelUnavailableError,
@@ -278,7 +278,7 @@ class SeparationHandler:
     def _load(self, plan: str) -> Separator:
         from stemwright.separation.separator import Separator
 
-        threads = self._settings.worker_threads or max(1, cores() - 1)  # one core is left to the server
+        threads = self._settings.worker_threads or threads_per_worker(self._settings.workers, cores())
         return Separator(plan, threads=threads)
 
     def _clear(self, folder: Path) -> None:
