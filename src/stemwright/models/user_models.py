@@ -173,7 +173,8 @@ def _write(model: Model) -> None:
 
 def _table(model: Model) -> dict[str, Any]:
     """The table that ``Model.from_table`` reads."""
-    return {field.name: _to_toml(getattr(model, field.name)) for field in fields(model) if field.name != "added"}
+    values = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "added"}
+    return {name: _to_toml(value) for name, value in values.items() if value is not None}
 
 
 def _to_toml(value: Any) -> Any:
