@@ -160,6 +160,8 @@ def test_half_precision_is_close_and_answers_in_full(
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("MPS backend out of memory (MPS allocated: 9.01 GiB)"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        MemoryError("Unable to allocate 5 MiB for an array"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved(

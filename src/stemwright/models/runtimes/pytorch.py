@@ -109,7 +109,7 @@ class TorchWaveformEngine:
             part = chunks[start : start + self._max_batch]
             try:
                 done.append(self._separate(part))
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not _ran_out_of_memory(error):
                     raise
                 if len(part) == 1:
@@ -164,10 +164,16 @@ class TorchWaveformEngine:
         return max(1, min(MAX_BATCH, int(MEMORY_SHARE * free / taken)))
 
 
-def _ran_out_of_memory(error: RuntimeError) -> bool:
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""What errors of Apple GPUs, and of CPUs on Windows and on Linux say (c10/core/impl/alloc_cpu.cpp)."""
+
+
+def _ran_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """CUDA has an error class; for Apple GPUs and CPUs only the message says so."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
     message = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message or "not enough memory" in message
+    return any(words in message for words in OUT_OF_MEMORY)
 
 
 def _sum(tensors: Sequence[Tensor]) -> Tensor:
