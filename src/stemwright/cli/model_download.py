@@ -27,6 +27,9 @@ def download_missing(
     for model in separator.missing(stems):
         if not quiet:
             size = megabytes(model.size_bytes)
-            typer.echo(f"Downloading {model.name}, once: {size}, licence of its weights: {model.licence}.", err=True)
+            line = f"Downloading {model.name}, once: {size}, licence of its weights: {model.licence}."
+            if any(file.digest_reports == 1 for file in model.files):
+                line += " Its SHA-256 is known from one report alone."
+            typer.echo(line, err=True)
     with download_bar(quiet=quiet) as bar:
         separator.prepare(stems, on_download=bar, is_cancelled=is_cancelled)

@@ -71,7 +71,13 @@ def fetch_weights(
     for file in model.files:
         path = weight_store.find(file)
         if path is None and file.url:
-            path = download(file, weight_store.weights_folder(), on_progress=on_download, is_cancelled=is_cancelled)
+            path = download(
+                file,
+                weight_store.weights_folder(),
+                model_name=model.name,
+                on_progress=on_download,
+                is_cancelled=is_cancelled,
+            )
         weight_store.verify(file)
         paths.append(path or file.path_in(weight_store.weights_folder()))
     return paths

@@ -13,6 +13,7 @@ from typing import Any
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.formatting import short_name
+from stemwright.models import accepted_digests
 from stemwright.models.onnx_contract import OnnxContract
 from stemwright.models.weight_file import WeightFile
 from stemwright.models.weight_store import weights_folder
@@ -121,7 +122,7 @@ class Model:
     def from_table(cls, table: Mapping[str, Any], *, added: bool = False) -> Model:
         """Parses one table of a registry file."""
         facts = dict(table)
-        facts["files"] = tuple(WeightFile(**file) for file in facts["files"])
+        facts["files"] = tuple(map(WeightFile.from_table, facts["files"]))
         facts["labels"] = tuple(facts["labels"])
         facts["sources"] = {stem: tuple(labels) for stem, labels in facts["sources"].items()}
         facts["scores"] = tuple(PublishedScore(**score) for score in facts.get("scores", ()))
@@ -131,8 +132,11 @@ class Model:
 
 
 def models() -> tuple[Model, ...]:
-    """All models: those of Stemwright's own registry in its order, then the user's by name."""
-    return (*_shipped(), *_added(added_folder()))
+    """All models: those of Stemwright's own registry in its order, then the user's by name.
+
+    A file whose new digest the user accepted has that one.
+    """
+    return (*map(_as_accepted, _shipped()), *_added(added_folder()))
 
 
 def find(name: str) -> Model:
@@ -144,7 +148,7 @@ def find(name: str) -> Model:
     for found in (_shipped, models):  # an invalid description of a user's model must not affect shipped models
         for model in found():
             if model.name == name:
-                return model
+                return _as_accepted(model)
     known = ", ".join(model.name for model in models())
     raise ModelUnavailableError(
         f"There is no model named '{short_name(name)}'; `stemwright models` lists them: {known}."
@@ -160,6 +164,11 @@ def added_folder() -> Path:
 def _shipped() -> tuple[Model, ...]:
     text = (resources.files("stemwright.models") / "registry.toml").read_text(encoding="utf-8")
     return tuple(Model.from_table(table) for table in tomllib.loads(text)["models"])
+
+
+def _as_accepted(model: Model) -> Model:
+    files = tuple(file if model.added else accepted_digests.applied(file) for file in model.files)
+    return model if files == model.files else replace(model, files=files)
 
 
 def _added(folder: Path) -> tuple[Model, ...]:

@@ -6,23 +6,21 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, urlsplit
 
-from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, UsageError, storage_error
+from stemwright.errors import CancelledError, ModelUnavailableError, StorageError, storage_error
 from stemwright.formatting import megabytes
-from stemwright.models.http_range import (
-    FileChangedError,
-    PermanentError,
-    TransientError,
-    open_download,
-    without_credentials,
-)
-from stemwright.models.weight_file import PartFile, WeightFile
+from stemwright.models.download_errors import FileChangedError, PermanentError, TransientError, digest_differs, remedy
+from stemwright.models.http_client import without_credentials
+from stemwright.models.http_range import open_download
+from stemwright.models.part_file import PartFile
+from stemwright.models.refused_versions import RefusedVersions
+from stemwright.models.weight_file import WeightFile
+from stemwright.models.weight_sources import is_file_url, is_http_url, urls
 
 Stage = Literal["waiting", "downloading", "verifying"]
 
@@ -74,6 +72,7 @@ def download(
     file: WeightFile,
     folder: Path,
     *,
+    model_name: str = "",
     mirror: str | None = None,
     on_progress: Callable[[DownloadProgress], None] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
@@ -81,12 +80,14 @@ def download(
 ) -> Path:
     """Downloads a weight file into a folder, unless it exists already, and returns its path.
 
-    It is written as ``NAME.part`` and renamed when its size and SHA-256 are those of the registry. A partial file is
-    resumed by the next attempt. If several processes and threads need the file, one downloads it and the others wait.
+    Its URLs are tried in order, each until it fails for good; a partial file is continued from the next one. It is
+    written as ``NAME.part`` and renamed when its size and SHA-256 are those of the registry. A partial file is resumed
+    by the next attempt. If several processes and threads need the file, one downloads it and the others wait.
 
     Args:
         file: the file.
         folder: destination; created if missing.
+        model_name: model that it belongs to, for commands in error messages.
         mirror: URL of a folder (https, http or file) that has the file under its name; ``STEMWRIGHT_MODEL_MIRROR`` if None.
         on_progress: called many times a second.
         is_cancelled: polled; True cancels the download.
@@ -98,8 +99,8 @@ def download(
         CancelledError: ``is_cancelled`` returned true. The partial file is kept.
         UsageError: the mirror is not a URL.
     """
-    url = _source(file, mirror)
-    one = _Download(file, folder, url, on_progress, is_cancelled, retry_policy or RetryPolicy())
+    sources = urls(file, mirror)
+    one = _Download(file, folder, sources, model_name, on_progress, is_cancelled, retry_policy or RetryPolicy())
     try:
         return one.run()
     except OSError as error:
@@ -111,34 +112,22 @@ def is_offline() -> bool:
     return os.environ.get("STEMWRIGHT_OFFLINE", "").strip().lower() not in ("", "0", "false", "f", "no", "n", "off")
 
 
-def _source(file: WeightFile, mirror: str | None) -> str:
-    """URL of the file, in the mirror if there is one.
+def check_online(file: WeightFile, folder: Path, sources: Sequence[str]) -> None:
+    """Checks that a missing file has a URL, and that connections are allowed.
 
     Raises:
-        UsageError: the mirror is not a URL.
+        ModelUnavailableError: it has none, or they are not.
     """
-    base = mirror or os.environ.get("STEMWRIGHT_MODEL_MIRROR", "").strip()
-    if not base:
-        return file.url
-    if not (_is_http_url(base) or _is_file_url(base)):
-        raise UsageError(
-            f"The mirror '{without_credentials(base)}' is not valid: set STEMWRIGHT_MODEL_MIRROR to the URL of a folder, "
-            "such as https://host/models or file:///media/models."
+    if not sources:
+        raise ModelUnavailableError(
+            f"{file.name} is not in {folder}, and its URL is not known: {_by_hand(file, folder, file.url)}, or set "
+            "STEMWRIGHT_MODEL_MIRROR to a server that has it."
         )
-    parts = urlsplit(base)
-    return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(file.name)}").geturl()
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_file_url(url: str) -> bool:
-    return url.startswith("file:///")
+    if is_offline() and not all(map(is_file_url, sources)):
+        raise ModelUnavailableError(
+            f"{file.name} is not in {folder}, and STEMWRIGHT_OFFLINE prevents its download: unset it, or "
+            f"{_by_hand(file, folder, file.url)}."
+        )
 
 
 class _Download:
@@ -148,32 +137,26 @@ class _Download:
         self,
         file: WeightFile,
         folder: Path,
-        url: str,
+        sources: Sequence[str],
+        model_name: str,
         on_progress: Callable[[DownloadProgress], None] | None,
         is_cancelled: Callable[[], bool] | None,
         retry_policy: RetryPolicy,
     ) -> None:
         self._file = file
         self._folder = folder
-        self._url = url
+        self._sources = sources
+        self._model_name = model_name
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
         self._retry_policy = retry_policy
+        self._refused = RefusedVersions(file, folder)
 
     def run(self) -> Path:
         path = self._file.path_in(self._folder)
         if self._is_there():
             return path
-        if self._url == self._file.url and not _is_http_url(self._url):  # a mirror was checked before
-            raise ModelUnavailableError(
-                f"{self._file.name} is not in {self._folder}, and its URL is not known: "
-                f"{self._manual_remedy()}, or set STEMWRIGHT_MODEL_MIRROR to a server that has it."
-            )
-        if is_offline() and not _is_file_url(self._url):
-            raise ModelUnavailableError(
-                f"{self._file.name} is not in {self._folder}, and STEMWRIGHT_OFFLINE prevents its download: unset it, or "
-                f"{self._manual_remedy()}."
-            )
+        check_online(self._file, self._folder, self._sources)
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._file.locked(self._folder, self._wait):
             if not self._is_there():  # another process may have downloaded it meanwhile
@@ -185,27 +168,47 @@ class _Download:
         return self._file.is_whole_in(self._folder, lambda done_bytes: self._report("verifying", done_bytes))
 
     def _fetch(self, part: PartFile) -> None:
-        """Downloads the whole file, verifies and renames it."""
+        """Downloads the whole file from the first source that has it, verifies and renames it."""
         part.resume(lambda done_bytes: self._report("verifying", done_bytes))
         self._check_room(part)
-        self._download_rest(part)
-        if not part.matches_digest and part.was_resumed:
+        failures = list[tuple[str, PermanentError]]()
+        for url in self._sources:
+            try:
+                self._fetch_from(url, part)
+            except PermanentError as refusal:
+                failures.append((url, refusal))
+            else:
+                part.finish()
+                self._refused.forget()
+                return
+        if part.size_bytes == 0 and any(refusal.kind == "digest differs" for _, refusal in failures):
+            part.remove()
+        raise self._failure(failures)
+
+    def _fetch_from(self, url: str, part: PartFile) -> None:
+        """Brings the partial file to its full size and checks its digest; each source sends a whole file once at most.
+
+        Raises:
+            PermanentError: it cannot be had from this URL.
+        """
+        self._download_rest(url, part)
+        if not part.matches_digest and part.may_be_mixed:
             part.begin(None)  # halves of different versions, or holes after a crash of the machine
-            self._download_rest(part)
+            self._download_rest(url, part)
         self._report("verifying", part.size_bytes)
         if not part.matches_digest:
-            part.remove()
-            raise self._failure("the file has the right size but not the SHA-256 of the registry; it was deleted")
-        part.finish()
+            found, version = part.sha256, part.version
+            part.begin(None)
+            if version is not None:
+                self._refused.add(version, found)
+            raise digest_differs(self._file, found, self._model_name)
 
-    def _download_rest(self, part: PartFile) -> None:
+    def _download_rest(self, url: str, part: PartFile) -> None:
         """Retries until the partial file has its full size."""
         failures, furthest_bytes = 0, part.size_bytes
         while part.size_bytes < self._file.size_bytes:
             try:
-                self._attempt(part)
-            except PermanentError as refusal:
-                raise self._failure(str(refusal)) from refusal
+                self._attempt(url, part)
             except TransientError as fault:
                 if isinstance(fault, FileChangedError):
                     part.begin(None)
@@ -213,26 +216,32 @@ class _Download:
                     failures, furthest_bytes = 0, part.size_bytes
                 failures += 1
                 if failures >= self._retry_policy.tries:
-                    raise self._failure(f"{fault} after {failures} tries") from fault
+                    raise PermanentError(f"{fault} after {failures} tries", fault.kind, fault.remedy) from fault
                 self._pause(fault, failures, part)
 
-    def _attempt(self, part: PartFile) -> None:
+    def _attempt(self, url: str, part: PartFile) -> None:
         """One request: appends the received bytes, never more than the size of the file."""
         file, retry_policy = self._file, self._retry_policy
         self._report("downloading", part.size_bytes)
         with open_download(
-            self._url,
+            url,
             size_bytes=file.size_bytes,
             start_byte=part.size_bytes,
             version=part.version,
             connect_s=retry_policy.connect_s,
             read_s=retry_policy.read_s,
         ) as response:
+            if response.stated_sha256 not in ("", file.sha256):
+                raise digest_differs(file, response.stated_sha256, self._model_name)
+            if found := self._refused.digest_of(response.version):
+                raise digest_differs(self._file, found, self._model_name)
             part.append(response.start_byte, response.version)
             for piece in response.pieces:
                 if part.size_bytes + len(piece) > file.size_bytes:
                     part.begin(None)
-                    raise PermanentError(f"the server sent more than {file.size_bytes} bytes, so it is another file")
+                    raise PermanentError(
+                        f"the server sent more than {file.size_bytes} bytes, so it is another file", "other file"
+                    )
                 part.write(piece)
                 self._report("downloading", part.size_bytes)
         if part.size_bytes < file.size_bytes:
@@ -244,7 +253,9 @@ class _Download:
         if fault.wait_s is not None:
             left_s = fault.wait_s
             if left_s > longest_s:
-                raise self._failure(f"{fault} and asks to retry after {left_s:.0f} s") from fault
+                raise PermanentError(
+                    f"{fault} and asks to retry after {left_s:.0f} s", fault.kind, fault.remedy
+                ) from fault
         else:
             left_s = min(longest_s, self._retry_policy.first_pause_s * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
         while left_s > 0:
@@ -277,12 +288,20 @@ class _Download:
                 "make room, or set STEMWRIGHT_MODELS_DIR to another folder."
             )
 
-    def _failure(self, reason: str) -> ModelUnavailableError:
+    def _failure(self, failures: Sequence[tuple[str, PermanentError]]) -> ModelUnavailableError:
+        file, folder = self._file, self._folder
+        told = [f"from {without_credentials(url)}, since {refusal}" for url, refusal in failures]
+        where = told[0] if len(told) == 1 else f"from any of its {len(told)} addresses: {'; '.join(told)}"
+        helps = remedy([refusal for _, refusal in failures])
+        useless = {url for url, refusal in failures if refusal.kind in ("gone", "digest differs")}
+        lasting = next((url for url in (file.url, *file.mirrors) if url not in useless), "")
         return ModelUnavailableError(
-            f"{self._file.name} could not be downloaded from {without_credentials(self._url)}, since {reason}: "
-            f"try again later, set STEMWRIGHT_MODEL_MIRROR to a server that has it, or {self._manual_remedy()}."
+            f"{file.name} could not be downloaded {where}: {helps}; or else set STEMWRIGHT_MODEL_MIRROR to a server that "
+            f"has it, or {_by_hand(file, folder, lasting)}."
         )
 
-    def _manual_remedy(self) -> str:
-        source = f" from {without_credentials(self._file.url)}" if _is_http_url(self._file.url) else ""
-        return f"put the file by hand{source} into {self._folder} under the name {self._file.name}"
+
+def _by_hand(file: WeightFile, folder: Path, url: str) -> str:
+    """How to do without a download. An empty URL is not named."""
+    origin = f" from {without_credentials(url)}" if is_http_url(url) else ""
+    return f"put the file by hand{origin} into {folder} under the name {file.name}"

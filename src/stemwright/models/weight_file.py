@@ -1,20 +1,18 @@
-"""A weight file, complete or partial: its size and digest, its side files, and its lock."""
+"""A weight file: its URLs, size and digest, the records beside it, and its lock."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 OnBytes = Callable[[int], None]
 """Called with the number of bytes read so far; an exception stops the reading."""
@@ -54,12 +52,21 @@ class WeightFile:
         url: download URL; empty for files in the wheel and files of the user.
         size_bytes: size in bytes.
         sha256: digest in lower case.
+        mirrors: other URLs of the same file, in the order in which they are tried.
+        digest_reports: how many public listings, independent of each other, state this digest; 0 for files in the wheel
+            and files of the user, whose digest was computed.
+        digest_source: one of the listings.
+        registry_sha256: digest of the registry, where the user has accepted another one; else empty.
     """
 
     name: str
     url: str
     size_bytes: int
     sha256: str
+    mirrors: tuple[str, ...] = ()
+    digest_reports: int = 0
+    digest_source: str = ""
+    registry_sha256: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a name with a path, an invalid size or an invalid digest."""
@@ -69,6 +76,22 @@ class WeightFile:
             raise ValueError(f"{self.name} cannot have {self.size_bytes} bytes")
         if not _DIGEST.fullmatch(self.sha256):
             raise ValueError(f"the SHA-256 of {self.name} is not 64 hexadecimal digits in lower case")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """Parses the table of a file in a registry."""
+        return cls(**{**table, "mirrors": tuple(table.get("mirrors", ()))})
+
+    @property
+    def digest_origin(self) -> str:
+        """Where the digest comes from, in words; empty where it was computed."""
+        if self.registry_sha256:
+            return f"accepted by you in place of the registry's {self.registry_sha256}"
+        if self.digest_reports == 0:
+            return ""
+        if self.digest_reports == 1:
+            return f"from one report alone, {self.digest_source}"
+        return f"{self.digest_reports} public listings agree on it, one is {self.digest_source}"
 
     def path_in(self, folder: Path) -> Path:
         """Path of the complete file."""
@@ -85,6 +108,10 @@ class WeightFile:
     def mark_in(self, folder: Path) -> Path:
         """Path of the record that the complete file was verified."""
         return folder / f".{self.name}.verified.json"
+
+    def refused_in(self, folder: Path) -> Path:
+        """Path of the record of versions whose digest was wrong."""
+        return folder / f".{self.name}.refused.json"
 
     def matches(self, path: Path, on_bytes: OnBytes | None = None) -> bool:
         """Whether a file exists with the right size and digest.
@@ -146,111 +173,6 @@ class WeightFile:
     def _write_mark(self, folder: Path, mark: dict[str, int | str]) -> None:
         with suppress(OSError):  # in a read-only folder the file is read again next time
             self.mark_in(folder).write_text(json.dumps(mark), encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Version:
-    """Version of a file on a server. Detects changes early; the digest in the registry decides at the end.
-
-    Attributes:
-        url: its URL without credentials.
-        etag, modified: the headers ETag and Last-Modified, empty if missing.
-    """
-
-    url: str
-    etag: str
-    modified: str
-
-    @property
-    def condition(self) -> str:
-        """Value of the If-Range header; weak ETags cannot be used there."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
-
-    def contradicts(self, other: Version) -> bool:
-        """Whether the headers show that the two versions differ."""
-        return self.url == other.url and "" not in (self.etag, other.etag) and self.etag != other.etag
-
-
-class PartFile:
-    """The partial file and its running digest. A context manager; the caller holds the file's lock."""
-
-    def __init__(self, file: WeightFile, folder: Path) -> None:
-        self._file = file
-        self._folder = folder
-        self._path = file.part_in(folder)
-        self._version_path = file.version_in(folder)
-        self._digest = hashlib.sha256()
-        self.size_bytes = 0
-        self.version: Version | None = None
-        self.was_resumed = False
-
-    def __enter__(self) -> Self:
-        self._content = self._path.open("a+b")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._content.close()
-
-    @property
-    def matches_digest(self) -> bool:
-        """Whether the digest is that of the complete file."""
-        return self._digest.hexdigest() == self._file.sha256
-
-    def resume(self, on_bytes: Callable[[int], None]) -> None:
-        """Reads the partial file of an earlier attempt; a file that is too long is dropped."""
-        self._content.seek(0, os.SEEK_END)
-        if self._content.tell() > self._file.size_bytes:
-            self.begin(None)
-        self._content.seek(0)
-        while piece := self._content.read(_PIECE_BYTES):
-            self._digest.update(piece)
-            self.size_bytes += len(piece)
-            on_bytes(self.size_bytes)
-        self.was_resumed = self.size_bytes > 0
-        with suppress(OSError, ValueError, TypeError):  # without it only the digest shows whether the halves match
-            self.version = Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
-
-    def begin(self, version: Version | None) -> None:
-        """Drops the content and starts again with that version."""
-        self._content.truncate(0)
-        self._digest = hashlib.sha256()
-        self.size_bytes = 0
-        self.was_resumed = False
-        self.version = version
-        if version is None:
-            self._version_path.unlink(missing_ok=True)
-        else:
-            self._version_path.write_text(json.dumps(asdict(version)), encoding="utf-8")
-
-    def append(self, start_byte: int, version: Version) -> None:
-        """Prepares for bytes from an offset; if it is not the end of the partial file, starts again."""
-        if start_byte == 0:
-            self.begin(version)
-        else:
-            self.was_resumed = True
-
-    def write(self, piece: bytes) -> None:
-        """Appends bytes."""
-        self._content.write(piece)
-        self._digest.update(piece)
-        self.size_bytes += len(piece)
-
-    def finish(self) -> None:
-        """Syncs the file to disk and renames it."""
-        self._content.flush()
-        os.fsync(self._content.fileno())
-        self._content.close()  # Windows cannot rename an open file
-        self._path.replace(self._file.path_in(self._folder))
-        self._version_path.unlink(missing_ok=True)
-        self._file.mark_whole_in(self._folder)
-
-    def remove(self) -> None:
-        """Deletes the partial file and its record."""
-        self._content.close()
-        self._path.unlink()
-        self._version_path.unlink(missing_ok=True)
 
 
 def _try_lock(handle: int) -> bool:

@@ -90,7 +90,8 @@ def remove(file: WeightFile) -> bool:
         StorageError: it is being downloaded, or cannot be removed.
     """
     folder = weights_folder()
-    paths = (file.path_in(folder), file.part_in(folder), file.version_in(folder), file.mark_in(folder))
+    records = (file.version_in(folder), file.mark_in(folder), file.refused_in(folder))
+    paths = (file.path_in(folder), file.part_in(folder), *records)
     if not any(path.is_file() or path.is_symlink() for path in paths):  # a link may be broken
         return False
 

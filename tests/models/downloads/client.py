@@ -34,8 +34,8 @@ print(download(WeightFile(name, url, int(size), digest), Path(folder), on_progre
 """
 
 
-def weights_at(url: str) -> WeightFile:
-    return WeightFile(NAME, url, len(CONTENT), DIGEST)
+def weights_at(url: str, *mirrors: str) -> WeightFile:
+    return WeightFile(NAME, url, len(CONTENT), DIGEST, mirrors)
 
 
 class Client:
@@ -55,6 +55,7 @@ class Client:
         *,
         tries: int = 5,
         read_s: float = 30.0,
+        model_name: str = "",
         mirror: str | None = None,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> Path:
@@ -62,6 +63,7 @@ class Client:
         return download(
             self.file,
             self.folder,
+            model_name=model_name,
             mirror=mirror,
             on_progress=self.told.append,
             is_cancelled=is_cancelled,

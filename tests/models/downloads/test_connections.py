@@ -98,7 +98,7 @@ def test_a_mirror_has_the_file_under_its_name(
 
 def test_a_mirror_that_has_other_bytes_is_found_out(server: WeightServer, client: Client) -> None:
     server.content = bytes(len(CONTENT))
-    with pytest.raises(ModelUnavailableError, match="not the SHA-256"):
+    with pytest.raises(ModelUnavailableError, match="its SHA-256 there is"):
         client.bring(mirror=f"{server.url}/mirror")
 
 

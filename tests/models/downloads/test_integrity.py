@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.weight_download import DownloadProgress
-from tests.models.downloads.client import BY_HAND, CONTENT, HALF, NAME, Client, is_whole
+from tests.models.downloads.client import BY_HAND, CONTENT, DIGEST, HALF, NAME, Client, is_whole
 from tests.models.downloads.weight_server import (
     WeightServer,
     answers,
     breaks_off,
     without_length,
 )
+
+WRONG = bytes(len(CONTENT))
+WRONG_DIGEST = hashlib.sha256(WRONG).hexdigest()
 
 
 def test_a_file_comes_whole_and_is_told_of(server: WeightServer, client: Client) -> None:
@@ -52,27 +58,95 @@ def test_a_damaged_file_gives_way_to_a_whole_one(client: Client, damaged: bytes)
     assert is_whole(client.bring())
 
 
-def test_wrong_bytes_are_deleted_and_told(server: WeightServer, client: Client) -> None:
-    server.content = bytes(len(CONTENT))
-    with pytest.raises(ModelUnavailableError, match=f"not the SHA-256 of the registry.*{BY_HAND}"):
+def test_wrong_bytes_are_deleted_and_told_with_both_digests(server: WeightServer, client: Client) -> None:
+    server.content = WRONG
+    told = f"its SHA-256 there is {WRONG_DIGEST} where the registry has {DIGEST}, so its author may have replaced it"
+    with pytest.raises(ModelUnavailableError, match=rf"{told}: .*{BY_HAND}"):
         client.bring()
     assert len(server.requests) == 1
     assert client.left == set()
 
 
-def test_wrong_bytes_after_a_part_are_fetched_anew_once(server: WeightServer, client: Client) -> None:
-    server.content = bytes(len(CONTENT))
+@pytest.mark.parametrize(
+    ("reports", "origin"),
+    [(1, "from one report alone, a page"), (4, "4 public listings agree on it, one is a page")],
+)
+def test_wrong_bytes_may_be_accepted_knowing_where_the_digest_is_from(
+    server: WeightServer, client: Client, reports: int, origin: str
+) -> None:
+    server.content = WRONG
+    client.file = replace(client.file, digest_reports=reports, digest_source="a page")
+    accept = rf"accept it with `stemwright models download net --accept-digest {WRONG_DIGEST}`"
+    with pytest.raises(ModelUnavailableError, match=rf"the registry has {DIGEST} \({origin}\), .*: .*{accept}"):
+        client.bring(model_name="net")
+
+
+@pytest.mark.parametrize("version", [{"ETag": '"one"'}, {"Last-Modified": "Fri, 01 May 2026 07:00:00 GMT"}])
+def test_wrong_bytes_are_not_fetched_again_by_the_next_run(
+    server: WeightServer, client: Client, version: dict[str, str]
+) -> None:
+    server.headers, server.content = version, WRONG
+    for _ in range(3):
+        with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
+            client.bring()
+    assert client.told[-1].done_bytes == 0, "the last two saw the version and read nothing"
+    server.content = CONTENT
+    server.headers = {name: value.replace("1", "2").replace("one", "two") for name, value in version.items()}
+    assert is_whole(client.bring())
+    assert client.left == {NAME}
+
+
+def test_a_server_that_names_no_version_is_asked_again(server: WeightServer, client: Client) -> None:
+    server.content = WRONG
+    server.headers.clear()
+    with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
+        client.bring()
+    server.content = CONTENT
+    assert is_whole(client.bring())
+
+
+def test_a_record_of_refusals_that_cannot_be_read_counts_for_nothing(server: WeightServer, client: Client) -> None:
+    server.content = WRONG
+    with pytest.raises(ModelUnavailableError):
+        client.bring()
+    client.file.refused_in(client.folder).write_text('{"expected": ')
+    server.content = CONTENT
+    assert is_whole(client.bring())
+
+
+def test_wrong_bytes_of_one_version_are_not_fetched_twice(server: WeightServer, client: Client) -> None:
+    server.content = WRONG
     server.acts.append(breaks_off(HALF))
-    with pytest.raises(ModelUnavailableError, match="not the SHA-256"):
+    with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
+        client.bring()
+    assert server.ranges == [None, f"bytes={HALF}-"]
+    assert client.left == set()
+
+
+def test_wrong_bytes_that_may_be_of_two_versions_are_fetched_anew_once(server: WeightServer, client: Client) -> None:
+    server.content = WRONG
+    server.headers.clear()
+    server.acts.append(breaks_off(HALF))
+    with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
         client.bring()
     assert server.ranges == [None, f"bytes={HALF}-", None]
     assert client.left == set()
 
 
+def test_a_digest_that_the_host_states_is_looked_at_before_the_first_byte(server: WeightServer, client: Client) -> None:
+    stated = {"Location": "/cdn/net", "X-Linked-ETag": f'"{WRONG_DIGEST}"'}
+    server.acts.append(answers(302, stated))
+    with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
+        client.bring()
+    assert client.told[-1].done_bytes == 0
+    server.acts.append(answers(302, {**stated, "X-Linked-ETag": f'"{DIGEST}"'}))
+    assert is_whole(client.bring())
+
+
 @pytest.mark.parametrize("length", [len(CONTENT) - 1, len(CONTENT) + 1, 20])
 def test_a_server_that_says_another_length_has_another_file(server: WeightServer, client: Client, length: int) -> None:
     client.leave(CONTENT[:HALF])
-    server.acts.append(answers(200, {"Content-Type": "text/html"}, bytes(length)))
+    server.acts.append(answers(200, {"Content-Type": "application/octet-stream"}, bytes(length)))
     with pytest.raises(ModelUnavailableError, match=rf"\({length} bytes\) instead of 0.3 MB \(300000 bytes\)"):
         client.bring()
     assert len(server.requests) == 1

@@ -51,24 +51,26 @@ class _Handler(StubHandler):
         self.start(status, {**headers, "Connection": "close"})
 
     def send(self, body: bytes) -> None:
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def begin(self) -> bytes:
         """Sends the head of an honest answer, and gives what is to follow."""
         weights = self.server
-        content, start = weights.content, 0
+        content, start, end = weights.content, 0, len(weights.content)
         asked = self.headers.get("Range")
         condition = self.headers.get("If-Range")
         if asked is not None and condition in (None, *weights.headers.values()):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(end, int(last) + 1) if last else end
             if start >= len(content):
                 self.head(416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
                 return b""
-            place = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-            self.head(206, {**weights.headers, **place, "Content-Length": str(len(content) - start)})
+            place = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+            self.head(206, {**weights.headers, **place, "Content-Length": str(end - start)})
         else:
             self.head(200, {**weights.headers, "Content-Length": str(len(content))})
-        return content[start:]
+        return content[start:end]
 
 
 Act = Callable[[_Handler], None]
@@ -106,12 +108,22 @@ def stalls(after_bytes: int) -> Act:
     return act
 
 
-def without_length(body: bytes) -> Act:
+def without_length(body: bytes, headers: Mapping[str, str] | None = None) -> Act:
     """A body that ends with the connection."""
 
     def act(handler: _Handler) -> None:
-        handler.head(200, {})
+        handler.head(200, headers or {})
         handler.send(body)
+
+    return act
+
+
+def chunked(body: bytes, headers: Mapping[str, str] | None = None) -> Act:
+    """A body in chunks, of a length that nobody knows before."""
+
+    def act(handler: _Handler) -> None:
+        handler.head(200, {"Transfer-Encoding": "chunked", **(headers or {})})
+        handler.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
 
     return act
 

@@ -132,7 +132,9 @@ def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
         lines += [
             ("file", f"{file.name}, {megabytes(file.size_bytes)}"),
             ("", file.url or ("added by you" if model.added else "included in Stemwright")),
+            *(("", f"or from {url}") for url in file.mirrors),
             ("", f"SHA-256 {file.sha256}"),
+            ("", file.digest_origin),
         ]
     lines.append(("installed", "yes" if facts["installed"] else f"no; `stemwright models download {model.name}`"))
     lines += [("score", f"{one.stem} {one.db:.2f} dB, {one.protocol}: {one.source}") for one in model.scores]
