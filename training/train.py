@@ -26,6 +26,7 @@ from training.checkpoints.checkpoint import Checkpoint, MovingAverage
 from training.data import features
 from training.data.augmentation import UNAUGMENTED, MixSettings
 from training.data.dataset import Dataset
+from training.data.mixes import MIXES
 from training.data.prefetch import Prefetcher
 from training.data.songs import Corpus, SongCache
 from training.data.spectrogram import Batch
@@ -279,6 +280,7 @@ def main() -> None:
         "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
     )
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
+    parser.add_argument("--mixes", choices=tuple(MIXES), default="default", help="how the mixes are made")
     parser.add_argument("--workers", type=int, default=1, help="processes; on CPUs one per core is fastest")
     parser.add_argument("--threads", type=int, default=0, help="of each process; 0: cores divided by processes")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="memory for songs")
@@ -319,7 +321,7 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
     shape = NetworkShape(design=options.design)
     run = TrainingRun(options.run, settings, shape, torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than before, and each worker other ones.
-    feed = BatchFeed(song_cache, settings, MixSettings(), seed=run.step * options.workers + rank)
+    feed = BatchFeed(song_cache, settings, MIXES[options.mixes], seed=run.step * options.workers + rank)
 
     def held_out() -> Iterator[Batch]:
         dataset = Dataset(song_cache, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True)

@@ -22,8 +22,9 @@ import torch
 from training.checkpoints import shards
 from training.checkpoints.checkpoint import Checkpoint, MovingAverage
 from training.data import features
-from training.data.augmentation import UNAUGMENTED, MixSettings
+from training.data.augmentation import MixSettings
 from training.data.dataset import Dataset
+from training.data.mixes import MIXES
 from training.data.songs import Corpus, SongCache
 from training.data.spectrogram import Batch
 from training.network.designs import DESIGNS, build
@@ -34,12 +35,6 @@ from training.optimise.optimiser import Optimiser
 
 KEPT = Path(__file__).parent / "checkpoints" / "kept"
 SAVE_S = 120.0
-MIXES = {
-    "default": MixSettings(),
-    "sparse": MixSettings(p_sparse=0.5, p_coherent=0.3),
-    "unaugmented": UNAUGMENTED,
-}
-"""How the mixes are made. ``sparse`` has half of them with one to three stems, in place of 35 %."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Renders songs with their singing in worker processes, by itself or beside a round of training.
 
     python -m training.rendering.background --first 5000 --count 600 --workers 14
+    python -m training.rendering.background --first 5000 --count 600 --instruments 2 --recorded 0.75 --sung 0.3
 
-Makes in one pass what ``training.rendering.corpus`` makes in two. A round loads the songs as they are finished.
+Makes in one pass what ``training.rendering.corpus`` makes in two. A round loads the songs as they are finished. With
+``--instruments 2`` only songs with at least two of strings, brass, woodwinds, percussion and synth are rendered.
 """
 
 from __future__ import annotations
@@ -14,17 +16,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
+from training.compose.song import compose
 from training.instruments import soundfont
+from training.instruments.library import Cast
 from training.rendering import corpus
 
 LOG_TAIL_LINES = 3
+HELD_STEMS = ("strings", "brass", "woodwinds", "percussion", "synth")
+"""The stems that the network confuses most, even alone; composed songs have each of them about one time in three."""
 
 
 class BackgroundRenderer:
@@ -75,10 +83,17 @@ def render_in_background(out: Path, first: int, count: int, workers: int, log: P
         begun.stop()
 
 
-def render_with_singing(out: Path, sings: bool, seed: int) -> str:
-    """Renders one song, and its singing if ``sings``; returns a line about it."""
-    line = corpus.render_song(out, seed)
-    return f"{line}; {corpus.add_singing(out, seed)}" if sings else line
+def render_with_singing(out: Path, sung: float, cast: Cast, seed: int) -> str:
+    """Renders one song, and its singing with a probability of ``sung``; returns a line about it."""
+    line = corpus.render_song(out, seed, cast)
+    return f"{line}; {corpus.add_singing(out, seed)}" if np.random.default_rng((seed, 3)).random() < sung else line
+
+
+def instrumental_seeds(seeds: Iterable[int], instruments: int) -> Iterator[int]:
+    """The seeds of the songs that have at least so many of ``HELD_STEMS``."""
+    for seed in seeds:
+        if not instruments or len({part.stem for part in compose(seed).parts} & set(HELD_STEMS)) >= instruments:
+            yield seed
 
 
 def main() -> None:
@@ -88,6 +103,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first song")
     parser.add_argument("--count", type=int, default=150, help="how many songs")
     parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument(
+        "--instruments", type=int, default=0, help=f"only songs with at least so many of {', '.join(HELD_STEMS)}"
+    )
+    parser.add_argument("--recorded", type=float, default=Cast.share, help="share of parts on recorded instruments")
+    parser.add_argument("--sung", type=float, default=1.0, help="share of the songs with singing that are sung")
     parser.add_argument("--attached", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     if options.attached:
@@ -97,9 +117,10 @@ def main() -> None:
     soundfont.preload()
     if not (sings := find_spec("pyworld") is not None):
         print("The songs have no singing, since pyworld is not installed: pip install pyworld.", flush=True)
-    job = partial(render_with_singing, options.out, sings)
+    job = partial(render_with_singing, options.out, options.sung if sings else 0.0, Cast(share=options.recorded))
+    seeds = instrumental_seeds(range(options.first, options.first + options.count), options.instruments)
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
-        for line in pool.map(job, range(options.first, options.first + options.count)):
+        for line in pool.map(job, seeds):
             print(line, flush=True)
 
 
