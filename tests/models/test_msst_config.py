@@ -166,7 +166,22 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
             lambda t: t["training"].update(model_type="experimental_mdx23c_stht"),
             "is for 'experimental_mdx23c_stht', which",
         ),
-        ("htdemucs", lambda t: t.update(model="hdemucs"), "does not say which network"),
+        ("htdemucs", lambda t: t.update(model="hdemucs"), "is for 'hdemucs', which Stemwright does not support"),
+        (
+            "bs_roformer",
+            lambda t: t.update(cls="Bandit", kwargs=t.pop("model")),
+            "has no table 'model'",
+        ),
+        (
+            "bs_roformer",
+            lambda t: t.update(model={"embed_dim": 512, "depth": 8, "conv_expansion_factor": 2}),
+            "is for a conformer, as its 'conv_expansion_factor' shows",
+        ),
+        (
+            "mdx23c",
+            lambda t: t.update(model={"act": "gelu", "num_channels": 16, "num_subbands": 8}),
+            "is not for a network that Stemwright supports, by the settings of its 'model'",
+        ),
         ("scnet", lambda t: t["training"].pop("instruments"), "does not name the 'instruments'"),
         ("scnet", lambda t: t["audio"].update(chunk_size="11 s"), "sets 'chunk_size' to '11 s'"),
         ("scnet", lambda t: t.pop("training"), "has no table 'training'"),
@@ -193,7 +208,7 @@ def test_a_configuration_of_another_architecture_than_named_is_told(tmp_path: Pa
         (b"model: [", "is not valid YAML"),
         (b"just text", "contains no tables"),
         (b"", "contains no tables"),
-        (b"{}", "does not say which network"),
+        (b"{}", "has no table 'model'"),
     ],
 )
 def test_what_is_no_configuration_is_told(tmp_path: Path, content: bytes, words: str) -> None:

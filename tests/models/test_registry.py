@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry, weight_store
 from stemwright.models.networks import build
 from stemwright.models.registry import REMAINDER_LABEL, Model
+from stemwright.separation.plan import plan_of
 from stemwright.stems import STEMS
 
 PUBLISHED = [model for model in registry.models() if model.runtime == "pytorch"]
@@ -35,6 +38,31 @@ def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
         registry.find("demucs")
 
 
+@pytest.mark.parametrize("ask", [registry.find, plan_of], ids=["model", "plan"])
+@pytest.mark.parametrize("old", registry.retired(), ids=lambda old: old.name)
+def test_whoever_asks_for_a_retired_model_is_told_its_successor(
+    ask: Callable[[str], object], old: registry.RetiredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_MODELS_DIR", str(tmp_path))
+    assert registry.find(old.successor)
+    told = rf"^{old.name} was retired, since .*: take {old.successor} in its place"
+    with pytest.raises(ModelUnavailableError, match=rf"{told}\.$"):
+        ask(old.name)
+    (tmp_path / old.files[0]).touch()
+    with pytest.raises(
+        ModelUnavailableError, match=rf"{told}; its weights {tmp_path}/{old.files[0]} may be deleted\.$"
+    ):
+        ask(old.name)
+
+
+def test_retired_names_and_their_files_are_not_in_use() -> None:
+    used = {file.name for model in registry.models() for file in model.files}
+    names = {model.name for model in registry.models()}
+    for old in registry.retired():
+        assert old.name not in names
+        assert not used & set(old.files)
+
+
 def test_names_are_plain_and_are_not_given_twice() -> None:
     names = [model.name for model in registry.models()]
     assert len(set(names)) == len(names)
@@ -48,7 +76,13 @@ def test_every_file_has_a_name_of_its_own_and_a_digest_of_its_own() -> None:
 
 @pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.name)
 def test_a_published_model_says_all_that_running_it_takes(model: Model) -> None:
-    assert all(file.url.startswith("https://") for file in model.files)
+    for file in model.files:
+        assert all(url.startswith("https://") for url in (file.url, *file.mirrors))
+        assert len({file.url, *file.mirrors}) == 1 + len(file.mirrors)
+        assert file.digest_reports >= 1, "an entry whose digest nobody has stated is not added"
+        assert file.digest_source.startswith("https://") or file.digest_reports > 1
+        if "//huggingface.co/" in file.url:
+            assert re.search("/resolve/[0-9a-f]{40}/", file.url), "a branch can change, a revision cannot"
     assert len(model.files) in (1, len(model.labels))  # a bag has a network for each label
     assert model.stems
     assert set(model.sources) <= set(STEMS)

@@ -13,45 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import ModelUnavailableError
+from stemwright.models.msst_architecture import (
+    MASKED,
+    NEUTRAL_VALUES,
+    TRAINING_SETTINGS,
+    architecture_of,
+    check_signature,
+)
 from stemwright.models.network_options import make_options
 from stemwright.models.networks import ARCHITECTURES, options_type
 
-MASKED = "scnet_masked"
-"""An SCNet that outputs masks: a separate architecture in MSST, here an option of ``scnet``."""
-
 MAX_OVERLAP = 0.5
 """Largest overlap of chunks, as a fraction; MSST allows more, for a small gain at twice the cost."""
-
-TRAINING_SETTINGS = frozenset(
-    {"attn_dropout", "ff_dropout", "dropout", "flash_attn", "sage_attention", "use_torch_checkpoint", "dim_freqs_in"}
-    | {"multi_stft_resolution_loss_weight", "multi_stft_resolutions_window_sizes", "multi_stft_hop_size"}
-    | {"multi_stft_normalized", "match_input_audio_length", "sample_rate"}
-)
-"""Settings of the ``model`` table that only affect training or the implementation, or are handled elsewhere."""
-
-NEUTRAL_VALUES: Mapping[str, tuple[object, ...]] = {
-    "skip_connection": (False, None),
-    "use_pope": (False, None),
-    "zero_dc": (True, None),
-    "linear_transformer_depth": (0, None),
-    "use_value_residual_learning": (False, None),
-    "num_residual_streams": (1, None),
-}
-"""Settings that change the network, except at these values; for architectures that have no such option."""
-
-UNSUPPORTED_SETTINGS = {
-    "time_conformer_depth": "a conformer",
-    "mamba_gmlp": "a Mamba network",
-    "num_repeat_mask": "a Mamba network",
-    "encoder_name": "a segmentation network",
-    "band_specs": "BandIt",
-    "tran_depth": "SCNet Tran",
-    "bandsplit_ratios": "an unofficial SCNet",
-    "freq_dim": "Moises-Light",
-    "hybrid": "Demucs 3",
-    "feature_dim": "Apollo",
-}
-"""Settings of networks that Stemwright does not support."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +62,7 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
             Stemwright does not support.
     """
     tables = _read(path)
-    kind = architecture or _architecture_of(tables, path)
+    kind = architecture or architecture_of(tables, path)
     name = "scnet" if kind == MASKED else kind
     if name not in ARCHITECTURES:
         raise ModelUnavailableError(
@@ -99,7 +72,7 @@ def read_config(path: Path, architecture: str | None = None) -> Config:
     labels = _labels(training, path)
     table = _table(tables, "htdemucs" if name == "htdemucs" else "model", path)
     if architecture:
-        _check_signature(name, table, path)
+        check_signature(name, table, path)
     options = _options(name, table, path)
     if name == "htdemucs":
         options |= _demucs_options(training, labels)
@@ -159,49 +132,6 @@ def _table(tables: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any
     return table
 
 
-def _architecture_of(tables: Mapping[str, Any], path: Path) -> str:
-    """Detects the architecture from the settings, since MSST takes it from the command line."""
-    training = tables.get("training")
-    named = training.get("model_type") if isinstance(training, Mapping) else None
-    if named or tables.get("model") == "htdemucs":
-        return str(named or "htdemucs")
-    model = tables.get("model")
-    settings = model if isinstance(model, Mapping) else {}
-    for setting, network in UNSUPPORTED_SETTINGS.items():
-        if setting in settings:
-            raise ModelUnavailableError(
-                f"{path} is for {network}, as its '{setting}' shows, which Stemwright does not support; "
-                f"it supports {', '.join(ARCHITECTURES)}."
-            )
-    found = _signature(settings)
-    if found is None:
-        raise ModelUnavailableError(
-            f"{path} does not say which network it is for; give it with --architecture, one of: "
-            f"{', '.join((*ARCHITECTURES, MASKED))}."
-        )
-    return found
-
-
-def _signature(settings: Mapping[str, Any]) -> str | None:
-    if "band_SR" in settings:
-        return "scnet"
-    if "t_layers" in settings:
-        return "htdemucs"
-    if "num_bands" in settings:
-        return "mel_band_roformer"
-    if "num_blocks_per_scale" in settings:
-        return "mdx23c"
-    if "freqs_per_bands" in settings or "time_transformer_depth" in settings:
-        return "bs_roformer"
-    return None
-
-
-def _check_signature(name: str, settings: Mapping[str, Any], path: Path) -> None:
-    found = _signature(settings)
-    if found not in (None, name):
-        raise ModelUnavailableError(f"{path} is for {found}, not for {name}; give the one that its settings are for.")
-
-
 def _labels(training: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     instruments, target = training.get("instruments"), training.get("target_instrument")
     if target:
@@ -234,8 +164,7 @@ def _options(name: str, table: Mapping[str, Any], path: Path) -> dict[str, Any]:
                 )
         elif setting not in training:
             raise ModelUnavailableError(
-                f"{path} sets '{setting}', which {name} does not support; give the configuration of another checkpoint, "
-                "or name its network with --architecture."
+                f"{path} sets '{setting}', which {name} does not support; give the configuration of another checkpoint."
             )
     return options
 

@@ -41,6 +41,30 @@ class PublishedScore:
 
 
 @dataclass(frozen=True)
+class RetiredModel:
+    """A model that the registry no longer has.
+
+    Attributes:
+        name: its former name.
+        successor: name of the model to take in its place.
+        reason: why it is no longer there, a clause.
+        files: names of its weights, which may still lie in the weights folder.
+    """
+
+    name: str
+    successor: str
+    reason: str
+    files: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What to tell someone who asks for it."""
+        lying = [str(path) for path in (weights_folder() / name for name in self.files) if path.exists()]
+        delete = f"; its weights {', '.join(lying)} may be deleted" if lying else ""
+        return f"{self.name} was retired, since {self.reason}: take {self.successor} in its place{delete}."
+
+
+@dataclass(frozen=True)
 class Model:
     """One model of the registry.
 
@@ -149,10 +173,28 @@ def find(name: str) -> Model:
         for model in found():
             if model.name == name:
                 return _as_accepted(model)
+    check_retired(name)
     known = ", ".join(model.name for model in models())
     raise ModelUnavailableError(
         f"There is no model named '{short_name(name)}'; `stemwright models` lists them: {known}."
     )
+
+
+def check_retired(name: str) -> None:
+    """Checks that a name is not that of a model that was retired.
+
+    Raises:
+        ModelUnavailableError: it is; the error names the successor.
+    """
+    for model in retired():
+        if model.name == name:
+            raise ModelUnavailableError(model.sentence)
+
+
+@cache
+def retired() -> tuple[RetiredModel, ...]:
+    """The models that the registry no longer has."""
+    return tuple(RetiredModel(**{**table, "files": tuple(table["files"])}) for table in _tables()["retired"])
 
 
 def added_folder() -> Path:
@@ -162,8 +204,12 @@ def added_folder() -> Path:
 
 @cache
 def _shipped() -> tuple[Model, ...]:
-    text = (resources.files("stemwright.models") / "registry.toml").read_text(encoding="utf-8")
-    return tuple(Model.from_table(table) for table in tomllib.loads(text)["models"])
+    return tuple(Model.from_table(table) for table in _tables()["models"])
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    return tomllib.loads((resources.files("stemwright.models") / "registry.toml").read_text(encoding="utf-8"))
 
 
 def _as_accepted(model: Model) -> Model:

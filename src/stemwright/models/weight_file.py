@@ -89,9 +89,10 @@ class WeightFile:
             return f"accepted by you in place of the registry's {self.registry_sha256}"
         if self.digest_reports == 0:
             return ""
+        where = f", {self.digest_source}" if self.digest_source else ""
         if self.digest_reports == 1:
-            return f"from one report alone, {self.digest_source}"
-        return f"{self.digest_reports} public listings agree on it, one is {self.digest_source}"
+            return f"from one report alone{where}"
+        return f"at least {self.digest_reports} public listings agree on it{where.replace(', ', ', one is ', 1)}"
 
     def path_in(self, folder: Path) -> Path:
         """Path of the complete file."""

@@ -106,6 +106,7 @@ def plan_of(name: str) -> Plan:
     for model in registry.models():
         if model.name == name:
             return Plan(model.name, model.title, (Step(MIX, (model.name,)),))
+    registry.check_retired(name)
     names = [*(plan.name for plan in plans()), *(model.name for model in registry.models())]
     raise ModelUnavailableError(f"There is no plan named '{short_name(name)}'; choose one of: {', '.join(names)}.")
 
