@@ -29,6 +29,11 @@ def load_engine(
         from stemwright.models.runtimes.onnx import OnnxMaskEngine
 
         return OnnxMaskEngine(model, weight_store.load(model), device=device, threads=threads)
+    if model.runtime == "onnx" and model.kind == "waveform":
+        from stemwright.models.runtimes.onnx_waveform import OnnxWaveformEngine
+
+        (path,) = fetch_weights(model, is_cancelled=is_cancelled)
+        return OnnxWaveformEngine(model, path, device=device, threads=threads)
     if model.runtime == "pytorch" and model.kind == "waveform":
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine

@@ -9,7 +9,8 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry, weight_store
 from stemwright.models.engine import MaskEngine
 from stemwright.models.engine_loading import load_engine
-from stemwright.models.runtimes.onnx import PROVIDERS, OnnxMaskEngine
+from stemwright.models.runtimes.onnx import OnnxMaskEngine
+from stemwright.models.runtimes.onnx_providers import PROVIDERS
 
 MODEL = registry.find("stemwright-12")
 
