@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -83,17 +83,13 @@ def render_in_background(out: Path, first: int, count: int, workers: int, log: P
         begun.stop()
 
 
-def render_with_singing(out: Path, sung: float, cast: Cast, seed: int) -> str:
-    """Renders one song, and its singing with a probability of ``sung``; returns a line about it."""
+def render_with_singing(out: Path, instruments: int, sung: float, cast: Cast, seed: int) -> str:
+    """Renders one song if it has at least so many of ``HELD_STEMS``, and its singing with a probability of ``sung``;
+    returns a line about it."""
+    if instruments and len({part.stem for part in compose(seed).parts} & set(HELD_STEMS)) < instruments:
+        return f"song {seed} is left out: it has fewer than {instruments} of {', '.join(HELD_STEMS)}"
     line = corpus.render_song(out, seed, cast)
     return f"{line}; {corpus.add_singing(out, seed)}" if np.random.default_rng((seed, 3)).random() < sung else line
-
-
-def instrumental_seeds(seeds: Iterable[int], instruments: int) -> Iterator[int]:
-    """The seeds of the songs that have at least so many of ``HELD_STEMS``."""
-    for seed in seeds:
-        if not instruments or len({part.stem for part in compose(seed).parts} & set(HELD_STEMS)) >= instruments:
-            yield seed
 
 
 def main() -> None:
@@ -117,10 +113,10 @@ def main() -> None:
     soundfont.preload()
     if not (sings := find_spec("pyworld") is not None):
         print("The songs have no singing, since pyworld is not installed: pip install pyworld.", flush=True)
-    job = partial(render_with_singing, options.out, options.sung if sings else 0.0, Cast(share=options.recorded))
-    seeds = instrumental_seeds(range(options.first, options.first + options.count), options.instruments)
+    sung, cast = options.sung if sings else 0.0, Cast(share=options.recorded)
+    job = partial(render_with_singing, options.out, options.instruments, sung, cast)
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
-        for line in pool.map(job, seeds):
+        for line in pool.map(job, range(options.first, options.first + options.count)):
             print(line, flush=True)
 
 

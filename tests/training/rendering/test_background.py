@@ -13,33 +13,33 @@ pytestmark = pytest.mark.training
 SEEDS = range(100, 140)
 
 
-@pytest.mark.parametrize("instruments", [1, 2, 4])
-def test_only_songs_with_so_many_held_stems_are_taken(instruments: int) -> None:
-    taken = list(background.instrumental_seeds(SEEDS, instruments))
-    for seed in SEEDS:
-        held = {part.stem for part in compose(seed).parts} & set(background.HELD_STEMS)
-        assert (seed in taken) == (len(held) >= instruments)
-    assert 0 < len(taken) < len(SEEDS)
-
-
-def test_all_songs_are_taken_by_default() -> None:
-    assert list(background.instrumental_seeds(SEEDS, 0)) == list(SEEDS)
-
-
-@pytest.mark.parametrize(("sung", "fewest", "most"), [(0.0, 0, 0), (0.3, 1, 25), (1.0, 40, 40)])
-def test_a_share_of_the_songs_is_sung(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sung: float, fewest: int, most: int
-) -> None:
-    casts: list[Cast] = []
+@pytest.fixture
+def casts(monkeypatch: pytest.MonkeyPatch) -> list[Cast]:
+    """The casts of the songs that were rendered; nothing is rendered or sung."""
+    found: list[Cast] = []
 
     def render_song(out: Path, seed: int, cast: Cast) -> str:
-        casts.append(cast)
-        return f"song {seed}"
+        found.append(cast)
+        return f"{seed} is rendered"
 
     monkeypatch.setattr(corpus, "render_song", render_song)
     monkeypatch.setattr(corpus, "add_singing", lambda out, seed: f"{seed} is sung")
+    return found
+
+
+@pytest.mark.parametrize("instruments", [0, 1, 2, 4])
+def test_only_songs_with_so_many_held_stems_are_rendered(casts: list[Cast], tmp_path: Path, instruments: int) -> None:
+    for seed in SEEDS:
+        line = background.render_with_singing(tmp_path, instruments, 1.0, Cast(), seed)
+        held = {part.stem for part in compose(seed).parts} & set(background.HELD_STEMS)
+        assert ("rendered" in line and "sung" in line) == (len(held) >= instruments)
+    assert (len(casts) == len(SEEDS)) == (not instruments) and casts
+
+
+@pytest.mark.parametrize(("sung", "fewest", "most"), [(0.0, 0, 0), (0.3, 1, 25), (1.0, 40, 40)])
+def test_a_share_of_the_songs_is_sung(casts: list[Cast], tmp_path: Path, sung: float, fewest: int, most: int) -> None:
     cast = Cast(share=0.75)
-    lines = [background.render_with_singing(tmp_path, sung, cast, seed) for seed in SEEDS]
+    lines = [background.render_with_singing(tmp_path, 0, sung, cast, seed) for seed in SEEDS]
     assert fewest <= sum("sung" in line for line in lines) <= most
-    assert lines == [background.render_with_singing(tmp_path, sung, cast, seed) for seed in SEEDS]
+    assert lines == [background.render_with_singing(tmp_path, 0, sung, cast, seed) for seed in SEEDS]
     assert set(casts) == {cast}
