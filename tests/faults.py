@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from urllib.parse import parse_qs, urlsplit
 
 from tests.http_stub import StubHandler
@@ -44,16 +43,16 @@ class Faults(StubHandler):
                 while not self.server.closing.wait(0.001):
                     self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")
             case "slow":
-                self.pause(float(query.get("seconds", "30")))
+                self.pause()
                 self.send(b"late", 200, {})
             case "silent":
-                self.pause(60)
+                self.pause()
                 self.close_connection = True
             case "drip":
                 self.start_and_close(200, {"Content-Length": "100000"}, b"")
-                self.drip(b"a" * 100000, 60)
+                self.drip(b"a" * 100000)
             case "drip-head":
-                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 100000, 60)
+                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 100000)
             case "garbage":
                 self.wfile.write(b"\x00\x01SSH-2.0-not-http\r\n\r\n")
                 self.close_connection = True
@@ -74,13 +73,14 @@ class Faults(StubHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float | None = None) -> None:
+        """Waits for so long, or until the server stops."""
         self.server.closing.wait(seconds)
 
-    def drip(self, data: bytes, seconds: float) -> None:
+    def drip(self, data: bytes) -> None:
+        """Sends byte by byte, 50 a second, until the server stops."""
         self.close_connection = True
-        until = time.monotonic() + seconds
         for byte in data:
-            if self.server.closing.wait(0.02) or time.monotonic() > until:
+            if self.server.closing.wait(0.02):
                 return
             self.wfile.write(bytes([byte]))

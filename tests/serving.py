@@ -13,8 +13,9 @@ from typing import IO
 import httpx
 import psutil
 
+from tests.waiting import PATIENCE_S
+
 COMMAND = (sys.executable, "-W", "error", "-m", "stemwright", "serve")
-GENTLE_S = 240.0
 
 
 def workers_of(server: psutil.Process) -> list[psutil.Process]:
@@ -66,13 +67,16 @@ class Serving:
     def client(self, key: str | None = None) -> httpx.Client:
         """A client with the first key, or another."""
         return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=240, trust_env=False
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key or self.key}"},
+            timeout=PATIENCE_S,
+            trust_env=False,
         )
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Ends it as a service manager does, or Ctrl-C, and gives its exit status."""
         self.process.send_signal(by)
-        return self.process.wait(GENTLE_S)
+        return self.process.wait(PATIENCE_S)
 
     @property
     def log(self) -> str:

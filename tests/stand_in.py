@@ -42,7 +42,7 @@ class StandIn(HttpStub):
         self.answers: dict[str, Any] = {}
         self.credits = 5916.25
         self._tasks: dict[str, VendorTask] = {}
-        self._faults: dict[str, tuple[Fault, float]] = {}
+        self._faults: dict[str, tuple[Fault, float | None]] = {}
         self._open: list[str] = []
         self._changed = threading.Condition()
 
@@ -58,14 +58,17 @@ class StandIn(HttpStub):
     def song(self, song_id: str) -> Song | None:
         return next((song for task in self._tasks.values() for song in task.songs if song.id == song_id), None)
 
-    def break_with(self, fault: Fault | None, path: str = "/api/", seconds: float = 30.0) -> None:
-        """Lets all paths that begin with ``path`` go wrong from now on; with None, no longer."""
+    def break_with(self, fault: Fault | None, path: str = "/api/", seconds: float | None = None) -> None:
+        """Makes all paths that begin with ``path`` fail from now on; with None, no longer.
+
+        ``slow`` and ``silent`` wait for so many seconds; without a number, until the server stops.
+        """
         if fault is None:
             self._faults.pop(path, None)
         else:
             self._faults[path] = (fault, seconds)
 
-    def fault(self, path: str) -> tuple[Fault, float] | None:
+    def fault(self, path: str) -> tuple[Fault, float | None] | None:
         return next((fault for start, fault in self._faults.items() if path.startswith(start)), None)
 
     def busy(self, path: str) -> bool:
@@ -159,7 +162,7 @@ class _Handler(Vendors):
 
     # --- what goes wrong
 
-    def _go_wrong(self, fault: Fault, seconds: float) -> bool:
+    def _go_wrong(self, fault: Fault, seconds: float | None) -> bool:
         """Lets a vendor's path go wrong; gives whether the right answer follows."""
         match fault:
             case "slow":
@@ -180,9 +183,9 @@ class _Handler(Vendors):
                 self.start_and_close(200, {"Content-Length": "1000"}, b'{"code":200')
             case "drip":
                 self.start_and_close(200, {"Content-Length": "100000"}, b"")
-                self.drip(b" " * 100_000, seconds)
+                self.drip(b" " * 100_000)
             case "headerless":
-                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5000, seconds)
+                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 5000)
             case "leaky":
                 sent = self.request_.headers.get("authorization", "") + self.request_.headers.get("x-api-key", "")
                 body = json.dumps({"code": 200, "msg": f"your key is {sent}, indeed", "data": None}).encode()

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from stemwright.client import AsyncClient, Client, Separation, calls
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
 from tests.http_stub import HttpStub, StubHandler
+from tests.waiting import wait_until
 
 OpenServer = Callable[..., Server]
 
@@ -51,15 +53,17 @@ def hex_id(record: Separation) -> str:
     return record.id.replace("-", "")
 
 
-def work(server: Server, separation: Separation, after_s: float = 0.2) -> threading.Thread:
-    """Separates as a worker would, while the client waits."""
+def work(server: Server, separation: Separation, seen: list[Separation]) -> threading.Thread:
+    """Separates as a worker would, and goes on each time once the client has seen how far it is."""
+
+    def has_come_to(progress: float) -> bool:
+        return bool(seen) and seen[-1].progress >= progress
 
     def run() -> None:
         lease = server.hold(hex_id(separation))
         for step in range(1, 4):
-            time.sleep(after_s)
             server.service.worker_tasks.progress(hex_id(separation), lease.token, "separating", step / 4)
-        time.sleep(after_s)
+            wait_until(partial(has_come_to, step / 4))
         server.succeed(hex_id(separation), lease=lease)
 
     thread = threading.Thread(target=run)
@@ -80,7 +84,7 @@ class TestOnARealServer:
         ordered = client.separate(song, stems=["drums", "bass"], format="mp3")
         assert client.track(ordered.track_id).title == "A söng"
         seen: list[Separation] = []
-        thread = work(server, ordered)
+        thread = work(server, ordered, seen)
         ended = client.wait(ordered, on_progress=seen.append, timeout_s=240, poll_s=poll_s)
         thread.join()
         assert ended.state == seen[-1].state == "succeeded"
@@ -187,7 +191,7 @@ class TestOnARealServer:
                 assert not (await client.credits()).metered
                 ordered = await client.separate(song, format="mp3")
                 seen: list[Separation] = []
-                thread = work(server, ordered)
+                thread = work(server, ordered, seen)
                 ended = await client.wait(ordered, on_progress=seen.append, timeout_s=240)
                 thread.join()
                 assert len({one.progress for one in seen}) >= 3

@@ -25,12 +25,12 @@ from stemwright.stems import STEMS
 from tests.api.native import events_of
 from tests.serving import Serving
 from tests.stand_in import Received, Song, StandIn
+from tests.waiting import PATIENCE_S
 
 LONG_SONG = Path(__file__).resolve().parents[1] / "examples" / "song.mp3"
 RATE_HZ = 44_100
 BEGIN_S, LENGTH_S = 12, 4
 WEBHOOK_KEY = "a key of the operator's"
-PATIENCE_S = 240.0
 
 Json = dict[str, Any]
 

@@ -13,11 +13,11 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import STEMS
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -80,17 +81,14 @@ class Terminal:
             env=_environment(),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
     def callbacks(self, count: int) -> list[str]:
         """What the receiver printed, once it has printed so many lines."""
-        until = time.monotonic() + 15
-        while len(lines := self.heard.read_text().splitlines()) < count:
-            assert time.monotonic() < until, (lines, (self.folder / "log").read_text())
-            time.sleep(0.05)
-        return lines
+        wait_until(lambda: len(self.heard.read_text().splitlines()) >= count, f"{count} callbacks")
+        return self.heard.read_text().splitlines()
 
 
 @contextmanager
@@ -112,14 +110,15 @@ def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
         serving = subprocess.Popen(["stemwright", "serve"], cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             for port in ports:
-                _wait_for(port, folder / "log")
-            _wait_until_said("Your API key", folder / "log")
+                wait_until(partial(_listens, port), f"something listens on port {port}")
+            wait_until(lambda: "Your API key" in (folder / "log").read_text(), "the server prints its key")
             yield Terminal(folder, f"http://127.0.0.1:{ports[0]}", hook, heard)
         finally:
             for process in (serving, listening):
                 process.terminate()
             for process in (serving, listening):
-                process.wait(30)
+                process.wait(PATIENCE_S)
+            print((folder / "log").read_text())  # shown where a test fails
 
 
 def _cut_song(path: Path, seconds: float) -> None:
@@ -138,22 +137,12 @@ def _free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def _wait_for(port: int, log: Path) -> None:
-    until = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
-
-
-def _wait_until_said(words: str, log: Path) -> None:
-    until = time.monotonic() + 60
-    while words not in log.read_text():
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.05)
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def sound(path: Path) -> NDArray[np.float64]:

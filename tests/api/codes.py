@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.tracks import Track
 from tests.api.conftest import OpenServer, Server
 from tests.stand_in import CRUN_KEY, KIE_KEY, StandIn
+from tests.waiting import PATIENCE_S
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 HEAD = "| face | endpoint | cause | HTTP | code | msg | credits |"
@@ -38,7 +39,8 @@ BODIES = {
 }
 """Bodies that no endpoint takes."""
 
-PATIENCE_S = 0.1
+SHORT_S = 0.1
+"""A limit for what never comes."""
 
 SECRET = "a secret of the inside"
 GRANTED = 1_000_00
@@ -111,14 +113,14 @@ class Stage:
             server.service.ledger.grant("alice", GRANTED)
         return self._servers[name]
 
-    def with_vendors(self) -> Server:
-        """A server whose operator has keys of both vendors, which may not stay silent for long."""
+    def with_vendors(self, timeout_s: float = PATIENCE_S) -> Server:
+        """A server whose operator has keys of both vendors, which may stay silent for so long."""
         return self.server(
             upstream_kie_key=KIE_KEY,
             upstream_kie_url=self.world.url,
             upstream_crun_key=CRUN_KEY,
             upstream_crun_url=self.world.url,
-            upstream_timeout_s=0.2,
+            upstream_timeout_s=timeout_s,
         )
 
     def closed(self) -> Server:
@@ -211,23 +213,31 @@ def sending(content: bytes, *paths: str) -> Provocation:
 
 
 def dripping(path: str, first: bytes, headers: dict[str, str] | None = None) -> Provocation:
-    """Provokes with a body of which no more than the beginning comes in the time that there is."""
-
-    def pieces() -> Iterator[bytes]:
-        yield first
-        time.sleep(4 * PATIENCE_S)
-        yield b"late"
+    """Provokes with a body of which only the beginning ever comes."""
 
     def send(stage: Stage) -> Outcome:
         server = stage.server()
         with (
-            mock.patch.object(body, "BODY_TIMEOUT_S", PATIENCE_S),
-            mock.patch.object(multipart, "IDLE_TIMEOUT_S", PATIENCE_S),
-            mock.patch.object(base64_body, "IDLE_TIMEOUT_S", PATIENCE_S),
+            mock.patch.object(body, "BODY_TIMEOUT_S", SHORT_S),
+            mock.patch.object(multipart, "IDLE_TIMEOUT_S", SHORT_S),
+            mock.patch.object(base64_body, "IDLE_TIMEOUT_S", SHORT_S),
         ):
-            return outcome(server, lambda: server.client.post(path, content=pieces(), headers=headers))
+            return outcome(server, lambda: post_in_part(server, path, first, headers or {}))
 
     return send
+
+
+def post_in_part(server: Server, path: str, first: bytes, headers: dict[str, str]) -> httpx.Response:
+    """Sends the beginning of a body, and then waits for the reply."""
+    url = httpx.URL(server.url)
+    connection = http.client.HTTPConnection(url.host, url.port, timeout=PATIENCE_S)
+    with closing(connection):
+        connection.putrequest("POST", path)
+        for name, value in {"Authorization": f"Bearer {server.key}", "Content-Length": "1000", **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders(first)
+        reply = connection.getresponse()
+        return httpx.Response(reply.status, headers=reply.getheaders(), content=reply.read())
 
 
 def encoded(face: str, *paths: str) -> None:

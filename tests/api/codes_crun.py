@@ -14,6 +14,7 @@ from stemwright.storage.store import Store
 from tests.api.codes import (
     BODIES,
     SECRET,
+    SHORT_S,
     Outcome,
     Stage,
     asking,
@@ -29,6 +30,8 @@ from tests.api.codes import (
     sending,
 )
 from tests.api.conftest import Server
+from tests.stand_in import Fault
+from tests.waiting import PATIENCE_S
 
 CLIENT = "/api/v1/client"
 CREATE, INFO = f"{CLIENT}/job/CreateTask", f"{CLIENT}/job/TaskInfo"
@@ -175,10 +178,10 @@ def maintenance(stage: Stage) -> Outcome:
     return post(server, order(server))
 
 
-def with_vendor(fault: str, send: Callable[[Server], Outcome]) -> Callable[[Stage], Outcome]:
+def with_vendor(fault: Fault, send: Callable[[Server], Outcome]) -> Callable[[Stage], Outcome]:
     def provoke(stage: Stage) -> Outcome:
-        server = stage.with_vendors()
-        stage.world.break_with(fault, seconds=5)  # type: ignore[arg-type]
+        server = stage.with_vendors(SHORT_S if fault == "silent" else PATIENCE_S)
+        stage.world.break_with(fault)
         try:
             return send(server)
         finally:

@@ -10,6 +10,7 @@ import httpx
 
 from tests.api.codes import (
     BODIES,
+    SHORT_S,
     Outcome,
     Stage,
     asking,
@@ -25,6 +26,8 @@ from tests.api.codes import (
     sending,
 )
 from tests.api.conftest import Server
+from tests.stand_in import Fault
+from tests.waiting import PATIENCE_S
 
 GENERATE = "/api/v1/vocal-removal/generate"
 RECORD = "/api/v1/vocal-removal/record-info"
@@ -164,10 +167,10 @@ def maintenance(stage: Stage) -> Outcome:
     return post(server, GENERATE, order(server))
 
 
-def looking_up(fault: str) -> Callable[[Stage], Outcome]:
+def looking_up(fault: Fault) -> Callable[[Stage], Outcome]:
     def send(stage: Stage) -> Outcome:
-        server = stage.with_vendors()
-        stage.world.break_with(fault, seconds=5)  # type: ignore[arg-type]
+        server = stage.with_vendors(SHORT_S if fault == "silent" else PATIENCE_S)
+        stage.world.break_with(fault)
         try:
             return post(server, GENERATE, order(server, taskId=uuid.uuid4().hex, audioId=str(uuid.uuid4())))
         finally:
@@ -182,8 +185,8 @@ provokes("kie", "POST generate", "the vendor fails when asked for the song")(loo
 
 @provokes("kie", "any other path under /api/", "the vendor is silent")
 def silent(stage: Stage) -> Outcome:
-    server = stage.with_vendors()
-    stage.world.break_with("silent", seconds=5)
+    server = stage.with_vendors(SHORT_S)
+    stage.world.break_with("silent")
     try:
         return outcome(server, lambda: server.client.post("/api/v1/generate", json={}))
     finally:

@@ -35,11 +35,9 @@ from stemwright.stems import select
 from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
 from tests.stand_in import StandIn
+from tests.waiting import PATIENCE_S
 
 SECONDS = 0.3
-
-PATIENCE_S = 240.0
-"""Machines are slow at times; a test that goes well waits for nothing."""
 
 
 @dataclass(frozen=True)

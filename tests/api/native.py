@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,13 +39,6 @@ def problem(reply: httpx.Response, status: int, name: str) -> dict[str, Any]:
     assert facts["title"] and facts["detail"]
     assert "Traceback" not in reply.text
     return facts
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
 
 
 def events_of(stream: httpx.Response) -> Iterator[tuple[str, dict[str, Any], str]]:

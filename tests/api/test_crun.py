@@ -357,13 +357,13 @@ def test_credits_gone(server: Server) -> None:
 
 
 def test_too_fast(open_server: OpenServer) -> None:
-    server = open_server(rate_limit="2/10")
+    server = open_server(rate_limit="2/600")
     body = order(server)
     create(server, body)
     create(server, body)
     reply = server.client.post(CREATE, json=body)
     refused(reply, 429)
-    assert 1 <= int(reply.headers["Retry-After"]) <= 10
+    assert 1 <= int(reply.headers["Retry-After"]) <= 600
 
 
 def test_too_many_under_way(open_server: OpenServer) -> None:

@@ -12,6 +12,7 @@ from stemwright.service.ids import dashed, new_id
 from tests.api.conftest import OpenServer, Server
 from tests.api.test_crun import CLIENT, CREATE, INFO, create, data, info, order, refused
 from tests.stand_in import CRUN_KEY, KIE_KEY, Song, StandIn, tone
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def vendor() -> Iterator[StandIn]:
 
 @pytest.fixture
 def server(open_server: OpenServer, vendor: StandIn) -> Server:
-    return open_server(upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_timeout_s=2.0)
+    return open_server(upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_timeout_s=PATIENCE_S)
 
 
 def test_generate_and_separate_on_one_address(server: Server, vendor: StandIn) -> None:
@@ -122,7 +123,8 @@ def test_nobody_gets_through_without_a_key(server: Server, vendor: StandIn) -> N
     assert vendor.received == []
 
 
-def test_a_vendor_that_is_silent(server: Server, vendor: StandIn) -> None:
+def test_a_vendor_that_is_silent(open_server: OpenServer, vendor: StandIn) -> None:
+    server = open_server(upstream_crun_key=CRUN_KEY, upstream_crun_url=vendor.url, upstream_timeout_s=0.3)
     vendor.break_with("silent")
     unknown = {"task_id": new_id(), "suno_id": new_id()}
     refused(server.client.post(CREATE, json={"model": "suno/vocal-separatio", "input": unknown}), 408)

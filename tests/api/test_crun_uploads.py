@@ -16,6 +16,7 @@ import pytest
 
 from tests.api.conftest import OpenServer, Server
 from tests.api.test_crun import CLIENT, CREATE, data, info, refused
+from tests.waiting import wait_until
 
 UPLOAD = f"{CLIENT}/files/upload-url"
 MP3 = {"content_type": "audio/mpeg", "ext": ".mp3"}
@@ -98,13 +99,8 @@ def test_an_upload_that_is_cut_off_leaves_nothing(server: Server) -> None:
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
         head = f"PUT {parts.path} HTTP/1.1\r\nHost: x\r\nContent-Type: audio/mpeg\r\nContent-Length: 100000\r\n\r\n"
         connection.sendall(head.encode() + b"a" * 50_000)
-        deadline = time.monotonic() + 240
-        while not stored_files(server) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert stored_files(server), "the file is written as it comes"
-    while stored_files(server) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert stored_files(server) == []
+        wait_until(lambda: stored_files(server), "the file is written as it comes")
+    wait_until(lambda: not stored_files(server), "nothing is left")
     assert httpx.put(urls["presigned_url"], content=server.mp3, headers=AS_MP3).status_code == 200
 
 

@@ -16,6 +16,7 @@ from stemwright.service.keys import Keys
 from tests.api import hostile_songs as songs
 from tests.http_stub import HttpStub, StubHandler
 from tests.serving import Serving, workers_of
+from tests.waiting import PATIENCE_S
 
 LONGEST_MINUTES = 0.5
 CREDITS = 1000
@@ -79,7 +80,7 @@ def separated(client: httpx.Client, files: dict[str, bytes]) -> dict[str, dict[s
 
 
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         record = client.get(f"/v1/separations/{task_id}").json()
         if record["state"] not in ("pending", "running"):

@@ -17,6 +17,7 @@ from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.task import Task
 from tests.api.conftest import Server, starting
 from tests.http_stub import HttpStub, StubHandler
+from tests.waiting import PATIENCE_S
 
 PUBLIC = "93.184.216.34"  # never reached: the tests' network refuses it
 CREDITS_HUNDREDTHS = 100_000
@@ -85,7 +86,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Benc
     with starting(tmp_path_factory.mktemp("sources"), mp3) as start:
         server = start(
             rate_limit="0",
-            fetch_timeout_s=2.0,
+            fetch_timeout_s=PATIENCE_S,
             public_url="https://stems.example.org",
             allowed_hosts="songs.example",
             prices={"separate_vocal": 10, "vocal": 10, "v1": 10},
@@ -235,7 +236,11 @@ def test_a_redirect_of_a_callback_is_not_followed(bench: Bench, inside: Inside, 
     assert "/secret" not in inside.visits
 
 
-def test_a_source_that_drips_is_given_up(bench: Bench, inside: Inside, network: Network) -> None:
+def test_a_source_that_drips_is_given_up(
+    bench: Bench, inside: Inside, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = bench.server.service
+    monkeypatch.setattr(service.fetcher, "_settings", service.settings.model_copy(update={"fetch_timeout_s": 0.5}))
     before, files = bench.balance(), blobs(bench)
     task_id = ordered(bench, "kie", f"http://songs.example:{inside.port}/drip")
     bench.work()

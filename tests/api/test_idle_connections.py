@@ -17,6 +17,7 @@ import pytest
 
 from stemwright.api.http_protocol import HEAD_TIMEOUT_S
 from tests.serving import Serving
+from tests.waiting import wait_until
 
 IDLE = 1000
 
@@ -38,7 +39,7 @@ def test_a_thousand_idle_connections_keep_nobody_waiting(serving: Serving) -> No
     assert parts.hostname is not None and parts.port is not None
     with contextlib.ExitStack() as stack:
         for number in range(IDLE):
-            idle = stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=20))
+            idle = stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=240))
             if number % 2:
                 idle.sendall(b"GET /v1/credits HTTP/1.1\r\nHost: ")
         with serving.client() as client:
@@ -46,10 +47,7 @@ def test_a_thousand_idle_connections_keep_nobody_waiting(serving: Serving) -> No
             if time.monotonic() - begun < HEAD_TIMEOUT_S / 2:  # a slow machine has ended the first ones by then
                 assert process.num_fds() >= before + IDLE * 9 // 10, "the connections are there"
             assert client.post("/v1/tracks", files={"file": b"song"}).status_code == 201
-    deadline = time.monotonic() + 60
-    while process.num_fds() > before + 20:
-        assert time.monotonic() < deadline, "connections that were closed are held"
-        time.sleep(0.05)
+    wait_until(lambda: process.num_fds() <= before + 20, "connections that were closed are given back")
 
 
 @pytest.mark.long
@@ -65,8 +63,8 @@ def test_no_file_descriptors_left_is_over_once_idle_connections_are_ended(tmp_pa
         parts = urlsplit(serving.url)
         with contextlib.ExitStack() as stack:
             for _ in range(100):
-                stack.enter_context(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20))
-            deadline = time.monotonic() + 180
+                stack.enter_context(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=240))
+            deadline = time.monotonic() + 480
             while True:
                 try:
                     with serving.client() as client:

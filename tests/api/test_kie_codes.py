@@ -69,7 +69,7 @@ def test_credits_are_charged_and_given_back(server: Server) -> None:
 
 
 def test_too_fast(open_server: OpenServer) -> None:
-    server = open_server(rate_limit="2/60")
+    server = open_server(rate_limit="2/600")
     body = order(server)
     assert [post(server, body)["code"] for _ in range(2)] == [200, 200]
     reply = server.client.post(GENERATE, json=body)
@@ -79,7 +79,7 @@ def test_too_fast(open_server: OpenServer) -> None:
         "msg": "Your call frequency is too high. Please try again later.",
         "data": None,
     }
-    assert 1 <= int(reply.headers["retry-after"]) <= 60
+    assert 1 <= int(reply.headers["retry-after"]) <= 600
 
 
 def test_too_many_at_once(open_server: OpenServer) -> None:

@@ -24,6 +24,7 @@ from tests.api.kie import (
     submit,
 )
 from tests.stand_in import KIE_KEY, StandIn
+from tests.waiting import PATIENCE_S
 
 
 def test_an_imported_song_looks_generated(shared: Server) -> None:
@@ -144,9 +145,11 @@ def test_a_stranger_reaches_no_vendor(open_server: OpenServer, world: StandIn) -
 def test_a_vendor_that_does_not_know_what_song_it_is(
     open_server: OpenServer, world: StandIn, fault: Any, code: int
 ) -> None:
-    server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url, upstream_timeout_s=0.3)
-    world.break_with(fault, seconds=1.0)
+    limit_s = 0.3 if fault == "silent" else PATIENCE_S
+    server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url, upstream_timeout_s=limit_s)
+    world.break_with(fault)
     body = {"taskId": uuid.uuid4().hex, "audioId": str(uuid.uuid4()), "callBackUrl": HOOK}
     assert refused(server, body)[0] == code
     world.break_with(None)
+    server.service.upstream._timeout_s = PATIENCE_S
     assert refused(server, body) == (422, "Record does not exist")

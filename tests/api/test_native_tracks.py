@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from tests.api.conftest import Server
-from tests.api.native import hex_id, order, problem, until, upload
+from tests.api.native import hex_id, order, problem, upload
+from tests.waiting import wait_until
 
 OpenServer = Callable[..., Server]
 
@@ -119,8 +120,8 @@ class TestTracks:
                 + head
                 + b"x" * 50_000
             )
-            until(lambda: stored_files(server) != [])
-        until(lambda: stored_files(server) == [])
+            wait_until(lambda: stored_files(server) != [])
+        wait_until(lambda: stored_files(server) == [])
         assert server.client.get("/v1/tracks").json()["tracks"] == []
 
     def test_the_end_of_a_form_may_come_in_any_pieces(self, server: Server) -> None:

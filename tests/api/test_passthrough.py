@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +23,12 @@ from stemwright.service.errors import ServiceError
 from stemwright.service.upstream import VendorName
 from stemwright.settings import read_settings
 from tests.stand_in import CRUN_KEY, KIE_KEY, Fault, Song, StandIn, tone
+from tests.waiting import PATIENCE_S, wait_until
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+SHORT_S = 0.3
+"""A limit for replies that never come."""
+
 CLIENT = {"Authorization": "Bearer sw_client_key", "x-api-key": "sw_client_key", "Cookie": "session=client"}
 
 
@@ -35,20 +38,31 @@ def world() -> Iterator[StandIn]:
         yield stand_in
 
 
-@contextmanager
-def face(
-    world: StandIn, name: VendorName = "kie", *, reads_bodies: bool = False, base: str = ""
-) -> Iterator[httpx.Client]:
-    """A server that passes everything on, as a face does with what it does not know; gives a client of it."""
+def opened(world: StandIn, name: VendorName = "kie", *, base: str = "", timeout_s: float = PATIENCE_S) -> Passthrough:
     settings = read_settings(
         upstream_kie_key=KIE_KEY,
         upstream_crun_key=CRUN_KEY,
         upstream_kie_url=world.url + base,
         upstream_crun_url=world.url + base,
-        upstream_timeout_s=0.5,
+        upstream_timeout_s=timeout_s,
     )
     passthrough = Passthrough.open(settings, name)
     assert passthrough is not None
+    return passthrough
+
+
+@contextmanager
+def face(
+    world: StandIn, name: VendorName = "kie", *, reads_bodies: bool = False, base: str = ""
+) -> Iterator[httpx.Client]:
+    """A server that passes everything on, as a face does with what it does not know; gives a client of it."""
+    with serving(opened(world, name, base=base), reads_bodies=reads_bodies) as client:
+        yield client
+
+
+@contextmanager
+def serving(passthrough: Passthrough, *, reads_bodies: bool = False) -> Iterator[httpx.Client]:
+    """The same for a passthrough that is open."""
 
     async def forward(request: Request) -> Response:
         try:
@@ -63,7 +77,7 @@ def face(
         thread.start()
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, headers=CLIENT, timeout=240, trust_env=False) as client:
+            with httpx.Client(base_url=url, headers=CLIENT, timeout=PATIENCE_S, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -201,7 +215,7 @@ def test_large_bodies_stream_both_ways(world: StandIn) -> None:
         return await client.post("/api/v1/echo", content=pieces())
 
     async def run(url: httpx.URL) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=url, timeout=240, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
             return await upload(client)
 
     with face(world) as client:
@@ -211,7 +225,7 @@ def test_large_bodies_stream_both_ways(world: StandIn) -> None:
 
 
 def test_pieces_come_as_the_vendor_sends_them(world: StandIn) -> None:
-    world.break_with("drip", seconds=5)
+    world.break_with("drip")
     with face(world) as client, client.stream("GET", "/api/v1/x") as told:
         assert next(told.iter_bytes()) == b" "
 
@@ -231,10 +245,12 @@ def test_audio_and_redirects_go_through_as_they_are(world: StandIn) -> None:
 @pytest.mark.parametrize("fault", ["silent", "headerless", "slow"])
 def test_a_silent_vendor_is_told_in_time(world: StandIn, fault: Fault) -> None:
     world.break_with(fault)
-    with face(world) as client:
+    passthrough = opened(world, timeout_s=SHORT_S)
+    with serving(passthrough) as client:
         told = client.get("/api/v1/x").json()
         assert told == {"code": 408, "msg": "kie did not answer in time. Please try again later."}
         world.break_with(None)
+        passthrough._timeout_s = PATIENCE_S
         assert client.get("/api/v1/chat/credit").json()["data"] == 5916.25
 
 
@@ -267,18 +283,25 @@ def test_a_client_that_goes_away_frees_the_connection(world: StandIn) -> None:
         with client.stream("GET", "/faults/endless") as told:
             assert next(told.iter_bytes())
         assert client.get("/api/v1/chat/credit").status_code == 200
-        deadline = time.monotonic() + 240
-        while world.busy("/faults/endless") and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not world.busy("/faults/endless")
+        wait_until(lambda: not world.busy("/faults/endless"))
 
 
-def test_a_slow_upload_is_not_the_vendors_silence(world: StandIn) -> None:
+def test_each_piece_of_an_upload_restarts_the_time_limit(world: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = threading.Semaphore(0)
+    reschedule = asyncio.Timeout.reschedule
+
+    def noted(self: asyncio.Timeout, when: float | None) -> None:
+        before = self.when()
+        reschedule(self, when)
+        if before is not None and when is not None and when > before:
+            moved.release()
+
     def pieces() -> Iterator[bytes]:
         for _ in range(4):
-            time.sleep(0.3)
             yield b"piece"
+            assert moved.acquire(timeout=PATIENCE_S), "the limit was not moved"
 
+    monkeypatch.setattr(asyncio.Timeout, "reschedule", noted)
     with face(world) as client:
         told: Any = client.post("/api/v1/echo", content=pieces()).json()
     assert told["data"]["body"] == "piece" * 4

@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import select
 import socket
-import time
 
 import httpx
 import pytest
 
 from stemwright.api import body, http_protocol
 from stemwright.api.kie import uploads
-from tests.api.conftest import PATIENCE_S, OpenServer, Server
+from tests.api.conftest import OpenServer, Server
 from tests.api.raw_requests import everything
 from tests.stand_in import KIE_KEY, StandIn
+from tests.waiting import PATIENCE_S
 
 
 def test_many_sources_that_drip_keep_nobody_else_waiting(
@@ -30,7 +30,7 @@ def test_many_sources_that_drip_keep_nobody_else_waiting(
 
 def test_a_silent_vendor_keeps_nobody_else_waiting(open_server: OpenServer) -> None:
     with StandIn() as vendor:
-        vendor.break_with("silent", seconds=PATIENCE_S)
+        vendor.break_with("silent")
         server = open_server(
             upstream_kie_url=vendor.url, upstream_kie_key=KIE_KEY, upstream_timeout_s=PATIENCE_S, rate_limit="0"
         )
@@ -70,13 +70,16 @@ def test_clients_that_never_come_to_the_point_keep_nobody_else_waiting(
 def test_clients_that_never_come_to_the_point_are_cut_off(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.5)
     server = open_server()
     with contextlib.ExitStack() as stack:
-        *ends, order = [everything(connection) for connection in begun(server, stack, 4)]
-    assert ends == [b"", b"", b""]
-    assert order.startswith(b"HTTP/1.1 400 ") and b"did not arrive within 1 seconds" in order
+        order = begun(server, stack, 4)[-1]
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.5)
+        reply = everything(order)
+    assert reply.startswith(b"HTTP/1.1 400 ") and b"did not arrive within 0.5 seconds" in reply
+    with contextlib.ExitStack() as stack:
+        assert [everything(connection) for connection in begun(server, stack, 3)] == [b"", b"", b""]
     assert server.client.get("/v1/separations").json()["separations"] == []
 
 
@@ -100,16 +103,26 @@ def begun(server: Server, stack: contextlib.ExitStack, count: int) -> list[socke
 def test_a_client_that_waits_between_requests_is_served(
     open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 3.0)
+    timers: list[asyncio.TimerHandle] = []
+    start_timer = http_protocol.StrictHttpProtocol._start_head_timer
+
+    def start_noted_timer(self: http_protocol.StrictHttpProtocol) -> None:
+        start_timer(self)
+        assert self._timer is not None
+        timers.append(self._timer)
+
+    monkeypatch.setattr(http_protocol.StrictHttpProtocol, "_start_head_timer", start_noted_timer)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", PATIENCE_S)
     server = open_server()
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.service.settings.port), timeout=PATIENCE_S) as connection:
-        for _ in range(3):
+        for limit_s in (PATIENCE_S, PATIENCE_S, 0.2):
+            monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", limit_s)
             connection.sendall(ask + ask)  # the second one is there before the first is answered
             received = b""
             while received.count(b"alive") < 2:
                 more = connection.recv(10_000)
                 assert more, "it was cut off"
                 received += more
-            time.sleep(1.1)
-        assert everything(connection) == b""
+        assert everything(connection) == b""  # after the last reply it waited for a fifth of a second
+    assert len(timers) == 7 and all(timer.cancelled() for timer in timers[:-1])

@@ -13,7 +13,8 @@ import pytest
 from stemwright.database import tables
 from stemwright.service.task import Task
 from tests.api.conftest import OpenServer, Server
-from tests.api.native import events_of, hex_id, order, problem, until
+from tests.api.native import events_of, hex_id, order, problem
+from tests.waiting import wait_until
 
 Events = Iterator[tuple[str, dict[str, Any], str]]
 
@@ -63,10 +64,10 @@ def test_all_streams_of_all_tasks_share_one_look(server: Server, monkeypatch: py
         assert asked and all(ids == sorted([hex_id(one), hex_id(other)]) for ids in asked)
         server.succeed(hex_id(one), lease=lease)
         assert [[name for name, _, _ in events] for events in first] == [["end"]] * 30
-        until(lambda: n_streams(server) == 30)
+        wait_until(lambda: n_streams(server) == 30)
         server.service.tasks.cancel(server.caller.account_id, hex_id(other))
         assert [[facts["state"] for _, facts, _ in events] for events in second] == [["cancelled"]] * 30
-    until(lambda: n_streams(server) == 0)
+    wait_until(lambda: n_streams(server) == 0)
 
 
 def test_an_account_has_only_so_many(open_server: OpenServer) -> None:
@@ -80,7 +81,7 @@ def test_an_account_has_only_so_many(open_server: OpenServer) -> None:
             problem(refused, 429, "too-many-streams")
             assert refused.headers["retry-after"]
             assert server.client.get(f"/v1/separations/{separation['id']}").status_code == 200, "polls go on"
-        until(lambda: n_streams(server) == 1)
+        wait_until(lambda: n_streams(server) == 1)
         held.append(follow(stack, server.client, separation))  # one that is closed makes room
         theirs = theirs_of(other)
         held.append(follow(stack, other, theirs))
@@ -96,7 +97,7 @@ def test_a_stream_ends_with_its_key_and_no_other_does(server: Server) -> None:
         ends = [follow(stack, watcher, separation) for _ in range(3)]
         server.service.keys.revoke("watcher")
         assert [list(events) for events in ends] == [[], [], []]
-        until(lambda: n_streams(server) == 1)
+        wait_until(lambda: n_streams(server) == 1)
         problem(watcher.get(f"/v1/separations/{separation['id']}/events"), 401, "not-authenticated")
         server.succeed(hex_id(separation))
         assert [name for name, _, _ in goes_on][-1] == "end"
@@ -126,7 +127,7 @@ def test_streams_outlive_a_database_that_is_busy(server: Server, monkeypatch: py
     with ExitStack() as stack:
         events = follow(stack, server.client, separation)
         monkeypatch.setattr(server.service.tasks, "marks", fail_at_first)
-        until(lambda: len(failed) == 2)
+        wait_until(lambda: len(failed) == 2)
         server.succeed(hex_id(separation))
         assert [name for name, _, _ in events][-1] == "end"
 
@@ -137,7 +138,7 @@ def test_clients_that_go_away_leave_nothing_behind(server: Server) -> None:
         with ExitStack() as stack:
             for _ in range(10):
                 stack.enter_context(server.client.stream("GET", f"/v1/separations/{separation['id']}/events"))
-    until(lambda: n_streams(server) == 0)
+    wait_until(lambda: n_streams(server) == 0)
 
 
 def theirs_of(client: httpx.Client) -> dict[str, Any]:

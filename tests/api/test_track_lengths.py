@@ -10,16 +10,13 @@ import pytest
 
 from stemwright.service.ids import parse_id
 from tests.api.conftest import SECONDS, OpenServer, Server
-
-PATIENCE_S = 120.0
-"""The process that reads headers has a slow start where many tests run at once."""
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
 def patient(open_server: OpenServer) -> Server:
     server = open_server()
     server.service.headers._timeout_s = PATIENCE_S
-    server.client.timeout = httpx.Timeout(PATIENCE_S)
     return server
 
 
@@ -57,7 +54,7 @@ def test_of_a_file_under_a_vendors_path_and_of_a_stem(patient: Server) -> None:
 
 
 def test_headers_that_take_too_long_hold_up_no_upload(patient: Server) -> None:
-    patient.service.headers._command = ["sleep", "1000"]
+    patient.service.headers._command = ["tail", "-f", "/dev/null"]
     patient.service.headers._timeout_s = 0.2
     reply = patient.client.post("/v1/tracks", files={"file": ("song.mp3", patient.mp3)})
     assert (reply.status_code, reply.json()["seconds"]) == (201, None)

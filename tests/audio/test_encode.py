@@ -215,7 +215,7 @@ except StorageError as error:
 def test_full_disk(tmp_path: Path, name: str, depth: int | None) -> None:
     path = tmp_path / "out.part"
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path), name, str(depth or 0)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FULL_DISK, str(path), name, str(depth or 0)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 5, done.stderr
     assert done.stdout == f"No room is left to write {path}: free some space, or choose another folder.\n"

@@ -79,7 +79,7 @@ def run(*arguments: str) -> Run:
 def spawn(*arguments: str, stdin: bytes = b"", before: Callable[[], None] | None = None) -> Run:
     """The command in a process of its own, which ``before`` prepares."""
     done = subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, preexec_fn=before, timeout=120, check=False
+        [*COMMAND, *arguments], input=stdin, capture_output=True, preexec_fn=before, timeout=240, check=False
     )
     return Run(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 

@@ -26,7 +26,7 @@ def in_shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ["bash", "-c", line.replace("stemwright", SHELL, 1)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env={**os.environ, **environment},
     )
@@ -99,7 +99,7 @@ def on_terminal(columns: int, *arguments: str, **environment: str) -> str:
             break
         written += piece
     os.close(leader)
-    assert process.wait(timeout=120) == 0, written
+    assert process.wait(timeout=240) == 0, written
     return written.decode()
 
 

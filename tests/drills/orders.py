@@ -74,7 +74,7 @@ def send_half(url: str, key: str, path: str, song: Path, ends: threading.Event) 
 
         def pieces() -> Iterator[bytes]:
             yield body[: len(body) // 2]
-            ends.wait(60)
+            ends.wait()
             yield body[len(body) // 2 :]
 
         headers = {"Content-Type": form.headers["Content-Type"], "Content-Length": str(len(body))}

@@ -17,7 +17,8 @@ from stemwright.service.service import Service
 from stemwright.service.task import ACTIVE_STATES, Task, load_task
 from stemwright.storage.store import Store
 from tests.drills.receiver import Receiver
-from tests.drills.tree import CREDITS, Tree, wait_until
+from tests.drills.tree import CREDITS, Tree
+from tests.waiting import wait_until
 
 Digests = dict[str, str]
 """Stem to SHA-256 of its file."""
@@ -43,7 +44,7 @@ def prove(tree: Tree, ids: Collection[str], receiver: Receiver) -> dict[str, Tas
         _prove_callbacks(service, tasks, receiver)
         prove_files(service, tasks.values())
         # the folder goes just after its task has ended
-        wait_until(lambda: not any(tree.data.joinpath("work").iterdir()), "no working folder is left", 5)
+        wait_until(lambda: not any(tree.data.joinpath("work").iterdir()), "no working folder is left")
         assert service.queue.depth() == 0
         return tasks
     finally:

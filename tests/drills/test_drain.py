@@ -15,7 +15,7 @@ from tests.drills.orders import send_half, submit, upload
 from tests.drills.proofs import digests, prove
 from tests.drills.receiver import Receiver
 from tests.drills.test_kill_worker import n_chunks
-from tests.drills.tree import wait_until
+from tests.waiting import wait_until
 
 
 def test_requests_end_and_separations_go_on(start: Start, receiver: Receiver, long: Path) -> None:

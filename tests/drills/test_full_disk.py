@@ -18,7 +18,7 @@ from tests.drills.orders import ORDERS, Order, Song, send, submit, upload
 from tests.drills.proofs import Digests, digests, prove
 from tests.drills.receiver import Receiver
 from tests.drills.test_kill_worker import n_chunks
-from tests.drills.tree import wait_until
+from tests.waiting import wait_until
 
 
 def refused(client: httpx.Client, path: Path) -> None:

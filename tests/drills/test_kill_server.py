@@ -19,7 +19,8 @@ from tests.drills.orders import ORDERS, Order, Song, accepted, send, send_half, 
 from tests.drills.proofs import Digests, digests, prove
 from tests.drills.receiver import Receiver
 from tests.drills.test_kill_worker import n_chunks
-from tests.drills.tree import Tree, wait_until
+from tests.drills.tree import Tree
+from tests.waiting import wait_until
 
 CLIENTS = 6
 KILLS = 4

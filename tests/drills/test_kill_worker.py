@@ -14,7 +14,8 @@ from tests.drills.conftest import Start
 from tests.drills.orders import Order, submit, upload
 from tests.drills.proofs import Digests, digests, prove
 from tests.drills.receiver import Receiver
-from tests.drills.tree import Tree, wait_until
+from tests.drills.tree import Tree
+from tests.waiting import wait_until
 
 KILLS = 5
 """Of one run at random moments: 100 in the 20 runs, and as many of the server in test_kill_server."""

@@ -20,18 +20,9 @@ from stemwright.service.service import Service
 from stemwright.settings import read_settings
 from tests.drills.disk import Disk
 from tests.serving import workers_of
+from tests.waiting import PATIENCE_S, wait_until
 
 CREDITS = 100_000_00
-TIMEOUT_S = 240.0
-"""Machines are slow at times; a drill that goes well waits for nothing."""
-
-
-def wait_until(fact: Callable[[], object], what: str, patience_s: float = TIMEOUT_S) -> None:
-    """Waits until something is true; fails, saying what did not happen, where it never is."""
-    deadline = time.monotonic() + patience_s
-    while not fact():
-        assert time.monotonic() < deadline, f"{what}: not within {patience_s:g} s"
-        time.sleep(0.01)
 
 
 class Tree:
@@ -49,6 +40,7 @@ class Tree:
         self.log = folder / "server.log"
         self._settings = {
             "callback_retry_s": ",".join(["0.3"] * 20),
+            "callback_timeout_s": "240",
             "rate_limit": "0",
             "prices": '{"v1": 3}',
         } | settings
@@ -89,14 +81,14 @@ class Tree:
     def fail_to_start(self) -> tuple[int, str]:
         """Starts a server that cannot work; gives its exit status and what it says."""
         done = subprocess.run(
-            self._command(), capture_output=True, text=True, env=self._environment(), timeout=240, check=False
+            self._command(), capture_output=True, text=True, env=self._environment(), timeout=PATIENCE_S, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
     def client(self) -> httpx.Client:
         """Speaks to the server with the key."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=240)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S)
 
     @property
     def server(self) -> psutil.Process:
@@ -114,7 +106,7 @@ class Tree:
 
     def kill_worker_when(self, fact: Callable[[], object], what: str) -> None:
         """kill -9 of every worker while something is true, however briefly: they stand still while it is asked."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             workers = self.workers()
             _signal(workers, signal.SIGSTOP)
@@ -122,7 +114,7 @@ class Tree:
                 _signal(workers, signal.SIGKILL)
                 return
             _signal(workers, signal.SIGCONT)
-            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S:g} s"
+            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:g} s"
             time.sleep(0.002)
 
     def kill_server(self) -> None:
@@ -147,7 +139,7 @@ class Tree:
     def wait(self) -> int:
         """Waits for the end of the server and of its workers; gives its exit status."""
         assert self._process is not None and self._process.stdout is not None
-        status = self._process.wait(TIMEOUT_S)
+        status = self._process.wait(PATIENCE_S)
         self._process.stdout.close()
         self._process = None
         return status
@@ -168,7 +160,7 @@ class Tree:
 
     def _gone(self, workers: list[psutil.Process]) -> None:
         self.wait()
-        _, alive = psutil.wait_procs(workers, timeout=240)
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
         assert not alive, "a worker outlived its server"
 
 

@@ -13,15 +13,13 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.supervisor import Supervisor
 from stemwright.settings import Settings, read_settings
 from tests.jobs.handlers import Journal
+from tests.waiting import PATIENCE_S
 
 REPOSITORY = Path(__file__).parents[2]
 MODULES = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
 """Where workers find the tests' handlers, and the sources that are tested."""
 
 Start = Callable[..., Supervisor]
-
-TIMEOUT_S = 240.0
-"""Machines are slow at times; a test that goes well waits for nothing."""
 
 
 @dataclass
@@ -66,7 +64,7 @@ def start(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPa
     def start(
         handler: str = "trivial",
         *,
-        stall_s: float = TIMEOUT_S,
+        stall_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
         **changes: object,
     ) -> Supervisor:
@@ -85,10 +83,3 @@ def enqueue(database: Database, queue: EmbeddedQueue, *tasks: str, account: str 
     for task in tasks:
         with database.write() as session:
             queue.enqueue(session, task, account, priority)
-
-
-def wait_until(holds: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -50,11 +51,11 @@ class Trivial:
                     self._hoard.append(bytearray(os.urandom(1 << 20)) * 50)
                     time.sleep(0.01)
             case "stuck":
-                time.sleep(60)
-            case "deaf":
-                for _ in range(600):
+                threading.Event().wait()
+            case "uninterruptible":
+                while True:
                     context.advance()
-                    time.sleep(0.1)
+                    time.sleep(STEP_S)
             case "long":
                 while True:
                     self._step(context)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import HEARTBEAT_TIMEOUT_S, MAX_BACKOFF_S, START_TIMEOUT_S, WorkerProcess
 from stemwright.settings import Settings
-from tests.jobs.conftest import MODULES, TIMEOUT_S, Clock, enqueue, wait_until
+from tests.jobs.conftest import MODULES, Clock, enqueue
 from tests.jobs.handlers import Journal
+from tests.waiting import PATIENCE_S, wait_until
 
 WAITING = """
 import pathlib, sys, time
@@ -65,7 +65,7 @@ class Machine:
             assert seconds < 100_000, "nobody kills it"
             self.pass_s(1)
             seconds += 1
-        process.wait(TIMEOUT_S)
+        process.wait(PATIENCE_S)
         self.until(lambda: self.process.process is None)
         self.clock.now += MAX_BACKOFF_S
         self.until(lambda: self.process.process is not None)
@@ -76,11 +76,11 @@ class Machine:
 def machine(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setenv("PYTHONPATH", MODULES)
     clock = Clock()
-    process = WorkerProcess(WorkerConfig("local/0", "tests.jobs.handlers:heavy", settings, TIMEOUT_S), queue, clock)
+    process = WorkerProcess(WorkerConfig("local/0", "tests.jobs.handlers:heavy", settings, PATIENCE_S), queue, clock)
     yield Machine(process, clock)
     if process.process is not None:
         process.process.kill()
-        process.end(TIMEOUT_S)
+        process.end(PATIENCE_S)
 
 
 @pytest.fixture
@@ -181,10 +181,8 @@ def test_a_supervisor_that_did_not_read_for_long_still_learns_that_a_worker_is_r
     assert process is not None and process.stdout is not None
     machine.until(lambda: machine.process.silent_s == 0)
     (settings.data / "loaded").touch()
-    deadline = time.monotonic() + TIMEOUT_S
-    while b"!" not in (process.stdout.read(65_536) or b""):  # the first word is lost
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    pipe = process.stdout
+    wait_until(lambda: b"!" in (pipe.read(65_536) or b""))  # the first word is lost
     assert not machine.process.is_ready
     machine.until(lambda: machine.process.is_ready)
 

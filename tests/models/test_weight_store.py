@@ -159,10 +159,10 @@ def test_the_lock_keeps_out_threads_and_is_let_go_of_by_the_dead(folder: Path) -
 
         newcomer = threading.Thread(target=enter)
         newcomer.start()
-        assert waited.wait(30)
+        assert waited.wait(240)
         assert not entered.is_set()
         holder.kill()
-        newcomer.join(30)
+        newcomer.join(240)
         assert entered.is_set()
 
 

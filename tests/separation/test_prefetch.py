@@ -38,7 +38,7 @@ def test_items_are_made_before_they_are_wanted_but_not_many() -> None:
 
     stream = prefetched(numbers(), 2)
     assert next(stream) == 0
-    assert third.wait(10)  # 1 and 2 wait in the queue, 3 is in the making
+    assert third.wait(240)  # 1 and 2 wait in the queue, 3 is in the making
     stream.close()
     assert len(made) <= 5
 

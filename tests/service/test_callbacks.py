@@ -6,6 +6,7 @@ import base64
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
@@ -17,7 +18,7 @@ from sqlalchemy import text, update
 from standardwebhooks import Webhook
 
 from stemwright.database import tables
-from stemwright.service.callbacks import POLL_S, Bodies, CallbackLoop, Callbacks, Delivery
+from stemwright.service.callbacks import ERROR_PAUSE_S, POLL_S, Bodies, CallbackLoop, Callbacks, Delivery
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Caller
@@ -250,7 +251,7 @@ def test_a_clock_that_was_put_back_delays_nothing(domain: Domain, callbacks: Cal
 def test_slow_receivers_hold_up_nobody_else(open_domain: OpenDomain, world: StandIn) -> None:
     domain = open_domain(rate_limit="0", callback_timeout_s=240.0)
     with opened(domain) as callbacks:
-        world.break_with("silent", "/slow", 240)
+        world.break_with("silent", "/slow")
         alice, bob = domain.caller("alice"), domain.caller("bob")
         for _ in range(80):  # more than there are threads
             ended(domain, alice, f"{world.url}/slow")
@@ -293,14 +294,22 @@ def test_a_full_disk_does_not_make_it_send_over_and_over(
     domain: Domain, callbacks: Callbacks, world: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = ended(domain, domain.caller(), f"{world.url}/hook")
-    monkeypatch.setattr("stemwright.service.callbacks.ERROR_PAUSE_S", 0.4)
+    pauses, resumes = threading.Event(), threading.Event()
+
+    def pause(seconds: float) -> None:
+        assert seconds == ERROR_PAUSE_S
+        pauses.set()
+        resumes.wait()
+
+    monkeypatch.setattr(callbacks._closing, "wait", pause)
     with domain.database.write() as session:
         session.execute(
             text("CREATE TRIGGER full BEFORE UPDATE ON callback_deliveries BEGIN SELECT RAISE(FAIL, 'full'); END")
         )
     started = callbacks.start_due(BODIES)
-    world.wait_for("/hook")
-    assert callbacks.start_due(BODIES) == []  # it pauses
+    assert pauses.wait(240)
+    assert callbacks.start_due(BODIES) == []
+    resumes.set()
     wait(started)
     assert attempts(callbacks, task) == [(1, "pending", None)]
     with domain.database.write() as session:
@@ -332,7 +341,7 @@ Callbacks(database, settings, Fetcher(settings), Tasks()).run_due({"kie": lambda
 
 def test_a_kill_in_the_middle_sends_it_again(domain: Domain, callbacks: Callbacks, world: StandIn) -> None:
     task = ended(domain, domain.caller(), f"{world.url}/hook")
-    world.break_with("silent", "/hook", 30)
+    world.break_with("silent", "/hook")
     with subprocess.Popen([sys.executable, "-c", KILLED, str(domain.settings.data)]) as process:
         world.wait_for("/hook", timeout_s=240)
         process.send_signal(signal.SIGKILL)

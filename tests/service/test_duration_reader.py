@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from stemwright.service.duration_reader import DurationReader
-from tests.jobs.conftest import wait_until
+from tests.waiting import wait_until
 
 RATE = 8000
 
@@ -26,7 +26,7 @@ def script(text: str) -> tuple[str, str, str]:
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[DurationReader]:
-    reader = DurationReader(timeout_s=120)
+    reader = DurationReader(timeout_s=240)
     yield reader
     reader.close()
 
@@ -50,7 +50,7 @@ def test_a_process_that_dies_is_started_anew(reader: DurationReader, tmp_path: P
     assert reader._process is not None
     pid = reader._process.pid
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(pid), 60)  # it does not stay as a zombie
+    wait_until(lambda: not psutil.pid_exists(pid))  # it does not stay as a zombie
     assert reader.seconds(tmp_path / "song") == 1
 
 
@@ -59,7 +59,7 @@ def test_a_process_that_ends_because_nothing_is_asked_is_started_anew(reader: Du
     assert reader.seconds(tmp_path / "song") == 1
     assert reader._process is not None
     pid = reader._process.pid
-    wait_until(lambda: not psutil.pid_exists(pid), 60)
+    wait_until(lambda: not psutil.pid_exists(pid))
     assert reader.seconds(tmp_path / "song") == 1
 
 
@@ -69,19 +69,19 @@ def test_a_process_that_ends_just_as_it_is_asked(tmp_path: Path) -> None:
         f"import os, sys; sys.stdin.readline(); os.path.exists({str(flag)!r}) and print(7, flush=True);"
         f"open({str(flag)!r}, 'w')"
     )
-    reader = DurationReader(script(text), timeout_s=60)
+    reader = DurationReader(script(text), timeout_s=240)
     assert reader.seconds(tmp_path / "song") == 7
     reader.close()
 
 
 def test_a_file_that_kills_the_process_is_of_unknown_length(tmp_path: Path) -> None:
-    reader = DurationReader(script("import os, sys; sys.stdin.readline(); os.abort()"), timeout_s=60)
+    reader = DurationReader(script("import os, sys; sys.stdin.readline(); os.abort()"), timeout_s=240)
     assert reader.seconds(tmp_path / "song") is None
     reader.close()
 
 
 def test_a_process_that_hangs_is_killed_and_the_upload_goes_on(tmp_path: Path) -> None:
-    reader = DurationReader(script("import time; time.sleep(1000)"), timeout_s=0.3)
+    reader = DurationReader(script("import signal; signal.pause()"), timeout_s=0.3)
     found: list[float | None] = []
     waiting = [threading.Thread(target=lambda: found.append(reader.seconds(tmp_path / "song"))) for _ in range(3)]
     for thread in waiting:
@@ -98,7 +98,7 @@ def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
-    reader = DurationReader(timeout_s=120)
+    reader = DurationReader(timeout_s=240)
     reader.close()  # nothing was started
     soundfile.write(tmp_path / "song", np.zeros(RATE), RATE, format="WAV")
     reader.seconds(tmp_path / "song")

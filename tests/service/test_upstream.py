@@ -15,9 +15,13 @@ from stemwright.service.upstream import Upstream, vendor
 from stemwright.settings import read_settings
 from tests.service.conftest import Domain, OpenDomain
 from tests.stand_in import CRUN_KEY, KIE_KEY, Fault, Song, StandIn, VendorTask, tone
+from tests.waiting import PATIENCE_S
 
 RECORD_INFO = "/api/v1/generate/record-info"
 TASK_INFO = "/api/v1/client/job/TaskInfo"
+
+SHORT_S = 0.2
+"""A limit for replies that never come."""
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def opened(domain: Domain, world: StandIn, *, kie: bool = True, crun: bool = Fal
         "upstream_crun_key": CRUN_KEY if crun else None,
         "upstream_kie_url": world.url,
         "upstream_crun_url": world.url,
-        "upstream_timeout_s": 0.4,
+        "upstream_timeout_s": PATIENCE_S,
     }
     return Upstream(read_settings(**usual | changes), domain.tracks)
 
@@ -112,20 +116,22 @@ def test_a_vendor_that_goes_wrong_is_told(
     domain: Domain, world: StandIn, fault: Fault, error: type[Exception], crun: bool
 ) -> None:
     task = world.add_task(Song(tone()), crun=crun)
-    asked = opened(domain, world, kie=not crun, crun=crun)
+    limit_s = SHORT_S if error is UpstreamTimeout else PATIENCE_S
+    asked = opened(domain, world, kie=not crun, crun=crun, upstream_timeout_s=limit_s)
     account = domain.caller().account_id
     world.break_with(fault)
     with pytest.raises(error) as told:
         asked.look_up(account, *ids(task))
     assert KIE_KEY not in str(told.value) and CRUN_KEY not in str(told.value)
     world.break_with(None)
+    asked._timeout_s = PATIENCE_S
     assert asked.look_up(account, *ids(task)) is not None  # nothing of the failure stays
 
 
 def test_a_slow_vendor_is_waited_for(domain: Domain, world: StandIn) -> None:
     task = world.add_task(Song(tone()))
     world.break_with("slow", seconds=0.3)
-    assert opened(domain, world, upstream_timeout_s=5).look_up(domain.caller().account_id, *ids(task)) is not None
+    assert opened(domain, world).look_up(domain.caller().account_id, *ids(task)) is not None
 
 
 def test_a_vendor_that_is_gone_is_told(domain: Domain) -> None:

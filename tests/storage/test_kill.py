@@ -16,7 +16,7 @@ from stemwright.settings import read_settings
 from stemwright.storage.store import INCOMING_FOLDER, Store
 
 WRITES_FOREVER = """
-import random, sys
+import itertools, random, sys
 from pathlib import Path
 from stemwright.settings import read_settings
 from stemwright.storage.store import Store
@@ -24,8 +24,9 @@ from stemwright.storage.store import Store
 store = Store.open(read_settings(data=Path(sys.argv[1])))
 chance = random.Random(int(sys.argv[2]))
 stem = Path(sys.argv[1]) / f"stem-{sys.argv[2]}"
-print("ready", flush=True)
-while True:
+for number in itertools.count():
+    if number == 1:
+        print("stored", flush=True)
     content = chance.randbytes(chance.choice([10, 1_000, 300_000, 3_000_000]))
     if chance.random() < 0.3:
         stem.write_bytes(content)
@@ -44,10 +45,10 @@ def kill_while_it_writes(folder: Path, seed: int) -> None:
     )
     assert process.stdout is not None
     with process.stdout:
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "stored\n"
         time.sleep(random.Random(seed).uniform(0.05, 0.4))
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(240)
 
 
 def check_kills(folder: Path, seeds: range) -> None:

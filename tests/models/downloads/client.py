@@ -54,12 +54,12 @@ class Client:
         self,
         *,
         tries: int = 5,
-        read_s: float = 30.0,
+        read_s: float = 240.0,
         model_name: str = "",
         mirror: str | None = None,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> Path:
-        retry_policy = RetryPolicy(tries=tries, connect_s=30.0, read_s=read_s, sleep=self._sleep)
+        retry_policy = RetryPolicy(tries=tries, connect_s=240.0, read_s=read_s, sleep=self._sleep)
         return download(
             self.file,
             self.folder,

@@ -52,7 +52,7 @@ def test_of_two_processes_one_downloads_and_both_have_the_file(server: WeightSer
             assert second.stdout.readline().startswith("waiting ")
             server.release.set()
             for process in (first, second):
-                out, err = process.communicate(timeout=60)
+                out, err = process.communicate(timeout=240)
                 assert (process.returncode, err) == (0, "")
                 assert out.splitlines()[-1] == str(client.folder / NAME)
     assert is_whole(client.folder / NAME)
@@ -67,7 +67,7 @@ def test_whoever_waits_takes_over_from_one_that_is_killed(server: WeightServer, 
             assert second.stdout is not None
             assert second.stdout.readline().startswith("waiting ")
             first.kill()
-            assert second.wait(60) == 0
+            assert second.wait(240) == 0
             second.stdout.read()
     assert is_whole(client.folder / NAME)
     assert server.ranges[0] is None
@@ -84,7 +84,7 @@ def test_threads_share_one_download(server: WeightServer, folder: Path) -> None:
         time.sleep(0.01)
     server.release.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert is_whole(folder / NAME)
     assert len(server.requests) == 1
 

@@ -102,7 +102,7 @@ def stalls(after_bytes: int) -> Act:
     def act(handler: _Handler) -> None:
         body = handler.begin()
         handler.send(body[:after_bytes])
-        handler.server.release.wait(60)
+        handler.server.release.wait()
         handler.send(body[after_bytes:])
 
     return act
