@@ -127,8 +127,8 @@ class _Handler(Vendors):
         if (fault := self.world.fault(parts.path)) and not self._go_wrong(*fault):
             return
         if parts.path in self.world.answers:
-            told = self.world.answers[parts.path]
-            return self.send(told, 200, {}) if isinstance(told, bytes) else self.json(told)
+            answer = self.world.answers[parts.path]
+            return self.send(answer, 200, {}) if isinstance(answer, bytes) else self.json(answer)
         segments = parts.path.strip("/").split("/")
         routes: dict[str, Callable[[], None]] = {"faults": self.misbehave, "audio": self._audio, "hook": self._hook}
         if segments[0] in routes:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stemwright
@@ -24,7 +24,7 @@ from stemwright.evaluation.evaluate import evaluate_estimates, evaluate_plan
 from stemwright.stems import select
 from tests.separation.engines import LocalMasks
 
-NO_NUMBERS: tuple[Any, ...] = (
+INVALID_NUMBERS: tuple[Any, ...] = (
     None,
     True,
     "",
@@ -41,11 +41,11 @@ NO_NUMBERS: tuple[Any, ...] = (
 )
 
 
-NO_FORMATS: tuple[Any, ...] = (None, 3, "midi", [])
-NO_FOLDERS: tuple[Any, ...] = (3, [], "s3://bucket", "a\0")
+INVALID_FORMATS: tuple[Any, ...] = (None, 3, "midi", [])
+INVALID_FOLDERS: tuple[Any, ...] = (3, [], "s3://bucket", "a\0")
 
 
-class Awkward:
+class RaisesOnUse:
     """Raises whatever is done with it."""
 
     def __repr__(self) -> str:
@@ -65,9 +65,9 @@ class Awkward:
 
 
 def one_sentence(error: BaseException) -> str:
-    told = str(error)
-    assert told and "\n" not in told and len(told) < 500
-    return told
+    sentence = str(error)
+    assert sentence and "\n" not in sentence and len(sentence) < 500
+    return sentence
 
 
 class TestPaths:
@@ -78,7 +78,7 @@ class TestPaths:
     def test_bytes_that_are_no_unicode_are_taken(self) -> None:
         assert os.fsencode(arguments.path(b"caf\xe9.wav", "song")) == b"caf\xe9.wav"
 
-    @pytest.mark.parametrize("given", [None, 3, 1.5, [], ["a"], object(), Awkward(), "", b"", "a\0b"])
+    @pytest.mark.parametrize("given", [None, 3, 1.5, [], ["a"], object(), RaisesOnUse(), "", b"", "a\0b"])
     def test_what_names_none_is_refused(self, given: Any) -> None:
         with pytest.raises(UsageError) as caught:
             arguments.path(given, "song")
@@ -91,8 +91,8 @@ class TestPaths:
     ) -> None:
         with pytest.raises(UsageError) as caught:
             arguments.path(kind(address), "song")
-        told = one_sentence(caught.value)
-        assert address in told and "download it first" in told and "curl" in told
+        sentence = one_sentence(caught.value)
+        assert address in sentence and "download it first" in sentence and "curl" in sentence
 
     @pytest.mark.parametrize("address", ["s3://bucket/songs", "file:///music/a.wav", "gs://a/b", "rtmp://h/x"])
     def test_other_addresses_and_folders_too(self, address: str) -> None:
@@ -126,7 +126,7 @@ class TestNumbers:
         assert (found, type(found)) == (44_100, int)
 
     @pytest.mark.parametrize(
-        "given", [*NO_NUMBERS, 44_100.5, "1.5", 0, -1, 10**400, "1e400", np.bool_(True), Awkward()]
+        "given", [*INVALID_NUMBERS, 44_100.5, "1.5", 0, -1, 10**400, "1e400", np.bool_(True), RaisesOnUse()]
     )
     def test_what_is_none_is_refused(self, given: Any) -> None:
         with pytest.raises(UsageError) as caught:
@@ -140,7 +140,7 @@ class TestNumbers:
     def test_flags(self, given: Any) -> None:
         assert arguments.flag(given, "resume") is bool(given)
 
-    @pytest.mark.parametrize("given", [None, "no", "True", 2, -1, 0.5, [], Awkward()])
+    @pytest.mark.parametrize("given", [None, "no", "True", 2, -1, 0.5, [], RaisesOnUse()])
     def test_what_is_no_flag_is_refused(self, given: Any) -> None:
         with pytest.raises(UsageError, match="True or False"):
             arguments.flag(given, "resume")
@@ -172,12 +172,12 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         "given",
-        [{"start_s": value} for value in (*NO_NUMBERS, -1, 1e30)]
-        + [{"duration_s": value} for value in (*NO_NUMBERS[1:], 0, -1, 1e30)]
-        + [{"bit_depth": value} for value in (*NO_NUMBERS[1:], 16.5, 0)]
-        + [{"bitrate_kbps": value} for value in (*NO_NUMBERS[1:], 128.5, 0)]
-        + [{"format": value} for value in (*NO_FORMATS, Awkward())]
-        + [{"out": value} for value in NO_FOLDERS]
+        [{"start_s": value} for value in (*INVALID_NUMBERS, -1, 1e30)]
+        + [{"duration_s": value} for value in (*INVALID_NUMBERS[1:], 0, -1, 1e30)]
+        + [{"bit_depth": value} for value in (*INVALID_NUMBERS[1:], 16.5, 0)]
+        + [{"bitrate_kbps": value} for value in (*INVALID_NUMBERS[1:], 128.5, 0)]
+        + [{"format": value} for value in (*INVALID_FORMATS, RaisesOnUse())]
+        + [{"out": value} for value in INVALID_FOLDERS]
         + [{"stems": None}, {"stems": ["banjo"]}, {"resume": "no"}, {"overwrite": None}],
     )
     def test_all_else_is_refused(self, given: dict[str, Any]) -> None:
@@ -194,7 +194,7 @@ class TestClients:
         for key in (None, 3, "", "a\nb", "schlüssel", b"k"):
             with pytest.raises(UsageError, match="key"):
                 Client(key=key)  # type: ignore[arg-type]
-        for timeout_s in (*NO_NUMBERS, 0, -1):
+        for timeout_s in (*INVALID_NUMBERS, 0, -1):
             with pytest.raises(UsageError, match="timeout_s"):
                 Client(key="k", timeout_s=timeout_s)
 
@@ -223,7 +223,7 @@ ANYTHING = st.one_of(
     ),
     st.lists(st.one_of(st.integers(), st.floats(), st.text(max_size=5), st.none()), max_size=4),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
-    st.builds(Awkward),
+    st.builds(RaisesOnUse),
     st.builds(object),
     st.sampled_from([np.zeros((2, 10)), np.zeros(0), np.float32(3), np.array(["a"]), lambda: None, int, Path("none")]),
     st.builds(LocalMasks),
@@ -289,9 +289,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_public_call_ends_in_an_error_of_pythons_own(
     call: str, data: st.DataObject, at_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -217,17 +217,17 @@ class TestOnARealServer:
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class Moody(HttpStub):
+class ScriptedServer(HttpStub):
     """A server that gives each request the next of its answers: a status with headers, or ``None``, a broken line."""
 
     def __init__(self, *answers: Answer | None) -> None:
-        super().__init__(MoodyHandler)
+        super().__init__(ScriptedHandler)
         self.answers = list(answers)
         self.requests: list[tuple[str, dict[str, str]]] = []
 
 
-class MoodyHandler(StubHandler):
-    server: Moody
+class ScriptedHandler(StubHandler):
+    server: ScriptedServer
 
     def answer(self) -> None:
         self.read_body()
@@ -246,77 +246,87 @@ PROBLEM = b'{"type": "t", "title": "Slow down", "status": 429, "detail": "Later.
 @pytest.mark.usefixtures("impatient")
 class TestRetries:
     def test_busy_and_broken_then_well(self) -> None:
-        with Moody(BUSY, None, (429, {}, PROBLEM), CREDITS) as moody, Client(moody.url, key="k") as client:
+        with (
+            ScriptedServer(BUSY, None, (429, {}, PROBLEM), CREDITS) as scripted,
+            Client(scripted.url, key="k") as client,
+        ):
             assert client.credits().credits == 1.5
-            assert len(moody.requests) == 4
+            assert len(scripted.requests) == 4
 
     def test_async_too(self) -> None:
         async def run() -> None:
-            async with AsyncClient(moody.url, key="k") as client:
+            async with AsyncClient(scripted.url, key="k") as client:
                 assert (await client.credits()).credits == 1.5
 
-        with Moody(BUSY, None, CREDITS) as moody:
+        with ScriptedServer(BUSY, None, CREDITS) as scripted:
             asyncio.run(run())
-            assert len(moody.requests) == 3
+            assert len(scripted.requests) == 3
 
     def test_retry_after_is_waited_for(self) -> None:
-        with Moody((429, {"Retry-After": "0.3"}, PROBLEM), CREDITS) as moody, Client(moody.url, key="k") as client:
+        with (
+            ScriptedServer((429, {"Retry-After": "0.3"}, PROBLEM), CREDITS) as scripted,
+            Client(scripted.url, key="k") as client,
+        ):
             began = time.monotonic()
             client.credits()
             assert time.monotonic() - began >= 0.3
 
     def test_enough_is_enough(self) -> None:
-        with Moody(*[(429, {}, PROBLEM)] * 9) as moody, Client(moody.url, key="k") as client:
+        with ScriptedServer(*[(429, {}, PROBLEM)] * 9) as scripted, Client(scripted.url, key="k") as client:
             with pytest.raises(parts.TooManyRequestsError, match="Later"):
                 client.credits()
-            assert len(moody.requests) == calls.TRIES
+            assert len(scripted.requests) == calls.TRIES
         later = (503, {"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, b"")
-        with Moody(later) as moody, Client(moody.url, key="k") as client, pytest.raises(parts.ServerError):
+        with (
+            ScriptedServer(later) as scripted,
+            Client(scripted.url, key="k") as client,
+            pytest.raises(parts.ServerError),
+        ):
             client.credits()
 
     def test_an_order_is_repeated_under_one_key(self) -> None:
-        with Moody(None, None, (422, {}, b"no JSON")) as moody, Client(moody.url, key="k") as client:
+        with ScriptedServer(None, None, (422, {}, b"no JSON")) as scripted, Client(scripted.url, key="k") as client:
             with pytest.raises(parts.InvalidRequestError, match="422"):
                 client.separate("https://example.com/a.mp3")
-            keys = {headers["Idempotency-Key"] for _, headers in moody.requests}
-            assert len(moody.requests) == 3 and len(keys) == 1
+            keys = {headers["Idempotency-Key"] for _, headers in scripted.requests}
+            assert len(scripted.requests) == 3 and len(keys) == 1
 
     def test_what_may_have_arrived_is_not_sent_twice(self, song: Path) -> None:
-        with Moody(None, None) as moody, Client(moody.url, key="k") as client:
+        with ScriptedServer(None, None) as scripted, Client(scripted.url, key="k") as client:
             with pytest.raises(parts.UnreachableError):
                 client.upload(song)
-            assert len(moody.requests) == 1
+            assert len(scripted.requests) == 1
 
     def test_an_upload_that_was_not_taken_begins_anew(self, song: Path) -> None:
-        with Moody(BUSY, (413, {}, PROBLEM)) as moody, Client(moody.url, key="k") as client:
+        with ScriptedServer(BUSY, (413, {}, PROBLEM)) as scripted, Client(scripted.url, key="k") as client:
             with pytest.raises(parts.InvalidRequestError):
                 client.upload(song)
-            sizes = [int(headers["Content-Length"]) for _, headers in moody.requests]
+            sizes = [int(headers["Content-Length"]) for _, headers in scripted.requests]
             assert len(sizes) == 2 and min(sizes) > song.stat().st_size
 
     def test_nobody_there(self) -> None:
-        with Moody() as moody:
-            url = moody.url
+        with ScriptedServer() as scripted:
+            url = scripted.url
         with Client(url, key="k") as client, pytest.raises(parts.UnreachableError, match="is it running"):
             client.credits()
 
     def test_a_download_cut_short_begins_anew(self, server: Server, tmp_path: Path) -> None:
         short = (200, {"Content-Length": "9"}, b"half")
-        with Moody(short, (200, {}, b"whole")) as moody, Client(moody.url, key="k") as client:
+        with ScriptedServer(short, (200, {}, b"whole")) as scripted, Client(scripted.url, key="k") as client:
             path = client.download_zip("0" * 32, tmp_path / "all.zip")
             assert path.read_bytes() == b"whole"
         assert list(tmp_path.glob(".*.part")) == []
 
     def test_the_key_goes_to_the_api_alone(self, server: Server, song: Path, tmp_path: Path) -> None:
-        with Client(server.url, key=server.key) as client, Moody((200, {}, b"stem")) as moody:
+        with Client(server.url, key=server.key) as client, ScriptedServer((200, {}, b"stem")) as scripted:
             ordered = client.separate(song, stems="two", format="mp3")
             server.succeed(hex_id(ordered))
             ended = client.separation(ordered)
-            stem = replace(ended.stems[0], url=f"{moody.url}/vocals.mp3", name="../vocals")
+            stem = replace(ended.stems[0], url=f"{scripted.url}/vocals.mp3", name="../vocals")
             elsewhere = replace(ended, stems=(stem,))
             files = client.download(elsewhere, tmp_path / "stems")
             assert files == [tmp_path / "stems" / "vocals.mp3"]
-            assert "Authorization" not in moody.requests[0][1]
+            assert "Authorization" not in scripted.requests[0][1]
 
     def test_streams_that_break_are_taken_up_again(self, server: Server, song: Path) -> None:
         with Client(server.url, key=server.key) as client:
@@ -326,9 +336,18 @@ class TestRetries:
             server.succeed(hex_id(ordered))
             ended: Answer = (200, {}, native_bytes(server, ordered))
         now: Answer = (200, {}, facts)
-        with Moody(now, stream, now, (404, {}, b""), ended) as moody, Client(moody.url, key="k") as client:
+        with (
+            ScriptedServer(now, stream, now, (404, {}, b""), ended) as scripted,
+            Client(scripted.url, key="k") as client,
+        ):
             assert client.wait(ordered, timeout_s=240).state == "succeeded"
-            assert [headers.get("Last-Event-ID") for _, headers in moody.requests] == [None, None, None, "mark", None]
+            assert [headers.get("Last-Event-ID") for _, headers in scripted.requests] == [
+                None,
+                None,
+                None,
+                "mark",
+                None,
+            ]
 
 
 def native_bytes(server: Server, separation: Separation) -> bytes:

@@ -84,7 +84,7 @@ def until(look: Callable[[], Json], done: Callable[[Json], bool]) -> Json:
 
 
 def samples(content: bytes, folder: Path) -> NDArray[np.float32]:
-    """What is heard of a file, ``(2, samples)``."""
+    """The samples of a file, ``(2, samples)``."""
     path = folder / "stem"
     path.write_bytes(content)
     with Decoder(path) as decoder:
@@ -93,10 +93,10 @@ def samples(content: bytes, folder: Path) -> NDArray[np.float32]:
 
 def far_from_song_db(song: Path, urls: list[str], folder: Path) -> float:
     """Energy of the song less the sum of the stems, against that of the song."""
-    heard = soundfile.read(song, dtype="float32")[0].T
+    mix = soundfile.read(song, dtype="float32")[0].T
     total = np.sum([samples(httpx.get(url, trust_env=False).content, folder) for url in urls], axis=0)
-    assert total.shape == heard.shape
-    return float(10 * np.log10(np.sum((total - heard) ** 2) / np.sum(heard**2)))
+    assert total.shape == mix.shape
+    return float(10 * np.log10(np.sum((total - mix) ** 2) / np.sum(mix**2)))
 
 
 def received(world: StandIn, task_id: str) -> Received:
@@ -148,9 +148,9 @@ class TestKie:
         assert len(stems) == count and named == set(stems.values())
         assert all(url.endswith(".mp3") for url in named)
         assert far_from_song_db(song, list(named), folder) < -25
-        told = received(world, record["taskId"]).json
-        assert told["code"] == 200
-        assert told["data"]["vocal_separation_info"]["vocal_url"] == record["response"]["vocalUrl"]
+        callback = received(world, record["taskId"]).json
+        assert callback["code"] == 200
+        assert callback["data"]["vocal_separation_info"]["vocal_url"] == record["response"]["vocalUrl"]
 
     def submit(self, client: httpx.Client, world: StandIn, order: Json) -> Json:
         reply = client.post("/api/v1/vocal-removal/generate", json={**order, "callBackUrl": f"{world.url}/hook"}).json()
@@ -213,8 +213,8 @@ class TestOurOwn:
 
         with zipfile.ZipFile(io.BytesIO(client.get(separation["zip"]).content)) as archive:
             assert [archive.read(f"{name}.wav") for name in names] == files
-        told = received(world, separation["id"]).json
-        assert (told["type"], told["data"]) == ("separation.succeeded", separation)
+        callback = received(world, separation["id"]).json
+        assert (callback["type"], callback["data"]) == ("separation.succeeded", separation)
 
     def test_a_running_separation_is_cancelled(self, client: httpx.Client) -> None:
         track = client.post("/v1/tracks", files={"file": ("long.mp3", LONG_SONG.read_bytes(), "audio/mpeg")}).json()

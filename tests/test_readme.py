@@ -67,7 +67,7 @@ class Terminal:
     folder: Path
     server: str
     hook: str
-    heard: Path
+    received: Path
 
     def run(self, *scripts: str) -> None:
         """Runs what is pasted, one after the other in one shell."""
@@ -87,8 +87,8 @@ class Terminal:
 
     def callbacks(self, count: int) -> list[str]:
         """What the receiver printed, once it has printed so many lines."""
-        wait_until(lambda: len(self.heard.read_text().splitlines()) >= count, f"{count} callbacks")
-        return self.heard.read_text().splitlines()
+        wait_until(lambda: len(self.received.read_text().splitlines()) >= count, f"{count} callbacks")
+        return self.received.read_text().splitlines()
 
 
 @contextmanager
@@ -101,18 +101,18 @@ def terminal(folder: Path, seconds: float | None) -> Iterator[Terminal]:
     else:
         _cut_song(song, seconds)
     ports = _free_ports()
-    hook, heard = f"http://127.0.0.1:{ports[1]}/hook", folder / "heard"
+    hook, received = f"http://127.0.0.1:{ports[1]}/hook", folder / "received"
     (folder / "receiver.py").write_text(program("Callbacks").replace("9000", str(ports[1])))
     # The environment may give the port, which the page's own line leaves at 8000.
     environment = _environment() | {"STEMWRIGHT_PORT": str(ports[0])}
-    with heard.open("w") as out, (folder / "log").open("w") as log:
+    with received.open("w") as out, (folder / "log").open("w") as log:
         listening = subprocess.Popen([sys.executable, "receiver.py"], cwd=folder, env=environment, stdout=out)
         serving = subprocess.Popen(["stemwright", "serve"], cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             for port in ports:
                 wait_until(partial(_listens, port), f"something listens on port {port}")
             wait_until(lambda: "Your API key" in (folder / "log").read_text(), "the server prints its key")
-            yield Terminal(folder, f"http://127.0.0.1:{ports[0]}", hook, heard)
+            yield Terminal(folder, f"http://127.0.0.1:{ports[0]}", hook, received)
         finally:
             for process in (serving, listening):
                 process.terminate()
@@ -169,9 +169,9 @@ def check(folder: Path, seconds: float | None) -> None:
     with terminal(folder, seconds) as here:
         (folder / "client.py").write_text(program("The Python client").replace(SERVER, here.server))
         python = "STEMWRIGHT_KEY=$KEY python client.py"
-        heard = f"until [ $(wc -l < {here.heard}) -ge 3 ]; do sleep 0.1; done"
-        examples = commands(API, "Examples").replace("curl -s -X DELETE", f"{heard}\ncurl -s -X DELETE")
-        assert heard in examples
+        wait = f"until [ $(wc -l < {here.received}) -ge 3 ]; do sleep 0.1; done"
+        examples = commands(API, "Examples").replace("curl -s -X DELETE", f"{wait}\ncurl -s -X DELETE")
+        assert wait in examples
         here.run(commands(KIE_AND_CRUN, "Try it with curl"), examples, python)
         song = folder / "examples" / "song.mp3"
         check_stems(folder / "stems" / "kie", song)

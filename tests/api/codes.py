@@ -24,6 +24,7 @@ from stemwright.service.keys import Keys
 from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.tracks import Track
 from tests.api.conftest import OpenServer, Server
+from tests.service.stub_context import StubContext
 from tests.stand_in import CRUN_KEY, KIE_KEY, StandIn
 from tests.waiting import PATIENCE_S
 
@@ -137,15 +138,7 @@ class Stage:
         assert lease is not None and lease.task_id == task_id
         if server.url not in self._workers:
             self._workers[server.url] = SeparationHandler(server.service)
-        self._workers[server.url].run(lease, _Hands())
-
-
-class _Hands:
-    def should_stop(self) -> bool:
-        return False
-
-    def advance(self) -> None:
-        pass
+        self._workers[server.url].run(lease, StubContext())
 
 
 Provocation = Callable[[Stage], Outcome | Iterable[Outcome]]
@@ -168,17 +161,17 @@ def outcome(server: Server, send: Callable[[], httpx.Response]) -> Outcome:
     before = balance(server)
     reply = send()
     taken = "none" if balance(server) == before else "taken"
-    told = reply.json()
+    body = reply.json()
     assert SECRET not in reply.text and "Traceback" not in reply.text
     http = f"{reply.status_code}, Retry-After" if int(reply.headers.get("retry-after", 0)) > 0 else reply.status_code
     if reply.headers["content-type"] == "application/problem+json":
-        assert told.keys() - {"errors"} == {"type", "title", "status", "detail"}
-        assert told["status"] == reply.status_code
-        return Outcome(str(http), told["type"].removeprefix("urn:stemwright:problem:"), told["detail"], taken)
-    words = "message" if "message" in told else "msg"
-    assert told.keys() - {"success", "data"} == {"code", words} and told.get("data") is None
-    assert told.get("success", False) is False
-    return Outcome(str(http), str(told["code"]), told[words], taken)
+        assert body.keys() - {"errors"} == {"type", "title", "status", "detail"}
+        assert body["status"] == reply.status_code
+        return Outcome(str(http), body["type"].removeprefix("urn:stemwright:problem:"), body["detail"], taken)
+    words = "message" if "message" in body else "msg"
+    assert body.keys() - {"success", "data"} == {"code", words} and body.get("data") is None
+    assert body.get("success", False) is False
+    return Outcome(str(http), str(body["code"]), body[words], taken)
 
 
 def asking(

@@ -247,12 +247,12 @@ def ended(stage: Stage, how: str, *, called_back: bool) -> Outcome:
     status = "–"
     if called_back:
         server.deliver()
-        told = next(one.json for one in stage.world.of("/hook/crun") if one.json.get("task_id") == task_id)
+        callback = next(one.json for one in stage.world.of("/hook/crun") if one.json.get("task_id") == task_id)
     else:
         reply = server.client.get(INFO, params={"task_id": task_id})
-        status, told = str(reply.status_code), reply.json()["data"]
-    assert told["status"] == "failed" and told["result"]["media_info"] is None and told["credits"] == 0
-    return end(server, known, status, f"result.code {told['result']['code']}", told["result"]["message"])
+        status, callback = str(reply.status_code), reply.json()["data"]
+    assert callback["status"] == "failed" and callback["result"]["media_info"] is None and callback["credits"] == 0
+    return end(server, known, status, f"result.code {callback['result']['code']}", callback["result"]["message"])
 
 
 for cause, how in (

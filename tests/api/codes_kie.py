@@ -330,8 +330,8 @@ def wav_failed(stage: Stage) -> Outcome:
     song = bad_song(stage.server(max_upload_mb=1))
     body = dict(zip(("taskId", "audioId"), ids(song), strict=True))
     server, task_id = bad_wav(stage, WAV, body)
-    told = server.client.get(WAV_RECORD, params={"taskId": task_id}).json()["data"]
-    return end(server, task_id, "200", f"errorCode {told['errorCode']}", told["errorMessage"])
+    reply = server.client.get(WAV_RECORD, params={"taskId": task_id}).json()["data"]
+    return end(server, task_id, "200", f"errorCode {reply['errorCode']}", reply["errorMessage"])
 
 
 @provokes("kie", "GET recordInfo", "the task failed")
@@ -339,8 +339,8 @@ def job_failed(stage: Stage) -> Outcome:
     song = bad_song(stage.server(max_upload_mb=1))
     asked = dict(zip(("task_id", "audio_id"), ids(song), strict=True))
     server, task_id = bad_wav(stage, JOB, {"model": SEPARATE, "input": asked})
-    told = server.client.get(JOB_RECORD, params={"taskId": task_id}).json()["data"]
-    return end(server, task_id, "200", f"failCode {told['failCode']}", told["failMsg"])
+    reply = server.client.get(JOB_RECORD, params={"taskId": task_id}).json()["data"]
+    return end(server, task_id, "200", f"failCode {reply['failCode']}", reply["failMsg"])
 
 
 @provokes("kie", "callback of a WAV", "the conversion failed")
@@ -349,8 +349,8 @@ def wav_failed_callback(stage: Stage) -> Outcome:
     body = dict(zip(("taskId", "audioId"), ids(song), strict=True))
     server, task_id = bad_wav(stage, WAV, body | {"callBackUrl": f"{stage.world.url}/hook/wav"})
     server.deliver()
-    told = next(one.json for one in stage.world.of("/hook/wav") if one.json["data"]["task_id"] == task_id)
-    return end(server, task_id, "–", told["code"], told["msg"])
+    callback = next(one.json for one in stage.world.of("/hook/wav") if one.json["data"]["task_id"] == task_id)
+    return end(server, task_id, "–", callback["code"], callback["msg"])
 
 
 @provokes("kie", "callback of createTask", "the task failed")
@@ -360,8 +360,8 @@ def job_failed_callback(stage: Stage) -> Outcome:
     job = {"model": SEPARATE, "callBackUrl": f"{stage.world.url}/hook/job", "input": asked}
     server, task_id = bad_wav(stage, JOB, job)
     server.deliver()
-    told = next(one.json for one in stage.world.of("/hook/job") if one.json["data"]["taskId"] == task_id)
-    return end(server, task_id, "–", told["code"], told["msg"])
+    callback = next(one.json for one in stage.world.of("/hook/job") if one.json["data"]["taskId"] == task_id)
+    return end(server, task_id, "–", callback["code"], callback["msg"])
 
 
 # --- ends of tasks
@@ -383,13 +383,13 @@ def ended(stage: Stage, how: str, kind: str, *, called_back: bool) -> Outcome:
         stage.work(server, task_id)
     if called_back:
         server.deliver()
-        told = next(one.json for one in stage.world.of("/hook/kie") if one.json["data"]["task_id"] == task_id)
-        assert told["data"]["vocal_separation_info"] is None and told["data"]["response"] is None
-        return end(server, task_id, "–", told["code"], told["msg"])
+        callback = next(one.json for one in stage.world.of("/hook/kie") if one.json["data"]["task_id"] == task_id)
+        assert callback["data"]["vocal_separation_info"] is None and callback["data"]["response"] is None
+        return end(server, task_id, "–", callback["code"], callback["msg"])
     reply = server.client.get(RECORD, params={"taskId": task_id})
-    told = reply.json()["data"]
-    assert reply.json()["code"] == 200 and told["successFlag"] == "GENERATE_AUDIO_FAILED"
-    return end(server, task_id, str(reply.status_code), f"errorCode {told['errorCode']}", told["errorMessage"])
+    callback = reply.json()["data"]
+    assert reply.json()["code"] == 200 and callback["successFlag"] == "GENERATE_AUDIO_FAILED"
+    return end(server, task_id, str(reply.status_code), f"errorCode {callback['errorCode']}", callback["errorMessage"])
 
 
 for cause, how in (
@@ -442,5 +442,5 @@ def sister_failed(stage: Stage) -> Outcome:
     ]["taskId"]
     server.fail(task, 501, "It broke.")
     server.deliver()
-    told = next(one.json for one in stage.world.of("/hook/sister") if one.json["data"]["task_id"] == task)
-    return end(server, task, "–", told["code"], told["msg"])
+    callback = next(one.json for one in stage.world.of("/hook/sister") if one.json["data"]["task_id"] == task)
+    return end(server, task, "–", callback["code"], callback["msg"])

@@ -292,15 +292,15 @@ def ended(stage: Stage, how: str, *, called_back: bool) -> Outcome:
     else:
         stage.work(server, known)
     reply = server.client.get(f"{ORDERS}/{made}")
-    told, status, state = reply.json(), str(reply.status_code), "cancelled" if how == "cancelled" else "failed"
+    body, status, state = reply.json(), str(reply.status_code), "cancelled" if how == "cancelled" else "failed"
     if called_back:
         server.deliver()
-        heard = next(one.json for one in stage.world.of("/hook/own") if one.json["data"].get("id") == made)
-        assert heard["type"] == f"separation.{state}" and heard["data"] == told
+        event = next(one.json for one in stage.world.of("/hook/own") if one.json["data"].get("id") == made)
+        assert event["type"] == f"separation.{state}" and event["data"] == body
         status = "–"
-    assert told["state"] == state and told["stems"] == []
-    code = f"error.code {told['error']['code']}" if told["error"] else "state cancelled"
-    return end(server, known, status, code, told["error"]["message"] if told["error"] else "–")
+    assert body["state"] == state and body["stems"] == []
+    code = f"error.code {body['error']['code']}" if body["error"] else "state cancelled"
+    return end(server, known, status, code, body["error"]["message"] if body["error"] else "–")
 
 
 for cause, how in (

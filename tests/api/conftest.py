@@ -1,4 +1,4 @@
-"""A server on a free port of this machine, with a key, a song, and hands that end its tasks as a worker would."""
+"""A server on a free port of this machine, with a key, a song, and methods that end its tasks as a worker would."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def test_an_order_of_every_face_may_be_encoded(shared: Server, coding: str, enco
 @pytest.mark.parametrize(("coding", "encode"), CODINGS[:5], ids=IDS[:5])
 def test_files_may_be_encoded(shared: Server, coding: str, encode: Callable[[bytes], bytes]) -> None:
     as_json = json.dumps({"base64Data": base64.b64encode(shared.mp3).decode(), "uploadPath": "a"}).encode()
-    told = send(shared, "/api/file-base64-upload", encode(as_json), coding).json()
-    assert httpx.get(told["data"]["downloadUrl"]).content == shared.mp3
+    body = send(shared, "/api/file-base64-upload", encode(as_json), coding).json()
+    assert httpx.get(body["data"]["downloadUrl"]).content == shared.mp3
 
     form = httpx.Request("POST", shared.url, files={"file": ("s.mp3", shared.mp3)})
     reply = send(shared, "/v1/tracks", encode(form.read()), coding, form.headers["content-type"])
@@ -85,8 +85,8 @@ def test_other_codings_are_refused_in_the_envelope_of_each_face(shared: Server, 
         ("/api/file-base64-upload", "application/json"),
         ("/api/file-stream-upload", "multipart/form-data; boundary=b"),
     ):
-        told = send(shared, path, b"x", coding, kind).json()
-        assert told == {"success": False, "code": 415, "msg": sentence, "data": None}
+        reply = send(shared, path, b"x", coding, kind).json()
+        assert reply == {"success": False, "code": 415, "msg": sentence, "data": None}
     crun = send(shared, "/api/v1/client/job/CreateTask", b"x", coding)
     assert (crun.status_code, crun.json()) == (415, {"code": 415, "message": sentence, "data": None})
     own = send(shared, "/v1/separations", b"x", coding)
@@ -105,8 +105,8 @@ def test_other_codings_are_refused_in_the_envelope_of_each_face(shared: Server, 
     ],
 )
 def test_a_body_that_is_not_what_it_says(shared: Server, content: bytes, coding: str, words: str) -> None:
-    told = send(shared, GENERATE, content, coding).json()
-    assert told["code"] == 400 and words in told["msg"]
+    reply = send(shared, GENERATE, content, coding).json()
+    assert reply["code"] == 400 and words in reply["msg"]
 
 
 def test_limits_count_what_comes_out(open_server: OpenServer) -> None:
@@ -121,8 +121,8 @@ def test_limits_count_what_comes_out(open_server: OpenServer) -> None:
     reply = send(server, "/v1/tracks", gzip.compress(form.read()), "gzip", form.headers["content-type"])
     assert reply.status_code == 413
     as_json = json.dumps({"base64Data": base64.b64encode(large).decode(), "uploadPath": "a"}).encode()
-    told = send(server, "/api/file-base64-upload", gzip.compress(as_json, mtime=0), "gzip").json()
-    assert (told["code"], "more than 1 MB" in told["msg"]) == (400, True)
+    body = send(server, "/api/file-base64-upload", gzip.compress(as_json, mtime=0), "gzip").json()
+    assert (body["code"], "more than 1 MB" in body["msg"]) == (400, True)
     query = {"content_type": "audio/wav", "ext": ".wav"}
     link = server.client.get("/api/v1/client/files/upload-url", params=query).json()["data"]["presigned_url"]
     assert send(server, link, gzip.compress(large, mtime=0), "gzip", "audio/wav", "PUT").status_code == 413

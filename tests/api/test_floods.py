@@ -45,8 +45,8 @@ def flood(
     else:
         head += b"Content-Length: %d\r\n" % length
     reply = answer(serving.url, head, *pieces)
-    told = json.loads(reply.partition(b"\r\n\r\n")[2])
-    return int(told.get("code", told.get("status")))
+    body = json.loads(reply.partition(b"\r\n\r\n")[2])
+    return int(body.get("code", body.get("status")))
 
 
 def test_floods_are_refused_and_no_memory_grows(serving: Serving) -> None:

@@ -121,15 +121,15 @@ def test_bombs_and_lies_are_told_and_cost_nothing(serving: Serving, client: http
         "65535 channels": songs.wav(44_100, 50, channels=65_535),
     }
     records = separated(client, files)
-    told = {name: failure(record) for name, record in records.items()}
+    reply = {name: failure(record) for name, record in records.items()}
     for name in list(files)[:4]:
-        assert told[name] == (501, TOO_LONG), name
-    assert told["a million hours"][0] == 501 and "a sample rate of 1 Hz" in told["a million hours"][1]
-    assert told["two thousand million samples a second"] == (
+        assert reply[name] == (501, TOO_LONG), name
+    assert reply["a million hours"][0] == 501 and "a sample rate of 1 Hz" in reply["a million hours"][1]
+    assert reply["two thousand million samples a second"] == (
         501,
         "The song has 2147483647 samples a second, more than 768000: convert it to 48000.",
     )
-    assert told["65535 channels"][0] == 501 and "cannot be decoded" in told["65535 channels"][1]
+    assert reply["65535 channels"][0] == 501 and "cannot be decoded" in reply["65535 channels"][1]
     assert credits(client) == credit
     claims = separated(client, {"4 GB": songs.wav(44_100, 1000, channels=2, claimed_bytes=0xFFFE0000)})
     assert claims["4 GB"]["state"] == "succeeded", "a file is as long as its bytes, whatever it claims"

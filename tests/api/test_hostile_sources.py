@@ -17,17 +17,11 @@ from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.task import Task
 from tests.api.conftest import Server, starting
 from tests.http_stub import HttpStub, StubHandler
+from tests.service.stub_context import StubContext
 from tests.waiting import PATIENCE_S
 
 PUBLIC = "93.184.216.34"  # never reached: the tests' network refuses it
 CREDITS_HUNDREDTHS = 100_000
-
-
-class Hands:
-    def should_stop(self) -> bool:
-        return False
-
-    def advance(self) -> None: ...
 
 
 class Inside(HttpStub):
@@ -72,7 +66,7 @@ class Bench:
     def work(self) -> None:
         """Works off all that was ordered."""
         while (lease := self.server.service.queue.claim("local/0", 30)) is not None:
-            self.handler.run(lease, Hands())
+            self.handler.run(lease, StubContext())
 
     def balance(self) -> int | None:
         return self.server.service.ledger.balance(self.account_id)

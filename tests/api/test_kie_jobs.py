@@ -66,11 +66,11 @@ def test_it_is_the_same_task_underneath(shared: Server, fields: dict[str, Any], 
 def test_waiting_under_way_and_done(shared: Server) -> None:
     task_id = submit(shared, type="split_stem")
     task = shared.task(task_id)
-    told = record(shared, task_id)
+    data = record(shared, task_id)
     asked = {"task_id": shared_id(shared, task), "audio_id": dashed(task.track_id), "type": "split_stem"}
-    assert json.loads(told.pop("param")) == {"model": SEPARATE, "callBackUrl": HOOK, "input": asked}
+    assert json.loads(data.pop("param")) == {"model": SEPARATE, "callBackUrl": HOOK, "input": asked}
     created = round(task.created_at * 1000)
-    assert told == {
+    assert data == {
         "taskId": task_id,
         "model": SEPARATE,
         "state": "waiting",
@@ -88,10 +88,10 @@ def test_waiting_under_way_and_done(shared: Server) -> None:
     assert record(shared, task_id)["state"] == "generating"
     task = shared.succeed(task_id, lease=lease)
     assert task.ended_at is not None
-    told = record(shared, task_id)
-    assert (told["state"], told["creditsConsumed"]) == ("success", 50)
-    assert (told["completeTime"], told["costTime"] >= 0) == (round(task.ended_at * 1000), True)
-    assert json.loads(told["resultJson"]) == told["response"]
+    data = record(shared, task_id)
+    assert (data["state"], data["creditsConsumed"]) == ("success", 50)
+    assert (data["completeTime"], data["costTime"] >= 0) == (round(task.ended_at * 1000), True)
+    assert json.loads(data["resultJson"]) == data["response"]
 
 
 def shared_id(server: Server, task: Task) -> str:
@@ -129,12 +129,12 @@ def test_the_result_of_a_single_instrument(shared: Server) -> None:
 def test_failed_and_cancelled(open_server: OpenServer) -> None:
     server = open_server()
     failed = server.fail(submit(server), 501, "It broke.")
-    told = record(server, failed.id)
-    assert (told["state"], told["failCode"], told["resultJson"]) == ("fail", "501", "")
-    assert (told["failMsg"], told["creditsConsumed"]) == ("Vocal separation failed: It broke.", 0)
+    data = record(server, failed.id)
+    assert (data["state"], data["failCode"], data["resultJson"]) == ("fail", "501", "")
+    assert (data["failMsg"], data["creditsConsumed"]) == ("Vocal separation failed: It broke.", 0)
     unfetched = server.fail(submit(server, TO_WAV), 451, "It is gone.")
-    told = record(server, unfetched.id)
-    assert (told["failCode"], told["failMsg"]) == ("451", "WAV conversion failed: It is gone.")
+    data = record(server, unfetched.id)
+    assert (data["failCode"], data["failMsg"]) == ("451", "WAV conversion failed: It is gone.")
     cancelled = server.service.tasks.cancel(failed.account_id, submit(server))
     assert record(server, cancelled.id)["state"] == "fail"
 
@@ -144,24 +144,24 @@ def test_a_wav(shared: Server) -> None:
     body = {"model": TO_WAV, "input": asked}
     task = shared.succeed(post(shared, body)["data"]["taskId"])
     (url,) = urls(shared, task)
-    told = record(shared, task.id)
-    assert (told["model"], told["creditsConsumed"]) == (TO_WAV, 0.4)
-    assert json.loads(told["resultJson"]) == {"resultUrls": [url], "audioWavUrl": url}
+    data = record(shared, task.id)
+    assert (data["model"], data["creditsConsumed"]) == (TO_WAV, 0.4)
+    assert json.loads(data["resultJson"]) == {"resultUrls": [url], "audioWavUrl": url}
     exists = {"code": 409, "msg": "WAV record already exists", "data": None}
     assert post(shared, body) == exists
     old = {"taskId": asked["task_id"], "audioId": asked["audio_id"], "callBackUrl": HOOK}
     assert shared.client.post("/api/v1/wav/generate", json=old).json() == exists
-    told = shared.client.get("/api/v1/wav/record-info", params={"taskId": task.id}).json()["data"]
-    assert told["response"] == {"audioWavUrl": url}
+    data = shared.client.get("/api/v1/wav/record-info", params={"taskId": task.id}).json()["data"]
+    assert data["response"] == {"audioWavUrl": url}
 
 
 def test_tasks_of_other_routes_and_faces(shared: Server) -> None:
     track = shared.add_track()
     ids = {"taskId": track.task_id, "audioId": dashed(track.id)}
     old = shared.client.post("/api/v1/vocal-removal/generate", json=ids | {"type": "split_stem"}).json()
-    told = record(shared, old["data"]["taskId"])
+    data = record(shared, old["data"]["taskId"])
     asked = {"task_id": ids["taskId"], "audio_id": ids["audioId"], "type": "split_stem"}
-    assert json.loads(told["param"]) == {"model": SEPARATE, "callBackUrl": None, "input": asked}
+    assert json.loads(data["param"]) == {"model": SEPARATE, "callBackUrl": None, "input": asked}
     own = shared.client.post("/v1/separations", json={"url": "https://files.example/a.mp3", "stems": "two"}).json()
     asked = {"audio_url": "https://files.example/a.mp3", "type": "separate_vocal"}
     assert json.loads(record(shared, own["id"])["param"])["input"] == asked
@@ -240,8 +240,8 @@ def test_nobody_sees_the_tasks_of_others(shared: Server) -> None:
 def test_a_callback_is_the_record_with_what_the_old_routes_post(shared: Server, model: str) -> None:
     task = shared.succeed(submit(shared, model))
     body = kie.callback_body(shared.service, task)
-    told = record(shared, task.id)
-    assert body["code"] == 200 and told.items() <= body["data"].items()
+    data = record(shared, task.id)
+    assert body["code"] == 200 and data.items() <= body["data"].items()
     assert body["data"]["task_id"] == task.id
     first = urls(shared, task)[0]
     if model == TO_WAV:

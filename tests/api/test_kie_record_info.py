@@ -152,21 +152,21 @@ def test_failed(strict: Server, code: int, kind: str) -> None:
 
 def test_what_lenience_adds(shared: Server) -> None:
     task = shared.succeed(submit(shared))
-    told = record(shared, task.id)
-    assert told["status"] == told["successFlag"] == "SUCCESS"
+    data = record(shared, task.id)
+    assert data["status"] == data["successFlag"] == "SUCCESS"
     vocals, instrumental = (shared.service.links.stem_url(stem, task) for stem in task.stems)
     info = {"origin_url": "", "vocal_url": vocals, "instrumental_url": instrumental}
-    assert told["vocal_removal_info"] == info == kie.callback_body(shared.service, task)["data"]["vocal_removal_info"]
+    assert data["vocal_removal_info"] == info == kie.callback_body(shared.service, task)["data"]["vocal_removal_info"]
     failed = shared.fail(submit(shared), 500, "It broke.")
     assert record(shared, failed.id)["errorMessage"] == "Vocal separation failed: It broke."
     for waiting_or_failed in (submit(shared), failed.id):
         assert record(shared, waiting_or_failed)["vocal_removal_info"] is None
     one = shared.succeed(submit(shared, type="split_stem_advanced", stemName="Bass"))
-    told = record(shared, one.id)
-    assert told["vocal_removal_info"] == {"origin_url": "", "origin_data": told["response"]["originData"]}
+    data = record(shared, one.id)
+    assert data["vocal_removal_info"] == {"origin_url": "", "origin_data": data["response"]["originData"]}
     cancelled = shared.service.tasks.cancel(task.account_id, submit(shared))
-    told = record(shared, cancelled.id)
-    assert (told["status"], told["errorMessage"]) == (
+    data = record(shared, cancelled.id)
+    assert (data["status"], data["errorMessage"]) == (
         "GENERATE_AUDIO_FAILED",
         "Vocal separation failed: the task was cancelled.",
     )
@@ -203,5 +203,5 @@ def test_the_second_song_of_a_task_has_index_1(open_server: OpenServer, world: S
     server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url)
     made = world.add_task(Song(tone()), Song(tone()))
     reply = post(server, {"taskId": made.id, "audioId": made.songs[1].id, "callBackUrl": HOOK})
-    told = record(server, reply["data"]["taskId"])
-    assert (told["musicId"], told["musicIndex"]) == (made.songs[1].id, 1)
+    data = record(server, reply["data"]["taskId"])
+    assert (data["musicId"], data["musicIndex"]) == (made.songs[1].id, 1)

@@ -30,11 +30,11 @@ from tests.waiting import PATIENCE_S
 def test_an_imported_song_looks_generated(shared: Server) -> None:
     track = shared.add_track("My mix")
     url = shared.service.links.track_url(track)
-    told = record(shared, track.task_id, "/api/v1/generate/record-info")
-    created = told["response"]["sunoData"][0].pop("createTime")
+    data = record(shared, track.task_id, "/api/v1/generate/record-info")
+    created = data["response"]["sunoData"][0].pop("createTime")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", created)
-    assert json.loads(told.pop("param")) == {"title": "My mix"}
-    assert told == {
+    assert json.loads(data.pop("param")) == {"title": "My mix"}
+    assert data == {
         "taskId": track.task_id,
         "parentMusicId": "",
         "response": {
@@ -96,13 +96,13 @@ def test_a_download_link_is_for_files_of_this_server(shared: Server) -> None:
 def test_what_is_not_served_here_goes_to_the_vendor(open_server: OpenServer, world: StandIn) -> None:
     server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url)
     made = server.client.post("/api/v1/generate", json={"prompt": "la"}).json()["data"]["taskId"]
-    told = record(server, made, "/api/v1/generate/record-info")
-    assert [song["title"] for song in told["response"]["sunoData"]] == ["First", "Second"]
-    audio_id = told["response"]["sunoData"][0]["id"]
+    data = record(server, made, "/api/v1/generate/record-info")
+    assert [song["title"] for song in data["response"]["sunoData"]] == ["First", "Second"]
+    audio_id = data["response"]["sunoData"][0]["id"]
     task_id = post(server, {"taskId": made, "audioId": audio_id, "callBackUrl": HOOK})["data"]["taskId"]
     assert record(server, task_id)["musicId"] == audio_id
     # The vendor still tells of its own song, now that it is known here; and never of what is ours.
-    assert record(server, made, "/api/v1/generate/record-info") == told
+    assert record(server, made, "/api/v1/generate/record-info") == data
     asked = len(world.of("/api/v1/generate/record-info"))
     assert record(server, server.add_track().task_id, "/api/v1/generate/record-info")["status"] == "SUCCESS"
     with server.another() as bob:
@@ -119,16 +119,16 @@ def test_songs_of_the_other_vendor_are_told_of_here(open_server: OpenServer, wor
     server = open_server(upstream_kie_key=KIE_KEY, upstream_kie_url=world.url)
     song = VendorTrack(new_id(), f"{world.url}/audio/a.wav", "Theirs", 1, 2.5, {"suno_id": "a"})
     server.service.tracks.add_vendor(server.caller.account_id, task_id := new_id(), [song])
-    told = record(server, task_id, "/api/v1/generate/record-info")["response"]["sunoData"][0]
-    assert (told["id"], told["audioUrl"], told["title"]) == (dashed(song.audio_id), song.url, "Theirs")
+    data = record(server, task_id, "/api/v1/generate/record-info")["response"]["sunoData"][0]
+    assert (data["id"], data["audioUrl"], data["title"]) == (dashed(song.audio_id), song.url, "Theirs")
     assert world.received == []
 
 
 def test_openapi_tells_how_to_ask(shared: Server) -> None:
-    told = shared.client.get("/openapi.json").json()
-    places = told["components"]["securitySchemes"]
+    reply = shared.client.get("/openapi.json").json()
+    places = reply["components"]["securitySchemes"]
     for path, method in kie.METHODS.items():
-        endpoint = told["paths"][path][method.lower()]
+        endpoint = reply["paths"][path][method.lower()]
         assert endpoint["summary"] and endpoint["description"] and endpoint["tags"] == ["kie.ai"]
         assert all(place in places for way in endpoint["security"] for place in way)
         assert ("requestBody" in endpoint) == (method == "POST")

@@ -110,8 +110,8 @@ def test_a_malformed_url_is_refused_by_the_name_of_its_field(
 def test_a_callback_url_without_a_scheme_means_that_the_client_polls(shared: Server, word: str) -> None:
     task = shared.succeed(submit(shared, callBackUrl=word))
     assert task.callback_url is None and shared.service.callbacks.log(task.account_id, task.id) == []
-    told = record(shared, task.id)
-    assert (told["successFlag"], told["callbackUrl"]) == ("SUCCESS", word)
+    data = record(shared, task.id)
+    assert (data["successFlag"], data["callbackUrl"]) == ("SUCCESS", word)
 
 
 @pytest.mark.parametrize("url", ["https://noop", "https://example.com/cb", "http://169.254.169.254/latest/meta-data"])

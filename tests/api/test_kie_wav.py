@@ -98,18 +98,18 @@ def test_pending_and_done(strict: Server) -> None:
 )
 def test_failed(strict: Server, failed_with: int, code: int, words: str) -> None:
     task = strict.fail(submit(strict), failed_with, "It broke.")
-    told = record(strict, task.id)
-    assert (told["successFlag"], told["errorCode"]) == ("GENERATE_WAV_FAILED", 500)
-    assert (told["errorMessage"], told["response"]) == ("WAV conversion failed", None)
+    data = record(strict, task.id)
+    assert (data["successFlag"], data["errorCode"]) == ("GENERATE_WAV_FAILED", 500)
+    assert (data["errorMessage"], data["response"]) == ("WAV conversion failed", None)
     body = kie.callback_body(strict.service, task)
     assert (body["code"], body["msg"], body["data"]["audioWavUrl"]) == (code, words, None)
 
 
 def test_what_lenience_adds(shared: Server) -> None:
     task = shared.succeed(submit(shared))
-    told = record(shared, task.id)
-    assert told["status"] == told["successFlag"] == "SUCCESS"
-    assert told["audioWavUrl"] == told["response"]["audioWavUrl"] == url_of(shared, task)
+    data = record(shared, task.id)
+    assert data["status"] == data["successFlag"] == "SUCCESS"
+    assert data["audioWavUrl"] == data["response"]["audioWavUrl"] == url_of(shared, task)
     failed = shared.fail(submit(shared), 501, "It broke.")
     assert record(shared, failed.id)["errorMessage"] == "WAV conversion failed: It broke."
     assert post(shared, order(shared.add_track(), callBackUrl=None))["code"] == 200
@@ -169,8 +169,8 @@ def test_price_and_refund(open_server: OpenServer) -> None:
 
 def test_an_operator_may_switch_it_off(open_server: OpenServer) -> None:
     server = open_server(disabled="wav")
-    told = post(server, order(server.add_track()))
-    assert (told["code"], told["msg"]) == (505, "wav is switched off on this server.")
+    reply = post(server, order(server.add_track()))
+    assert (reply["code"], reply["msg"]) == (505, "wav is switched off on this server.")
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_other_faces_see_it(shared: Server) -> None:
     assert crun["result"]["media_info"] == {"audio_wav_url": url}
     assert crun["param"]["input"]["suno_id"] == dashed(task.track_id)
     failed = shared.fail(submit(shared), 501, "It broke.")
-    told = shared.client.get("/api/v1/client/job/TaskInfo", params={"task_id": failed.id}).json()["data"]
-    assert told["result"]["message"] == "It broke."
+    reply = shared.client.get("/api/v1/client/job/TaskInfo", params={"task_id": failed.id}).json()["data"]
+    assert reply["result"]["message"] == "It broke."
 
 
 def test_it_is_kept_as_long_as_every_task(open_server: OpenServer) -> None:
@@ -233,8 +233,8 @@ def test_the_end_is_called_back(open_server: OpenServer) -> None:
         server = open_server()
         task = server.succeed(submit(server, callBackUrl=f"{world.url}/hook/wav"))
         assert server.deliver() == 1
-        told = world.wait_for("/hook/wav")[0].json
-    assert told["data"]["audioWavUrl"] == url_of(server, task) and told["data"]["task_id"] == task.id
+        callback = world.wait_for("/hook/wav")[0].json
+    assert callback["data"]["audioWavUrl"] == url_of(server, task) and callback["data"]["task_id"] == task.id
 
 
 def test_songs_of_kie_are_converted_at_kie(open_server: OpenServer) -> None:

@@ -94,9 +94,9 @@ def test_music_is_made_at_kie_with_the_operators_key(world: StandIn, reads_bodie
     order = {"prompt": "la", "callBackUrl": "https://client.example/hook"}
     with face(world, reads_bodies=reads_bodies) as client:
         made = client.post("/api/v1/generate", json=order).json()
-        told = client.get("/api/v1/generate/record-info", params={"taskId": made["data"]["taskId"]}).json()
+        reply = client.get("/api/v1/generate/record-info", params={"taskId": made["data"]["taskId"]}).json()
         credits = client.get("/api/v1/chat/credit").json()
-    assert made["code"] == 200 and told["data"]["status"] == "SUCCESS" and credits["data"] == 5916.25
+    assert made["code"] == 200 and reply["data"]["status"] == "SUCCESS" and credits["data"] == 5916.25
     first = world.received[0]
     assert first.json == order
     assert first.headers["authorization"] == f"Bearer {KIE_KEY}"
@@ -110,9 +110,9 @@ def test_music_is_made_at_kie_with_the_operators_key(world: StandIn, reads_bodie
 def test_music_is_made_at_crun_with_the_operators_key(world: StandIn) -> None:
     with face(world, "crun") as client:
         made = client.post("/api/v1/client/job/CreateTask", json={"model": "suno/music-generate", "input": {}}).json()
-        told = client.get("/api/v1/client/job/TaskInfo", params={"task_id": made["data"]["task_id"]})
+        reply = client.get("/api/v1/client/job/TaskInfo", params={"task_id": made["data"]["task_id"]})
         unknown = client.get("/api/v1/client/job/TaskInfo", params={"task_id": "none"})
-    assert told.json()["data"]["status"] == "success"
+    assert reply.json()["data"]["status"] == "success"
     assert unknown.status_code == 404 and unknown.json()["message"] == "task_id not found"
     assert world.received[0].headers["x-api-key"] == CRUN_KEY
     assert "authorization" not in world.received[0].headers
@@ -144,21 +144,21 @@ def test_headers_of_one_hop_and_of_the_client_stay_behind(world: StandIn) -> Non
 def test_the_vendors_cookies_and_the_operators_key_stay_behind(world: StandIn) -> None:
     world.break_with("leaky")
     with face(world) as client:
-        told = client.get("/api/v1/anything")
-    assert told.json()["msg"] == "your key is Bearer " + "*" * len(KIE_KEY) + ", indeed"
-    assert KIE_KEY not in str(told.headers)
-    assert told.headers["x-your-key"] == "Bearer " + "*" * len(KIE_KEY)
-    assert "set-cookie" not in told.headers and "content-encoding" not in told.headers
-    assert len(told.headers.get_list("server")) == 1 and len(told.headers.get_list("date")) == 1
+        reply = client.get("/api/v1/anything")
+    assert reply.json()["msg"] == "your key is Bearer " + "*" * len(KIE_KEY) + ", indeed"
+    assert KIE_KEY not in str(reply.headers)
+    assert reply.headers["x-your-key"] == "Bearer " + "*" * len(KIE_KEY)
+    assert "set-cookie" not in reply.headers and "content-encoding" not in reply.headers
+    assert len(reply.headers.get_list("server")) == 1 and len(reply.headers.get_list("date")) == 1
 
 
 def test_a_key_cut_in_pieces_is_blotted_out_too(world: StandIn) -> None:
     with face(world) as client:
-        told = client.post(
+        reply = client.post(
             "/api/v1/echo", content=b"x" * 65530 + b"kie-key-of-the-operator kie-key-of" + b"y" * 10**5
         ).json()
-    body = told["data"]["body"]
-    assert KIE_KEY not in json.dumps(told)
+    body = reply["data"]["body"]
+    assert KIE_KEY not in json.dumps(reply)
     assert body[65530:].startswith("*" * len(KIE_KEY) + " kie-key-of" + "y" * 10)
     assert len(body) == 65530 + len(KIE_KEY) + 11 + 10**5
 
@@ -166,13 +166,13 @@ def test_a_key_cut_in_pieces_is_blotted_out_too(world: StandIn) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_goes_through(world: StandIn, method: str) -> None:
     with face(world) as client:
-        told = client.request(
+        reply = client.request(
             method, "/api/v1/echo?a=b&a=%2F%3D&c", content=b"body" if method in ("POST", "PUT", "PATCH") else None
         )
-    assert told.status_code == 200
+    assert reply.status_code == 200
     assert world.received[0].method == method
     assert world.received[0].body == (b"body" if method in ("POST", "PUT", "PATCH") else b"")
-    assert told.content == b"" or method != "HEAD"
+    assert reply.content == b"" or method != "HEAD"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_every_method_goes_through(world: StandIn, method: str) -> None:
 def test_paths_arrive_as_they_are_and_only_at_the_vendor(world: StandIn, path: str) -> None:
     with face(world, base="/base") as client:
         target = httpx.URL(client.base_url).copy_with(raw_path=path.encode())
-        told = client.get(target)
-    assert told.status_code == 200
+        reply = client.get(target)
+    assert reply.status_code == 200
     assert world.targets == ["/base" + path]
 
 
@@ -199,8 +199,8 @@ def test_paths_that_climb_are_none(world: StandIn, path: str) -> None:
         socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as line,
     ):
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        told = b"".join(iter(lambda: line.recv(65536), b""))
-    assert b'"code":404' in told
+        reply = b"".join(iter(lambda: line.recv(65536), b""))
+    assert b'"code":404' in reply
     assert not world.received
 
 
@@ -219,15 +219,15 @@ def test_large_bodies_stream_both_ways(world: StandIn) -> None:
             return await upload(client)
 
     with face(world) as client:
-        told = asyncio.run(run(client.base_url))
-    assert len(told.json()["data"]["body"]) == 64 * 65536
+        reply = asyncio.run(run(client.base_url))
+    assert len(reply.json()["data"]["body"]) == 64 * 65536
     assert world.received[0].headers["transfer-encoding"] == "chunked"
 
 
 def test_pieces_come_as_the_vendor_sends_them(world: StandIn) -> None:
     world.break_with("drip")
-    with face(world) as client, client.stream("GET", "/api/v1/x") as told:
-        assert next(told.iter_bytes()) == b" "
+    with face(world) as client, client.stream("GET", "/api/v1/x") as reply:
+        assert next(reply.iter_bytes()) == b" "
 
 
 def test_audio_and_redirects_go_through_as_they_are(world: StandIn) -> None:
@@ -247,8 +247,8 @@ def test_a_silent_vendor_is_told_in_time(world: StandIn, fault: Fault) -> None:
     world.break_with(fault)
     passthrough = opened(world, timeout_s=SHORT_S)
     with serving(passthrough) as client:
-        told = client.get("/api/v1/x").json()
-        assert told == {"code": 408, "msg": "kie did not answer in time. Please try again later."}
+        reply = client.get("/api/v1/x").json()
+        assert reply == {"code": 408, "msg": "kie did not answer in time. Please try again later."}
         world.break_with(None)
         passthrough._timeout_s = PATIENCE_S
         assert client.get("/api/v1/chat/credit").json()["data"] == 5916.25
@@ -258,15 +258,15 @@ def test_a_vendor_that_is_gone_is_told(world: StandIn) -> None:
     with StandIn() as gone:
         pass
     with face(gone) as client:
-        told = client.post("/api/v1/generate", json={}).json()
-    assert told["code"] == 408 and "could not be reached" in told["msg"]
+        reply = client.post("/api/v1/generate", json={}).json()
+    assert reply["code"] == 408 and "could not be reached" in reply["msg"]
 
 
 def test_the_vendors_own_failures_go_through(world: StandIn) -> None:
     world.break_with("failing")
     with face(world) as client:
-        told = client.get("/api/v1/x")
-    assert told.status_code == 500 and told.json()["msg"] == "Server Error - it broke"
+        reply = client.get("/api/v1/x")
+    assert reply.status_code == 500 and reply.json()["msg"] == "Server Error - it broke"
 
 
 def test_an_answer_that_breaks_off_is_seen_to(world: StandIn) -> None:
@@ -280,8 +280,8 @@ def test_an_answer_that_breaks_off_is_seen_to(world: StandIn) -> None:
 
 def test_a_client_that_goes_away_frees_the_connection(world: StandIn) -> None:
     with face(world) as client:
-        with client.stream("GET", "/faults/endless") as told:
-            assert next(told.iter_bytes())
+        with client.stream("GET", "/faults/endless") as reply:
+            assert next(reply.iter_bytes())
         assert client.get("/api/v1/chat/credit").status_code == 200
         wait_until(lambda: not world.busy("/faults/endless"))
 
@@ -303,8 +303,8 @@ def test_each_piece_of_an_upload_restarts_the_time_limit(world: StandIn, monkeyp
 
     monkeypatch.setattr(asyncio.Timeout, "reschedule", noted)
     with face(world) as client:
-        told: Any = client.post("/api/v1/echo", content=pieces()).json()
-    assert told["data"]["body"] == "piece" * 4
+        reply: Any = client.post("/api/v1/echo", content=pieces()).json()
+    assert reply["data"]["body"] == "piece" * 4
 
 
 def test_without_a_key_there_is_no_way() -> None:

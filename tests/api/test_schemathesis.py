@@ -76,7 +76,6 @@ def hold_operation(
         max_examples=n_examples,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), is_known=st.booleans())

@@ -26,9 +26,9 @@ def duration(server: Server, task_id: str) -> Any:
 
 
 def test_of_an_upload(patient: Server) -> None:
-    told = patient.client.post("/v1/tracks", files={"file": ("song.mp3", patient.mp3)}).json()
-    assert told["seconds"] == pytest.approx(SECONDS, abs=0.06)
-    assert duration(patient, told["task_id"]) == told["seconds"]
+    reply = patient.client.post("/v1/tracks", files={"file": ("song.mp3", patient.mp3)}).json()
+    assert reply["seconds"] == pytest.approx(SECONDS, abs=0.06)
+    assert duration(patient, reply["task_id"]) == reply["seconds"]
 
 
 def test_of_an_upload_that_is_no_song(patient: Server) -> None:

@@ -38,19 +38,21 @@ def encoded(content: bytes) -> str:
 
 
 def in_base64(server: Server, **fields: object) -> dict[str, Any]:
-    return told(server.client.post(BASE64, json={"base64Data": encoded(server.mp3), "uploadPath": "audio", **fields}))
+    return json_of(
+        server.client.post(BASE64, json={"base64Data": encoded(server.mp3), "uploadPath": "audio", **fields})
+    )
 
 
 def in_form(server: Server, name: str = "My song.mp3", kind: str = "audio/mpeg", **fields: str) -> dict[str, Any]:
     files = {"file": (name, server.mp3, kind)}
-    return told(server.client.post(STREAM, data={"uploadPath": "audio", **fields}, files=files))
+    return json_of(server.client.post(STREAM, data={"uploadPath": "audio", **fields}, files=files))
 
 
 def by_url(server: Server, url: object, **fields: object) -> dict[str, Any]:
-    return told(server.client.post(BY_URL, json={"fileUrl": url, "uploadPath": "audio", **fields}))
+    return json_of(server.client.post(BY_URL, json={"fileUrl": url, "uploadPath": "audio", **fields}))
 
 
-def told(reply: httpx.Response) -> dict[str, Any]:
+def json_of(reply: httpx.Response) -> dict[str, Any]:
     assert reply.status_code == 200
     return dict(reply.json())
 
@@ -143,7 +145,7 @@ def test_a_url_of_this_server_is_not_fetched_but_found(shared: Server) -> None:
         data = stored(by_url(shared, url.replace(shared.url, "https://another-name.example")))
         assert httpx.get(data["downloadUrl"]).content == shared.mp3
     with shared.another() as bob:
-        reply = told(bob.post(BY_URL, json={"fileUrl": links.track_url(track), "uploadPath": "a"}))
+        reply = json_of(bob.post(BY_URL, json={"fileUrl": links.track_url(track), "uploadPath": "a"}))
         assert refused(reply)[0] == 400
 
 
@@ -164,7 +166,7 @@ def test_base64_in_all_its_spellings(shared: Server, size: int, text: Callable[[
     body = json.dumps({"uploadPath": "a", "base64Data": text(encoded(content)), "fileName": "a.mp3"})
     # Some writers of JSON escape what needs no escape.
     for written in (body, body.replace("/", "\\/"), body.replace("+", "\\u002B").replace("=", "\\u003d")):
-        data = stored(told(shared.client.post(BASE64, content=written)))
+        data = stored(json_of(shared.client.post(BASE64, content=written)))
         assert data["fileSize"] == size
         assert httpx.get(data["downloadUrl"]).content == content
 
@@ -179,7 +181,7 @@ def test_base64_in_pieces_of_any_size(shared: Server, step: int) -> None:
     }
     body = json.dumps(fields).replace("/", "\\/").replace("+", "\\u002B").encode()
     pieces = (body[start : start + step] for start in range(0, len(body), step))
-    data = stored(told(shared.client.post(BASE64, content=pieces)))
+    data = stored(json_of(shared.client.post(BASE64, content=pieces)))
     assert (data["fileSize"], data["mimeType"]) == (len(content), "audio/wav")
     assert httpx.get(data["downloadUrl"]).content == content
 
@@ -194,7 +196,7 @@ def test_what_is_wrong_is_wrong_in_pieces_too(shared: Server, first: str) -> Non
         time.sleep(0.05)  # lets the pieces arrive one by one
         yield b'QUJD"}'
 
-    assert refused(told(shared.client.post(BASE64, content=body()))) == (400, NOT_BASE64)
+    assert refused(json_of(shared.client.post(BASE64, content=body()))) == (400, NOT_BASE64)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_paths_that_lead_elsewhere(shared: Server, fields: dict[str, Any]) -> No
     ],
 )  # fmt: skip
 def test_bodies_that_are_not_json(shared: Server, content: bytes) -> None:
-    assert refused(told(shared.client.post(BASE64, content=content)))[0] == 400
+    assert refused(json_of(shared.client.post(BASE64, content=content)))[0] == 400
 
 
 def test_all_but_the_file_is_small(shared: Server) -> None:
@@ -258,11 +260,11 @@ def test_all_but_the_file_is_small(shared: Server) -> None:
 
 def test_without_a_file_or_a_form(shared: Server) -> None:
     form: dict[str, Any] = {"uploadPath": (None, "audio")}
-    assert refused(told(shared.client.post(STREAM, files=form))) == (400, "file cannot be blank")
+    assert refused(json_of(shared.client.post(STREAM, files=form))) == (400, "file cannot be blank")
     empty: dict[str, Any] = {"file": ("a.mp3", b""), "uploadPath": (None, "audio")}
-    assert refused(told(shared.client.post(STREAM, files=empty))) == (400, "file cannot be blank")
-    assert refused(told(shared.client.post(STREAM, json={})))[1].startswith("The body must be a form")
-    assert refused(told(shared.client.post(STREAM, files={"file": ("a.mp3", b"a")}))) == (
+    assert refused(json_of(shared.client.post(STREAM, files=empty))) == (400, "file cannot be blank")
+    assert refused(json_of(shared.client.post(STREAM, json={})))[1].startswith("The body must be a form")
+    assert refused(json_of(shared.client.post(STREAM, files={"file": ("a.mp3", b"a")}))) == (
         400,
         "uploadPath cannot be blank",
     )
@@ -322,7 +324,7 @@ def test_files_that_are_too_large_leave_nothing(open_server: OpenServer) -> None
     more = limit + b"a"
     replies = [
         in_base64(server, base64Data=encoded(more)),
-        told(server.client.post(STREAM, data={"uploadPath": "a"}, files={"file": ("a.mp3", more)})),
+        json_of(server.client.post(STREAM, data={"uploadPath": "a"}, files={"file": ("a.mp3", more)})),
     ]
     for reply in replies:
         assert refused(reply) == (400, "The file has more than 1 MB, the limit of this server.")
@@ -377,7 +379,7 @@ def test_memory_does_not_grow_with_a_file_in_base64(open_server: OpenServer) -> 
 
     stored(in_base64(server))  # whatever the first request brings into memory
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    data = stored(told(server.client.post(BASE64, content=body())))
+    data = stored(json_of(server.client.post(BASE64, content=body())))
     unit = 1 if sys.platform == "darwin" else 1024
     assert data["fileSize"] == 60_000_000
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 20_000_000
@@ -386,7 +388,7 @@ def test_memory_does_not_grow_with_a_file_in_base64(open_server: OpenServer) -> 
 def test_two_accounts_have_their_own_files(shared: Server) -> None:
     mine = stored(in_form(shared, fileName="same.mp3"))
     with shared.another() as bob:
-        reply = told(bob.post(BASE64, json={"base64Data": "QUJD", "uploadPath": "audio", "fileName": "same.mp3"}))
+        reply = json_of(bob.post(BASE64, json={"base64Data": "QUJD", "uploadPath": "audio", "fileName": "same.mp3"}))
     assert stored(reply)["filePath"] != mine["filePath"]
     assert httpx.get(mine["downloadUrl"]).content == shared.mp3
     unknown = str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""Signals and files for the tests of the audio package; files are made by other hands than the package's own."""
+"""Signals and files for the tests of the audio package; files are not made by the package itself."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.audio.signals import noise, offset
 RATES = [8000, 11025, 22050, 44100, 48000, 88200, 96000, 192000]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     in_rate=st.sampled_from(RATES),
     out_rate=st.sampled_from(RATES),

@@ -129,8 +129,8 @@ def test_an_address_as_a_song_is_told_what_to_do_and_stops_no_other() -> None:
     write_song("song.wav", seconds=0.2)
     done = run("separate", address, "song.wav", "--json")
     assert done.code == 2
-    told = one_error(done, words=[address, "download it first", "curl"])
-    assert "https:/e" not in told
+    sentence = one_error(done, words=[address, "download it first", "curl"])
+    assert "https:/e" not in sentence
     assert [facts["input"] for facts in done.objects] == [address, "song.wav"]
 
 

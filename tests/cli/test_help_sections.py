@@ -15,12 +15,12 @@ def help_of(*command: str) -> str:
 
 
 def test_options_stand_under_the_names_of_their_sections() -> None:
-    told = help_of("separate")
-    sections = re.findall(r"^(\w[\w ]*):$", told, re.MULTILINE)
+    text = help_of("separate")
+    sections = re.findall(r"^(\w[\w ]*):$", text, re.MULTILINE)
     assert sections == ["Arguments", "Stems and files", "Model and processing", "Output", "Others"]
-    assert told.index("Stems and files:") < told.index("--stems two|") < told.index("Model and processing:")
-    assert told.index("Model and processing:") < told.index("--plan fast|")
-    assert told.index("--plan fast|") < told.index("Output:") < told.index("--quiet")
+    assert text.index("Stems and files:") < text.index("--stems two|") < text.index("Model and processing:")
+    assert text.index("Model and processing:") < text.index("--plan fast|")
+    assert text.index("--plan fast|") < text.index("Output:") < text.index("--quiet")
 
 
 def test_a_section_alone_has_no_name() -> None:
@@ -29,9 +29,9 @@ def test_a_section_alone_has_no_name() -> None:
 
 @pytest.mark.parametrize("group", [[], ["models"], ["keys"], ["credits"]])
 def test_no_summary_is_cut_short(group: list[str]) -> None:
-    told = help_of(*group)
-    assert "..." not in told.partition("Commands:")[2]
-    assert told.rstrip().endswith(".")
+    text = help_of(*group)
+    assert "..." not in text.partition("Commands:")[2]
+    assert text.rstrip().endswith(".")
 
 
 @pytest.mark.parametrize("command", [[], ["separate"], ["models"], ["keys", "create"], ["evaluate"], ["serve"]])

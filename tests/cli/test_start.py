@@ -30,8 +30,8 @@ def test_it_takes_less_than_0_3_s(code: str) -> None:
 
 @pytest.mark.parametrize("code", [HELP, "import stemwright"])
 def test_nothing_heavy_is_imported(code: str) -> None:
-    told = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    message = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
+    done = subprocess.run([sys.executable, "-c", message], capture_output=True, text=True, check=True)
     assert not set(HEAVY) & set(done.stderr.split())
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stemwright.evaluation.roc import area_under_roc
@@ -20,7 +20,6 @@ def test_one_kind_alone_has_no_area() -> None:
     assert area_under_roc([], [0.5]) is None
 
 
-@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_changing_sides_turns_the_area_round(present: list[float], absent: list[float]) -> None:
     one, other = area_under_roc(present, absent), area_under_roc(absent, present)
@@ -28,7 +27,6 @@ def test_changing_sides_turns_the_area_round(present: list[float], absent: list[
     assert one + other == pytest.approx(1.0)
 
 
-@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_only_the_order_matters(present: list[float], absent: list[float]) -> None:
     doubled = area_under_roc([2 * p + 1 for p in map(_coarse, present)], [2 * a + 1 for a in map(_coarse, absent)])

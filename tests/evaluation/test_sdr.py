@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stemwright.evaluation.sdr import LIMIT_DB, RunningSdr, ratio_db, sdr_db
@@ -38,7 +38,6 @@ def test_all_channels_count_together() -> None:
     assert sdr_db(NOISE, estimate) == pytest.approx(-10 * np.log10(kept), abs=1e-4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), max_size=6))
 def test_blocks_score_as_the_whole(cuts: list[int]) -> None:
     borders = [0, *sorted(cuts), 10_000]
@@ -48,7 +47,6 @@ def test_blocks_score_as_the_whole(cuts: list[int]) -> None:
     assert running.db == pytest.approx(sdr_db(NOISE, OTHER), abs=1e-9)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e30), st.floats(0, 1e30))
 def test_ratios_are_always_finite(part: float, whole: float) -> None:
     assert -LIMIT_DB <= ratio_db(part, whole) <= LIMIT_DB

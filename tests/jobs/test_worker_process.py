@@ -191,7 +191,7 @@ def test_a_worker_that_does_not_stop_in_time_gives_its_task_back_uncounted(
     machine: Machine, settings: Settings, database: Database, queue: EmbeddedQueue, journal: Journal
 ) -> None:
     (settings.data / "loaded").touch()
-    enqueue(database, queue, "deaf-1")
+    enqueue(database, queue, "uninterruptible-1")
     machine.process.start()
     machine.until(lambda: journal.of("begin"))
     os.kill(machine.pid, signal.SIGSTOP)

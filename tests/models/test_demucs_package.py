@@ -185,7 +185,7 @@ def test_fractions_that_would_take_for_ever_are_refused(tmp_path: Path, demucs: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"klass": "demucs.htdemucs.HTDemucs"}, "is not a checkpoint of HTDemucs"),
         ({"state": {"__quantized": True, "quantized": {}}}, "contains no plain weights"),
@@ -197,11 +197,11 @@ def test_fractions_that_would_take_for_ever_are_refused(tmp_path: Path, demucs: 
     ],
 )
 def test_other_content_is_told(
-    tmp_path: Path, demucs: type, network: HTDemucs, changes: dict[str, Any], told: str
+    tmp_path: Path, demucs: type, network: HTDemucs, changes: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "other.th"
     torch.save(package(demucs, network, **changes), path)
-    with pytest.raises(ModelUnavailableError, match=told) as caught:
+    with pytest.raises(ModelUnavailableError, match=message) as caught:
         read_package(path)
     assert str(path) in str(caught.value)
 

@@ -80,9 +80,9 @@ def test_the_chunk_is_what_the_inference_says_or_the_training_or_older_frames(
     assert read_config(written(tmp_path, "bs_roformer", change)).chunk_samples == chunk_samples
 
 
-@pytest.mark.parametrize(("n_heard", "overlap"), [(1, 0.0), (2, 0.5), (4, 0.5), (8, 0.5)])
-def test_chunks_overlap_by_a_half_at_most(tmp_path: Path, n_heard: int, overlap: float) -> None:
-    path = written(tmp_path, "scnet", lambda t: t["inference"].update(num_overlap=n_heard))
+@pytest.mark.parametrize(("num_overlap", "overlap"), [(1, 0.0), (2, 0.5), (4, 0.5), (8, 0.5)])
+def test_chunks_overlap_by_a_half_at_most(tmp_path: Path, num_overlap: int, overlap: float) -> None:
+    path = written(tmp_path, "scnet", lambda t: t["inference"].update(num_overlap=num_overlap))
     assert read_config(path).overlap == overlap
 
 
@@ -190,9 +190,9 @@ def test_settings_that_change_nothing_are_left_aside(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_told_with_the_file_and_the_setting(
     tmp_path: Path, architecture: str, change: Change, words: str
 ) -> None:
-    with pytest.raises(ModelUnavailableError, match=rf"config\.yaml {words}") as told:
+    with pytest.raises(ModelUnavailableError, match=rf"config\.yaml {words}") as caught:
         read_config(written(tmp_path, architecture, change))
-    assert str(told.value).count(". ") == 0  # one sentence
+    assert str(caught.value).count(". ") == 0  # one sentence
 
 
 def test_a_configuration_of_another_architecture_than_named_is_told(tmp_path: Path) -> None:

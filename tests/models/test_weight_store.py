@@ -167,7 +167,7 @@ def test_the_lock_keeps_out_threads_and_is_let_go_of_by_the_dead(folder: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "size_bytes", "sha256", "told"),
+    ("name", "size_bytes", "sha256", "message"),
     [
         ("../net.ckpt", 1, "0" * 64, "without folders"),
         ("/net.ckpt", 1, "0" * 64, "without folders"),
@@ -179,6 +179,6 @@ def test_the_lock_keeps_out_threads_and_is_let_go_of_by_the_dead(folder: Path) -
         ("net.ckpt", 1, "A" * 64, "64 hexadecimal digits"),
     ],
 )
-def test_what_describes_no_file_is_refused(name: str, size_bytes: int, sha256: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_what_describes_no_file_is_refused(name: str, size_bytes: int, sha256: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         WeightFile(name, "", size_bytes, sha256)

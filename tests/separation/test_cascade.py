@@ -28,14 +28,14 @@ RATE = 44_100
 
 @dataclass(frozen=True)
 class Share(LocalWaveforms):
-    """Gives each of its stems a share of what it hears, and keeps what it was given to hear."""
+    """Gives each of its stems a share of its input, and keeps the chunks that it was given."""
 
     stems: tuple[str, ...] = ("vocals",)
     share: float = 0.5
-    heard: list[Samples] = field(default_factory=list)
+    chunks: list[Samples] = field(default_factory=list)
 
     def separate(self, chunks: Samples) -> Samples:
-        self.heard.append(chunks.copy())
+        self.chunks.append(chunks.copy())
         return np.stack([chunks * np.float32(self.share)] * len(self.stems), axis=1)
 
 
@@ -66,18 +66,18 @@ def run(
     folder: Path,
     *,
     is_cancelled: Callable[[], bool] = lambda: False,
-    told: list[float] | None = None,
+    shares: list[float] | None = None,
 ) -> Samples:
     """The parts, ``(samples, parts, channels)``."""
     with WorkingFiles(folder, {}, resume=True) as work:
-        heard = cascade.run(
+        output = cascade.run(
             ArraySource(song, RATE),
             work,
-            on_advance=lambda seconds, share: None if told is None else told.append(share),
+            on_advance=lambda seconds, share: None if shares is None else shares.append(share),
             is_cancelled=is_cancelled,
         )
-        assert isinstance(heard, WaveformOutput)
-        return heard.rows.read(0, heard.rows.n_rows)
+        assert isinstance(output, WaveformOutput)
+        return output.rows.read(0, output.rows.n_rows)
 
 
 def two_steps(second: WaveformEngine | None = None, if_skipped: str = "") -> list[CascadeStep]:
@@ -91,13 +91,13 @@ def two_steps(second: WaveformEngine | None = None, if_skipped: str = "") -> lis
 def test_each_step_takes_its_part_from_what_remains(song: Samples, tmp_path: Path, channels: int) -> None:
     selection = select("vocals,drums,bass")
     song = song[:channels]
-    told: list[float] = []
-    parts = run(Cascade(two_steps(), selection), song, tmp_path / "w", told=told)
+    reported: list[float] = []
+    parts = run(Cascade(two_steps(), selection), song, tmp_path / "w", shares=reported)
     for place, share in enumerate((0.5, 0.125, 0.125, 0.25)):
         np.testing.assert_allclose(parts[:, place].T, share * song, atol=1e-6)
     np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
-    assert told == sorted(told)
-    assert told[-1] == pytest.approx(1)
+    assert reported == sorted(reported)
+    assert reported[-1] == pytest.approx(1)
 
 
 def test_stems_that_no_step_gives_are_silent(song: Samples, tmp_path: Path) -> None:
@@ -121,11 +121,11 @@ def test_a_cancelled_run_goes_on_in_the_step_where_it_stopped(song: Samples, tmp
     steps = [step("1 vocals", MIX, first, "band"), step("2 rhythm", "band", second, "fx")]
     with pytest.raises(CancelledError):
         run(Cascade(steps, selection), song, tmp_path / "w", is_cancelled=second_step_has_begun)
-    assert len(first.heard) == 7
-    assert len(second.heard) == 2
+    assert len(first.chunks) == 7
+    assert len(second.chunks) == 2
     resumed = run(Cascade(steps, selection), song, tmp_path / "w")
-    assert len(first.heard) == 7, "the first step was done"
-    assert len(second.heard) == 2 + 1 + 5, "one chunk is heard again, for its tail"
+    assert len(first.chunks) == 7, "the first step was done"
+    assert len(second.chunks) == 2 + 1 + 5, "one chunk runs again, for its tail"
     np.testing.assert_array_equal(resumed, straight)
 
 
@@ -162,7 +162,7 @@ def test_batches_change_nothing_and_are_the_same_ones_after_a_break(song: Sample
             run(cascade, song, tmp_path / "w", is_cancelled=third_batch)
     np.testing.assert_array_equal(run(cascade, song, tmp_path / "w"), straight)
     whole, rest = divmod(7, batch)
-    assert {len(heard) for heard in engine.heard} == ({batch} if whole else set()) | ({rest} if rest else set())
+    assert {len(chunks) for chunks in engine.chunks} == ({batch} if whole else set()) | ({rest} if rest else set())
 
 
 @pytest.mark.parametrize("level_db", [-60.0, -20.0])
@@ -179,7 +179,7 @@ def test_a_step_is_left_out_where_none_of_its_stems_plays(song: Samples, tmp_pat
     cascade = Cascade(two_steps(second, if_skipped="fx"), selection, scanner)
     parts = run(cascade, song, tmp_path / "w")
     np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
-    assert bool(second.heard) == (level_db > -40)
+    assert bool(second.chunks) == (level_db > -40)
     assert any("rhythm" in note for note in cascade.notes) == (level_db < -40)
     run(Cascade(two_steps(second, if_skipped="fx"), selection, scanner), song, tmp_path / "w")
     assert n_scans == 1, "a resumed run loads it"
@@ -196,13 +196,13 @@ def test_what_a_step_left_out_would_have_heard_comes_on_top_of_what_has_its_name
 
 def test_progress_is_reported_during_a_scan_and_a_download(song: Samples, tmp_path: Path) -> None:
     engine = Share(stems=("drums", "bass"), share=0.25)
-    told: list[float] = []
+    reported: list[float] = []
     seen: list[int] = []
 
     def slowly(is_cancelled: Callable[[], bool]) -> None:
         for _ in range(5):
             assert not is_cancelled()
-        seen.append(len(told))
+        seen.append(len(reported))
 
     def scanner(source: object, is_cancelled: Callable[[], bool]) -> PresenceScan:
         slowly(is_cancelled)
@@ -213,9 +213,9 @@ def test_progress_is_reported_during_a_scan_and_a_download(song: Samples, tmp_pa
         return engine
 
     steps = [replace(step("1", MIX, engine, "fx", if_skipped="fx"), load=load)]
-    run(Cascade(steps, select("twelve"), scanner), song, tmp_path / "w", told=told)
+    run(Cascade(steps, select("twelve"), scanner), song, tmp_path / "w", shares=reported)
     assert seen == [5, 10]
-    assert told == sorted(told)
+    assert reported == sorted(reported)
 
 
 def test_a_step_without_a_model_passes_on_what_it_would_have_heard(song: Samples, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ LOW, HIGH = 20, 100
 """Bands of one bin each."""
 
 
-def heard(channels: int, loud: float = 1.0) -> tuple[MaskRunner, Chunk]:
+def runner_and_chunk(channels: int, loud: float = 1.0) -> tuple[MaskRunner, Chunk]:
     """40 frames with a loud low band and one 20 dB below it."""
     spectrum = np.zeros((40, 2, 2049), np.complex64)
     spectrum[:, :, LOW], spectrum[:, :, HIGH] = loud, 0.1j * loud
@@ -28,7 +28,7 @@ def heard(channels: int, loud: float = 1.0) -> tuple[MaskRunner, Chunk]:
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_in_the_share_of_a_stem_bands_count_by_the_root_of_their_energy(channels: int) -> None:
-    runner, chunk = heard(channels)
+    runner, chunk = runner_and_chunk(channels)
     masks = np.zeros((40, 2, channels, 384), np.float16)
     masks[:, 0, :, LOW] = masks[:, 1, :, HIGH] = 1
     (row,) = runner.levels(masks, chunk)
@@ -37,7 +37,7 @@ def test_in_the_share_of_a_stem_bands_count_by_the_root_of_their_energy(channels
 
 
 def test_of_silence_nothing_is_passed() -> None:
-    runner, chunk = heard(2, loud=0.0)
+    runner, chunk = runner_and_chunk(2, loud=0.0)
     levels = runner.levels(np.full((40, 2, 2, 384), 0.5, np.float16), chunk)
     np.testing.assert_array_equal(levels, [[40, 0, 0, 0]])
 

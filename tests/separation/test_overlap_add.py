@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stemwright.models.engine import ChunkSize
@@ -15,7 +15,6 @@ def sizes(draw: st.DrawFn) -> ChunkSize:
     return ChunkSize(length, draw(st.integers(0, length // 2)))
 
 
-@settings(deadline=None)
 @given(sizes(), st.integers(1, 300), st.lists(st.integers(0, 300), max_size=4))
 def test_a_local_engine_gives_what_it_gives_unchunked(size: ChunkSize, n_units: int, cuts: list[int]) -> None:
     rows = np.random.default_rng(n_units).standard_normal((n_units, 2, 3)).astype(np.float32)

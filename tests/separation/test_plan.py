@@ -31,8 +31,8 @@ def test_a_plan_ends_in_the_twelve_stems_and_knows_its_models(plan: Plan) -> Non
 
 @pytest.mark.parametrize("plan", plans(), ids=lambda plan: plan.name)
 def test_no_name_is_heard_twice_and_each_counts_as_a_stem_that_it_holds(plan: Plan) -> None:
-    heard = [step.input for step in plan.steps]
-    assert len(set(heard)) == len(heard)
+    inputs = [step.input for step in plan.steps]
+    assert len(set(inputs)) == len(inputs)
     for name in plan.intermediate_names:
         assert plan.stem_of(name) in plan.stems_of(name)
 

@@ -210,16 +210,16 @@ def test_output_that_is_not_whole_or_not_what_was_asked_is_made_anew(tmp_path: P
 
 def test_progress_rises_to_the_end_of_both_stages(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", music(5, 44_100, 2))
-    told: list[Progress] = []
+    reported: list[Progress] = []
     Separator.of_engine(LocalMasks(), threads=2).separate_file(
-        song, Options(out=tmp_path / "out"), on_progress=told.append
+        song, Options(out=tmp_path / "out"), on_progress=reported.append
     )
-    fractions = [progress.fraction for progress in told if progress.fraction is not None]
-    assert told[0].stage == "separating"
-    assert told[-1].stage == "writing"
+    fractions = [progress.fraction for progress in reported if progress.fraction is not None]
+    assert reported[0].stage == "separating"
+    assert reported[-1].stage == "writing"
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
-    assert told[-1].done_s == pytest.approx(5)
+    assert reported[-1].done_s == pytest.approx(5)
 
 
 @pytest.mark.parametrize("engine", [LocalMasks(), LocalWaveforms()])
@@ -229,14 +229,16 @@ def test_the_length_of_a_stream_that_states_none_is_known_once_it_was_read(
     song = tmp_path / "song.mka"
     values = (music(5, 44_100, 2) * 32_767).astype(np.int16)
     write_av(song, values, "flac", sample_format="s16", muxer="matroska", options={"live": "1"})
-    told: list[Progress] = []
-    Separator.of_engine(engine, threads=1).separate_file(song, Options(out=tmp_path / "out"), on_progress=told.append)
-    assert told[0].total_s is None
+    reported: list[Progress] = []
+    Separator.of_engine(engine, threads=1).separate_file(
+        song, Options(out=tmp_path / "out"), on_progress=reported.append
+    )
+    assert reported[0].total_s is None
     for stage in ("separating", "writing"):
-        done = [progress.done_s for progress in told if progress.stage == stage]
+        done = [progress.done_s for progress in reported if progress.stage == stage]
         assert done == sorted(done)
-    assert {progress.total_s for progress in told if progress.stage == "writing"} == {5.0}
-    assert told[-1].fraction == 1
+    assert {progress.total_s for progress in reported if progress.stage == "writing"} == {5.0}
+    assert reported[-1].fraction == 1
 
 
 def cancelling_after(calls: int) -> Callable[[], bool]:
@@ -279,11 +281,11 @@ def test_a_resumed_run_does_not_hear_again_what_it_has_heard(tmp_path: Path) -> 
     separator = Separator.of_engine(CountingMasks(), threads=2)
     with pytest.raises(CancelledError):
         separator.separate_file(song, Options(out=tmp_path / "out"), is_cancelled=cancelling_after(4))
-    heard = CountingMasks.calls
+    calls = CountingMasks.calls
     separator.separate_file(song, Options(out=tmp_path / "out", resume=True))
-    assert heard == 4
+    assert calls == 4
     whole = 6  # 262 frames in chunks of 64 with an overlap of 16
-    assert CountingMasks.calls == whole + 1  # the chunk before the first new one is heard twice
+    assert CountingMasks.calls == whole + 1  # the chunk before the first new one runs twice
 
 
 KILLED = """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,7 +17,6 @@ def spectrum_of(samples: NDArray[np.float32], stft: Stft, cuts: list[int]) -> ND
     return np.concatenate([*frames, analysis.finish()])
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 700),
     st.lists(st.integers(0, 700), max_size=5),

@@ -334,7 +334,7 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = hypothesis_settings(max_examples=10, stateful_step_count=25, deadline=None)
+TestLives.settings = hypothesis_settings(max_examples=10, stateful_step_count=25)
 
 
 SWEEPS = """

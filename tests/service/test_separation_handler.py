@@ -27,6 +27,7 @@ from stemwright.service.task import Submission, Task
 from stemwright.settings import read_settings
 from tests.audio.signals import write_av
 from tests.http_stub import HttpStub, StubHandler
+from tests.service.stub_context import StubContext
 from tests.waiting import wait_until
 
 RATE = 22_050
@@ -40,21 +41,6 @@ def song(path: Path, seconds: float, seed: int = 0) -> bytes:
     samples = 0.1 * rng.standard_normal(time_s.size) + 0.3 * np.sin(2 * np.pi * 220 * time_s)
     soundfile.write(path, samples.astype(np.float32), RATE, subtype="PCM_16", format="WAV")
     return path.read_bytes()
-
-
-@dataclass
-class Hands:
-    """A context: stops when it is told to, by itself after so many advances, or never."""
-
-    stops: bool = False
-    advances: int = 0
-    stops_after: int | None = None
-
-    def should_stop(self) -> bool:
-        return self.stops or (self.stops_after is not None and self.advances >= self.stops_after)
-
-    def advance(self) -> None:
-        self.advances += 1
 
 
 @dataclass(frozen=True)
@@ -74,10 +60,10 @@ class Bench:
     def submit(self, caller: Caller | None = None, **changes: object) -> Task:
         return self.service.tasks.submit(caller or self.caller, replace(ORDER, **changes))  # type: ignore[arg-type]
 
-    def work(self, hands: Hands | None = None) -> Lease:
+    def work(self, context: StubContext | None = None) -> Lease:
         lease = self.service.queue.claim("local/0", 30)
         assert lease is not None
-        self.handler.run(lease, hands or Hands())
+        self.handler.run(lease, context or StubContext())
         return lease
 
     def task(self, task: Task) -> Task:
@@ -174,23 +160,23 @@ def test_an_equal_order_gets_the_same_files_at_once(bench: Bench, tmp_path: Path
         if shared:
             patch.setattr(bench.handler, "_settings", bench.service.settings.model_copy(update={"share_results": True}))
         equal = bench.submit(bob if shared else None, track_id=bench.track(content, "ours", bob if shared else None))
-        hands = Hands()
-        bench.work(hands)
-    assert hands.advances == 1  # nothing was separated
+        context = StubContext()
+        bench.work(context)
+    assert context.advances == 1  # nothing was separated
     one, two = bench.task(first), bench.task(equal)
     assert two.state == "succeeded" and two.seconds == one.seconds and two.facts == one.facts
     assert [stem.blob for stem in two.stems] == [stem.blob for stem in one.stems]
     assert not {stem.id for stem in two.stems} & {stem.id for stem in one.stems}
     other = bench.submit(track_id=first.track_id, format="flac")
-    bench.work(hands)
-    assert hands.advances > 2
+    bench.work(context)
+    assert context.advances > 2
     assert bench.stems(other)["vocals"][:4] == b"fLaC"
 
 
 def test_another_accounts_result_is_not_used_by_default(bench: Bench, tmp_path: Path) -> None:
     content = song(tmp_path / "song.wav", 3, seed=102)
     bench.submit(track_id=bench.track(content))
-    alone, after_another = Hands(), Hands()
+    alone, after_another = StubContext(), StubContext()
     bench.work(alone)
     bob = bench.service.keys.authenticate(bench.service.keys.create("bob-who-listens").key)
     bench.submit(bob, track_id=bench.track(content, "song", bob))
@@ -256,13 +242,13 @@ def test_a_song_that_is_too_long_is_refused(
         muxer="matroska",
         options=live,
     )
-    hands = Hands()
+    context = StubContext()
     task = bench.submit(track_id=bench.track((tmp_path / "long.mka").read_bytes()))
-    bench.work(hands)
+    bench.work(context)
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
     assert failed.error_message == "The song is longer than 0.5 minutes, the most that is taken: cut it."
-    assert (hands.advances == 1) == tells_its_length  # else it is found out on the way
+    assert (context.advances == 1) == tells_its_length  # else it is found out on the way
     assert not bench.folder(task).exists()
 
 
@@ -278,7 +264,7 @@ def test_a_track_deleted_by_hand_fails_the_task(bench: Bench, tmp_path: Path) ->
 
 
 def test_a_running_task_is_cancelled(bench: Bench, tmp_path: Path) -> None:
-    class Canceller(Hands):
+    class Canceller(StubContext):
         def advance(self) -> None:
             super().advance()
             if self.advances == 4:
@@ -296,11 +282,11 @@ def test_a_running_task_is_cancelled(bench: Bench, tmp_path: Path) -> None:
 def test_a_worker_that_stops_leaves_its_files_and_the_next_one_goes_on(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[int] = []
+    n_chunks: list[int] = []
     masks = OnnxMaskEngine.masks
 
     def counted(engine: OnnxMaskEngine, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
-        heard.append(len(spectrum))
+        n_chunks.append(len(spectrum))
         return masks(engine, spectrum)
 
     monkeypatch.setattr(OnnxMaskEngine, "masks", counted)
@@ -309,21 +295,21 @@ def test_a_worker_that_stops_leaves_its_files_and_the_next_one_goes_on(
     lease = bench.service.queue.claim("local/0", 30)
     assert lease is not None
     with pytest.raises(TaskInterrupted):
-        bench.handler.run(lease, Hands(stops_after=5))
+        bench.handler.run(lease, StubContext(stops_after=5))
     state = next(bench.folder(task).glob(".stems.stemwright/masks/state.json")).read_text()
     assert '"n_chunks": 0' not in state
     bench.service.queue.release(lease)
-    heard.clear()
+    n_chunks.clear()
     assert bench.work().attempt == 1
-    resuming = len(heard)
+    resuming = len(n_chunks)
     resumed = bench.stems(task)
     for stem in bench.task(task).stems:
         bench.service.store.delete(stem.blob)
     anew = bench.submit(track_id=task.track_id)
-    heard.clear()
+    n_chunks.clear()
     bench.work()
     assert bench.stems(anew) == resumed
-    assert resuming < len(heard)
+    assert resuming < len(n_chunks)
 
 
 def test_a_lost_lease_ends_nothing(bench: Bench, tmp_path: Path) -> None:
@@ -331,13 +317,13 @@ def test_a_lost_lease_ends_nothing(bench: Bench, tmp_path: Path) -> None:
     old = bench.service.queue.claim("local/0", 30)
     assert old is not None
 
-    class Robbed(Hands):
+    class LosingItsLease(StubContext):
         def advance(self) -> None:
             super().advance()
             if self.advances == 2:
                 bench.service.queue.release_worker("local/0")
 
-    bench.handler.run(old, Robbed())
+    bench.handler.run(old, LosingItsLease())
     assert bench.task(task).state == "running"
     bench.handler.fail(old, "stall")
     assert bench.task(task).state == "running"
@@ -355,7 +341,7 @@ def test_two_workers_never_share_the_folder_of_a_task(bench: Bench, tmp_path: Pa
     fcntl.flock(lock, fcntl.LOCK_EX)
     waits = threading.Event()
 
-    class Waiting(Hands):
+    class Waiting(StubContext):
         def should_stop(self) -> bool:
             waits.set()  # it was asked for before the folder is free
             return super().should_stop()

@@ -62,10 +62,10 @@ MALFORMED = [
 
 @pytest.mark.parametrize("url", MALFORMED, ids=lambda url: ascii(url)[:40])
 def test_what_is_no_url_is_told_at_once(url: object) -> None:
-    with pytest.raises(InvalidRequest, match="callBackUrl must be a whole http:// or https:// URL") as told:
+    with pytest.raises(InvalidRequest, match="callBackUrl must be a whole http:// or https:// URL") as caught:
         check_syntax(url, "callBackUrl")
-    assert told.value.field == "callBackUrl"
-    assert told.value.code == 422
+    assert caught.value.field == "callBackUrl"
+    assert caught.value.code == 422
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_one_inner_address_among_outer_ones_refuses_the_host() -> None:
     ],
 )
 def test_what_is_refused_before_any_look_up(url: str, words: str) -> None:
-    with pytest.raises(UrlRefused, match=words) as told:
+    with pytest.raises(UrlRefused, match=words) as caught:
         SsrfGuard(read_settings()).check(parse_url(url))
-    assert told.value.code == 451
-    assert "secret" not in str(told.value)
+    assert caught.value.code == 451
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("port", [80, 443, 1024, 3000, 8080, 8443, 65535])
@@ -265,9 +265,9 @@ def test_unknown_hosts_are_told() -> None:
     def unknown(_host: str, _port: int) -> Sequence[str]:
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
-    with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid is not known") as told:
+    with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid is not known") as caught:
         SsrfGuard(read_settings(), unknown).addresses("nowhere.invalid", 80, 1.0)
-    assert not isinstance(told.value, UrlRefused)
+    assert not isinstance(caught.value, UrlRefused)
     with pytest.raises(SourceUnavailable, match="has no address"):
         SsrfGuard(read_settings(), lambda _host, _port: []).addresses("empty.example", 80, 1.0)
 

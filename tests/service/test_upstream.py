@@ -120,9 +120,9 @@ def test_a_vendor_that_goes_wrong_is_told(
     asked = opened(domain, world, kie=not crun, crun=crun, upstream_timeout_s=limit_s)
     account = domain.caller().account_id
     world.break_with(fault)
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as caught:
         asked.look_up(account, *ids(task))
-    assert KIE_KEY not in str(told.value) and CRUN_KEY not in str(told.value)
+    assert KIE_KEY not in str(caught.value) and CRUN_KEY not in str(caught.value)
     world.break_with(None)
     asked._timeout_s = PATIENCE_S
     assert asked.look_up(account, *ids(task)) is not None  # nothing of the failure stays

@@ -142,16 +142,16 @@ def test_media_types_are_kept_where_they_are_some(world: StandIn, fetcher: Fetch
     ],
 )
 def test_what_goes_wrong_is_told(world: StandIn, fetcher: Fetcher, path: str, words: str) -> None:
-    with pytest.raises(SourceUnavailable, match=words) as told:
+    with pytest.raises(SourceUnavailable, match=words) as caught:
         fetch(fetcher, f"{world.url}/faults/{path}")
-    assert told.value.code == 451
+    assert caught.value.code == 451
 
 
 @pytest.mark.parametrize("path", ["slow", "silent", "drip", "drip-head", "chatter"])
 def test_a_source_that_takes_too_long_is_left(world: StandIn, path: str) -> None:
-    with pytest.raises(SourceUnavailable, match="not answer in time") as told:
+    with pytest.raises(SourceUnavailable, match="not answer in time") as caught:
         fetch(Fetcher(read_settings(fetch_timeout_s=0.6)), f"{world.url}/faults/{path}")
-    assert told.value.code == 451
+    assert caught.value.code == 451
 
 
 def test_more_than_was_claimed_is_cut_off(world: StandIn, fetcher: Fetcher) -> None:

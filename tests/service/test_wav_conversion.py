@@ -24,6 +24,7 @@ from stemwright.service.service import Service
 from stemwright.service.task import WAV, Submission, Task
 from stemwright.service.wav_conversion import convert
 from stemwright.settings import read_settings
+from tests.service.stub_context import StubContext
 
 RATE = 22_050
 
@@ -104,15 +105,15 @@ def test_what_is_no_sound(tmp_path: Path) -> None:
 
 def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song", tone(20), RATE, format="WAV")
-    told: list[float] = []
+    reported: list[float] = []
 
     def stop(done_s: float, in_all_s: float | None) -> None:
-        told.append(done_s)
+        reported.append(done_s)
         raise CancelledError("enough")
 
     with pytest.raises(CancelledError):
         convert(tmp_path / "song", tmp_path / "song.wav", "song", stop)
-    assert told[0] < 20
+    assert reported[0] < 20
 
 
 FULL_DISK = """
@@ -141,20 +142,6 @@ def test_a_full_disk_is_told(tmp_path: Path, level: float) -> None:
 
 
 # --- by the worker
-
-
-@dataclass
-class Hands:
-    """A context that stops after so many advances, or never."""
-
-    stops_after: int | None = None
-    advances: int = 0
-
-    def should_stop(self) -> bool:
-        return self.stops_after is not None and self.advances >= self.stops_after
-
-    def advance(self) -> None:
-        self.advances += 1
 
 
 @dataclass(frozen=True)
@@ -186,11 +173,11 @@ class Bench:
         )
         return self.service.tasks.submit(self.service.keys.authenticate(self.key), order)
 
-    def work(self, hands: Hands | None = None) -> None:
+    def work(self, context: StubContext | None = None) -> None:
         lease = self.service.queue.claim("local/0", 30)
         assert lease is not None
         try:
-            self.handler.run(lease, hands or Hands())
+            self.handler.run(lease, context or StubContext())
         except TaskInterrupted:
             self.service.queue.release(lease)
 
@@ -257,7 +244,7 @@ def test_a_task_that_is_interrupted_goes_on_elsewhere(bench: Bench) -> None:
     content, before = wav_bytes(20, level=0.25), bench.balance()
     track_id = bench.track(content)
     task = bench.submit(track_id)
-    bench.work(Hands(stops_after=3))
+    bench.work(StubContext(stops_after=3))
     assert bench.task(task).state == "running"
     with pytest.raises(Conflict, match="WAV record already exists"):
         bench.submit(track_id)
@@ -278,7 +265,7 @@ def test_a_worker_that_is_killed_costs_nothing(bench: Bench, monkeypatch: pytest
     def killed(*_: object, **__: object) -> None:
         raise Killed
 
-    class Dying(Hands):
+    class Dying(StubContext):
         def advance(self) -> None:
             super().advance()
             if self.advances == 4 and moment == "writing":

@@ -149,7 +149,7 @@ def test_a_file_lies_on_this_machine_while_it_is_used(store: Store, tmp_path: Pa
     assert files_in(tmp_path / "data" / "files" / INCOMING_FOLDER) == []
 
 
-class Sluggish(FolderBackend):
+class CheckingFolder(FolderBackend):
     """A folder that asks, before it takes a file, whether it was told of it."""
 
     def __init__(self, root: Path, notes: list[StoredBlob]) -> None:
@@ -164,7 +164,7 @@ class Sluggish(FolderBackend):
 def test_every_file_is_noted_before_it_has_its_name(tmp_path: Path) -> None:
     notes: list[StoredBlob] = []
     (tmp_path / INCOMING_FOLDER).mkdir()
-    store = Store(Sluggish(tmp_path, notes), tmp_path / INCOMING_FOLDER, notes.append)
+    store = Store(CheckingFolder(tmp_path, notes), tmp_path / INCOMING_FOLDER, notes.append)
     blob = put(store, SONG)
     (tmp_path / "stem").write_bytes(b"stem")
     stem = store.put_file(tmp_path / "stem")

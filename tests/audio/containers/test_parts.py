@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemwright.audio.containers.parts import parts_of
@@ -139,7 +139,7 @@ box = st.tuples(st.integers(0, 2**32 - 1) | st.integers(0, 90), st.sampled_from(
 pieces = st.lists(st.binary(max_size=60) | st.sampled_from(HEADS) | chunk | box, max_size=12).map(b"".join)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(head=st.sampled_from(HEADS), body=pieces)
 def test_any_bytes_behind_any_head(tmp_path: Path, head: bytes, body: bytes) -> None:
     path = tmp_path / f"in.{os.getpid()}"
@@ -147,7 +147,7 @@ def test_any_bytes_behind_any_head(tmp_path: Path, head: bytes, body: bytes) -> 
     assert parts_of(path)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(text=st.text(max_size=120) | st.text("0123456789ABCDEFabcdefx -+\t\n", max_size=120))
 def test_any_text_as_the_tag_of_itunes(tmp_path: Path, files: dict[str, bytes], text: str) -> None:
     path = tmp_path / "in.m4a"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemwright.audio.containers.pieces import Piece, PieceFile, Span, Window
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(
     pieces=st.lists(spans | st.binary(max_size=20), max_size=6),
     reads=st.lists(st.tuples(st.integers(-50, 300), st.integers(0, 2), st.integers(-1, 90)), max_size=8),
@@ -38,7 +38,7 @@ def test_pieces_read_as_one_file(path: Path, pieces: list[Piece], reads: list[tu
 
 
 @given(places=st.lists(st.tuples(st.integers(0, 220), st.integers(0, 60)), max_size=20))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 def test_a_window_gives_what_the_file_holds(path: Path, places: list[tuple[int, int]]) -> None:
     with path.open("rb") as file:
         window = Window(file)

@@ -157,7 +157,7 @@ def test_each_published_setting_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"sources": ()}, "at least one"),
         ({"depth": 5}, "depth must be 1 to 4"),
@@ -166,8 +166,8 @@ def test_each_published_setting_is_known() -> None:
         ({"bottom_channels": 10, "t_heads": 2}, "a multiple of that and of 4"),
     ],
 )
-def test_sizes_that_do_not_go_together_are_told(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_sizes_that_do_not_go_together_are_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         replace(options(PUBLISHED), **changes)
 
 

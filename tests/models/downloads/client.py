@@ -45,7 +45,7 @@ class Client:
         self.file = weights_at(f"{server.url}/release/net%20v1.ckpt")
         self.folder = folder
         self.slept_s = 0.0
-        self.told: list[DownloadProgress] = []
+        self.progress: list[DownloadProgress] = []
 
     def _sleep(self, seconds: float) -> None:
         self.slept_s += seconds
@@ -65,7 +65,7 @@ class Client:
             self.folder,
             model_name=model_name,
             mirror=mirror,
-            on_progress=self.told.append,
+            on_progress=self.progress.append,
             is_cancelled=is_cancelled,
             retry_policy=retry_policy,
         )
@@ -79,7 +79,7 @@ class Client:
     def stages(self) -> list[str]:
         return [
             here.stage
-            for here, before in zip(self.told, [None, *self.told], strict=False)
+            for here, before in zip(self.progress, [None, *self.progress], strict=False)
             if before is None or here.stage != before.stage
         ]
 
@@ -103,7 +103,7 @@ def start(file: WeightFile, folder: Path, largest_file_bytes: int = resource.RLI
 
 def read_until(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout is not None
-    for told in process.stdout:
-        if told.strip() == line:
+    for shown in process.stdout:
+        if shown.strip() == line:
             return
     raise AssertionError(f"the process ended before it said '{line}'")

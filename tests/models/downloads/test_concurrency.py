@@ -97,7 +97,7 @@ def test_files_of_other_names_do_not_wait_for_each_other(server: WeightServer, c
 
 def test_a_cancelled_download_keeps_what_came(server: WeightServer, client: Client) -> None:
     with pytest.raises(CancelledError, match="the next one continues with the partial file"):
-        client.bring(is_cancelled=lambda: bool(client.told) and client.told[-1].done_bytes > 0)
+        client.bring(is_cancelled=lambda: bool(client.progress) and client.progress[-1].done_bytes > 0)
     part = client.file.part_in(client.folder).stat().st_size
     assert part > 0
     assert is_whole(client.bring())

@@ -29,17 +29,17 @@ def test_a_file_comes_whole_and_is_told_of(server: WeightServer, client: Client)
     assert server.targets == ["/release/net%20v1.ckpt"]
     assert server.requests[0]["accept-encoding"] == "identity"
     assert server.requests[0]["user-agent"].startswith("Stemwright/")
-    assert client.told[0] == DownloadProgress(NAME, 0, len(CONTENT), "downloading")
-    assert client.told[-1] == DownloadProgress(NAME, len(CONTENT), len(CONTENT), "verifying")
-    done = [progress.done_bytes for progress in client.told]
+    assert client.progress[0] == DownloadProgress(NAME, 0, len(CONTENT), "downloading")
+    assert client.progress[-1] == DownloadProgress(NAME, len(CONTENT), len(CONTENT), "verifying")
+    done = [progress.done_bytes for progress in client.progress]
     assert done == sorted(done)
 
 
 def test_what_is_there_is_neither_fetched_nor_read_again(server: WeightServer, client: Client) -> None:
     client.bring()
-    client.told.clear()
+    client.progress.clear()
     assert is_whole(client.bring())
-    assert client.told == []
+    assert client.progress == []
     assert len(server.requests) == 1
 
 
@@ -157,7 +157,7 @@ def test_a_body_that_is_too_long_is_never_written(server: WeightServer, client: 
     server.acts.append(without_length(CONTENT + b"more"))
     with pytest.raises(ModelUnavailableError, match="sent more than 300000 bytes"):
         client.bring()
-    assert max(progress.done_bytes for progress in client.told) <= len(CONTENT)
+    assert max(progress.done_bytes for progress in client.progress) <= len(CONTENT)
     assert client.file.part_in(client.folder).stat().st_size == 0
 
 

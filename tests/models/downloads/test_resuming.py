@@ -27,7 +27,7 @@ def test_a_later_run_goes_on_too(server: WeightServer, client: Client) -> None:
     with pytest.raises(ModelUnavailableError, match=r"broke off .* after 1 tries"):
         client.bring(tries=1)
     assert client.left == {f"{NAME}.part", f"{NAME}.part.json"}
-    client.told.clear()
+    client.progress.clear()
     assert is_whole(client.bring(tries=1))
     assert server.ranges == [None, f"bytes={HALF}-"]
     assert server.requests[1]["if-range"] == '"one"'

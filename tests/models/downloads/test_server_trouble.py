@@ -206,7 +206,9 @@ def test_no_network_is_told_in_one_sentence(folder: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/net.ckpt"
         retry_policy = RetryPolicy(tries=3, sleep=lambda seconds: None)
-        told = rf"^net v1\.ckpt could not be downloaded from {url}, since .* could not be reached \(.*refused\) after 3"
-        with pytest.raises(ModelUnavailableError, match=told) as error:
+        message = (
+            rf"^net v1\.ckpt could not be downloaded from {url}, since .* could not be reached \(.*refused\) after 3"
+        )
+        with pytest.raises(ModelUnavailableError, match=message) as error:
             download(weights_at(url), folder, retry_policy=retry_policy)
     assert str(error.value).endswith("under the name net v1.ckpt.")
