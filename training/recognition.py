@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import comparisons
-from stemwright.evaluation.reference_songs import Song, find_songs
+from stemwright.evaluation.reference_songs import ReferenceSong, find_songs
 from stemwright.models import registry, weight_store
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
@@ -137,14 +137,14 @@ def _total(energy: Tensor) -> float:
     return float((energy * torch.from_numpy(BANDS_384.widths).float()[:, None]).sum())
 
 
-def whole_songs(songs: Iterable[Song], longest_s: float) -> Iterator[dict[str, Audio]]:
+def whole_songs(songs: Iterable[ReferenceSong], longest_s: float) -> Iterator[dict[str, Audio]]:
     """The true stems of each song that has several, ``(2, samples)``, at most so long."""
     for song in songs:
         if not song.is_one_stem:
             yield dict(_read(song, longest_s))
 
 
-def alone(songs: Iterable[Song], longest_s: float) -> Iterator[dict[str, Audio]]:
+def alone(songs: Iterable[ReferenceSong], longest_s: float) -> Iterator[dict[str, Audio]]:
     """Each stem by itself: its loudest cut, all equally loud."""
     for song in songs:
         for name, audio in _read(song, longest_s):
@@ -154,7 +154,7 @@ def alone(songs: Iterable[Song], longest_s: float) -> Iterator[dict[str, Audio]]
                 yield {name: cut * np.float32(LEVEL / loudness)}
 
 
-def pairs(songs: Iterable[Song], longest_s: float, count: int, seed: int = 5) -> Iterator[dict[str, Audio]]:
+def pairs(songs: Iterable[ReferenceSong], longest_s: float, count: int, seed: int = 5) -> Iterator[dict[str, Audio]]:
     """Pairs of such cuts of different stems, drawn at random."""
     cuts = list(alone(songs, longest_s))
     rng = np.random.default_rng(seed)
@@ -168,7 +168,7 @@ def pairs(songs: Iterable[Song], longest_s: float, count: int, seed: int = 5) ->
             yield {**first, **second}
 
 
-def _read(song: Song, longest_s: float) -> list[tuple[str, Audio]]:
+def _read(song: ReferenceSong, longest_s: float) -> list[tuple[str, Audio]]:
     if song.sample_rate != features.SAMPLE_RATE_HZ:
         raise ValueError(f"{song.name} has {song.sample_rate} Hz; songs to score have {features.SAMPLE_RATE_HZ} Hz.")
     blocks: list[Audio] = []
@@ -264,7 +264,7 @@ def measure(mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], T
     return findings
 
 
-class Wheel(nn.Module):
+class ShippedNetwork(nn.Module):
     """The network in the wheel, with logits for its masks, shaped as those of other networks."""
 
     def __init__(self) -> None:
@@ -284,7 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures what a network recognises.")
     parser.add_argument("folder", type=Path, help="<song>/<stem>.flac")
     parser.add_argument("--checkpoint", type=Path, help="in place of the network in the wheel")
-    parser.add_argument("--frames", type=frame_count, default=CUT_FRAMES, help="heard at once by a checkpoint")
+    parser.add_argument("--frames", type=frame_count, default=CUT_FRAMES, help="frames that a checkpoint gets at once")
     parser.add_argument("--longest-s", type=float, default=30.0, help="read so much of each song")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--alone", action="store_true", help="each stem by itself")
@@ -295,7 +295,7 @@ def main() -> None:
         network: nn.Module = build_ensemble([Checkpoint.load(options.checkpoint)])
         frames = options.frames
     else:
-        network = wheel = Wheel()
+        network = wheel = ShippedNetwork()
         frames = wheel.chunk_frames
     songs = find_songs(options.folder)
     if options.alone:

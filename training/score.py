@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from stemwright.evaluation.comparisons import ROWS, comparisons
 from stemwright.evaluation.confusion import energy_shares
-from stemwright.evaluation.reference_songs import Song, find_songs
+from stemwright.evaluation.reference_songs import ReferenceSong, find_songs
 from stemwright.evaluation.sdr import sdr_db
 from stemwright.evaluation.stft_stream import samples, spectra
 from stemwright.models.bands import BANDS_384
@@ -91,7 +91,7 @@ def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES) -> A
     return np.stack(estimates)[..., : mixture.shape[-1]]
 
 
-def score_song(song: Song, separated_by: Separate) -> SongScore:
+def score_song(song: ReferenceSong, separated_by: Separate) -> SongScore:
     """Mixes, separates and scores one song of 44.1 kHz.
 
     Raises:

@@ -93,10 +93,10 @@ class Trial:
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        heard = self.step * self.settings.batch * self.settings.frames * features.HOP / features.SAMPLE_RATE_HZ
+        trained_s = self.step * self.settings.batch * self.settings.frames * features.HOP / features.SAMPLE_RATE_HZ
         state = dict(self.network.state_dict())
         average, optimiser = self.average.state, self.optimiser.state_dict()
-        Checkpoint(self.network.shape, state, average, optimiser, self.step, 0.0, heard).save(self.path)
+        Checkpoint(self.network.shape, state, average, optimiser, self.step, 0.0, trained_s).save(self.path)
 
     def train(self, song_cache: SongCache, mixes: MixSettings) -> None:
         """Trains to the last step, logs every twentieth and saves every two minutes."""

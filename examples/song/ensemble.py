@@ -24,7 +24,7 @@ from examples.song.staves import FONT, chords, in_order, play, staff_of
 from training.compose.theory import nearest, voice
 from training.instruments import synthesis
 from training.instruments.soundfont import Patch
-from training.instruments.synthesis import Sound
+from training.instruments.synthesis import SynthPatch
 from training.rendering import effects
 from training.rendering.effects import SAMPLE_RATE_HZ, Audio
 
@@ -139,8 +139,10 @@ def synth() -> Audio:
             for sixteenth in range(int(4 * length)):
                 step = (0, 1, 2, 3, 4, 3, 2, 1)[sixteenth % 8]
                 plucks.add(beat + sixteenth / 4, 0.2, ladder[step] + 12, 92 if sixteenth % 4 == 0 else 72)
-    soft = Sound("saw", voices=5, detune_cents=16, attack_s=0.25, decay_s=1, sustain=0.9, release_s=0.5, cutoff_hz=1500)
-    short = Sound(
+    soft = SynthPatch(
+        "saw", voices=5, detune_cents=16, attack_s=0.25, decay_s=1, sustain=0.9, release_s=0.5, cutoff_hz=1500
+    )
+    short = SynthPatch(
         "pulse",
         voices=2,
         detune_cents=7,

@@ -179,8 +179,8 @@ def test_songs_are_rendered_while_it_trains(room: Path) -> None:
         write_song(room / "corpus" / f"rock-{seed:06d}", ("guitar",), seed)
         (room / "corpus" / f"rock-{seed:06d}" / "song.json").write_text('{"singing": {}}')
     rounds.main(arguments(room, "--songs", "2", "--first", "40", "--render-workers", "1", minutes=0.01))
-    told = (room / "run" / "rendering.log").read_text()
-    assert "rock-000040 is there" in told and "rock-000041 is there" in told
+    text = (room / "run" / "rendering.log").read_text()
+    assert "rock-000040 is there" in text and "rock-000041 is there" in text
     assert rows(room)[0]["songs"] == "4"
 
 

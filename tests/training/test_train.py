@@ -157,8 +157,8 @@ def test_an_ensemble_is_exported_as_one_file_that_holds_each_network(tmp_path: P
     onnx_export.fold_batch_norms(weighted)
     rest = 0.75 * votes[0, len(SINGING) :] + 0.25 * votes[1, len(SINGING) :]
     with torch.no_grad():
-        heard = weighted(seen)[0].softmax(0)
-    torch.testing.assert_close(heard, torch.cat([least, rest]).softmax(0), rtol=1e-3, atol=1e-5)
+        masks = weighted(seen)[0].softmax(0)
+    torch.testing.assert_close(masks, torch.cat([least, rest]).softmax(0), rtol=1e-3, atol=1e-5)
 
 
 def test_biases_are_stored_in_the_file_and_can_be_removed_from_its_networks(tmp_path: Path) -> None:
@@ -238,15 +238,15 @@ def masks_of(*stems: str) -> torch.Tensor:
     return masks / masks.sum(1, keepdim=True)
 
 
-@pytest.mark.parametrize("heard", [("drums",), ("guitar", "fx")])
-def test_any_stem_will_do_for_what_may_be_any_but_no_singing(heard: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("present", [("drums",), ("guitar", "fx")])
+def test_any_stem_will_do_for_what_may_be_any_but_no_singing(present: tuple[str, ...]) -> None:
     batch, widths = unknown_batch(SINGING), band_widths(torch.device("cpu"))
 
     def value(*stems: str) -> float:
         masks = masks_of(*stems)
         return float(loss.cross_entropy(masks.log(), batch, widths) + loss.singing_error(masks, batch, widths))
 
-    right, wrong = value(*heard), value(*heard, "vocals")
+    right, wrong = value(*present), value(*present, "vocals")
     assert right == pytest.approx(value("bass"), abs=1e-3)
     assert wrong > right + 0.5
 

@@ -156,9 +156,9 @@ def _right_hand(plan: Plan, role: str, centre: int, quiet: float, rng: np.random
 
 def _percussion(plan: Plan, genre: Genre, role: str, rng: np.random.Generator) -> tuple[Note, ...]:
     if role == "hand":
-        hands = genre.hands or tuple(grooves.PERCUSSION)
-        count = min(len(hands), int(rng.choice((1, 1, 2, 3, 4))) if len(hands) < 8 else int(rng.integers(2, 6)))
-        return grooves.percussion(plan, [str(hand) for hand in rng.choice(hands, count, replace=False)], rng)
+        kinds = genre.percussion or tuple(grooves.PERCUSSION)
+        count = min(len(kinds), int(rng.choice((1, 1, 2, 3, 4))) if len(kinds) < 8 else int(rng.integers(2, 6)))
+        return grooves.percussion(plan, [str(kind) for kind in rng.choice(kinds, count, replace=False)], rng)
     if role == "timpani":
         line = Line(plan.clock, rng)
         for bar in plan.bars:

@@ -24,7 +24,7 @@ class Genre:
         seats: the instruments of the band.
         drums: styles of ``grooves.GROOVES``; empty if the genre has no drum kit.
         bass: styles of ``basslines.bass``, for electric bass and double bass.
-        hands: percussion of ``grooves.PERCUSSION`` that is typical of the genre; empty for any.
+        percussion: names in ``grooves.PERCUSSION`` that are typical of the genre; empty for any.
         swing: share of songs that swing.
         waltz: share of songs in 3/4 time.
     """
@@ -37,7 +37,7 @@ class Genre:
     seats: tuple[Seat, ...]
     drums: tuple[str, ...] = ()
     bass: tuple[str, ...] = ()
-    hands: tuple[str, ...] = ()
+    percussion: tuple[str, ...] = ()
     swing: float = 0.0
     waltz: float = 0.0
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Genre]:
             seats=seats,
             drums=tuple(table.get("drums", ())),
             bass=tuple(table.get("bass", ())),
-            hands=tuple(table.get("hands", ())),
+            percussion=tuple(table.get("percussion", ())),
             swing=table.get("swing", 0.0),
             waltz=table.get("waltz", 0.0),
         )

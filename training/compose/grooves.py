@@ -201,11 +201,11 @@ def _fill(line: Line, beat: float, step: int, steps: int, rng: np.random.Generat
         line.add(beat + 0.125, 0.1, drum, 70)
 
 
-def percussion(plan: Plan, hands: Sequence[str], rng: np.random.Generator) -> tuple[Note, ...]:
+def percussion(plan: Plan, kinds: Sequence[str], rng: np.random.Generator) -> tuple[Note, ...]:
     """Hand percussion, one player for each name of ``PERCUSSION``, in the louder half of the bars or throughout."""
     line = Line(plan.clock, rng, timing_s=0.007)
-    for hand in hands:
-        patterns = PERCUSSION[hand]
+    for kind in kinds:
+        patterns = PERCUSSION[kind]
         players = [patterns[rng.integers(len(patterns))]] if rng.random() < 0.6 else list(patterns)
         threshold, level = float(rng.choice((0.0, 0.3, 0.6))), float(rng.uniform(0.7, 1.05))
         for bar in plan.bars:
@@ -216,7 +216,7 @@ def percussion(plan: Plan, hands: Sequence[str], rng: np.random.Generator) -> tu
                     strength = _strength(pattern[step % len(pattern)], rng) * level
                     if strength and rng.random() < 0.96:
                         line.add(bar.start + step / 4, 0.25, key, strength)
-            if hand in ("congas", "bongos", "timbales") and bar.closes:
+            if kind in ("congas", "bongos", "timbales") and bar.closes:
                 for step in range(8):
                     if rng.random() < 0.7:
                         key = int(rng.choice([key for key, _ in patterns]))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stemwright.errors import StemwrightError
 from stemwright.evaluation.layouts import LAYOUTS
 from stemwright.evaluation.metric_selection import LayoutName
-from stemwright.evaluation.reference_songs import Files, Song, blocks_of
+from stemwright.evaluation.reference_songs import Files, ReferenceSong, blocks_of
 from stemwright.stems import SINGING, STEMS
 from training.data.songs import SILENCE_PEAK, label_excluding, to_stereo, write_song
 
@@ -37,7 +37,7 @@ MIN_PIECE_S = 6
 Audio = NDArray[np.float32]
 
 
-def songs(data: Path, layout: LayoutName) -> tuple[Song, ...]:
+def songs(data: Path, layout: LayoutName) -> tuple[ReferenceSong, ...]:
     """The songs of a data set that are for training, each with its stems among the twelve, and others.
 
     Raises:
@@ -57,14 +57,14 @@ def _named(stems: Mapping[str, Files]) -> dict[str, Files]:
     return fine
 
 
-def pieces(song: Song) -> Iterator[dict[str, Audio]]:
+def pieces(song: ReferenceSong) -> Iterator[dict[str, Audio]]:
     """Cuts a song: for each piece, ``(2, samples)`` at 44.1 kHz of every stem that is audible in it."""
     for piece in blocks_of(PIECE_S * song.sample_rate, song.blocks()):  # (stems, channels, samples)
         if piece.shape[-1] >= MIN_PIECE_S * song.sample_rate:
             yield _audible(song, piece)
 
 
-def _audible(song: Song, audio: Audio) -> dict[str, Audio]:
+def _audible(song: ReferenceSong, audio: Audio) -> dict[str, Audio]:
     """``(stems, channels, samples)`` -> those that are not silent; mono is duplicated, other channels dropped."""
     audible = {}
     for stem, signal in zip(song.stems, audio, strict=True):
@@ -73,7 +73,7 @@ def _audible(song: Song, audio: Audio) -> dict[str, Audio]:
     return audible
 
 
-def cut(song: Song, out: Path) -> int:
+def cut(song: ReferenceSong, out: Path) -> int:
     """Writes the pieces of a song atomically; returns their number. Existing pieces are kept."""
     written = 0
     name = re.sub(r"[\W-]+", "-", song.name).strip("-")

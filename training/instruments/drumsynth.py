@@ -142,8 +142,8 @@ def _filtered(preset: Preset, sound: Signal) -> Signal:
     if not preset.number("general", "filter"):
         return sound
     opened = _envelope(preset.points("general", "filterenv"), len(sound))
-    heard = np.abs(sound) + 1e-9
-    cutoff_hz = float(np.clip(20 * 1000 ** np.average(opened, weights=heard), 30, 19_000))
+    weights = np.abs(sound) + 1e-9
+    cutoff_hz = float(np.clip(20 * 1000 ** np.average(opened, weights=weights), 30, 19_000))
     kind = "high" if preset.number("general", "highpass") else "low"
     return np.asarray(sosfilt(butter(2, cutoff_hz, kind, fs=SAMPLE_RATE_HZ, output="sos"), sound), np.float64)
 

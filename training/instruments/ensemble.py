@@ -9,7 +9,7 @@ import numpy as np
 from training.compose.note import Note
 from training.compose.song import Part
 from training.instruments import library, sampler
-from training.instruments.library import SAMPLES, TRAINING, Cast, Instrument
+from training.instruments.library import SAMPLES, TRAINING, Instrument, InstrumentChoice
 from training.rendering import effects
 from training.rendering.effects import Audio
 
@@ -43,13 +43,13 @@ _SECTIONS = ("strings", "brass", "woodwinds")
 _REACH = 4  # semitones beyond the highest and lowest recording of an instrument
 
 
-def fitting(part: Part, cast: Cast = TRAINING, samples: Path = SAMPLES) -> tuple[Instrument, ...]:
+def candidates(part: Part, choice: InstrumentChoice = TRAINING, samples: Path = SAMPLES) -> tuple[Instrument, ...]:
     """The installed instruments that suit a part and cover nearly all of its notes."""
     roles = FAMILIES.get(part.stem, {})
     families = roles.get(part.role, roles.get("", ()))
     return tuple(
         instrument
-        for instrument in library.instruments(cast.held_out)
+        for instrument in library.instruments(choice.held_out)
         if instrument.family in families and _reaches(_pitches(instrument, samples), part.notes)
     )
 
@@ -66,12 +66,14 @@ def _reaches(pitches: Collection[float], notes: Sequence[Note]) -> bool:
     return bool(within) and float(np.mean(within)) > 0.9
 
 
-def invited(part: Part, rng: np.random.Generator, cast: Cast = TRAINING) -> tuple[Instrument, ...]:
+def draw_candidates(
+    part: Part, rng: np.random.Generator, choice: InstrumentChoice = TRAINING
+) -> tuple[Instrument, ...]:
     """Instruments that fit a part, or an empty tuple, at random by share. Uses ``rng`` only if an instrument fits."""
-    found = fitting(part, cast)
+    found = candidates(part, choice)
     if not found:
         return ()
-    share = cast.share * (0.2 if all(one.family in _RARELY for one in found) and not cast.held_out else 1.0)
+    share = choice.share * (0.2 if all(one.family in _RARELY for one in found) and not choice.held_out else 1.0)
     return found if rng.random() < share else ()
 
 

@@ -16,16 +16,16 @@ from training.instruments import (
     synthesis,
     zynaddsubfx,
 )
-from training.instruments.library import TRAINING, Cast, Instrument
+from training.instruments.library import TRAINING, Instrument, InstrumentChoice
 from training.rendering import effects
 from training.rendering.effects import Audio
 
 _PALM_MUTED = 28
 
 
-def guitar(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
+def guitar(part: Part, duration_s: float, rng: np.random.Generator, choice: InstrumentChoice = TRAINING) -> Audio:
     """Plays a part on an acoustic or an electric guitar; ``(2, samples)``."""
-    if recorded := ensemble.invited(part, rng, cast):
+    if recorded := ensemble.draw_candidates(part, rng, choice):
         return _recorded(part, recorded[int(rng.integers(len(recorded)))], duration_s, rng)
     if rng.random() < 0.3:
         if part.role in ("strum", "fingerpick", "comp") and rng.random() < 0.75:
@@ -63,13 +63,13 @@ def _recorded(part: Part, instrument: Instrument, duration_s: float, rng: np.ran
     return _close(audio, rng) if rng.random() < 0.5 else audio
 
 
-def bass(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
+def bass(part: Part, duration_s: float, rng: np.random.Generator, choice: InstrumentChoice = TRAINING) -> Audio:
     """Plays a part on an electric bass, a double bass or a synth bass; ``(2, samples)``."""
     upright = part.role == "upright"
-    if recorded := ensemble.invited(part, rng, cast):
+    if recorded := ensemble.draw_candidates(part, rng, choice):
         audio = ensemble.play(part, recorded, duration_s, rng)
         return _rounded(_driven(audio, rng) if rng.random() < 0.35 else audio, rng)
-    if made := zynaddsubfx.invited(part, rng):
+    if made := zynaddsubfx.draw_candidates(part, rng):
         return _rounded(zynaddsubfx.play(part.notes, made, duration_s, rng), rng)
     chance = rng.random()
     if chance < (0.05 if upright else 0.25):

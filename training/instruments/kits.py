@@ -146,7 +146,7 @@ def _of_library(held_out: bool) -> dict[str, dict[str, list[Recorded]]]:
     """Kits and percussion sets of the library: each piece is a drum with some of its velocity layers."""
     kits: dict[str, dict[str, list[Recorded]]] = {}
     for instrument in library.instruments(held_out):
-        if instrument.family not in ("kit", "hands"):
+        if instrument.family not in ("kit", "hand-percussion"):
             continue
         pieces: dict[str, dict[float, list[Path]]] = {}
         for recording in library.recordings(instrument):
@@ -307,7 +307,7 @@ def play_loop(duration_s: float, rng: np.random.Generator) -> NDArray[np.float32
     return np.ascontiguousarray(repeated[:, start : start + samples])
 
 
-def hands(
+def hand_percussion(
     notes: Sequence[Note], duration_s: float, rng: np.random.Generator, *, held_out: bool = False
 ) -> NDArray[np.float32]:
     """Plays percussion: each key gets a recorded hand drum, bell or shaker; ``(2, samples)``."""

@@ -78,7 +78,7 @@ class Instrument:
 
 
 @dataclass(frozen=True)
-class Cast:
+class InstrumentChoice:
     """Which recorded instruments a song may use.
 
     Attributes:
@@ -90,7 +90,7 @@ class Cast:
     share: float = 0.5
 
 
-TRAINING = Cast()
+TRAINING = InstrumentChoice()
 """For training songs."""
 
 
@@ -121,10 +121,10 @@ def recordings(instrument: Instrument, samples: Path = SAMPLES) -> tuple[Recordi
     dynamics = sorted({_rank(match) for match in matches})
     found = []
     for match in matches:
-        said = match.groupdict()
+        groups = match.groupdict()
         dynamic = dynamics.index(_rank(match)) / max(1, len(dynamics) - 1) if len(dynamics) > 1 else 0.5
-        short = bool(said.get("short"))
-        piece = said.get("piece") or ""
+        short = bool(groups.get("short"))
+        piece = groups.get("piece") or ""
         found.append(Recording(folder / match.string, pitch_of(match, instrument), piece, dynamic, short))
     return tuple(found)
 
@@ -136,15 +136,15 @@ def _files(folder: Path) -> tuple[str, ...]:
 
 def pitch_of(match: re.Match[str], instrument: Instrument) -> float | None:
     """The MIDI pitch in a file name; None for a drum."""
-    said = match.groupdict()
-    if said.get("midi"):
-        key = int(said["midi"])
-    elif said.get("number"):
-        key = int(said["number"]) + instrument.first
-    elif said.get("key"):
-        key = instrument.keys[said["key"]]
-    elif said.get("note"):
-        key = midi_of(said["note"])
+    groups = match.groupdict()
+    if groups.get("midi"):
+        key = int(groups["midi"])
+    elif groups.get("number"):
+        key = int(groups["number"]) + instrument.first
+    elif groups.get("key"):
+        key = instrument.keys[groups["key"]]
+    elif groups.get("note"):
+        key = midi_of(groups["note"])
     else:
         return None
     return key + 12 * instrument.octaves + instrument.semitones
@@ -165,5 +165,5 @@ def midi_of(name: str) -> int:
 
 def _rank(match: re.Match[str]) -> tuple[int, int]:
     """Sort key of a dynamic: numbers by value, names by their order."""
-    said = (match.groupdict().get("dynamic") or "").lower()
-    return (int(said), 0) if said.isdigit() else (0, _DYNAMICS.index(said))
+    dynamic = (match.groupdict().get("dynamic") or "").lower()
+    return (int(dynamic), 0) if dynamic.isdigit() else (0, _DYNAMICS.index(dynamic))

@@ -164,7 +164,7 @@ class _Host:
             raise RuntimeError("the plug-in wants more of its host than this one has")
         _close_ports()
         self.audio = ((ctypes.c_float * BLOCK)(), (ctypes.c_float * BLOCK)())
-        self._heard, self._said = (ctypes.c_uint8 * _EVENT_BYTES)(), (ctypes.c_uint8 * _EVENT_BYTES)()
+        self._input_event, self._output_event = (ctypes.c_uint8 * _EVENT_BYTES)(), (ctypes.c_uint8 * _EVENT_BYTES)()
         self._connect(Path(instrument.page).read_text())
         if instrument.state:
             self._restore(instrument.state)
@@ -177,8 +177,8 @@ class _Host:
         content = struct.pack("=IIII", 8 + len(events), sequence, 0, 0) + events
         if len(content) > _EVENT_BYTES:
             raise RuntimeError(f"{len(messages)} messages within {BLOCK} samples are more than the plug-in can be told")
-        ctypes.memmove(self._heard, content, len(content))
-        ctypes.memmove(self._said, struct.pack("=II", _EVENT_BYTES - 8, sequence), 8)
+        ctypes.memmove(self._input_event, content, len(content))
+        ctypes.memmove(self._output_event, struct.pack("=II", _EVENT_BYTES - 8, sequence), 8)
         self._plug_in.run(self._handle, BLOCK)
 
     def _id(self, uri: str) -> int:
@@ -212,7 +212,7 @@ class _Host:
             if "AudioPort" in port:
                 place = (ctypes.c_float * BLOCK)() if is_input else next(sounds)
             elif "AtomPort" in port:
-                place = self._heard if is_input else self._said
+                place = self._input_event if is_input else self._output_event
             else:
                 default = re.search(r"lv2:default\s+([-\d.]+)", port)
                 place = ctypes.c_float(float(default[1]) if default else 0.0)
@@ -243,8 +243,8 @@ def _close_ports() -> None:
     for name in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         with suppress(OSError), socket.socket(fileno=os.dup(name)) as found:
             if found.family in (socket.AF_INET, socket.AF_INET6):
-                with socket.socket(found.family, found.type) as deaf:
-                    os.dup2(deaf.fileno(), name)
+                with socket.socket(found.family, found.type) as unused:
+                    os.dup2(unused.fileno(), name)
 
 
 def _main() -> None:

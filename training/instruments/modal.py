@@ -82,7 +82,7 @@ def timpani(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) 
     return _place([(note, strokes[note.pitch], 0.0) for note in notes], duration_s)
 
 
-def hands(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def hand_percussion(notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Plays hand percussion on General MIDI keys; ``(2, samples)``."""
     players: dict[int, tuple[list[NDArray[np.float64]], float, float]] = {}
     tuning = float(rng.uniform(0.75, 1.4))

@@ -24,7 +24,7 @@ from training.instruments import (
     tonewheel,
     zynaddsubfx,
 )
-from training.instruments.library import TRAINING, Cast
+from training.instruments.library import TRAINING, InstrumentChoice
 from training.instruments.soundfont import Patch
 from training.rendering import effects, studio
 from training.rendering.effects import Audio
@@ -34,7 +34,12 @@ _BODY_HZ = (280, 460, 900, 2400)  # of a violin (air, wood, bridge hill), scaled
 
 
 def render(
-    stem: str, parts: Sequence[Part], beat_s: float, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING
+    stem: str,
+    parts: Sequence[Part],
+    beat_s: float,
+    duration_s: float,
+    rng: np.random.Generator,
+    choice: InstrumentChoice = TRAINING,
 ) -> Audio:
     """Renders, mixes and levels the parts of one stem; ``(2, samples)`` at 44.1 kHz. If only held-out instruments play,
     parts that none of them can play are silent, except those of synthesisers and effects."""
@@ -47,7 +52,7 @@ def render(
         seed = int(rng.integers(2**31))
         for number, take in enumerate(takes):
             # All takes of a part use the same instrument and effects.
-            played = play(take, duration_s, np.random.default_rng(seed), cast)
+            played = play(take, duration_s, np.random.default_rng(seed), choice)
             played = studio.process(stem, played, beat_s, room, np.random.default_rng(seed + 1))
             if float(np.abs(played).max()) < 1e-5:
                 continue
@@ -77,22 +82,22 @@ def _second_take(part: Part, rng: np.random.Generator) -> Part:
     return Part(part.stem, part.role, notes)
 
 
-def play(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = TRAINING) -> Audio:
+def play(part: Part, duration_s: float, rng: np.random.Generator, choice: InstrumentChoice = TRAINING) -> Audio:
     """Plays a part on an instrument for its stem and role; ``(2, samples)``, at an arbitrary level."""
     stem, role, notes, chance = part.stem, part.role, part.notes, rng.random()
-    if cast.held_out and not _may_be_held_out(part, cast):
+    if choice.held_out and not _may_be_held_out(part, choice):
         return np.zeros((2, round(duration_s * soundfont.SAMPLE_RATE_HZ)), np.float32)
     if stem == "drums":
-        return _drums(notes, duration_s, rng, cast)
+        return _drums(notes, duration_s, rng, choice)
     if stem == "guitar":
-        return guitars.guitar(part, duration_s, rng, cast)
+        return guitars.guitar(part, duration_s, rng, choice)
     if stem == "bass":
-        return guitars.bass(part, duration_s, rng, cast)
-    if recorded := ensemble.invited(part, rng, cast):
+        return guitars.bass(part, duration_s, rng, choice)
+    if recorded := ensemble.draw_candidates(part, rng, choice):
         return ensemble.play(part, recorded, duration_s, rng)
-    if cast.held_out and stem == "percussion":
-        return kits.hands(notes, duration_s, rng, held_out=True)
-    if made := zynaddsubfx.invited(part, rng):
+    if choice.held_out and stem == "percussion":
+        return kits.hand_percussion(notes, duration_s, rng, held_out=True)
+    if made := zynaddsubfx.draw_candidates(part, rng):
         audio = zynaddsubfx.play(notes, made, duration_s, rng)
         return _rotated(audio, rng) if role in ("organ", "organ_bubble") else audio
     if stem == "percussion":
@@ -118,12 +123,12 @@ def play(part: Part, duration_s: float, rng: np.random.Generator, cast: Cast = T
     return programmes.play(part, duration_s, rng)
 
 
-def _may_be_held_out(part: Part, cast: Cast) -> bool:
+def _may_be_held_out(part: Part, choice: InstrumentChoice) -> bool:
     if part.stem in ("synth", "fx", "drums"):
         return True
     if part.stem == "percussion" and part.role not in ("mallets", "timpani"):
         return True
-    return bool(ensemble.fitting(part, cast))
+    return bool(ensemble.candidates(part, choice))
 
 
 def _modelled(part: Part, duration_s: float, rng: np.random.Generator) -> Audio:
@@ -141,8 +146,8 @@ def _bodied(audio: Audio, rng: np.random.Generator) -> Audio:
     return audio
 
 
-def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, cast: Cast) -> Audio:
-    if cast.held_out:
+def _drums(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, choice: InstrumentChoice) -> Audio:
+    if choice.held_out:
         return microphones.record(kits.play(notes, kits.assemble(rng, 0.0, held_out=True), duration_s), rng)
     source = rng.random()
     if source < 0.06 and kits.loops():
@@ -166,9 +171,9 @@ def _percussion(part: Part, duration_s: float, rng: np.random.Generator) -> Audi
     if part.role == "timpani":
         return modal.timpani(part.notes, duration_s, rng) if chance < 0.3 else programmes.play(part, duration_s, rng)
     if chance < 0.35:
-        return kits.hands(part.notes, duration_s, rng)
+        return kits.hand_percussion(part.notes, duration_s, rng)
     if chance < 0.6:
-        return modal.hands(part.notes, duration_s, rng)
+        return modal.hand_percussion(part.notes, duration_s, rng)
     return soundfont.play(
         part.notes,
         Patch(programmes.font("percussion", rng), 0, drums=True, brightness_cents=float(rng.uniform(-1500, 0))),

@@ -130,19 +130,19 @@ def _box(rng: np.random.Generator, lowest_hz: float) -> tuple[tuple[float, float
 def play(notes: Sequence[Note], string: Plucked, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Plays notes, ``(2, samples)`` at 44.1 kHz, both channels identical. Each note has a new random excitation."""
     line = np.zeros(round(duration_s * SAMPLE_RATE_HZ))
-    strokes: dict[tuple[int, int, int], NDArray[np.float64]] = {}
+    plucks: dict[tuple[int, int, int], NDArray[np.float64]] = {}
     longest = max((note.duration_s for note in notes), default=0.0) + string.release_s * 3
     for note in notes:
         key = (note.pitch, note.velocity // 20, int(rng.integers(2)))
-        if key not in strokes:
-            strokes[key] = _stroke(note, string, longest, rng)
+        if key not in plucks:
+            plucks[key] = _pluck(note, string, longest, rng)
         start = round(note.start_s * SAMPLE_RATE_HZ)
         count = min(
-            len(line) - start, round((note.duration_s + 3 * string.release_s) * SAMPLE_RATE_HZ), len(strokes[key])
+            len(line) - start, round((note.duration_s + 3 * string.release_s) * SAMPLE_RATE_HZ), len(plucks[key])
         )
         if count < 16:
             continue
-        sound = strokes[key][:count].copy()
+        sound = plucks[key][:count].copy()
         held = round(note.duration_s * SAMPLE_RATE_HZ)
         if held < count:
             sound[held:] *= np.exp(-np.arange(count - held) / (string.release_s * SAMPLE_RATE_HZ))
@@ -154,7 +154,7 @@ def play(notes: Sequence[Note], string: Plucked, duration_s: float, rng: np.rand
     return effects.cut(audio, 30, high=False)
 
 
-def _stroke(note: Note, string: Plucked, longest_s: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _pluck(note: Note, string: Plucked, longest_s: float, rng: np.random.Generator) -> NDArray[np.float64]:
     frequency = 440 * 2 ** ((note.pitch - 69) / 12)
     period = max(8, int(SAMPLE_RATE_HZ / frequency))  # in whole samples; fractional tuning comes at the end
     partials = np.arange(1, period // 2)

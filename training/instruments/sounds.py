@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from training.instruments import library
-from training.instruments.synthesis import WAVES, Sound
+from training.instruments.synthesis import WAVES, SynthPatch
 
 CYCLE, PARTIALS = 256, 48
 """Samples per cycle in a file of single-cycle waves, and the number of partials used."""
@@ -45,10 +45,10 @@ def _partials(path: Path, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((levels / levels.max()).tolist())
 
 
-def lead(rng: np.random.Generator) -> Sound:
+def lead(rng: np.random.Generator) -> SynthPatch:
     """A lead: bright, sustained, often with glide."""
     wave, table = _oscillator(rng)
-    return Sound(
+    return SynthPatch(
         wave,
         voices=int(rng.choice((1, 2, 3, 7))),
         detune_cents=_spread(rng, 4, 40),
@@ -71,10 +71,10 @@ def lead(rng: np.random.Generator) -> Sound:
     )
 
 
-def pad(rng: np.random.Generator) -> Sound:
+def pad(rng: np.random.Generator) -> SynthPatch:
     """A pad: slow attack, wide, soft."""
     wave, table = _oscillator(rng)
-    return Sound(
+    return SynthPatch(
         wave,
         voices=int(rng.choice((2, 3, 4))),
         detune_cents=_spread(rng, 6, 35),
@@ -95,10 +95,10 @@ def pad(rng: np.random.Generator) -> Sound:
     )
 
 
-def pluck(rng: np.random.Generator) -> Sound:
+def pluck(rng: np.random.Generator) -> SynthPatch:
     """A plucked sound for arpeggios and stabs, with a short filter sweep."""
     wave, table = _oscillator(rng)
-    return Sound(
+    return SynthPatch(
         wave,
         voices=int(rng.choice((1, 1, 2, 5))),
         detune_cents=_spread(rng, 4, 35),
@@ -118,13 +118,13 @@ def pluck(rng: np.random.Generator) -> Sound:
     )
 
 
-def bass(rng: np.random.Generator) -> Sound:
+def bass(rng: np.random.Generator) -> SynthPatch:
     """A synth bass: sub, 808, acid, reese, FM or plain."""
     kind = str(rng.choice(("sub", "sub", "sub", "808", "808", "acid", "reese", "fm", "plain", "plain")))
     slide = float(rng.choice((0, 0.06)))
     if kind == "sub":
         wave = str(rng.choice(("sine", "triangle")))
-        return Sound(
+        return SynthPatch(
             wave,
             sustain=0.9,
             release_s=0.08,
@@ -134,11 +134,11 @@ def bass(rng: np.random.Generator) -> Sound:
         )
     if kind == "808":
         decay_s, drop, drive = _spread(rng, 0.4, 2), float(rng.uniform(5, 24)), float(rng.uniform(0, 6))
-        return Sound(
+        return SynthPatch(
             "sine", decay_s=decay_s, sustain=0.1, release_s=0.2, cutoff_hz=4000, drop=drop, drive=drive, glide_s=slide
         )
     if kind == "acid":
-        return Sound(
+        return SynthPatch(
             str(rng.choice(("saw", "pulse"))),
             decay_s=0.25,
             sustain=0.4,
@@ -150,7 +150,7 @@ def bass(rng: np.random.Generator) -> Sound:
             drive=float(rng.uniform(0, 5)),
         )
     if kind == "reese":
-        return Sound(
+        return SynthPatch(
             "saw",
             3,
             _spread(rng, 15, 50),
@@ -160,7 +160,7 @@ def bass(rng: np.random.Generator) -> Sound:
             drive=float(rng.uniform(0, 4)),
         )
     if kind == "fm":
-        return Sound(
+        return SynthPatch(
             "fm",
             ratio=float(rng.choice((0.5, 1, 2, 3))),
             index=float(rng.uniform(1, 5)),
@@ -169,7 +169,7 @@ def bass(rng: np.random.Generator) -> Sound:
             cutoff_hz=_spread(rng, 800, 6000),
             sub=float(rng.choice((0, 0.5))),
         )
-    return Sound(
+    return SynthPatch(
         str(rng.choice(("saw", "pulse", "triangle"))),
         voices=int(rng.choice((1, 2))),
         detune_cents=8,
@@ -185,10 +185,10 @@ def bass(rng: np.random.Generator) -> Sound:
     )
 
 
-def electric_piano(rng: np.random.Generator) -> Sound:
+def electric_piano(rng: np.random.Generator) -> SynthPatch:
     """An electric piano: two FM operators, as in the eighties, or a tine with some drive."""
     ratio = float(rng.choice((1, 1, 1, 2, 3, 14)))
-    return Sound(
+    return SynthPatch(
         "fm",
         voices=int(rng.choice((1, 2))),
         detune_cents=_spread(rng, 2, 12),
@@ -208,7 +208,7 @@ def electric_piano(rng: np.random.Generator) -> Sound:
 _DRAWBARS = (1, 3, 2, 4, 6, 8, 10, 12, 16)  # partials of the 16-foot pipe, in order of the drawbars
 
 
-def organ(rng: np.random.Generator) -> Sound:
+def organ(rng: np.random.Generator) -> SynthPatch:
     """An organ of nine drawbars, each at one of eight positions."""
     places = rng.integers(0, 9, len(_DRAWBARS))
     places[:3] = np.maximum(places[:3], (0, 0, 5))
@@ -216,7 +216,7 @@ def organ(rng: np.random.Generator) -> Sound:
     for partial, place in zip(_DRAWBARS, places.tolist(), strict=True):
         table[partial - 1] = 0.0 if place == 0 else 10 ** (-3 * (8 - place) / 20)
     drive = float(rng.choice((0, 0, 1.5, 3)))
-    return Sound(
+    return SynthPatch(
         "table",
         table=tuple(table),
         octave=-1,
@@ -228,11 +228,11 @@ def organ(rng: np.random.Generator) -> Sound:
     )
 
 
-def bowed(rng: np.random.Generator, players: int) -> Sound:
+def bowed(rng: np.random.Generator, players: int) -> SynthPatch:
     """A bowed string or section: like a sawtooth with drift and bow noise, without body resonances."""
     count = 40
     tilt, bumps = float(rng.uniform(0.7, 1.3)), rng.uniform(0.3, 1.5, count)
-    return Sound(
+    return SynthPatch(
         "table",
         voices=players,
         detune_cents=float(rng.uniform(8, 28)) if players > 1 else 0.0,
@@ -249,7 +249,7 @@ def bowed(rng: np.random.Generator, players: int) -> Sound:
     )
 
 
-def blown(rng: np.random.Generator, family: str) -> Sound:
+def blown(rng: np.random.Generator, family: str) -> SynthPatch:
     """A wind instrument: ``brass`` is brighter when louder; ``woodwinds`` are flute, clarinet, oboe or saxophone."""
     partials = np.arange(1, 31)
     bumps = rng.uniform(0.5, 1.4, 30)
@@ -266,7 +266,7 @@ def blown(rng: np.random.Generator, family: str) -> Sound:
     else:
         peak = float(rng.uniform(2, 6))
         levels = bumps * (0.4 / partials**0.8 + np.exp(-(((partials - peak) / 2) ** 2)))
-    return Sound(
+    return SynthPatch(
         "table",
         voices=int(rng.choice((1, 1, 1, 3))),
         detune_cents=float(rng.uniform(5, 18)),

@@ -14,7 +14,7 @@ WAVES = ("saw", "pulse", "triangle", "sine", "fm", "table")
 
 
 @dataclass(frozen=True)
-class Sound:
+class SynthPatch:
     """A programme of the synthesiser.
 
     Attributes:
@@ -65,7 +65,7 @@ class Sound:
     octave: int = 0
 
 
-def play(notes: Sequence[Note], sound: Sound, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def play(notes: Sequence[Note], sound: SynthPatch, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Renders a line, ``(2, samples)`` at 44.1 kHz, dry."""
     samples = round(duration_s * SAMPLE_RATE_HZ)
     audio = np.zeros((2, samples), np.float32)
@@ -90,7 +90,7 @@ def play(notes: Sequence[Note], sound: Sound, duration_s: float, rng: np.random.
     return audio
 
 
-def _filters(sound: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _filters(sound: SynthPatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     def sections(cutoff_hz: float) -> NDArray[np.float64]:
         cutoff_hz = min(18000.0, max(60.0, cutoff_hz))
         omega = 2 * np.pi * cutoff_hz / SAMPLE_RATE_HZ
@@ -104,7 +104,7 @@ def _filters(sound: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return sections(sound.cutoff_hz), sections(sound.cutoff_hz * sound.sweep)
 
 
-def _raw(note: Note, before: int, sound: Sound, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _raw(note: Note, before: int, sound: SynthPatch, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     time = np.arange(count) / SAMPLE_RATE_HZ
     semitones = np.full(count, float(note.pitch - 69 + 12 * sound.octave))
     if sound.glide_s:
@@ -138,7 +138,7 @@ def _raw(note: Note, before: int, sound: Sound, count: int, rng: np.random.Gener
 
 
 def _wave(
-    sound: Sound, phase: NDArray[np.float64], step: NDArray[np.float64], time: NDArray[np.float64]
+    sound: SynthPatch, phase: NDArray[np.float64], step: NDArray[np.float64], time: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     if sound.wave == "saw":
         return _saw(phase % 1, step)
@@ -171,7 +171,7 @@ def _saw(phase: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.fl
     return saw
 
 
-def _envelope(sound: Sound, held_s: float, time: NDArray[np.float64]) -> NDArray[np.float64]:
+def _envelope(sound: SynthPatch, held_s: float, time: NDArray[np.float64]) -> NDArray[np.float64]:
     rise = np.clip(time / max(0.001, sound.attack_s), 0, 1)
     fall = sound.sustain + (1 - sound.sustain) * np.exp(-np.maximum(0, time - sound.attack_s) / sound.decay_s * 2)
     release = np.exp(-np.maximum(0, time - held_s) / max(0.005, sound.release_s) * 4)

@@ -82,7 +82,7 @@ _SILENCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Sound:
+class Preset:
     """A preset: its name, and the position of its settings in the bank file, in characters."""
 
     name: str
@@ -96,9 +96,9 @@ class Sound:
 
 
 @cache
-def sounds() -> dict[str, tuple[Sound, ...]]:
+def presets() -> dict[str, tuple[Preset, ...]]:
     """All installed sounds, by kind."""
-    found: dict[str, list[Sound]] = {}
+    found: dict[str, list[Preset]] = {}
     for bank in sorted(BANKS.glob("*.ttl")) if PLUG_IN.is_dir() else ():
         for match in re.finditer(r'#preset_([^>]+)>\s+state:state[^"]*"""\s*(<.*?)"""', bank.read_text(), re.DOTALL):
             if _PADSYNTH in match[2]:
@@ -107,7 +107,7 @@ def sounds() -> dict[str, tuple[Sound, ...]]:
             kind = re.search(r'<par name="type" value="(\d+)"', match[2])
             words = re.sub(r"^\d+-", "", name).replace("_", " ").lower()
             of = "effect" if bank.stem in _EFFECTS else _kind(int(kind[1]) if kind else 0, words)
-            found.setdefault(of, []).append(Sound(name, bank, *match.span(2)))
+            found.setdefault(of, []).append(Preset(name, bank, *match.span(2)))
     return {kind: tuple(of) for kind, of in found.items() if kind}
 
 
@@ -115,17 +115,17 @@ def _kind(number: int, words: str) -> str:
     return next(kind for kind, numbers, pattern in _KINDS if number in numbers or re.search(pattern, words))
 
 
-def invited(part: Part, rng: np.random.Generator) -> tuple[Sound, ...]:
+def draw_candidates(part: Part, rng: np.random.Generator) -> tuple[Preset, ...]:
     """Sounds that suit a part, or an empty tuple, at random by share. Uses ``rng`` only if a sound suits."""
     roles = _PARTS.get(part.stem, {})
-    kinds = [kind for kind in roles.get(part.role, roles.get("", ())) if kind in sounds()]
+    kinds = [kind for kind in roles.get(part.role, roles.get("", ())) if kind in presets()]
     if not kinds or rng.random() >= _SHARES[part.stem]:
         return ()
-    return sounds()[kinds[rng.integers(len(kinds))]]
+    return presets()[kinds[rng.integers(len(kinds))]]
 
 
 def play(
-    notes: Sequence[Note], among: Sequence[Sound], duration_s: float, rng: np.random.Generator
+    notes: Sequence[Note], among: Sequence[Preset], duration_s: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Plays notes on one of the sounds, or on another if that one is silent; ``(2, samples)`` at 44.1 kHz.
 
@@ -140,7 +140,7 @@ def play(
     return audio
 
 
-def _instrument(sound: Sound) -> lv2.Instrument:
+def _instrument(sound: Preset) -> lv2.Instrument:
     binary, page = PLUG_IN / "ZynAddSubFX.so", PLUG_IN / "ZynAddSubFX.ttl"
     return lv2.Instrument(str(binary), str(page), {"urn:distrho:state": sound.settings()})
 

@@ -28,7 +28,7 @@ from training.compose.note import Note
 from training.compose.song import DURATION_S, Song, compose
 from training.data import songs
 from training.instruments import players, soundfont
-from training.instruments.library import TRAINING, Cast
+from training.instruments.library import TRAINING, InstrumentChoice
 from training.rendering import effects, studio
 
 SAMPLE_RATE_HZ = 44100
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--only", choices=("vocals",), help="add singing to songs that are there")
     parser.add_argument(
-        "--recorded", type=float, default=Cast.share, help="share of parts that recorded instruments play"
+        "--recorded", type=float, default=InstrumentChoice.share, help="share of parts that recorded instruments play"
     )
     parser.add_argument(
         "--held-out", action="store_true", help="only recorded instruments that never train: to measure with"
@@ -55,8 +55,10 @@ def main() -> None:
         job = partial(add_singing, options.out)
     else:
         soundfont.preload()
-        cast = Cast(held_out=True, share=1.0) if options.held_out else Cast(share=options.recorded)
-        job = partial(render_song, options.out, cast=cast)
+        choice = (
+            InstrumentChoice(held_out=True, share=1.0) if options.held_out else InstrumentChoice(share=options.recorded)
+        )
+        job = partial(render_song, options.out, choice=choice)
     for line in _run(job, range(options.first, options.first + options.count), options.workers):
         print(line, flush=True)
 
@@ -74,7 +76,7 @@ def find_song(out: Path, seed: int) -> Path | None:
     return next(iter(out.glob(f"*-{seed:06d}")), None)
 
 
-def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
+def render_song(out: Path, seed: int, choice: InstrumentChoice = TRAINING) -> str:
     """Composes and renders one song without vocals, unless it exists already; returns a line about it."""
     there = find_song(out, seed)
     if there is not None:
@@ -85,13 +87,13 @@ def render_song(out: Path, seed: int, cast: Cast = TRAINING) -> str:
     unfinished = out / f".{name}-{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    written = [stem for stem, audio in render(song, cast) if _write(unfinished / f"{stem}.flac", audio)]
+    written = [stem for stem, audio in render(song, choice) if _write(unfinished / f"{stem}.flac", audio)]
     (unfinished / "song.json").write_text(json.dumps(_describe(song)))
     unfinished.rename(out / name)
     return f"{name}: {' '.join(written)} in {time.monotonic() - begun:.1f} s"
 
 
-def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.float32]]]:
+def render(song: Song, choice: InstrumentChoice = TRAINING) -> Iterable[tuple[str, NDArray[np.float32]]]:
     """Renders the stems of a song except vocals; yields each with its audio ``(2, samples)``."""
     beat_s = song.plan.clock.beat_s
     for index, stem in enumerate(STEMS):
@@ -100,7 +102,7 @@ def render(song: Song, cast: Cast = TRAINING) -> Iterable[tuple[str, NDArray[np.
             yield (
                 stem,
                 players.render(
-                    stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index)), cast
+                    stem, parts, beat_s, song.plan.duration_s, np.random.default_rng((song.seed, 1, index)), choice
                 ),
             )
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from training.compose.song import Part, compose
 from training.data import songs
 from training.instruments import ensemble, kits, library, sampler
-from training.instruments.library import Cast, Instrument
+from training.instruments.library import Instrument, InstrumentChoice
 
 DURATION_S = 10.0
 FIRST_SEED, LAST_SEED = 50_001, 50_400
@@ -32,7 +32,7 @@ Audio = NDArray[np.float32]
 
 def stem_of(instrument: Instrument) -> str:
     """The stem that an instrument belongs to."""
-    of_sets = {"kit": "drums", "hands": "percussion"}
+    of_sets = {"kit": "drums", "hand-percussion": "percussion"}
     return of_sets.get(instrument.family) or next(
         stem
         for stem, roles in ensemble.FAMILIES.items()
@@ -46,11 +46,11 @@ def play(instrument: Instrument, part: Part, rng: np.random.Generator) -> Audio 
         return None
     if instrument.family == "kit":
         return kits.play(part.notes, kits.assemble(rng, 0.0, held_out=instrument.held_out), DURATION_S)
-    if instrument.family == "hands":
+    if instrument.family == "hand-percussion":
         if part.role in ("mallets", "timpani"):
             return None
-        return kits.hands(part.notes, DURATION_S, rng, held_out=instrument.held_out)
-    if instrument not in ensemble.fitting(part, Cast(instrument.held_out)):
+        return kits.hand_percussion(part.notes, DURATION_S, rng, held_out=instrument.held_out)
+    if instrument not in ensemble.candidates(part, InstrumentChoice(instrument.held_out)):
         return None
     take = replace(sampler.choose((instrument,), rng), character=0, detune_cents=0.0)
     return sampler.play(part.notes, take, DURATION_S, rng)
@@ -86,7 +86,7 @@ def main() -> None:
         if instrument.family == "wavetable" or not library.recordings(instrument):
             print(f"left out: {instrument.name}", flush=True)
             continue
-        if options.training and instrument.family in ("kit", "hands"):
+        if options.training and instrument.family in ("kit", "hand-percussion"):
             continue  # kits are assembled from all drums that train
         stem, count = stem_of(instrument), 0
         for count, audio in enumerate(solos(instrument, options.count), 1):

@@ -94,7 +94,7 @@ def read(text: str) -> tuple[NDArray[np.float64], int]:
         pieces.append(_trimmed(np.asarray(soxr.resample(samples.mean(1), own, rate)), rate))
     spoken = np.concatenate(pieces)
     if len(spoken) < rate // 10:
-        raise SpeechUnavailableError(f"nothing is heard in {text}: reinstall the package")
+        raise SpeechUnavailableError(f"the speech of {text} is silent: reinstall the package")
     return spoken, rate
 
 
@@ -103,6 +103,6 @@ def _trimmed(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 1e-3:
         return np.zeros(0)
-    heard = np.flatnonzero(np.abs(samples) > peak * 10 ** (SILENCE_DB / 20))
+    audible = np.flatnonzero(np.abs(samples) > peak * 10 ** (SILENCE_DB / 20))
     margin = round(MARGIN_S * rate)
-    return samples[max(0, int(heard[0]) - margin) : int(heard[-1]) + margin] * (PEAK / peak)
+    return samples[max(0, int(audible[0]) - margin) : int(audible[-1]) + margin] * (PEAK / peak)

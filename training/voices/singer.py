@@ -38,7 +38,7 @@ class Singer:
 
 
 @dataclass(frozen=True)
-class Part:
+class VoicePart:
     """One voice of an arrangement: singer and notes, detuned by `cents`, delayed by `late_s`, at `pan` (-1 is left)."""
 
     singer: Singer
@@ -58,18 +58,18 @@ def sing(notes: Sequence[Note], duration_s: float, rng: np.random.Generator, bac
     state of `rng` gives the same audio. Raises SpeechUnavailableError if no synthesiser is installed.
     """
     mix = np.zeros((2, round(duration_s * SAMPLE_RATE)))
-    heard = [note for note in notes if note.start_s < duration_s and note.duration_s > 0.02]
-    if heard:
+    sung = [note for note in notes if note.start_s < duration_s and note.duration_s > 0.02]
+    if sung:
         people = recorded.voices()
         if people and not backing and rng.random() < 0.12:
-            _recite(mix, heard, people[int(rng.integers(len(people)))], rng)
+            _recite(mix, sung, people[int(rng.integers(len(people)))], rng)
         else:
-            for part in _backing(heard, rng) if backing else _lead(heard, rng):
+            for part in _backing(sung, rng) if backing else _lead(sung, rng):
                 _add_part(mix, part, rng)
         if backing:
             mix = _narrow(mix, rng)
         elif rng.random() < 0.3:
-            _add_speech(mix, heard, rng)
+            _add_speech(mix, sung, rng)
     peak = np.abs(mix).max(initial=0.0)
     if peak > 0:
         mix *= 0.9 / peak
@@ -105,13 +105,13 @@ def draw_singer(rng: np.random.Generator, female: bool | None = None) -> Singer:
     return Singer(voice, timbre, draw_style(rng), articulation, float(centre))
 
 
-def _lead(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
+def _lead(notes: Sequence[Note], rng: np.random.Generator) -> list[VoicePart]:
     singer = draw_singer(rng)
     if rng.random() < 0.07:
         singer, notes = _rapped(singer, notes, rng)
-    parts = [Part(singer, notes, pan=float(rng.uniform(-0.1, 0.1)))]
+    parts = [VoicePart(singer, notes, pan=float(rng.uniform(-0.1, 0.1)))]
     if rng.random() < 0.25:  # A double track: the same singer again, at a lower level.
-        parts.append(Part(singer, notes, float(rng.uniform(-0.6, 0.6)), -7.0, float(rng.normal(0, 6)), 0.015))
+        parts.append(VoicePart(singer, notes, float(rng.uniform(-0.6, 0.6)), -7.0, float(rng.normal(0, 6)), 0.015))
     return parts
 
 
@@ -126,7 +126,7 @@ def _rapped(singer: Singer, notes: Sequence[Note], rng: np.random.Generator) -> 
     return replace(singer, style=style, articulation=articulation, centre=singer.centre - 4), spoken
 
 
-def _backing(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
+def _backing(notes: Sequence[Note], rng: np.random.Generator) -> list[VoicePart]:
     lines = voice_lines(notes)
     kind = rng.choice(["doubles", "harmonies", "choir", "whispers"], p=[0.25, 0.38, 0.32, 0.05])
     if kind == "harmonies" and len(lines) == 1:
@@ -148,7 +148,7 @@ def _backing(notes: Sequence[Note], rng: np.random.Generator) -> list[Part]:
             softened = replace(singer.articulation, breath_chance=0.1, dynamics_db=3.0, whispered=kind == "whispers")
             pan = spread * (2 * (copy + 0.5) / doubles - 1) if doubles > 1 else spread * rng.uniform(-1, 1)
             parts.append(
-                Part(
+                VoicePart(
                     replace(singer, articulation=softened),
                     line,
                     float(np.clip(pan + rng.normal(0, 0.15), -1, 1)),
@@ -186,7 +186,7 @@ def harmony(notes: Sequence[Note], steps: int) -> list[Note]:
     return [replace(note, pitch=pitch) for note, pitch in zip(notes, moved, strict=True)]
 
 
-def _add_part(mix: NDArray[np.float64], part: Part, rng: np.random.Generator) -> None:
+def _add_part(mix: NDArray[np.float64], part: VoicePart, rng: np.random.Generator) -> None:
     singer = part.singer
     median = float(np.median([note.pitch for note in part.notes]))
     octaves = round((singer.centre - median) / 12)

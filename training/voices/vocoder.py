@@ -79,8 +79,8 @@ def render(frames: Frames, pitch_hz: NDArray[np.float64], timbre: Timbre, fft_si
         1000 * FRAME_S,
     )
     # Frames 80 dB below the loudest count as silence, which removes the vocoder's noise floor from rests.
-    heard = (frames.gain_db > frames.gain_db.max() - 80).astype(np.float64)
-    gate = np.interp(np.arange(len(sound)) / (FRAME_S * SAMPLE_RATE), np.arange(len(heard)), heard)
+    audible = (frames.gain_db > frames.gain_db.max() - 80).astype(np.float64)
+    gate = np.interp(np.arange(len(sound)) / (FRAME_S * SAMPLE_RATE), np.arange(len(audible)), audible)
     if timbre.rasp:
         gate *= _growl(pitch_hz, len(sound), timbre.rasp)
     return np.asarray(sound * gate, dtype=np.float64)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.reference_songs import Files, Song, estimates_folder, no_estimates, sound_files
+from stemwright.evaluation.reference_songs import Files, ReferenceSong, estimates_folder, no_estimates, sound_files
 from stemwright.stems import SINGING, STEMS
 
 MIXTURE = "mixture"
@@ -120,7 +120,7 @@ def stems_of_coarse_labels(labels: Mapping[str, Files]) -> dict[str, tuple[str, 
     return found
 
 
-def labelled_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str, Files]:
+def labelled_estimates(folder: Path, song: ReferenceSong, *, is_only_song: bool) -> dict[str, Files]:
     """The estimates of one song, ``folder/<song>/<label>.<ext>``: ``other`` is the ``residual`` of the others.
 
     A file named ``mixture`` is ignored, and so is ``instrumental`` if the other estimates cover all of it.

@@ -15,7 +15,7 @@ from stemwright.arguments import AnyPath
 from stemwright.errors import storage_error
 from stemwright.evaluation.layouts import LAYOUTS, Layout
 from stemwright.evaluation.metric_selection import LayoutName, read_metrics
-from stemwright.evaluation.reference_songs import Song
+from stemwright.evaluation.reference_songs import ReferenceSong
 from stemwright.evaluation.report import Report, summarise
 from stemwright.evaluation.scores import SongScores, score_song
 from stemwright.separation.options import Device, Options
@@ -119,7 +119,9 @@ def _metrics(metrics: object) -> tuple[str, ...]:
     return read_metrics(",".join(named)) if named else ()
 
 
-def _score_separation(song: Song, separator: Separator, metrics: tuple[str, ...], *, confusion: bool) -> SongScores:
+def _score_separation(
+    song: ReferenceSong, separator: Separator, metrics: tuple[str, ...], *, confusion: bool
+) -> SongScores:
     with tempfile.TemporaryDirectory(prefix="stemwright-evaluate-") as folder:
         mix = song.mix
         if mix is None:
@@ -136,7 +138,7 @@ def _score_separation(song: Song, separator: Separator, metrics: tuple[str, ...]
         )
 
 
-def _write_mix(song: Song, path: Path) -> None:
+def _write_mix(song: ReferenceSong, path: Path) -> None:
     """Writes the float sum of the true stems, which may exceed full scale."""
     import soundfile
 
@@ -148,6 +150,6 @@ def _write_mix(song: Song, path: Path) -> None:
         raise storage_error(error if isinstance(error, OSError) else OSError(str(error)), path) from error
 
 
-def _mixed(song: Song) -> Iterator[NDArray[np.float32]]:
+def _mixed(song: ReferenceSong) -> Iterator[NDArray[np.float32]]:
     for block in song.blocks():  # (stems, channels, samples)
         yield block.sum(axis=0, dtype=np.float64).astype(np.float32).T  # (samples, channels)

@@ -10,20 +10,20 @@ from typing import Protocol
 from stemwright.evaluation import moises_layout, msst_layout, musdb_layout, reference_songs
 from stemwright.evaluation.dataset_labels import labelled_estimates
 from stemwright.evaluation.metric_selection import LayoutName
-from stemwright.evaluation.reference_songs import Files, Song
+from stemwright.evaluation.reference_songs import Files, ReferenceSong
 
 
 class Songs(Protocol):
     """Reads a folder of songs, or the folder of one song."""
 
-    def __call__(self, folder: Path) -> tuple[Song, ...]:
+    def __call__(self, folder: Path) -> tuple[ReferenceSong, ...]:
         """Raises ``UnreadableInputError`` if the folder has another layout."""
 
 
 class Estimates(Protocol):
     """Finds the estimates of one song in a folder, by name."""
 
-    def __call__(self, folder: Path, song: Song, *, is_only_song: bool) -> Mapping[str, Files]:
+    def __call__(self, folder: Path, song: ReferenceSong, *, is_only_song: bool) -> Mapping[str, Files]:
         """Raises ``UnreadableInputError`` if there are none, or one has an unknown name."""
 
 

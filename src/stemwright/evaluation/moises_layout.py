@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stemwright.errors import UnreadableInputError
-from stemwright.evaluation.reference_songs import Song, list_folder, sound_format
+from stemwright.evaluation.reference_songs import ReferenceSong, list_folder, sound_format
 from stemwright.stems import STEMS
 
 VERSION = "moisesdb_v0.1"
@@ -44,7 +44,7 @@ STEM_OF_TRACK_TYPE: dict[tuple[str, str], str] = {
 """Prefixes of track types that belong to another stem than the one of their MoisesDB stem."""
 
 
-def find_songs(folder: Path) -> tuple[Song, ...]:
+def find_songs(folder: Path) -> tuple[ReferenceSong, ...]:
     """Reads the data set (or the folder above it), or the folder of one song.
 
     Raises:
@@ -75,7 +75,7 @@ def stem_of_track(stem_name: str, track_type: str) -> str | None:
     return STEM_OF_MOISES_STEM.get(stem)
 
 
-def _read_song(folder: Path) -> Song:
+def _read_song(folder: Path) -> ReferenceSong:
     metadata = folder / METADATA_FILE
     files: dict[str, list[Path]] = {}
     try:
@@ -97,7 +97,7 @@ def _read_song(folder: Path) -> Song:
     stems = {name: files[name][0] if len(files[name]) == 1 else tuple(files[name]) for name in STEMS if name in files}
     first = next(iter(files.values()))[0]
     # lengths of tracks may differ by a few samples; the data set's own reader pads with silence
-    return Song(folder.resolve().name, stems, *sound_format(first), uneven=True)
+    return ReferenceSong(folder.resolve().name, stems, *sound_format(first), uneven=True)
 
 
 def _track_file(folder: Path, stem_name: str, track: dict[str, Any]) -> Path:

@@ -12,10 +12,10 @@ from stemwright.evaluation.dataset_labels import (
     files_by_stem,
     stems_of_coarse_labels,
 )
-from stemwright.evaluation.reference_songs import Song, song_folders, sound_files, sound_format
+from stemwright.evaluation.reference_songs import ReferenceSong, song_folders, sound_files, sound_format
 
 
-def find_songs(folder: Path) -> tuple[Song, ...]:
+def find_songs(folder: Path) -> tuple[ReferenceSong, ...]:
     """Reads a folder of songs, or the folder of one song.
 
     Without a file ``mixture`` the mix is the sum of all files. ``instrumental`` is ignored if there are other labels
@@ -27,7 +27,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     return tuple(_read_song(path) for path in song_folders(folder, "<song>/mixture.wav, <song>/<label>.wav, ..."))
 
 
-def _read_song(folder: Path) -> Song:
+def _read_song(folder: Path) -> ReferenceSong:
     files = files_by_stem(sound_files(folder))
     mix = files.pop(MIXTURE, None)
     if "instrumental" in files and any(
@@ -45,4 +45,4 @@ def _read_song(folder: Path) -> Song:
         )
     first = next(iter(files.values()))
     sample_rate, channels = sound_format(first if isinstance(first, Path) else first[0])
-    return Song(folder.resolve().name, files, sample_rate, channels, mix, coarse)
+    return ReferenceSong(folder.resolve().name, files, sample_rate, channels, mix, coarse)

@@ -8,13 +8,13 @@ from pathlib import Path
 from stemwright.errors import UnreadableInputError
 from stemwright.evaluation import msst_layout
 from stemwright.evaluation.dataset_labels import MIXTURE
-from stemwright.evaluation.reference_songs import Song
+from stemwright.evaluation.reference_songs import ReferenceSong
 
 TARGETS = ("vocals", "drums", "bass", "other")
 """The four stems of every song."""
 
 
-def find_songs(folder: Path) -> tuple[Song, ...]:
+def find_songs(folder: Path) -> tuple[ReferenceSong, ...]:
     """Reads the test songs of the data set, or any folder of its songs, or the folder of one song.
 
     Raises:

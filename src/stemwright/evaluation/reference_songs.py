@@ -25,7 +25,7 @@ Files = Path | tuple[Path, ...]
 
 
 @dataclass(frozen=True)
-class Song:
+class ReferenceSong:
     """The true stems of one song.
 
     Attributes:
@@ -72,7 +72,7 @@ class Song:
             yield block
 
 
-def find_songs(folder: Path) -> tuple[Song, ...]:
+def find_songs(folder: Path) -> tuple[ReferenceSong, ...]:
     """Reads a folder of songs, or the folder of one song.
 
     Raises:
@@ -82,7 +82,7 @@ def find_songs(folder: Path) -> tuple[Song, ...]:
     return tuple(_read_song(path) for path in folders)
 
 
-def find_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str, Path]:
+def find_estimates(folder: Path, song: ReferenceSong, *, is_only_song: bool) -> dict[str, Path]:
     """The estimates of one song, by stem: ``folder/<song>/<stem>.<ext>``, and ``folder/<stem>.<ext>`` for a single song.
 
     Raises:
@@ -95,13 +95,13 @@ def find_estimates(folder: Path, song: Song, *, is_only_song: bool) -> dict[str,
     return files
 
 
-def estimates_folder(folder: Path, song: Song, *, is_only_song: bool) -> Path:
+def estimates_folder(folder: Path, song: ReferenceSong, *, is_only_song: bool) -> Path:
     """Folder of a song's estimates: ``folder/<song>``, or ``folder`` itself for a single song."""
     estimates_dir = folder / song.name
     return folder if is_only_song and not estimates_dir.is_dir() else estimates_dir
 
 
-def no_estimates(folder: Path, song: Song) -> UnreadableInputError:
+def no_estimates(folder: Path, song: ReferenceSong) -> UnreadableInputError:
     """The error for a song without estimates."""
     return UnreadableInputError(
         f"There are no estimates of '{song.name}'. Put them in '{folder / song.name}', one file a stem."
@@ -211,9 +211,9 @@ def blocks_of(length: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
         yield np.concatenate(pending, axis=-1)
 
 
-def _read_song(folder: Path) -> Song:
+def _read_song(folder: Path) -> ReferenceSong:
     files = _files_by_stem(folder, (*STEMS, UNLABELLED))
-    return Song(folder.resolve().name, files, *sound_format(next(iter(files.values()))))
+    return ReferenceSong(folder.resolve().name, files, *sound_format(next(iter(files.values()))))
 
 
 def sound_format(path: Path) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from stemwright.evaluation.metrics.csdr import joint_silence
 from stemwright.evaluation.metrics.log_wmse import WeightedEnergy, log_wmse
 from stemwright.evaluation.metrics.metric_set import MetricSet, needs_two_passes
 from stemwright.evaluation.oracle import oracle_errors
-from stemwright.evaluation.reference_songs import Files, Song, aligned_blocks
+from stemwright.evaluation.reference_songs import Files, ReferenceSong, aligned_blocks
 from stemwright.evaluation.sdr import RunningSdr, energy, ratio_db
 from stemwright.stems import STEMS
 
@@ -88,7 +88,7 @@ class SongScores:
 
 
 def score_song(
-    song: Song,
+    song: ReferenceSong,
     estimates: Mapping[str, Files],
     *,
     gain_db: float = 0.0,
@@ -155,7 +155,7 @@ def score_song(
 class _SongSignals:
     """The signals of a song: true stems, mix, and estimates without their gain."""
 
-    def __init__(self, song: Song, estimates: Mapping[str, Files], gain_db: float) -> None:
+    def __init__(self, song: ReferenceSong, estimates: Mapping[str, Files], gain_db: float) -> None:
         self.true, self.given = tuple(song.stems), tuple(estimates)
         self._mix = () if song.mix is None else (song.mix,)
         self._files = (*song.stems.values(), *self._mix, *estimates.values())
@@ -215,7 +215,7 @@ class _RunningComparison:
 class _LogWmseEnergies:
     """Energies for log-WMSE: the weighted mix and the weighted estimates of all stems."""
 
-    def __init__(self, song: Song, given: tuple[str, ...]) -> None:
+    def __init__(self, song: ReferenceSong, given: tuple[str, ...]) -> None:
         self.mix = WeightedEnergy(song.sample_rate)
         self._estimates = {name: WeightedEnergy(song.sample_rate) for name in given if name in STEMS}
 

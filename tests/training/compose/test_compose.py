@@ -43,7 +43,7 @@ def test_genres_name_only_what_exists() -> None:
         assert set(genre.modes) <= set(MODES)
         assert set(genre.progressions) <= set(PROGRESSIONS)
         assert set(genre.drums) <= set(GROOVES)
-        assert set(genre.hands) <= set(PERCUSSION)
+        assert set(genre.percussion) <= set(PERCUSSION)
         assert {stem for stem, _, _ in (*genre.seats, *GUESTS)} <= set(STEMS)
 
 

@@ -37,9 +37,9 @@ def test_models_are_in_tune_and_heard_over_their_range(model: Model) -> None:
     off = []
     for index, pitch in enumerate(pitches):
         start = round((STEP_S * index + 0.2) * SAMPLE_RATE_HZ)
-        heard = audio[0, start : start + SAMPLE_RATE_HZ // 2]
-        assert np.sqrt(np.mean(heard**2)) > 1e-4, f"silent at {pitch}"
-        off.append(abs(cents_off(heard, 440 * 2 ** ((pitch - 69) / 12))))
+        segment = audio[0, start : start + SAMPLE_RATE_HZ // 2]
+        assert np.sqrt(np.mean(segment**2)) > 1e-4, f"silent at {pitch}"
+        off.append(abs(cents_off(segment, 440 * 2 ** ((pitch - 69) / 12))))
     assert np.median(off) < 35 and max(off) < 90
 
 

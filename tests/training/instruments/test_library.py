@@ -43,7 +43,7 @@ def test_an_instrument_trains_or_measures_and_has_one_name() -> None:
 
 def test_every_instrument_has_a_part_to_play() -> None:
     families = {name for roles in ensemble.FAMILIES.values() for family in roles.values() for name in family}
-    assert {instrument.family for instrument in ALL} <= families | {"kit", "hands", "wavetable"}
+    assert {instrument.family for instrument in ALL} <= families | {"kit", "hand-percussion", "wavetable"}
 
 
 def test_what_comes_from_github_has_a_commit_and_a_digest() -> None:

@@ -121,11 +121,11 @@ def test_round_robins_take_turns(tmp_path: Path) -> None:
         soundfile.write(tmp_path / f"C4_rr{take}.wav", tone(pitch), RATE)
     bass = Instrument("bass", tmp_path.name, "electric-bass", r"^(?P<note>C4)_(?P<take>rr\d)\.wav$")
     rng = np.random.default_rng(1)
-    heard = {
+    pitches = {
         round(semitones_of(sampler.play([Note(0, 0.8, 60, 100)], Take(bass), 1.0, rng, tmp_path.parent)[0]))
         for _ in range(16)
     }
-    assert heard == {60, 61, 62}
+    assert pitches == {60, 61, 62}
 
 
 def part(stem: str, role: str, pitch: int) -> Part:
@@ -143,7 +143,7 @@ def part(stem: str, role: str, pitch: int) -> Part:
     ],
 )
 def test_a_part_is_played_by_who_reaches_it_in_its_way(samples: Path, given: Part, who: tuple[str, ...]) -> None:
-    assert tuple(one.name for one in ensemble.fitting(given, samples=samples)) == who
+    assert tuple(one.name for one in ensemble.candidates(given, samples=samples)) == who
 
 
 def test_some_parts_are_played_by_a_section(samples: Path) -> None:
@@ -218,9 +218,9 @@ def test_what_the_registry_has_is_fetched_and_what_it_has_not_is_told(registry: 
     assert sorted(path.name for path in out.iterdir()) == ["cello"]
     cello = Instrument("cello", "cello", "bowed", BY_NOTE)
     assert [recording.pitch for recording in library.recordings(cello, out)] == [60]
-    told = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
-    of_npm = [line for line in told if line.endswith(", which npm could not fetch")]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
+    of_npm = [line for line in lines if line.endswith(", which npm could not fetch")]
     assert len(of_npm) == 21 and any("tonejs-instrument-harp-wav" in line for line in of_npm)
-    assert {line.split()[2] for line in told if line not in of_npm} == {
+    assert {line.split()[2] for line in lines if line not in of_npm} == {
         f"{source.repository}," for source in download.sources(held_out=False)
     }

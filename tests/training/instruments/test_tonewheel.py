@@ -23,9 +23,9 @@ def test_registrations_are_heard_and_in_tune(seed: int) -> None:
     assert audio.shape == (2, round(2.4 * SAMPLE_RATE_HZ)) and np.isfinite(audio).all()
     for note in notes:
         start = round((note.start_s + 0.2) * SAMPLE_RATE_HZ)
-        heard = audio[:, start : start + SAMPLE_RATE_HZ // 2].mean(0)
-        assert np.sqrt(np.mean(heard**2)) > 1e-3
-        assert abs(cents_off(heard, 440 * 2 ** ((note.pitch - 69) / 12))) < 40
+        segment = audio[:, start : start + SAMPLE_RATE_HZ // 2].mean(0)
+        assert np.sqrt(np.mean(segment**2)) > 1e-3
+        assert abs(cents_off(segment, 440 * 2 ** ((note.pitch - 69) / 12))) < 40
 
 
 def test_notes_beyond_the_keys_are_moved_by_octaves() -> None:

@@ -11,7 +11,7 @@ from training.compose.note import Note
 from training.compose.song import Part
 from training.instruments import lv2, players, zynaddsubfx
 from training.instruments.lv2 import SAMPLE_RATE_HZ, Instrument
-from training.instruments.zynaddsubfx import Sound
+from training.instruments.zynaddsubfx import Preset
 
 pytestmark = [
     pytest.mark.training,
@@ -21,8 +21,8 @@ pytestmark = [
 TUNE = (Note(0.0, 0.9, 60, 90), Note(1.0, 0.9, 67, 110))
 
 
-def named(kind: str, name: str) -> Sound:
-    return next(sound for sound in zynaddsubfx.sounds()[kind] if sound.name.endswith(name))
+def named(kind: str, name: str) -> Preset:
+    return next(sound for sound in zynaddsubfx.presets()[kind] if sound.name.endswith(name))
 
 
 @pytest.mark.parametrize(
@@ -47,30 +47,30 @@ def test_sounds_are_what_their_names_say(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Dist Guitar 1", "AHH Choir 1", "Drums Kit1", "Vocal Morph 3"])
 def test_guitars_choirs_and_drum_kits_are_left_out(name: str) -> None:
-    assert not any(sound.name.endswith(name) for of in zynaddsubfx.sounds().values() for sound in of)
+    assert not any(sound.name.endswith(name) for of in zynaddsubfx.presets().values() for sound in of)
 
 
 def test_there_are_hundreds_of_them() -> None:
-    assert sum(len(of) for of in zynaddsubfx.sounds().values()) > 700
+    assert sum(len(of) for of in zynaddsubfx.presets().values()) > 700
 
 
 @pytest.mark.parametrize("kind", ["organ", "electric piano", "brass", "wind", "piano"])
 def test_they_are_heard_and_in_tune(kind: str) -> None:
     off = []
-    for sound in zynaddsubfx.sounds()[kind][::6]:
+    for sound in zynaddsubfx.presets()[kind][::6]:
         audio = zynaddsubfx.play(TUNE, [sound], 2.1, np.random.default_rng(3))
         assert audio.shape == (2, round(2.1 * SAMPLE_RATE_HZ)) and np.isfinite(audio).all()
         for note in TUNE:
             start = round((note.start_s + 0.3) * SAMPLE_RATE_HZ)
-            heard = audio[:, start : start + SAMPLE_RATE_HZ // 2].mean(0)
-            assert np.sqrt(np.mean(heard**2)) > 1e-3, sound.name
-            off.append(abs(cents_off(heard, 440 * 2 ** ((note.pitch - 69) / 12))))
+            segment = audio[:, start : start + SAMPLE_RATE_HZ // 2].mean(0)
+            assert np.sqrt(np.mean(segment**2)) > 1e-3, sound.name
+            off.append(abs(cents_off(segment, 440 * 2 ** ((note.pitch - 69) / 12))))
     assert np.median(off) < 15
 
 
 @pytest.mark.parametrize("seed", range(8, 12))
 def test_the_same_seed_plays_the_same(seed: int) -> None:
-    among = zynaddsubfx.sounds()["pad"]
+    among = zynaddsubfx.presets()["pad"]
     once, again = (zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(seed)) for _ in range(2))
     assert np.array_equal(once, again)
     assert not np.array_equal(once, zynaddsubfx.play(TUNE, among, 2.0, np.random.default_rng(99)))
@@ -81,15 +81,15 @@ def test_parts_are_given_to_them_as_often_as_they_are_to_play() -> None:
     pad, upright, drums = (
         Part(stem, role, TUNE) for stem, role in (("synth", "pad"), ("bass", "upright"), ("drums", ""))
     )
-    assert 150 < sum(bool(zynaddsubfx.invited(pad, rng)) for _ in range(500)) < 250
-    assert not any(zynaddsubfx.invited(part, rng) for part in (upright, drums) for _ in range(50))
-    assert not zynaddsubfx.invited(replace(pad, stem="vocals"), rng)
+    assert 150 < sum(bool(zynaddsubfx.draw_candidates(pad, rng)) for _ in range(500)) < 250
+    assert not any(zynaddsubfx.draw_candidates(part, rng) for part in (upright, drums) for _ in range(50))
+    assert not zynaddsubfx.draw_candidates(replace(pad, stem="vocals"), rng)
 
 
 def test_a_part_of_every_kind_is_played() -> None:
     for stem, role in (("synth", "lead"), ("keyboard", "organ"), ("bass", ""), ("percussion", "mallets")):
         part = Part(stem, role, TUNE)
-        seed = next(seed for seed in range(99) if zynaddsubfx.invited(part, _after_the_draws(seed)))
+        seed = next(seed for seed in range(99) if zynaddsubfx.draw_candidates(part, _after_the_draws(seed)))
         assert np.abs(players.play(part, 2.0, np.random.default_rng(seed))).max() > 1e-3
 
 

@@ -98,7 +98,7 @@ def test_modelled_instruments_play_in_tune(
 
 
 def test_a_long_note_may_end_at_once() -> None:
-    sound = synthesis.Sound(release_s=0.001)
+    sound = synthesis.SynthPatch(release_s=0.001)
     held, ended = np.split(synthesis.play([Note(0.0, 3.0, 57, 90)], sound, 3.2, np.random.default_rng(1)), [132_300], 1)
     assert np.sqrt(np.mean(held**2)) > 0.01 > 10 * np.abs(ended[:, 2000:]).max(initial=0)
 
@@ -161,7 +161,7 @@ def test_ambiences_are_of_many_kinds_and_never_silent() -> None:
 
 
 def test_percussion_is_struck_on_time() -> None:
-    audio = modal.hands([Note(1.0, 0.2, 75, 120)], SHORT_S, np.random.default_rng(0))
+    audio = modal.hand_percussion([Note(1.0, 0.2, 75, 120)], SHORT_S, np.random.default_rng(0))
     onset = int(np.argmax(np.abs(audio).max(axis=0) > 0.02))
     assert onset == pytest.approx(RATE, abs=200)
 

@@ -82,13 +82,13 @@ def test_a_person_sings_the_melody(person: Voice, monkeypatch: pytest.MonkeyPatc
     audio = singer.sing(tune, 4.5, np.random.default_rng(4), False)
     pitch, times = pyworld.harvest(audio.mean(0).astype(np.float64), 44_100)
     for note in tune:
-        heard = pitch[(times > note.start_s + 0.15) & (times < note.end_s - 0.1) & (pitch > 0)]
-        semitones = (12 * np.log2(np.median(heard) / 440) + 69 - note.pitch) % 12
+        voiced = pitch[(times > note.start_s + 0.15) & (times < note.end_s - 0.1) & (pitch > 0)]
+        semitones = (12 * np.log2(np.median(voiced) / 440) + 69 - note.pitch) % 12
         assert min(semitones, 12 - semitones) < 1
 
 
 def test_a_person_recites_where_there_is_a_melody(person: Voice) -> None:
     mix = np.zeros((2, 44_100 * 4))
     singer._recite(mix, [Note(1, 1, 60, 90), Note(2, 0.5, 62, 90)], person, np.random.default_rng(5))
-    heard = np.flatnonzero(np.abs(mix[0]) > 1e-3) / 44_100
-    assert 1 <= heard[0] < 1.2 and 2.2 < heard[-1] <= 2.5
+    audible_s = np.flatnonzero(np.abs(mix[0]) > 1e-3) / 44_100
+    assert 1 <= audible_s[0] < 1.2 and 2.2 < audible_s[-1] <= 2.5
