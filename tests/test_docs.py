@@ -1,4 +1,4 @@
-"""The pages: every relative link has its target, and sections of docs/contracts.md that code cites exist."""
+"""The pages: links have their targets, lines wrap, and sections of docs/contracts.md that code cites exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("training/*.md"), *ROOT.glob("training/*/SOURCES.md")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("training/*.md"),
+        *ROOT.glob("training/*/SOURCES.md"),
+        ROOT / "examples/README.md",
+    ]
 )
 CITED = re.compile(r"docs/contracts\.md,\s+sections? (\d+(?:\.\d+)?)(?: (?:to|and) (\d+))?")
 
@@ -40,6 +46,13 @@ def _broken(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_have_their_target(page: Path) -> None:
     assert _broken(page) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lines_wrap_at_120_columns(page: Path) -> None:
+    """Tables and the line of badges in the README, which cannot wrap, excepted."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "!["))] == []
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
