@@ -1,4 +1,4 @@
-"""Hands for the tests of our own API."""
+"""Requests to our own API, and what the tests read from replies."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from training.compose.song import compose
 from training.instruments import soundfont
-from training.instruments.library import Cast
+from training.instruments.library import InstrumentChoice
 from training.rendering import corpus
 
 LOG_TAIL_LINES = 3
@@ -83,12 +83,12 @@ def render_in_background(out: Path, first: int, count: int, workers: int, log: P
         begun.stop()
 
 
-def render_with_singing(out: Path, instruments: int, sung: float, cast: Cast, seed: int) -> str:
+def render_with_singing(out: Path, instruments: int, sung: float, choice: InstrumentChoice, seed: int) -> str:
     """Renders one song if it has at least so many of ``HELD_STEMS``, and its singing with a probability of ``sung``;
     returns a line about it."""
     if instruments and len({part.stem for part in compose(seed).parts} & set(HELD_STEMS)) < instruments:
         return f"song {seed} is left out: it has fewer than {instruments} of {', '.join(HELD_STEMS)}"
-    line = corpus.render_song(out, seed, cast)
+    line = corpus.render_song(out, seed, choice)
     return f"{line}; {corpus.add_singing(out, seed)}" if np.random.default_rng((seed, 3)).random() < sung else line
 
 
@@ -102,7 +102,9 @@ def main() -> None:
     parser.add_argument(
         "--instruments", type=int, default=0, help=f"only songs with at least so many of {', '.join(HELD_STEMS)}"
     )
-    parser.add_argument("--recorded", type=float, default=Cast.share, help="share of parts on recorded instruments")
+    parser.add_argument(
+        "--recorded", type=float, default=InstrumentChoice.share, help="share of parts on recorded instruments"
+    )
     parser.add_argument("--sung", type=float, default=1.0, help="share of the songs with singing that are sung")
     parser.add_argument("--attached", action="store_true", help="end when standard input does")
     options = parser.parse_args()
@@ -113,8 +115,8 @@ def main() -> None:
     soundfont.preload()
     if not (sings := find_spec("pyworld") is not None):
         print("The songs have no singing, since pyworld is not installed: pip install pyworld.", flush=True)
-    sung, cast = options.sung if sings else 0.0, Cast(share=options.recorded)
-    job = partial(render_with_singing, options.out, options.instruments, sung, cast)
+    sung, choice = options.sung if sings else 0.0, InstrumentChoice(share=options.recorded)
+    job = partial(render_with_singing, options.out, options.instruments, sung, choice)
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
         for line in pool.map(job, range(options.first, options.first + options.count)):
             print(line, flush=True)

@@ -89,7 +89,7 @@ def test_wrong_bytes_are_not_fetched_again_by_the_next_run(
     for _ in range(3):
         with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
             client.bring()
-    assert client.told[-1].done_bytes == 0, "the last two saw the version and read nothing"
+    assert client.progress[-1].done_bytes == 0, "the last two saw the version and read nothing"
     server.content = CONTENT
     server.headers = {name: value.replace("1", "2").replace("one", "two") for name, value in version.items()}
     assert is_whole(client.bring())
@@ -138,7 +138,7 @@ def test_a_digest_that_the_host_states_is_looked_at_before_the_first_byte(server
     server.acts.append(answers(302, stated))
     with pytest.raises(ModelUnavailableError, match=WRONG_DIGEST):
         client.bring()
-    assert client.told[-1].done_bytes == 0
+    assert client.progress[-1].done_bytes == 0
     server.acts.append(answers(302, {**stated, "X-Linked-ETag": f'"{DIGEST}"'}))
     assert is_whole(client.bring())
 

@@ -78,11 +78,11 @@ def test_wrong_bytes_everywhere_are_fetched_once_from_each_and_by_no_later_run(
 ) -> None:
     server.content = second.content = WRONG
     for _ in range(2):
-        client.told.clear()
+        client.progress.clear()
         with pytest.raises(ModelUnavailableError, match=r"any of its 2 addresses: .*is 886715.*; .* is 886715"):
             client.bring()
     assert hashlib.sha256(WRONG).hexdigest().startswith("886715")
-    assert max(progress.done_bytes for progress in client.told) == 0
+    assert max(progress.done_bytes for progress in client.progress) == 0
     assert client.left == set()
 
 

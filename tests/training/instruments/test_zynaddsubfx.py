@@ -113,7 +113,7 @@ import os, socket
 from contextlib import suppress
 from training.instruments import lv2, zynaddsubfx
 {more}
-sound = zynaddsubfx.sounds()["organ"][0]
+sound = zynaddsubfx.presets()["organ"][0]
 host = lv2._Host(zynaddsubfx._instrument(sound))
 for name in os.listdir("/proc/self/fd"):
     with suppress(OSError), socket.socket(fileno=os.dup(int(name))) as found:
