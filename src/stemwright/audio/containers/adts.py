@@ -54,7 +54,7 @@ def read_frame(head: bytes) -> Frame | None:
 
 def joined_parts(window: Window, start: int) -> list[Part]:
     """The joined streams from ``start`` on, without tags; an empty list if there are no frames at ``start``."""
-    if not _is_confirmed(window, start, 3):
+    if not is_confirmed(window, start, 3):
         return []
     runs: list[_Run] = []
     is_plain = True
@@ -63,13 +63,13 @@ def joined_parts(window: Window, start: int) -> list[Part]:
         frame = read_frame(window.at(offset, 7))
         run = runs[-1] if runs else None
         known = run is not None and frame is not None and frame.kind == run.kind
-        if frame is None or not (known or _is_confirmed(window, offset, 2)):
+        if frame is None or not (known or is_confirmed(window, offset, 2)):
             size = front_tag_size(window, offset)
             if size:
                 offset += size
                 is_plain = is_plain and offset >= window.size
                 continue
-            resumed = next_start(window, offset + 1, POSSIBLE, _is_confirmed)
+            resumed = next_start(window, offset + 1, POSSIBLE, is_confirmed)
             if run is not None and resumed < window.size:
                 run.add(offset, resumed)  # damage: the decoder gets it, and reports it
             offset = resumed
@@ -92,6 +92,20 @@ def joined_parts(window: Window, start: int) -> list[Part]:
             pieces = (Span(0, start), *pieces)  # a tag with the title may precede the first frame
         parts.append(Part(pieces, "aac", Length(run.samples / run.rate)))
     return parts
+
+
+def frames_end(window: Window, offset: int) -> int:
+    """Where the frames and tags that follow each other from ``offset`` on end."""
+    while offset < window.size:
+        frame = read_frame(window.at(offset, 7))
+        if frame is None:
+            size = front_tag_size(window, offset)
+            if not size:
+                break
+            offset += size
+        else:
+            offset = _plain_frames(window, offset + frame.size, _Run(frame.kind, frame.rate))
+    return offset
 
 
 def _plain_frames(window: Window, offset: int, run: _Run) -> int:
@@ -127,7 +141,7 @@ def _plain_frames(window: Window, offset: int, run: _Run) -> int:
     return offset
 
 
-def _is_confirmed(window: Window, offset: int, count: int) -> bool:
+def is_confirmed(window: Window, offset: int, count: int) -> bool:
     """Whether ``count`` frames of one kind start at ``offset``, or fewer up to a tag or the end of the file."""
     kind = None
     for number in range(count):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from stemwright.audio.containers.part import Keep, Length, Part
 from stemwright.audio.containers.pieces import Span, Window
-from stemwright.audio.containers.wave import SIGNED_END, SIGNED_SLACK, UNSIGNED_END, UNSIGNED_SLACK, chunks_follow
+from stemwright.audio.containers.wave import (
+    LEFT_OUT,
+    LEFT_OUT_S,
+    SIGNED_END,
+    SIGNED_SLACK,
+    UNSIGNED_END,
+    UNSIGNED_SLACK,
+    chunks_follow,
+)
 
 SAMPLE_BYTES = {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
 PLAIN = (b"NONE", b"none", b"twos", b"sowt", b"in24", b"42ni", b"in32", b"23ni", b"raw ")
@@ -77,8 +85,13 @@ def au_parts(window: Window, start: int) -> list[Part]:
         return as_it_is
     left = window.size - data_at
     is_open = size == 0 or _is_open(size, left)
-    held = (left if is_open else min(size, left)) // frame
+    held_bytes = left if is_open else min(size, left)
+    held = held_bytes // frame
     length = Length(held / rate, None if is_open or size <= left else size // frame / rate)
+    if not is_open and held_bytes < left:  # FFmpeg would decode what follows
+        left_s = (left - held_bytes) // frame / rate
+        notes = (LEFT_OUT.format(left_s),) if left_s > LEFT_OUT_S else ()
+        return [Part((Span(start, data_at + held_bytes),), "au", length, notes=notes)]
     if not is_open and not start:
         return [Part(length=length)]
     head = bytearray(window.at(start, data_at - start))

@@ -17,7 +17,7 @@ TAIL_BYTES = 1 << 21
 
 def joined_parts(window: Window, start: int) -> list[Part]:
     """The joined files from ``start`` on, each without the tags around it."""
-    heads = [start, *_heads(window, _end_of_metadata(window, start))]
+    heads = [start, *_heads(window, end_of_metadata(window, start))]
     several = len(heads) > 1
     parts = []
     for number, head in enumerate(heads):
@@ -29,7 +29,7 @@ def joined_parts(window: Window, start: int) -> list[Part]:
     return parts
 
 
-def _end_of_metadata(window: Window, head: int) -> int:
+def end_of_metadata(window: Window, head: int) -> int:
     """Where the frames begin: after pictures, whose bytes may look like anything."""
     offset = head + 4
     while offset < window.size:
@@ -51,7 +51,7 @@ def _heads(window: Window, offset: int) -> Iterator[int]:
             smallest, largest = int.from_bytes(info[:2], "big"), int.from_bytes(info[2:4], "big")
             if len(info) == 34 and rate and 16 <= smallest <= largest:
                 yield offset + found
-                offset = _end_of_metadata(window, offset + found)
+                offset = end_of_metadata(window, offset + found)
             else:
                 offset += found + 1
         elif len(data) < len(HEAD):

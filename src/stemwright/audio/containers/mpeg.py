@@ -121,13 +121,13 @@ def _first_frame(window: Window, start: int) -> int | None:
     data = window.at(start, SEARCHED_BYTES)
     at = data.find(b"\xff")
     while at >= 0:
-        if _is_confirmed(window, start + at):
+        if is_confirmed(window, start + at):
             return start + at
         at = data.find(b"\xff", at + 1)
     return None
 
 
-def _is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
+def is_confirmed(window: Window, offset: int, count: int = 3) -> bool:
     """Whether ``count`` frames of one kind start at ``offset``, or fewer up to a tag or the end of the file."""
     kind = None
     for number in range(count):
@@ -172,6 +172,21 @@ def _plain_frames(window: Window, offset: int, end: int, run: _Run) -> int:
     return offset
 
 
+def frames_end(window: Window, offset: int) -> int:
+    """Where the frames and tags that follow each other from ``offset`` on end."""
+    while offset < window.size:
+        frame = read_frame(window.at(offset, 4))
+        if frame is None:
+            size = front_tag_size(window, offset)
+            if not size:
+                break
+            offset += size
+        else:
+            run = _Run(frame.kind, frame.samples, b"")
+            offset = _plain_frames(window, offset + frame.size, window.size, run)
+    return offset
+
+
 def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
     """All frames from the first on; and True if there are no tags between them, and only one kind of frames."""
     runs: list[_Run] = []
@@ -181,13 +196,13 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
         frame = read_frame(head)
         run = runs[-1] if runs else None
         known = run is not None and frame is not None and frame.kind == run.kind
-        if frame is None or not (known or _is_confirmed(window, offset, 2)):
+        if frame is None or not (known or is_confirmed(window, offset, 2)):
             size = front_tag_size(window, offset)
             if size:
                 offset += size
                 is_plain = is_plain and offset >= end
                 continue
-            resumed = min(next_start(window, offset + 1, POSSIBLE, _is_confirmed), end)
+            resumed = min(next_start(window, offset + 1, POSSIBLE, is_confirmed), end)
             if run is not None and resumed < end:
                 run.spans.append(Damage(resumed - offset))
             offset = resumed

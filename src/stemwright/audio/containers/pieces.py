@@ -23,20 +23,25 @@ Piece = bytes | Span
 
 
 class Window:
-    """Reads a file at any offset, with a buffer, so that a scan from start to end is fast."""
+    """Reads a file, or a span of it, at any offset, with a buffer, so that a scan from start to end is fast.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Offsets count from the start of the span; ``size`` is its length.
+    """
+
+    def __init__(self, file: BinaryIO, span: Span | None = None) -> None:
         self._file = file
         self._start = 0
         self._data = b""
-        self.size = os.fstat(file.fileno()).st_size
+        span = span or Span(0, os.fstat(file.fileno()).st_size)
+        self._base = span.start
+        self.size = span.stop - span.start
 
     def at(self, offset: int, count: int) -> bytes:
         """``count`` bytes at ``offset``; fewer at the end of the file."""
         place = offset - self._start
         if place < 0 or place + count > len(self._data):
-            self._file.seek(offset)
-            self._data = self._file.read(max(count, WINDOW_BYTES))
+            self._file.seek(self._base + offset)
+            self._data = self._file.read(min(max(count, WINDOW_BYTES), max(0, self.size - offset)))
             self._start = offset
             place = 0
         return self._data[place : place + count]

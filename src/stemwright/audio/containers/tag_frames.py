@@ -5,6 +5,7 @@ from __future__ import annotations
 from stemwright.audio.containers.pieces import Window
 
 HEADS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"caff", b"OggS", b"fLaC")
+OTHER_HEADS = (b"wvpk", b"TTA1", b"FLV\x01", b"\x1a\x45\xdf\xa3")
 LYRICS_BYTES = 1 << 20  # Lyrics3v2 writes its size with six digits
 
 
@@ -29,8 +30,10 @@ def front_tag_size(window: Window, start: int) -> int:
         return 32 + int.from_bytes(head[12:16], "little") if is_header else 32
     if head[:3] == b"TAG" and start + 128 <= window.size:
         # "TAG" may be sound by chance: an ID3v1 tag ends the file, or another file follows it.
-        after = window.at(start + 128, 4)
-        if len(after) < 4 or after[:3] in (b"ID3", b"APE", b"TAG") or after in HEADS or after[:2] >= b"\xff\xe0":
+        after = window.at(start + 128, 8)
+        if len(after) < 4 or after[:3] in (b"ID3", b"APE", b"TAG") or after[:2] >= b"\xff\xe0":
+            return 128
+        if after[:4] in (*HEADS, *OTHER_HEADS) or after[4:] == b"ftyp":
             return 128
     if head[:11] == b"LYRICSBEGIN":
         text = window.at(start, LYRICS_BYTES)

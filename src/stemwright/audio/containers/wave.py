@@ -17,6 +17,7 @@ SIGNED_END, SIGNED_SLACK = 1 << 31, 1 << 20
 UNSIGNED_END, UNSIGNED_SLACK = 1 << 32, 1 << 24
 LARGEST_HELD = 1 << 62  # of a 64-bit size; larger ones are placeholders
 LEFT_OUT_S = 0.1
+LEFT_OUT = "Behind the sound that the header counts, {:.1f} s worth of bytes were left out."
 W64_HEAD = b"riff\x2e\x91\xcf\x11"  # the first bytes of a GUID
 W64_CHUNK = 24  # GUID and size; the size includes both
 
@@ -106,7 +107,7 @@ def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
         if following is None and not chunks_follow(window, behind, window.size, header.order):
             left_s = (fmt.samples(window.size - behind) or 0) / fmt.rate
             if left_s > LEFT_OUT_S:
-                notes = (f"Behind the sound that the header counts, {left_s:.1f} s worth of bytes were left out.",)
+                notes = (LEFT_OUT.format(left_s),)
     if not is_open and not start:
         return [Part(length=length, keep=keep, notes=notes)], following
     head = _with_sizes(window.at(start, data_at - start), header, start, held_bytes)
