@@ -48,7 +48,7 @@ test: .venv/tested test-packages
 
 test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
-	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long
+	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long -n 3 --dist worksteal
 
 check: .venv/tested
 	$(BIN)/ruff check .
