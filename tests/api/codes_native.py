@@ -31,12 +31,13 @@ from tests.api.conftest import Server
 
 TRACKS, ORDERS = "/v1/tracks", "/v1/separations"
 UNKNOWN = str(uuid.uuid4())
+PREVIEWS = ("stems/vocals/peaks", "stems/vocals/segments/0", "mix/peaks", "mix/segments/0")
 READING = (
     *(
         ("GET", path)
         for path in (TRACKS, ORDERS, "/v1/credits", "/v1/plans", f"{TRACKS}/{UNKNOWN}", f"{ORDERS}/{UNKNOWN}")
     ),
-    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "deliveries")),
+    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "deliveries", *PREVIEWS)),
 )
 WRITING = (
     ("POST", TRACKS),
@@ -109,6 +110,51 @@ def streaming(cause: str, **settings: int) -> None:
 
 streaming("the account has too many streams open", account_event_streams=1)
 streaming("the server has too many streams open", event_streams=1)
+
+# --- peaks and segments
+
+
+def previewing(endpoint: str, cause: str, *paths: str, content: bytes | None = None) -> None:
+    """Provokes with what a separation that succeeded has not got; ``content`` takes the place of its stems."""
+
+    @provokes("own", endpoint, cause)
+    def preview(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        made = server.client.post(ORDERS, json={"track_id": server.add_track().id, "format": "mp3"}).json()
+        task = server.succeed(made["id"].replace("-", ""))
+        if content is not None:
+            stored = server.service.store.local_path(task.stems[0].blob)
+            assert stored is not None
+            stored.write_bytes(content)
+        headers = {"Range": "bytes=99999999-"} if "Range" in cause else {}
+        if cause == "the song was deleted":
+            assert server.client.delete(f"{TRACKS}/{made['track_id']}").status_code == 204
+        return [
+            outcome(server, lambda path=path: server.client.get(f"{ORDERS}/{made['id']}/{path}", headers=headers))  # type: ignore[misc]
+            for path in paths
+        ]
+
+
+@provokes("own", f"GET {ORDERS}/{{id}}/stems/… and /mix/…", "it has no stems")
+def no_stems_to_play(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    made = server.client.post(ORDERS, json={"track_id": server.add_track().id}).json()
+    return asking(server, server.client, *(("GET", f"{ORDERS}/{made['id']}/{path}") for path in PREVIEWS))
+
+
+previewing(
+    f"GET {ORDERS}/{{id}}/stems/{{stem}}/…", "it has no such stem", "stems/drums/peaks", "stems/drums/segments/0"
+)
+previewing(
+    "GET …/segments/{number}",
+    "no segment has the number",
+    "stems/vocals/segments/1",
+    "mix/segments/1",
+    "mix/segments/x",
+)
+previewing("GET …/segments/{number}", "Range is outside the segment", "stems/vocals/segments/0", "mix/segments/0")
+previewing(f"GET {ORDERS}/{{id}}/mix/…", "the song was deleted", "mix/peaks", "mix/segments/0")
+previewing("GET …/peaks, GET …/segments/{number}", "the file is damaged", *PREVIEWS[:2], content=b"damaged")
 
 # --- POST /v1/tracks
 

@@ -36,6 +36,9 @@ def alices(shared: Server) -> Things:
     return Things(track.id, track.task_id, task.id, task.stems[0].id)
 
 
+PREVIEWS = ("peaks", "segments/0")
+
+
 def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
     """Everything that takes an id, on each face."""
     generate, create = "/api/v1/vocal-removal/generate", "/api/v1/client/job/CreateTask"
@@ -54,6 +57,7 @@ def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
         ("GET", f"{separation}/events", None),
         ("GET", f"{separation}/stems.zip", None),
         ("GET", f"{separation}/deliveries", None),
+        *(("GET", f"{separation}/{part}/{what}", None) for part in ("stems/vocals", "mix") for what in PREVIEWS),
         ("POST", f"{separation}/deliveries/replay", None),
         ("POST", f"{separation}/cancel", None),
         ("POST", "/v1/separations", {"track_id": ids.track}),

@@ -24,6 +24,8 @@ from stemwright.errors import StorageError
 from stemwright.service.blobs import GRACE_PERIOD_S, BlobRecords
 from stemwright.service.clock import Clock
 from stemwright.service.ids import new_id
+from stemwright.service.peaks_files import PeaksFiles
+from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.retention import BATCH_ROWS, NOTHING_REMOVED, Retention, RetentionLoop, SweepResult
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.service.uploads import Uploads
@@ -159,6 +161,25 @@ def test_a_file_stays_while_anybody_needs_it(domain: Domain, store: Store, reten
         domain.tracks.delete(track.account_id, track.id)
     domain.clock.now += GRACE_PERIOD_S
     assert retention.sweep().blobs == 1 and not store.exists(blob.digest)
+
+
+def test_peaks_stay_as_long_as_their_song(domain: Domain, store: Store, retention: Retention) -> None:
+    song, drawn = put(store, b"a song"), put(store, b"its peaks")
+    account_id = domain.keys.authenticate(domain.keys.create("alice").key).account_id
+    track = add_track(domain, song, account_id)
+    files = PeaksFiles(domain.database, store, PreviewReader())
+    files.add(song.digest, drawn)
+    domain.clock.now += 2 * GRACE_PERIOD_S
+    assert retention.sweep().blobs == 0
+    assert files.get(song.digest) == drawn
+    domain.tracks.delete(account_id, track.id)
+    domain.clock.now += 2 * GRACE_PERIOD_S
+    assert retention.sweep().blobs == 1 and not store.exists(song.digest)
+    assert count(domain, tables.Peaks) == 0
+    domain.clock.now += 2 * GRACE_PERIOD_S
+    assert retention.sweep().blobs == 1 and not store.exists(drawn.digest)
+    files.add(song.digest, drawn)  # of a worker that was late: it must not keep the file for ever
+    assert count(domain, tables.Peaks) == 0
 
 
 def test_a_file_stored_again_gets_another_hour(domain: Domain, store: Store, retention: Retention) -> None:

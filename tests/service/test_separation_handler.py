@@ -15,7 +15,9 @@ import psutil
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from sqlalchemy import select
 
+from stemwright.database import tables
 from stemwright.jobs.handler import TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.jobs.supervisor import Supervisor
@@ -136,6 +138,17 @@ def test_the_stems_of_an_upload_are_stored_and_add_up_to_it(bench: Bench, tmp_pa
         total += samples
     expected, _ = soundfile.read(tmp_path / "song.wav", dtype="int16")
     assert np.array_equal(total, expected)
+    with bench.service.database.read() as session:
+        stored = {row.source: row.blob for row in session.scalars(select(tables.Peaks))}
+    song_blob = bench.service.tracks.get(done.account_id, done.track_id)
+    assert song_blob is not None and song_blob.blob is not None
+    for digest in (
+        song_blob.blob,
+        *(stem.blob for stem in done.stems),
+    ):  # written with the stems, or computed from them
+        path = bench.service.store.local_path(digest)
+        assert path is not None
+        assert b"".join(bench.service.store.read(stored[digest])) == bench.service.previews.peaks(path)
     assert not bench.folder(task).exists()
     assert bench.service.queue.claim("local/0", 30) is None
 

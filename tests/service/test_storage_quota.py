@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete, select
 
+from stemwright.database import tables
 from stemwright.service.errors import InvalidRequest, NotFound, QuotaExceeded
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.tracks import StoredSong
@@ -39,6 +41,14 @@ def test_songs_uploads_and_stems_count_once_each_and_for_their_account_alone(dom
     domain.submit(alice)
     domain.succeed(domain.hold())
     assert used(domain, alice.account_id) == 2 * MB + 100, "both stems of the test are one file of 100 bytes"
+    with domain.database.write() as session:
+        of_a_song, of_nobody = blob(1).digest, blob(9).digest
+        of_a_stem = session.scalars(select(tables.Stem.blob)).first()
+        for number, source in enumerate((of_a_song, of_nobody, of_a_stem)):
+            session.add(tables.Peaks(source=source, blob=blob(20 + number).digest, size_bytes=10))
+    assert used(domain, alice.account_id) == 2 * MB + 120, "peaks count too"
+    with domain.database.write() as session:
+        session.execute(delete(tables.Peaks))
     assert used(domain, bob.account_id) == 0
     with pytest.raises(QuotaExceeded, match=r"may take 3\.0 MB.*delete songs"):
         domain.tracks.add_stored(alice.account_id, blob(3), title="too much")

@@ -106,7 +106,7 @@ def _send_file(service: Service, request: Request, file: LinkedFile) -> Response
         "ETag": etag,
         "X-Content-Type-Options": "nosniff",
     }
-    if _etag_matches(request.headers.get("if-none-match", ""), etag):
+    if etag_matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     size = file.size_bytes
     start, end, status = 0, size, 200
@@ -144,7 +144,8 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def _etag_matches(header: str, etag: str) -> bool:
+def etag_matches(header: str, etag: str) -> bool:
+    """Whether an ``If-None-Match`` header names the tag."""
     return header.strip() == "*" or etag in (one.strip().removeprefix("W/") for one in header.split(","))
 
 

@@ -86,6 +86,7 @@ ERRORS: ErrorTable = {
     errors.TooManyRunning: _rule(429, "too-many-running", "Too many separations are running"),
     errors.TooManyStreams: _rule(429, "too-many-streams", "Too many event streams are open"),
     errors.StreamLimitReached: _rule(503, "streams-full", "Too many event streams are open"),
+    errors.PreviewUnavailable: _rule(503, "preview-unavailable", "The file cannot be read now"),
     errors.UnderMaintenance: _rule(503, "under-maintenance", "Under maintenance"),
     errors.UpstreamTimeout: _rule(504, "upstream-silent", "The vendor does not answer"),
     StorageError: _rule(

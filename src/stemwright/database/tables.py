@@ -66,7 +66,7 @@ class CreditEntry(Base):
 
 
 class Blob(Base):
-    """A stored file, by SHA-256. Kept while any track, stem or upload refers to it."""
+    """A stored file, by SHA-256. Kept while any track, stem, upload or row of peaks refers to it."""
 
     __tablename__ = "blobs"
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -169,6 +169,15 @@ class Stem(Base):
     presence: Mapped[float]
     peak_dbfs: Mapped[float | None]
     rms_dbfs: Mapped[float | None]
+
+
+class Peaks(Base):
+    """The peaks file of a stored sound file, by the digests of both. Kept as long as the sound file."""
+
+    __tablename__ = "peaks"
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    blob: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int]
 
 
 class Job(Base):

@@ -76,8 +76,11 @@ def render(
     threads: int,
     on_seconds: OnSeconds,
     is_cancelled: IsCancelled,
+    mix_sink: PartSink | None = None,
 ) -> RenderReport:
     """Renders all parts, including silent ones, and writes each to its sink.
+
+    ``mix_sink`` receives the song itself, as floats without the gain.
 
     Raises:
         CancelledError: ``is_cancelled`` returned true.
@@ -113,6 +116,8 @@ def render(
             silence = np.zeros_like(whole)
             list(pool.map(write, others, [values[-1] if index == last else silence for index in others]))
             residual.add(mix, values)
+            if mix_sink is not None:
+                mix_sink.write(mix)
             n_samples += mix.shape[1]
             on_seconds(n_samples / source.sample_rate)
     return RenderReport(meters, residual.residual_db, n_samples)

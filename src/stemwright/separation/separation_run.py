@@ -9,13 +9,15 @@ from pathlib import Path
 
 from stemwright.audio.encode import Encoder
 from stemwright.audio.formats import OutputFormat
+from stemwright.audio.peaks import PeaksWriter
 from stemwright.separation.analysis_pass import AnalysisPass
 from stemwright.separation.pass_output import PassOutput
 from stemwright.separation.presence import Presence, score_presence
 from stemwright.separation.progress import IsCancelled, OnProgress, Progress, Stage
-from stemwright.separation.quantization import Quantization
+from stemwright.separation.quantization import Quantization, Values
 from stemwright.separation.render_pass import PartSink, RenderReport, render
 from stemwright.separation.resources import check_disk_space
+from stemwright.separation.song_folder import MIX_PEAKS, PEAKS_SUFFIX
 from stemwright.separation.source import FileSource, Source
 from stemwright.separation.working_files import WorkingFiles
 from stemwright.stems import Selection
@@ -31,7 +33,7 @@ class EncodedParts:
     Attributes:
         report: measurements of what was written.
         quantization: how samples were quantized, with the gain.
-        files: one per part.
+        files: one per part; then their peaks files and that of the song, if wanted.
         notes: remarks on changes by the format.
     """
 
@@ -39,6 +41,18 @@ class EncodedParts:
     quantization: Quantization
     files: tuple[Path, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _BothSinks:
+    """Writes one part to its encoder and to its peaks file."""
+
+    encoder: Encoder
+    peaks: PeaksWriter
+
+    def write(self, block: Values) -> None:
+        self.encoder.write(block)
+        self.peaks.write(block)
 
 
 @dataclass
@@ -81,7 +95,12 @@ class SeparationRun:
         return output, score_presence(output.levels)
 
     def render(
-        self, output: PassOutput, presence: Presence, sinks: Sequence[PartSink], quantization: Quantization
+        self,
+        output: PassOutput,
+        presence: Presence,
+        sinks: Sequence[PartSink],
+        quantization: Quantization,
+        mix_sink: PartSink | None = None,
     ) -> RenderReport:
         """The render pass into the given sinks."""
 
@@ -98,13 +117,26 @@ class SeparationRun:
             threads=self.threads,
             on_seconds=on_seconds,
             is_cancelled=self._cancelled,
+            mix_sink=mix_sink,
         )
 
     def encode(
-        self, song: FileSource, output: PassOutput, presence: Presence, folder: Path, fmt: OutputFormat
+        self,
+        song: FileSource,
+        output: PassOutput,
+        presence: Presence,
+        folder: Path,
+        fmt: OutputFormat,
+        *,
+        with_peaks: bool = False,
     ) -> EncodedParts:
-        """The render pass into files, repeated with a common gain where a part exceeds full scale."""
+        """The render pass into files, repeated with a common gain where a part exceeds full scale.
+
+        Args:
+            with_peaks: write a peaks file beside each part, and one of the song.
+        """
         files = tuple(folder / f"{part.name}.{fmt.extension}" for part in self.selection.parts)
+        peaks_files = tuple(file.with_suffix(PEAKS_SUFFIX) for file in files)
         quantization = Quantization(fmt.bit_depth if fmt.bit_depth in (16, 24) else None, limited=fmt.bit_depth != 32)
         shape = {"sample_rate": song.sample_rate, "channels": song.channels}
         while True:
@@ -113,10 +145,24 @@ class SeparationRun:
                     stack.enter_context(Encoder(file, fmt, **shape, tags=song.tags(part.name)))
                     for part, file in zip(self.selection.parts, files, strict=True)
                 ]
-                report = self.render(output, presence, encoders, quantization)
+                sinks: list[PartSink] = [*encoders]
+                mix_sink: PeaksWriter | None = None
+                if with_peaks:
+                    peaks = [
+                        stack.enter_context(
+                            PeaksWriter(file, sample_rate=song.sample_rate, full_scale=quantization.full_scale)
+                        )
+                        for file in peaks_files
+                    ]
+                    sinks = [_BothSinks(*both) for both in zip(encoders, peaks, strict=True)]
+                    mix_sink = stack.enter_context(
+                        PeaksWriter(folder / MIX_PEAKS, sample_rate=song.sample_rate, full_scale=1.0)
+                    )
+                report = self.render(output, presence, sinks, quantization, mix_sink)
             if not report.exceeded:
                 notes = dict.fromkeys(note for encoder in encoders for note in encoder.notes)
-                return EncodedParts(report, quantization, files, tuple(notes))
+                with_them = (*peaks_files, folder / MIX_PEAKS) if with_peaks else ()
+                return EncodedParts(report, quantization, (*files, *with_them), tuple(notes))
             quantization = replace(quantization, gain=quantization.gain * quantization.ceiling / report.peak)
 
     def _cancelled(self) -> bool:

@@ -156,6 +156,7 @@ class Separator:
         name: str | None = None,
         on_progress: OnProgress | None = None,
         is_cancelled: IsCancelled | None = None,
+        with_peaks: bool = False,
     ) -> Result:
         """Separates a file into files.
 
@@ -165,6 +166,7 @@ class Separator:
             name: folder of the song under ``options.out``; None takes the file's name.
             on_progress: called often with the progress.
             is_cancelled: polled; True cancels the separation.
+            with_peaks: write ``<stem>.peaks`` beside each stem, and ``mix.peaks`` (``stemwright.audio.peaks``).
 
         Raises:
             UsageError: the options contradict each other or the format.
@@ -196,7 +198,7 @@ class Separator:
         work = WorkingFiles(folder.working, key, resume=options.resume)
         try:
             output, presence = run.analyse(work)
-            encoded = run.encode(source, output, presence, work.stems, fmt)
+            encoded = run.encode(source, output, presence, work.stems, fmt, with_peaks=with_peaks)
             result = self._result(run, source, presence, encoded, fmt, folder, started)
             folder.publish(encoded.files, result, output_key)
             work.remove()

@@ -18,6 +18,10 @@ from stemwright.separation.result import Result
 
 RECORD = ".stemwright.json"
 
+PEAKS_SUFFIX = ".peaks"
+MIX_PEAKS = "mix.peaks"
+"""Names of the peaks files of a stem and of the song (``stemwright.audio.peaks``)."""
+
 OutputKey = dict[str, Any]
 """Input, models and options as JSON. Equal keys give equal stems."""
 

@@ -43,4 +43,5 @@ def is_unreferenced(now: float) -> ColumnElement[bool]:
         & ~select(tables.Track.id).where(tables.Track.blob == digest).exists()
         & ~select(tables.Stem.id).where(tables.Stem.blob == digest).exists()
         & ~select(tables.Upload.id).where(tables.Upload.blob == digest).exists()
+        & ~select(tables.Peaks.source).where(tables.Peaks.blob == digest).exists()
     )

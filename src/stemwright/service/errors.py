@@ -80,6 +80,12 @@ class StreamLimitReached(ServiceError):
     code = 503
 
 
+class PreviewUnavailable(ServiceError):
+    """A part of a stored file could not be read for the player: it is damaged, or the server is too busy."""
+
+    code = 503
+
+
 class UnderMaintenance(ServiceError):
     """The server takes no new work during maintenance."""
 

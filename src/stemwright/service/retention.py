@@ -162,6 +162,9 @@ class Retention:
             if session.scalar(select(tables.Blob.digest).where(condition)) is None:
                 return False
             self._store.delete(digest)
+            peaks = session.scalars(select(tables.Peaks.blob).where(tables.Peaks.source == digest)).all()
+            start_grace_period(session, peaks, self._clock())
+            session.execute(delete(tables.Peaks).where(tables.Peaks.source == digest))
             session.execute(delete(tables.Blob).where(tables.Blob.digest == digest))
             return True
 

@@ -25,6 +25,7 @@ from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.progress import Progress
+from stemwright.separation.song_folder import MIX_PEAKS, PEAKS_SUFFIX
 from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.ids import new_id
@@ -115,8 +116,10 @@ class SeparationHandler:
         with self._service.store.as_file(song) as path:
             result = self._run_separator(task, path, folder, reporter)
         reporter.report("storing", None)
-        self._service.storage_quota.room(task.account_id, sum(stem.path.stat().st_size for stem in result.stems))
+        files = [*(stem.path for stem in result.stems), *result.output_dir.glob("*.peaks")]
+        self._service.storage_quota.room(task.account_id, sum(file.stat().st_size for file in files))
         stems = [self._store_stem(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
+        self._store_peaks(song, result, stems)
         self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
 
     def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:
@@ -222,6 +225,7 @@ class SeparationHandler:
             name="stems",
             on_progress=on_progress,
             is_cancelled=reporter.should_stop,
+            with_peaks=True,
         )
 
     @staticmethod
@@ -253,6 +257,16 @@ class SeparationHandler:
             peak_dbfs=stem.peak_dbfs,
             rms_dbfs=stem.rms_dbfs,
         )
+
+    def _store_peaks(self, song: str, result: Result, stems: list[Stem]) -> None:
+        """Stores the peaks that were written with the stems. Any that are missing are computed when they are asked for."""
+        files = {
+            song: result.output_dir / MIX_PEAKS,
+            **{new.blob: stem.path.with_suffix(PEAKS_SUFFIX) for new, stem in zip(stems, result.stems, strict=True)},
+        }
+        for source, path in files.items():
+            if path.exists():
+                self._service.peaks.add(source, self._store_file(path))
 
     def _store_file(self, path: Path) -> StoredBlob:
         """Stores a stem through a second hard link: a worker killed between two stems keeps the first."""

@@ -17,6 +17,8 @@ from stemwright.service.credit_ledger import Ledger
 from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
 from stemwright.service.links import Links
+from stemwright.service.peaks_files import PeaksFiles
+from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.retention import Retention
 from stemwright.service.storage_quota import StorageQuota
@@ -52,6 +54,8 @@ class Service:
     links: Links
     task_sources: TaskSources
     headers: DurationReader
+    peaks: PeaksFiles
+    previews: PreviewReader
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -82,6 +86,7 @@ class Service:
         fetcher = Fetcher(settings)
         upstream = Upstream(settings, tracks)
         headers = DurationReader()
+        previews = PreviewReader()
         return cls(
             settings=settings,
             clock=clock,
@@ -99,6 +104,8 @@ class Service:
             links=links,
             task_sources=TaskSources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,
+            peaks=PeaksFiles(database, store, previews),
+            previews=previews,
             fetcher=fetcher,
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),
@@ -106,9 +113,10 @@ class Service:
         )
 
     def close(self) -> None:
-        """Waits for running callbacks, then closes the connections and the process that reads headers."""
+        """Waits for running callbacks, then closes the connections and the processes that read sound files."""
         self.callbacks.close()
         self.headers.close()
+        self.previews.close()
         self.database.close()
 
 

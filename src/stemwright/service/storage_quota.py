@@ -1,4 +1,4 @@
-"""Storage quota of an account: bytes of songs, uploads and stems, each file counted once."""
+"""Storage quota of an account: bytes of songs, uploads, stems and their peaks, each file counted once."""
 
 from __future__ import annotations
 
@@ -115,5 +115,7 @@ def _used(session: Session, account_id: str) -> int:
         .join(tables.Task, tables.Task.id == tables.Stem.task_id)
         .where(tables.Task.account_id == account_id)
     )
-    files = union(tracks, uploads, stems).subquery()  # a union drops duplicate rows: a file is stored once
+    drawn = [tracks.with_only_columns(tables.Track.blob), stems.with_only_columns(tables.Stem.blob)]
+    peaks = select(tables.Peaks.blob, tables.Peaks.size_bytes).where(tables.Peaks.source.in_(union(*drawn)))
+    files = union(tracks, uploads, stems, peaks).subquery()  # a union drops duplicate rows: a file is stored once
     return int(session.scalar(select(func.coalesce(func.sum(files.c.size_bytes), 0))) or 0)

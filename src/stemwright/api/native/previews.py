@@ -1,0 +1,163 @@
+"""What a player needs of stems and of the song: peaks, and short lossless segments."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stemwright.api.authentication import authenticate
+from stemwright.api.files import CACHE_S, etag_matches, parse_range
+from stemwright.api.native.separations import find_task
+from stemwright.api.problems import problem_responses
+from stemwright.audio.peaks import SEGMENT_S
+from stemwright.service.errors import Conflict, NotFound
+from stemwright.service.ids import parse_id
+from stemwright.service.service import Service
+from stemwright.service.task import Task
+from stemwright.storage.store import BlobMissing
+
+SEEKABLE = frozenset({"wav", "flac", "aiff"})
+
+_SEGMENT_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+
+_PEAKS: dict[str, Any] = {"content": {"application/octet-stream": {}}}
+_SEGMENT: dict[str, Any] = {"content": {"audio/flac": {}, "audio/wav": {}}}
+_SEGMENT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The segment", **_SEGMENT},
+    206: {"description": "A range of it", **_SEGMENT},
+    304: {"description": "The client has it already"},
+    **problem_responses(401, 403, 404, 409, 416, 503, 507),
+}
+_PEAKS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The peaks file", **_PEAKS},
+    304: {"description": "The client has it already"},
+    **problem_responses(401, 403, 404, 409, 503, 507),
+}
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Adds the endpoints to the router of our own API."""
+
+    @router.get(
+        "/v1/separations/{separation_id}/stems/{stem}/peaks",
+        summary="Peaks of a stem at five resolutions, to draw its waveform",
+        response_class=StreamingResponse,
+        responses=_PEAKS_RESPONSES,
+    )
+    def get_stem_peaks(request: Request, separation_id: str, stem: str) -> Response:
+        task = _succeeded_task(service, request, separation_id)
+        return _peaks_response(service, request, _stem(task, stem)[0])
+
+    @router.get(
+        "/v1/separations/{separation_id}/mix/peaks",
+        summary="Peaks of the song",
+        response_class=StreamingResponse,
+        responses=_PEAKS_RESPONSES,
+    )
+    def get_mix_peaks(request: Request, separation_id: str) -> Response:
+        task = _succeeded_task(service, request, separation_id)
+        return _peaks_response(service, request, _song(service, task))
+
+    @router.get(
+        "/v1/separations/{separation_id}/stems/{stem}/segments/{number}",
+        summary=f"{SEGMENT_S} seconds of a stem, lossless; the segments abut to the sample",
+        response_class=StreamingResponse,
+        responses=_SEGMENT_RESPONSES,
+    )
+    def get_stem_segment(request: Request, separation_id: str, stem: str, number: str) -> Response:
+        task = _succeeded_task(service, request, separation_id)
+        digest, fmt = _stem(task, stem)
+        return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE)
+
+    @router.get(
+        "/v1/separations/{separation_id}/mix/segments/{number}",
+        summary=f"{SEGMENT_S} seconds of the song, lossless; the segments abut to the sample",
+        response_class=StreamingResponse,
+        responses=_SEGMENT_RESPONSES,
+    )
+    def get_mix_segment(request: Request, separation_id: str, number: str) -> Response:
+        task = _succeeded_task(service, request, separation_id)
+        return _segment_response(service, request, task, _song(service, task), number, seekable=False)
+
+
+def _succeeded_task(service: Service, request: Request, separation_id: str) -> Task:
+    account_id = authenticate(request, service.keys, "read").account_id
+    task = find_task(service, account_id, separation_id)
+    if task.state != "succeeded":
+        raise Conflict(f"There are no stems: the separation is {task.state}.")
+    return task
+
+
+def _stem(task: Task, name: str) -> tuple[str, str]:
+    """Digest and format of a stem, by its name or its id."""
+    stem_id = parse_id(name)
+    for stem in task.stems:
+        if stem.name == name or stem.id == stem_id:
+            return stem.blob, stem.format
+    raise NotFound("The separation has no stem of that name.")
+
+
+def _song(service: Service, task: Task) -> str:
+    """Digest of the song of a task."""
+    track = service.tracks.get(task.account_id, task.track_id)
+    if track is None or track.blob is None:
+        raise NotFound("The song is not stored any more; its stems are.")
+    return track.blob
+
+
+def _peaks_response(service: Service, request: Request, digest: str) -> Response:
+    headers = _cache_headers(f'"{digest}-peaks"')
+    if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    try:
+        blob = service.peaks.get(digest)
+    except BlobMissing as error:
+        raise _gone() from error
+    headers["Content-Length"] = str(blob.size_bytes)
+    chunks = service.store.read(blob.digest)
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+def _segment_response(
+    service: Service, request: Request, task: Task, digest: str, number: str, *, seekable: bool
+) -> Response:
+    if _SEGMENT_NUMBER.fullmatch(number) is None or int(number) * SEGMENT_S >= (task.seconds or 0.0):
+        raise NotFound("There is no segment of that number.")
+    headers = _cache_headers(f'"{digest}-{SEGMENT_S}s-{number}"') | {"Accept-Ranges": "bytes"}
+    if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    try:
+        with service.store.as_file(digest) as path:
+            segment = service.previews.segment(path, int(number), seekable=seekable)
+    except BlobMissing as error:
+        raise _gone() from error
+    content, status = segment.content, 200
+    range_header = request.headers.get("range")
+    if range_header and request.headers.get("if-range", headers["ETag"]) == headers["ETag"]:
+        byte_range = parse_range(range_header, len(content))
+        if byte_range is not None and byte_range[0] >= byte_range[1]:
+            outside = f"The segment has {len(content)} bytes: request a range within them."
+            raise HTTPException(416, outside, {"Content-Range": f"bytes */{len(content)}"})
+        if byte_range is not None:
+            headers["Content-Range"] = f"bytes {byte_range[0]}-{byte_range[1] - 1}/{len(content)}"
+            content, status = content[byte_range[0] : byte_range[1]], 206
+    return Response(content, status, headers, segment.media_type)
+
+
+def _cache_headers(etag: str) -> dict[str, str]:
+    return {
+        "Cache-Control": f"private, no-transform, max-age={CACHE_S}, immutable",
+        "ETag": etag,
+        # A shared browser cache must not give one account's audio to another key.
+        "Vary": "Authorization, X-Api-Key",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _gone() -> NotFound:
+    return NotFound("The file is gone; separate the song again.")

@@ -1,0 +1,107 @@
+"""Process that reads songs and stems for the player, with limits on memory and CPU time: songs come from strangers.
+
+Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
+"index": …, "seekable": …}``. Each reply is a line of JSON with ``bytes`` and ``media_type``, or ``error``, and then that
+many bytes. Exits at end of input, and after an idle period.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ADDRESS_SPACE_BYTES = 4_000_000_000
+"""Limit of address space in bytes; libraries reserve most of it without using it."""
+
+CPU_LIMIT_S = 120
+"""CPU seconds per request: an hour of MP3 takes some ten."""
+
+IDLE_TIMEOUT_S = 60.0
+"""Idle seconds before exit. A page that plays asks every five seconds."""
+
+NICE_INCREMENT = 2
+
+OUT_OF_RANGE = "range"
+UNREADABLE = "unreadable"
+
+
+def main() -> None:
+    """Answers requests until end of input or the idle timeout."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)  # library output must not be taken for a reply
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the server decides
+    if hasattr(os, "nice"):
+        os.nice(NICE_INCREMENT)
+    _limit_memory()
+    from stemwright.service.segment_cutter import SegmentCutter
+
+    cutter = SegmentCutter()
+    buffer = b""
+    while select.select([0], [], [], IDLE_TIMEOUT_S)[0] and (piece := os.read(0, 65_536)):
+        *lines, buffer = (buffer + piece).split(b"\n")
+        for line in lines:
+            _limit_time()
+            head, body = _answer(cutter, json.loads(line))
+            reply = memoryview(json.dumps({**head, "bytes": len(body)}).encode() + b"\n" + body)
+            while reply:
+                reply = reply[replies.write(reply) :]
+
+
+def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, str], bytes]:
+    from stemwright.errors import StemwrightError
+    from stemwright.service.segment_cutter import NoSuchSegment
+
+    path = Path(request["path"])
+    try:
+        if request["do"] == "peaks":
+            return {"media_type": "application/octet-stream"}, peaks(path)
+        segment = cutter.cut(path, request["index"], seekable=request["seekable"])
+        return {"media_type": segment.media_type}, segment.content
+    except NoSuchSegment:
+        return {"error": OUT_OF_RANGE}, b""
+    except (StemwrightError, MemoryError, OSError, RuntimeError) as error:  # libsndfile raises RuntimeError
+        return {"error": UNREADABLE, "reason": str(error)[:200]}, b""
+
+
+def peaks(path: Path) -> bytes:
+    """The content of a peaks file of a sound file.
+
+    Raises:
+        UnreadableInputError: it is no sound file.
+        StorageError: no room in the folder for temporary files.
+    """
+    from stemwright.audio.peaks import PeaksWriter
+    from stemwright.separation.source import FileSource
+
+    source = FileSource(path)
+    with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
+        file = Path(folder) / "peaks"
+        with PeaksWriter(file, sample_rate=source.sample_rate, full_scale=1.0) as writer:
+            for block in source.blocks():
+                writer.write(block)
+        return file.read_bytes()
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit_time() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + CPU_LIMIT_S, hard))

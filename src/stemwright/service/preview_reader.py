@@ -1,0 +1,176 @@
+"""Reads peaks and segments of stored sound files, in separate processes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemwright.cpu_memory_limits import cores
+from stemwright.service.errors import NotFound, PreviewUnavailable
+from stemwright.service.preview_process import OUT_OF_RANGE
+
+COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.preview_process import main; main()")
+
+TIMEOUT_S = 180.0
+"""Seconds for one request, with the wait for a free process; the first segments of a song take some tens of ms each."""
+
+MAX_PROCESSES = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A segment as a file of its own."""
+
+    content: bytes
+    media_type: str
+
+
+class PreviewReader:
+    """Asks the preview processes, which are started on first use and exit when idle. Thread-safe.
+
+    A file is always read by the same process, which keeps its decoder open.
+    """
+
+    def __init__(
+        self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S, n_processes: int | None = None
+    ) -> None:
+        n_processes = n_processes or max(1, min(MAX_PROCESSES, cores()))
+        self._processes = [_PreviewProcess(command, timeout_s) for _ in range(n_processes)]
+
+    def peaks(self, path: Path) -> bytes:
+        """The content of the peaks file of a sound file.
+
+        Raises:
+            PreviewUnavailable: the file cannot be read, or not in time.
+        """
+        return self._ask(path, {"do": "peaks"}).content
+
+    def segment(self, path: Path, index: int, *, seekable: bool) -> Preview:
+        """A segment of a sound file; see ``SegmentCutter.cut``.
+
+        Raises:
+            NotFound: the file has no segment of that index.
+            PreviewUnavailable: the file cannot be read, or not in time.
+        """
+        return self._ask(path, {"do": "segment", "index": index, "seekable": seekable})
+
+    def close(self) -> None:
+        """Stops the processes."""
+        for process in self._processes:
+            process.close()
+
+    def _ask(self, path: Path, request: dict[str, Any]) -> Preview:
+        name = str(path.absolute())
+        process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
+        head, body = process.ask(json.dumps({**request, "path": name}).encode() + b"\n")
+        if "error" not in head:
+            return Preview(body, head["media_type"])
+        if head["error"] == OUT_OF_RANGE:
+            raise NotFound("There is no segment of that number.")
+        _log.warning("a stored file could not be read for the player: %s", head.get("reason"))
+        raise PreviewUnavailable("This file cannot be read. Separate the song again, or try another file of it.")
+
+
+class _PreviewProcess:
+    """One process. It answers one request at a time."""
+
+    def __init__(self, command: Sequence[str], timeout_s: float) -> None:
+        self._command = list(command)
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        """Sends a request, and returns head and bytes of the reply.
+
+        Raises:
+            PreviewUnavailable: there was none in time.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        if not self._lock.acquire(timeout=self._timeout_s):
+            raise PreviewUnavailable("The server is too busy to read this song now. Please try again later.")
+        try:
+            while True:
+                process = self._running()
+                reply = _exchange(process, request, deadline)
+                if reply is not None:
+                    return reply
+                # Exit status 0 means that it had just reached its idle timeout: start a new one and ask again.
+                if self._stop(timeout_s=1.0 if time.monotonic() < deadline else 0.0) != 0:
+                    _log.warning(
+                        "the process that reads songs for the player did not answer in time, or died of a file"
+                    )
+                    raise PreviewUnavailable("This song could not be read in time. Please try again later.")
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Stops the process."""
+        with self._lock:
+            self._stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._stop()
+        if self._process is None:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+            # Reap it as soon as it exits; otherwise it stays a zombie until the next request.
+            threading.Thread(target=self._process.wait, name="previews", daemon=True).start()
+        return self._process
+
+    def _stop(self, timeout_s: float = 0.0) -> int:
+        """Stops the process, after ``timeout_s`` for it to exit by itself; returns its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
+        try:
+            return process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> tuple[dict[str, Any], bytes] | None:
+    """The reply to a request; None if the process died or did not answer in time."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(request)
+        return _read_reply(process.stdout.fileno(), deadline)
+    except BrokenPipeError:
+        return None
+
+
+def _read_reply(file: int, deadline: float) -> tuple[dict[str, Any], bytes] | None:
+    """The next reply on a pipe: its head and its bytes; None at end of file or timeout."""
+    data = bytearray()
+    head: dict[str, Any] | None = None
+    with selectors.DefaultSelector() as selector:  # select() fails for descriptors above 1023
+        selector.register(file, selectors.EVENT_READ)
+        while True:
+            if head is None and (end := data.find(b"\n")) >= 0:
+                head = json.loads(bytes(data[:end]))
+                del data[: end + 1]
+            if head is not None and len(data) >= head["bytes"]:
+                return head, bytes(data)
+            piece = os.read(file, 1 << 20) if selector.select(max(0.0, deadline - time.monotonic())) else b""
+            if not piece:
+                return None
+            data += piece
