@@ -138,3 +138,12 @@ def test_a_picture_of_a_flac_is_no_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(given, signal)
     assert notes == []
     assert len(parts_of(joined)) == 1
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
+def test_a_file_that_is_cut_within_its_header_is_one(tmp_path: Path, kind: str) -> None:
+    make(kind, tmp_path / "0", rate=48000)
+    path = tmp_path / f"cut.{kind}"
+    for n_bytes in range(4, 64, 3):
+        path.write_bytes((tmp_path / "0").read_bytes()[:n_bytes])
+        assert len(parts_of(path)) == 1

@@ -48,6 +48,8 @@ def _following(window: Window, start: int) -> int | None:
     for offset in islice(units(window, head_at), MOST_UNITS):
         if offset >= window.size:
             return None
+        if offset <= head_at:  # a file that is cut within its first header
+            continue
         if not _is_same_kind(window, head_at, offset) and begins_file(window, end_of_front_tags(window, offset)):
             return _behind_end_tags(window, offset)
     return None
