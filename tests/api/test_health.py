@@ -33,6 +33,14 @@ def test_alive_and_ready_without_a_key(server: Server) -> None:
     assert reply.json() == {"status": "ready", "database": "ok", "storage": "ok", "workers": "ok"}
 
 
+def test_monitors_may_ask_with_head(server: Server) -> None:
+    for path in ("/livez", "/readyz"):
+        reply = httpx.head(f"{server.url}{path}")
+        assert (reply.status_code, reply.content) == (200, b"")
+    shutil.rmtree(server.service.settings.data / "files")
+    assert httpx.head(f"{server.url}/readyz").status_code == 503
+
+
 def test_not_ready_without_its_files(server: Server) -> None:
     shutil.rmtree(server.service.settings.data / "files")
     reply = httpx.get(f"{server.url}/readyz")

@@ -115,3 +115,21 @@ def test_lossless_sound_has_no_padding(tmp_path: Path) -> None:
     given, _, notes = read(tmp_path / "in.mka")
     assert given.shape == signal.shape
     assert notes == ["The file marks padding in a lossless stream: it was ignored, all was kept."]
+
+
+@pytest.mark.parametrize(("codec", "most_s"), [("pcm_s16le", 1.2), ("aac", 150.0), ("libmp3lame", 20.0)])
+@pytest.mark.parametrize("muxer", ["matroska", "flv"])
+def test_a_duration_that_no_file_of_this_size_can_have(tmp_path: Path, muxer: str, codec: str, most_s: float) -> None:
+    """It asked for room for an hour."""
+    path = tmp_path / "in"
+    signal = noise(2, 44100)
+    is_pcm = codec == "pcm_s16le"
+    values = (signal * 32767).astype(np.int16) if is_pcm else signal
+    write_av(path, values, codec, sample_format="s16" if is_pcm else "fltp", muxer=muxer, bit_rate=64000)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\x44\x89\x88") + 3 if muxer == "matroska" else content.index(b"duration") + 9
+    content[at : at + 8] = struct.pack(">d", 36_000_000.0 if muxer == "matroska" else 36_000.0)
+    path.write_bytes(content)
+    given, source, notes = read(path)
+    assert given.shape[1] >= 44100 and notes == []
+    assert source.duration_s is not None and source.duration_s < most_s

@@ -37,3 +37,16 @@ def test_no_summary_is_cut_short(group: list[str]) -> None:
 @pytest.mark.parametrize("command", [[], ["separate"], ["models"], ["keys", "create"], ["evaluate"], ["serve"]])
 def test_markup_is_not_shown(command: list[str]) -> None:
     assert not re.search(r"\[/?(bold|/)\]", help_of(*command))
+
+
+COMMANDS = [[name] for name in ("separate", "doctor", "evaluate", "plot", "serve", "backup", "quota", "models", "keys")]
+
+
+@pytest.mark.parametrize("columns", [40, 51])
+@pytest.mark.parametrize("command", [[], *COMMANDS, ["keys", "create"], ["models", "add"]], ids=" ".join)
+def test_help_fits_a_narrow_terminal(command: list[str], columns: int) -> None:
+    done = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": str(columns)})
+    assert done.exit_code == 0
+    for line in done.output.splitlines():
+        assert len(line) <= columns or re.fullmatch(r" *(--\S+ )?\S+( \S{1,10})?", line), line  # of words too long
+    assert "  --help" in done.output.replace("-h, ", "  ")

@@ -84,6 +84,10 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
         view = Readiness(status=status, database=database, storage=storage, workers=workers, keys=keys)
         return JSONResponse(view.model_dump(exclude_none=True), status_code=200 if ready else 503)
 
+    # Load balancers and monitors ask with HEAD.
+    operations.add_api_route("/livez", livez, methods=["HEAD"], include_in_schema=False)
+    operations.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
+
     access = service.settings.metrics or ("open" if is_private(service.settings) else "key")
     if access != "off":
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemwright.audio.containers.mp4 import LEAST_BYTES_PER_S
 from stemwright.audio.containers.part import Part
 from stemwright.audio.containers.pieces import PieceFile
 from stemwright.errors import UnreadableInputError
@@ -29,7 +30,8 @@ DEMUXERS = (
 )
 LOSSLESS_CODECS = {"flac", "alac", "wavpack", "ape", "tta", "truehd", "mlp"}
 ENCRYPTED_TAGS = {"drms", "enca"}  # MP4s that were sold with copy protection
-LEAST_BYTES_PER_S = 5.0  # reached by lossless codecs in silence only
+# The least bytes of a sample (of all channels) in codecs whose frames have a smallest size.
+LEAST_BYTES = {"aac": 4 / 2048, "mp3": 40 / 1152, "mp2": 40 / 1152, "ac3": 64 / 1536}
 MOST_ERRORS = 10  # of the demuxer in a row; then the file is taken to end
 MOST_TAG_BYTES = 1 << 26
 SILENT_MP3 = 4 * (b"\xff\xfb\x10\xc4".ljust(104, b"\0"))  # follows a tag, for the demuxer of MP3
@@ -224,9 +226,17 @@ def held_and_claimed_s(
         claimed = container.duration / 1_000_000
     if claimed is None or claimed <= 0:
         return None, None
-    most = path.stat().st_size / LEAST_BYTES_PER_S
+    most = path.stat().st_size / _least_bytes_per_s(stream)
     # A length that no file of this size can have is a placeholder, or wrong, but not a sign of damage.
     return (claimed, claimed) if claimed <= most else (most, None)
+
+
+def _least_bytes_per_s(stream: AudioStream) -> float:
+    """The fewest bytes that a second of sound takes in the stream's codec."""
+    codec = stream.codec_context
+    pcm = re.fullmatch(r"pcm_[suf](\d+).*", codec.name)
+    of_a_sample = int(pcm[1]) / 8 * codec.channels if pcm else LEAST_BYTES.get(codec.name.removesuffix("float"), 0.0)
+    return max(LEAST_BYTES_PER_S, of_a_sample * codec.sample_rate)
 
 
 def _coded_bits(codec: str, extradata: bytes | None) -> int | None:

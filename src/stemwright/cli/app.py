@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stemwright.cli import administration, credits, doctor, evaluate, keys, models, plot, quota, separate, serve
-from stemwright.cli.help_sections import SectionedCommand, SummaryGroup
+from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.formatting import printable
 
@@ -31,6 +31,10 @@ EXIT_CODES = (
 
 class RootGroup(SummaryGroup):
     """Reports expected errors as one line on standard error and an exit code; other errors keep their traceback."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context; commands below it have its width."""
+        return super().make_context(info_name, args, parent, terminal_width=narrow_width(), **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""

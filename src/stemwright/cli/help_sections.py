@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 from stemwright.errors import UsageError
+
+USUAL_WIDTH = 52
+"""Columns from which on Click's own width fits: it is never less than 50."""
+
+LEAST_WIDTH = 30
 
 
 class SectionedCommand(TyperCommand):
@@ -45,7 +51,7 @@ class SectionedCommand(TyperCommand):
         for name, records in {"Arguments": arguments, **sections}.items():
             if records:
                 with formatter.section(name):
-                    formatter.write_dl(records)
+                    formatter.write_dl(records, col_max=_first_column(formatter))
 
 
 class SummaryGroup(TyperGroup):
@@ -55,4 +61,18 @@ class SummaryGroup(TyperGroup):
         """Writes the commands in their order."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
+            formatter.write_dl(
+                [(name, command.get_short_help_str(200)) for name, command in commands if command],
+                col_max=_first_column(formatter),
+            )
+
+
+def narrow_width() -> int | None:
+    """The width of help in a terminal of fewer than ``USUAL_WIDTH`` columns; None in others, where Click sets it."""
+    columns = shutil.get_terminal_size().columns
+    return max(columns, LEAST_WIDTH) if columns < USUAL_WIDTH else None
+
+
+def _first_column(formatter: Any) -> int:
+    """The widest first column of a list; longer entries have their text on the next line."""
+    return 30 if formatter.width >= USUAL_WIDTH - 2 else 8

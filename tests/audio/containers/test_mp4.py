@@ -136,3 +136,30 @@ def test_half_a_file_needs_room_for_half(tmp_path: Path) -> None:
     given, source, notes = read(path)
     assert source.duration_s == pytest.approx(given.shape[1] / 44100, abs=0.2)
     assert len(notes) == 1 and notes[0].endswith("of 3.4 s could be read.")
+
+
+TABLES = [(b"stts", 8, 0), (b"stts", 8, 1), (b"stts", 8, 10), (b"stts", 8, 0x0FFFFFFF), (b"stts", 8, 0xFFFFFFFF)]
+TABLES += [(b"stts", 12, 0), (b"stts", 12, 1), (b"stts", 12, 0x7FFFFFFF)]
+TABLES += [(b"mdhd", 12, 0), (b"mdhd", 12, 1), (b"mdhd", 12, 48000), (b"mdhd", 12, 0xFFFFFFFF)]
+
+
+@pytest.mark.parametrize(("name", "at", "value"), TABLES, ids=str)
+def test_tables_that_contradict_each_other_drop_no_sound(tmp_path: Path, name: bytes, at: int, value: int) -> None:
+    """They dropped nearly all sound without a note, or asked for room for months."""
+    path = aac(tmp_path / "in.m4a")
+    put(path, after(path, name) + at, struct.pack(">I", value))
+    given, source, notes = read(path)
+    assert given.shape[1] >= SAMPLES
+    assert offset(given, noise(2, SAMPLES)) == 1024
+    assert source.duration_s is not None and source.duration_s < 3 * SAMPLES / 44100
+    assert len(notes) == 1 and "tables of the file contradict each other" in notes[0]
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_tables_that_agree_are_followed(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "in.m4a"
+    signal = noise(2, SAMPLES)
+    values = (signal * 32767).astype(np.int16) if codec == "alac" else signal
+    write_av(path, values, codec, sample_format="s16p" if codec == "alac" else "fltp", muxer="ipod")
+    given, _, notes = read(path)
+    assert given.shape[1] == SAMPLES and notes == []

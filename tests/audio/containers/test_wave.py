@@ -155,3 +155,13 @@ def test_mp3_in_riff(tmp_path: Path, times: int) -> None:
     path = join(tmp_path / "in.wav", b"RIFF" + struct.pack("<I", len(body)), body)
     check(path, times * SAMPLES)
     assert offset(read(path)[0][:, -SAMPLES:], signal) == 0
+
+
+@pytest.mark.parametrize("between", [b"", b"LIST\x04\0\0\0INFO"], ids=["at once", "later"])
+def test_a_second_data_chunk_is_told(tmp_path: Path, between: bytes) -> None:
+    path = wave(tmp_path / "in.wav")
+    sound = path.read_bytes()[after(path, b"data") - 4 :]
+    join(path, path, between, sound)
+    given, _, notes = read(path)
+    assert given.shape[1] == SAMPLES
+    assert notes == ["The file has more than one data chunk: 0.5 s in the others were left out."]

@@ -19,6 +19,7 @@ MOST_TAG_BYTES = 1 << 16
 # Edit lists count in the file's own unit, often 1/1000 s, and are rounded to it.
 ROUNDING = 2
 AAC_BLOCK = 1024
+LEAST_BYTES_PER_S = 5.0  # reached by lossless codecs in silence only
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,30 @@ class _Track:
     presented: int = 0
     packet: int = 0
     last: int = 0
+    n_durations: int = 0
+    """Packets by the table of durations."""
+    n_sizes: int | None = None
+    """Packets by the table of sizes; None if there is none."""
     edits: list[_Edit] = field(default_factory=list)
 
     @property
     def rate_or_unit(self) -> int:
-        """The rate in Hz, never 0."""
-        return self.rate or self.timescale
+        """The rate in Hz, or the timescale where the header has none; never 0."""
+        return self.rate or self.timescale or 1
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether the tables of the track contradict each other, or its codec, so that its length is not known."""
+        if self.n_sizes is not None and self.n_durations != self.n_sizes:
+            return True
+        usual = self.n_durations * AAC_BLOCK * self.timescale / self.rate_or_unit
+        if self.codec != b"mp4a" or not usual:
+            return not self.timescale
+        share = self.media / usual
+        is_short = share < 1 - 1.5 / self.n_durations  # the last packet may be short
+        # Other blocks than 1024: 960, and half of each in AAC-LD. HE-AAC has twice as many samples.
+        is_usual = any(abs(share - other) < 0.02 for other in (0.9375, 0.5, 0.46875))
+        return (is_short and not is_usual) or share > 2.5
 
     @property
     def most_padding(self) -> int:
@@ -81,16 +100,28 @@ def movie_parts(window: Window, origin: int) -> list[Part]:
         elif name == b"mdat" and stop == window.size:
             movie.share_held = _share_held(window, start)
     track = movie.track
-    if track is None or not track.timescale:
+    if track is None:
         return [as_it_is]
     if movie.is_fragmented:
-        return [_fragmented(track)]
+        return [_fragmented(track) if track.timescale else as_it_is]
+    if track.is_contradictory:
+        return [_contradictory(track, window.size)]
     if not track.media:
         return [as_it_is]
     keep, silent, notes = _keep(movie, track)
     sound = track.media if keep is None else (keep.stop or track.media) - keep.start
-    held_s = max(0, sound) / track.timescale
+    held_s = min(max(0, sound) / track.timescale, window.size / LEAST_BYTES_PER_S)
     return [Part(length=Length(held_s * movie.share_held, held_s), keep=keep, drop_silent_start=silent, notes=notes)]
+
+
+def _contradictory(track: _Track, size: int) -> Part:
+    """All that can be decoded: no length of such a track says where its sound ends."""
+    packets = track.n_durations if track.n_sizes is None else track.n_sizes
+    held_s = min(size / LEAST_BYTES_PER_S, 2 * packets * AAC_BLOCK / track.rate_or_unit)
+    if track.codec != b"mp4a":
+        held_s = min(size / LEAST_BYTES_PER_S, track.media / max(1, track.timescale) or size)
+    note = "The tables of the file contradict each other: they were not followed, all sound of the file is there."
+    return Part(length=Length(held_s), keep=Keep(0, None, max(1, track.timescale)), notes=(note,))
 
 
 def _fragmented(track: _Track) -> Part:
@@ -264,6 +295,13 @@ def _read_track(window: Window, start: int, stop: int, track: _Track) -> None:
                 track.last = window.big(at + 4, 4)
                 track.packet = max(track.packet, track.last)
                 track.media += window.big(at, 4) * track.last
+                track.n_durations += window.big(at, 4)
+        elif name in (b"stsz", b"stz2"):
+            same_size = window.big(begin + 4, 4) if name == b"stsz" else 0
+            width = 32 if name == b"stsz" else max(1, window.big(begin + 7, 1))
+            track.n_sizes = window.big(begin + 8, 4)
+            if not same_size:
+                track.n_sizes = min(track.n_sizes, (end - begin - 12) * 8 // width)
         elif name == b"stsd":
             track.codec = window.at(begin + 12, 4)
             track.rate = window.big(begin + 40, 4) >> 16  # 0 for rates of more than 16 bits

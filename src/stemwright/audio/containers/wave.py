@@ -104,7 +104,10 @@ def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
     if not header.is_w64 and held_bytes < left:
         behind = data_at + held_bytes + held_bytes % 2
         following = _joined_file(window, behind, header.order)
-        if following is None and not chunks_follow(window, behind, window.size, header.order):
+        if following is None and (n_more := _more_data(window, behind, header.order)):
+            more_s = (fmt.samples(n_more) or 0) / fmt.rate
+            notes = (f"The file has more than one data chunk: {more_s:.1f} s in the others were left out.",)
+        elif following is None and not chunks_follow(window, behind, window.size, header.order):
             left_s = (fmt.samples(window.size - behind) or 0) / fmt.rate
             if left_s > LEFT_OUT_S:
                 notes = (LEFT_OUT.format(left_s),)
@@ -126,6 +129,17 @@ def _joined_file(window: Window, offset: int, order: Order) -> int | None:
         size = int.from_bytes(name[4:8], order)
         offset += 8 + size + size % 2
     return None
+
+
+def _more_data(window: Window, offset: int, order: Order) -> int:
+    """The bytes of further ``data`` chunks from ``offset`` on. A WAV may have one, and players play the first."""
+    n_bytes = 0
+    while offset + 8 <= window.size:
+        size = int.from_bytes(window.at(offset + 4, 4), order)
+        if window.at(offset, 4) == b"data":
+            n_bytes += min(size, window.size - offset - 8)
+        offset += 8 + size + size % 2
+    return n_bytes
 
 
 def _mpeg_parts(window: Window, start: int, stop: int) -> list[Part]:
