@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,41 @@ def test_much_damage_takes_no_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert parts[0].silence_s > 3000 and peak < 5_000_000
+
+
+def id3_that_claims(size: int) -> bytes:
+    """A tag of 50 bytes that claims ``size``."""
+    return b"ID3\3\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(50)
+
+
+def ape_that_claims(size: int) -> bytes:
+    return b"APETAGEX" + struct.pack("<4I", 2000, size, 0, 1 << 29) + bytes(8)
+
+
+@pytest.mark.parametrize("with_info", ["1", "0"], ids=["info", "plain"])
+@pytest.mark.parametrize("claimed", [1000, 7777, 10**6, 2**27])
+@pytest.mark.parametrize("tag", [id3_that_claims, ape_that_claims])
+def test_a_tag_that_claims_more_than_it_has_hides_no_sound(
+    tmp_path: Path, tag: Callable[[int], bytes], claimed: int, with_info: str
+) -> None:
+    """Sound behind it was lost without a note, or the file was refused."""
+    path = tmp_path / "in.mp3"
+    write_av(path, noise(2, 30000), "libmp3lame", muxer="mp3", options={"write_xing": with_info, "id3v2_version": "0"})
+    plain, _, _ = read(path)
+    sound = path.read_bytes()
+    given, _, notes = read(join(tmp_path / "front.mp3", tag(claimed), sound))
+    assert np.array_equal(given, plain) and notes == []
+    if with_info == "1":
+        joined, _, _ = read(join(tmp_path / "joined.mp3", sound, tag(claimed), sound))
+        assert np.array_equal(joined, np.concatenate([plain, plain], axis=1))
+
+
+def test_sound_within_a_tag_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "in.mp3"
+    write_av(path, noise(2, 30000), "libmp3lame", muxer="mp3", options={"id3v2_version": "0"})
+    plain, _, _ = read(path)
+    sound = path.read_bytes()
+    frame = b"GEOB" + struct.pack(">I", len(sound) + 4) + b"\0\0" + b"\0\0\0\0" + sound
+    tag = b"ID3\3\0\0" + bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0)) + frame
+    given, _, notes = read(join(tmp_path / "tagged.mp3", tag, sound))
+    assert np.array_equal(given, plain) and notes == []

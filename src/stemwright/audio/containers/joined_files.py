@@ -11,7 +11,7 @@ from typing import Literal
 
 from stemwright.audio.containers import adts, flac, mpeg
 from stemwright.audio.containers.pieces import Span, Window
-from stemwright.audio.containers.tag_frames import end_of_front_tags, front_tag_size
+from stemwright.audio.containers.tag_frames import end_of_front_tags
 
 W64_HEAD = b"riff\x2e\x91\xcf\x11"
 ASF_HEAD = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
@@ -57,7 +57,7 @@ def _following(window: Window, start: int) -> int | None:
 
 def _behind_end_tags(window: Window, offset: int) -> int:
     """Behind the tags at ``offset`` that end a file. FFmpeg does not expect them before an ID3v2 tag."""
-    while window.at(offset, 3) != b"ID3" and (size := front_tag_size(window, offset)):
+    while window.at(offset, 3) != b"ID3" and (size := mpeg.tag_size(window, offset)):
         if offset + size >= window.size:
             break
         offset += size

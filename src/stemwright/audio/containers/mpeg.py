@@ -59,6 +59,47 @@ class _Run:
             self.spans.append(Span(start, stop))
 
 
+def tag_size(window: Window, start: int) -> int:
+    """The size of the tag at ``start``; 0 if there is none.
+
+    A tag whose size is too large would hide sound: it ends where frames begin in it that go on beyond its end, with one
+    frame across it. A sound file within a tag ends within it.
+    """
+    size = front_tag_size(window, start)
+    stop = min(start + size, window.size)
+    offset = start + 10
+    while size and offset < stop:
+        data = window.at(offset, min(SEARCHED_BYTES, stop - offset))
+        at = data.find(b"\xff")
+        while at >= 0:
+            if is_confirmed(window, offset + at):
+                end = _chain_end(window, offset + at, stop)
+                if end is None:
+                    return offset + at - start
+                at = end - offset - 1
+            at = data.find(b"\xff", at + 1)
+        offset += len(data)
+    return size
+
+
+def _chain_end(window: Window, offset: int, stop: int) -> int | None:
+    """Where the frames from ``offset`` on end; None if one of them crosses ``stop``, or ends at the end of the file."""
+    while offset < stop:
+        frame = read_frame(window.at(offset, 4))
+        if frame is None:
+            return offset
+        offset += frame.size
+    return None if offset > stop or offset == window.size else offset
+
+
+def sound_start(window: Window) -> int:
+    """Where the tags at the start of the file end."""
+    offset = 0
+    while (size := tag_size(window, offset)) and offset + size < window.size:
+        offset += size
+    return offset
+
+
 def joined_parts(window: Window, start: int, stop: int | None = None) -> list[Part]:
     """The joined streams from ``start`` to ``stop``, without info frames and tags.
 
@@ -177,7 +218,7 @@ def frames_end(window: Window, offset: int) -> int:
     while offset < window.size:
         frame = read_frame(window.at(offset, 4))
         if frame is None:
-            size = front_tag_size(window, offset)
+            size = tag_size(window, offset)
             if not size:
                 break
             offset += size
@@ -197,7 +238,7 @@ def _walk(window: Window, offset: int, end: int) -> tuple[list[_Run], bool]:
         run = runs[-1] if runs else None
         known = run is not None and frame is not None and frame.kind == run.kind
         if frame is None or not (known or is_confirmed(window, offset, 2)):
-            size = front_tag_size(window, offset)
+            size = tag_size(window, offset)
             if size:
                 offset += size
                 is_plain = is_plain and offset >= end

@@ -67,7 +67,11 @@ def _parts_of_one(window: Window) -> list[Part]:
         parts = adts.joined_parts(window, start)
     is_transport = head[:1] == b"\x47" and window.at(start + 188, 1) == b"\x47"
     if not parts and not is_other(head) and not is_transport:
-        parts = mpeg.joined_parts(window, start)
+        begin = mpeg.sound_start(window)
+        parts = mpeg.joined_parts(window, begin)
+        if begin != start:  # the size of a tag is too large: FFmpeg would skip sound
+            whole = (Span(begin, window.size),)
+            parts = [replace(part, pieces=part.pieces or whole, demuxer="mp3") for part in parts]
     parts = parts or [Part((Span(start, window.size),) if start and is_other(head) else None)]
     if start and is_other(head):
         parts[0] = replace(parts[0], front_tags=Span(0, start))
