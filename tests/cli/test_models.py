@@ -36,7 +36,7 @@ def test_every_model_of_the_registry_is_listed(command: tuple[str, ...]) -> None
 @pytest.mark.parametrize("command", [("models",), ("models", "list")])
 def test_the_table_says_what_one_wants_to_know_before_a_download(command: tuple[str, ...]) -> None:
     out = run(*command).out
-    for words in ("stemwright-12", "fast", "MIT", "installed", "scnet-large", "unstated", "MUSDB18-HQ", "GB", "about"):
+    for words in ("stemwright-12", "fast", "MIT", "installed", "scnet-large", "unstated", "Multisong", "GB", "about"):
         assert words in out
 
 

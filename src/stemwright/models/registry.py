@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -174,10 +175,15 @@ def find(name: str) -> Model:
             if model.name == name:
                 return _as_accepted(model)
     check_retired(name)
-    known = ", ".join(model.name for model in models())
     raise ModelUnavailableError(
-        f"There is no model named '{short_name(name)}'; `stemwright models` lists them: {known}."
+        f"There is no model named '{short_name(name)}'; `stemwright models` lists all{similar_names(name)}."
     )
+
+
+def similar_names(name: str) -> str:
+    """The end of a sentence that lists models: the names that ``name`` may have meant, or nothing."""
+    found = get_close_matches(name[:64].lower(), [model.name for model in models()], n=4, cutoff=0.5)
+    return f", among them {', '.join(found)}" if found else ""
 
 
 def check_retired(name: str) -> None:

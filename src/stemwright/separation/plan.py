@@ -107,8 +107,10 @@ def plan_of(name: str) -> Plan:
         if model.name == name:
             return Plan(model.name, model.title, (Step(MIX, (model.name,)),))
     registry.check_retired(name)
-    names = [*(plan.name for plan in plans()), *(model.name for model in registry.models())]
-    raise ModelUnavailableError(f"There is no plan named '{short_name(name)}'; choose one of: {', '.join(names)}.")
+    raise ModelUnavailableError(
+        f"There is no plan named '{short_name(name)}'; choose one of {', '.join(plan.name for plan in plans())}, or a "
+        f"model: `stemwright models` lists all{registry.similar_names(name)}."
+    )
 
 
 def _step(table: Mapping[str, Any]) -> Step:
