@@ -1,8 +1,9 @@
 # make run        separates the example song (or SONG=path) into twelve stems
 # make test       everything that must hold, from nothing, in some 25 minutes on two cores
 # make test-long  the long drills: hour-long files, many kills
-# make serve      the server on this machine, with its own API and those of kie.ai and crun.ai
-# make check      ruff and mypy
+# make test-web   the player in a real browser, Chromium, which it installs where it may
+# make serve      the server on this machine: the player at http://127.0.0.1:8000, the APIs of kie.ai and crun.ai, our own
+# make check      ruff and mypy; tsc for the player's modules, where there is npm
 # make bench      speed and memory of the separator on this machine
 # make bench-server  latency, memory, queue and callbacks of the server
 # make bench-models  speed of the big models against the packages that people use, and their memory
@@ -35,7 +36,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long check bench bench-server bench-models train clean test-packages
+.PHONY: run serve test test-long test-web check bench bench-server bench-models train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -50,10 +51,15 @@ test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-p
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
 	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long -n 3 --dist worksteal
 
+test-web: .venv/tested
+	@scripts/debian-packages "the tests of the player" chromium
+	$(BIN)/pytest tests/web tests/api/test_pages.py
+
 check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@scripts/check-web
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/separate.py

@@ -14,7 +14,7 @@ import pytest
 
 from tests.api.conftest import OpenServer, Server
 
-PAGES = ("/", "/docs")
+PAGES = ("/", "/start", "/docs")
 POLICY = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
@@ -25,6 +25,9 @@ POLICY = {
     "form-action": ["'none'"],
     "frame-ancestors": ["'none'"],
 }
+
+
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 class Elements(HTMLParser):
@@ -70,8 +73,7 @@ def test_a_page_has_a_strict_policy_and_nothing_that_it_forbids(shared: Server, 
         loaded = httpx.get(urljoin(shared.url + path, address))
         assert loaded.status_code == 200 and loaded.headers["x-content-type-options"] == "nosniff"
         assert re.search(r"""(@import|url\(["']?https?:|importScripts)""", loaded.text) is None, address
-        expected = "text/css" if address.endswith(".css") else "text/javascript"
-        assert loaded.headers["content-type"] == f"{expected}; charset=utf-8"
+        assert loaded.headers["content-type"].removesuffix("; charset=utf-8") == TYPES[address.rpartition(".")[2]]
 
 
 def test_no_other_page_of_fastapi_is_left(shared: Server) -> None:
@@ -79,13 +81,52 @@ def test_no_other_page_of_fastapi_is_left(shared: Server) -> None:
         assert httpx.get(shared.url + path).status_code == 404
 
 
-def test_the_first_page_leads_on(open_server: OpenServer) -> None:
+def test_the_player_is_small_and_every_module_that_it_imports_is_there(shared: Server) -> None:
+    with httpx.Client(base_url=shared.url) as client:
+        loaded: dict[str, httpx.Response] = {"": client.get("/")}
+        waiting = Elements(loaded[""].text).loads
+        while waiting:
+            path = waiting.pop()
+            if path in loaded:
+                continue
+            loaded[path] = client.get(f"/{path}")
+            assert loaded[path].status_code == 200, path
+            if path.endswith(".js"):
+                imported = re.findall(r"""(?:from|import\() ?["'](.+?)["']""", loaded[path].text)
+                waiting += [urljoin(path, name) for name in imported if name.startswith(".")]
+                assert not [name for name in imported if not name.startswith(".")]
+        assert sum(path.endswith(".js") for path in loaded) > 15
+        sent = sum(int(reply.headers["content-length"]) for reply in loaded.values())
+        assert {reply.headers["content-encoding"] for reply in loaded.values()} == {"gzip"}
+        assert sent < 100_000
+        again = client.get("/web/app/main.js", headers={"If-None-Match": loaded["web/app/main.js"].headers["etag"]})
+        assert again.status_code == 304 and again.content == b""
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [("gzip;q=0", None), ("gzip;q=0.000", None), ("br", None), ("", None), ("GZIP; q=0.5", "gzip")],
+)
+def test_only_who_takes_gzip_gets_it(shared: Server, header: str, encoding: str | None) -> None:
+    reply = httpx.get(f"{shared.url}/web/base.css", headers={"Accept-Encoding": header})
+    assert reply.headers.get("content-encoding") == encoding
+    assert reply.headers["vary"].startswith("Accept-Encoding") and "--accent" in reply.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/web", "/web/app", "/web/app/none.js", "/web/../settings.py", "/web/app/%2e%2e/start.html"]
+)
+def test_no_other_file_of_the_package_is_served(shared: Server, path: str) -> None:
+    assert httpx.get(shared.url + path).status_code == 404
+
+
+def test_the_page_for_programmers_leads_on(open_server: OpenServer) -> None:
     server = open_server(public_url="https://stems.example.org/a&b")
-    reply = httpx.get(f"{server.url}/")
+    reply = httpx.get(f"{server.url}/start")
     assert "stemwright keys create" in reply.text
     assert "curl https://stems.example.org/a&amp;b/v1/tracks" in reply.text
     links = Elements(reply.text).links
-    assert set(links) == {"docs", "openapi.json", "readyz"}
+    assert set(links) == {"./", "docs", "openapi.json", "readyz"}
     for link in links:
         assert httpx.get(f"{server.url}/{link}").status_code == 200
     assert httpx.head(f"{server.url}/").status_code == 200

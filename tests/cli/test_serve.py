@@ -15,6 +15,7 @@ import pytest
 from stemwright.cli.serve import is_loopback
 from tests.cli.conftest import Run, one_error, run, write_song
 from tests.serving import Serving
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,18 @@ def test_from_nothing_it_has_a_key_that_opens_every_face(serving: Serving) -> No
     with serving.client("sw_" + "x" * 40) as stranger:
         assert stranger.get("/v1/credits").status_code == 401
     assert serving.key is not None and serving.key not in serving.log
+
+
+def test_open_opens_the_player_with_the_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}.part" && mv "{opened}.part" "{opened}"\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with Serving(tmp_path / "data", "--open", "--workers", "0") as serving:
+        key = serving.read_key()
+        wait_until(opened.exists, "the browser is opened")
+        assert opened.read_text() == f"{serving.url}/#key={key}\n"
+        assert serving.stop() == 0
 
 
 @pytest.mark.usefixtures("data")
@@ -96,7 +109,7 @@ def test_a_backup_of_a_running_server_is_served(serving: Serving, data: Path, el
             assert [client.get(stem["url"]).content for stem in task["stems"]] == stems
             assert all(stem["url"].startswith(copy.url) for stem in task["stems"])
         assert copy.stop() == 0
-        assert copy.output.read() == ""  # no key is made where there is one
+        assert copy.output.read() == f"The player: {copy.url}/\n"  # no key is made where there is one
         assert "Traceback" not in copy.log
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{copy.url}/livez")

@@ -42,11 +42,12 @@ def serve(
         str | None, typer.Option(metavar="URL", help="URL of this server for clients; links to files begin with it.")
     ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", min=0, help="Worker processes. Default: 1.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the player in the browser.")] = False,
 ) -> None:
-    """Runs the HTTP server: the APIs of kie.ai and crun.ai, and our own. docs/settings.md lists all other settings.
+    """Runs the HTTP server: the player, the APIs of kie.ai and crun.ai, and our own. docs/settings.md lists all settings.
 
-    The first start creates an API key and prints it. On SIGTERM or Ctrl-C current requests are finished; separations
-    continue at the next start.
+    The first start creates an API key and prints it, with an address that opens the player with it. On
+    SIGTERM or Ctrl-C current requests are finished; separations continue at the next start.
 
     Examples:
 
@@ -58,16 +59,17 @@ def serve(
     """
     settings = load_settings(host=host, port=port, data=data, public_url=public_url, workers=workers)
     with open_listener(settings) as listener:
-        run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, HANDLER)
+        run(settings.model_copy(update={"port": listener.getsockname()[1]}), listener, HANDLER, open_page=open_page)
 
 
-def run(settings: Settings, listener: socket.socket, handler: str) -> None:
+def run(settings: Settings, listener: socket.socket, handler: str, *, open_page: bool = False) -> None:
     """Serves until SIGTERM or Ctrl-C.
 
     Args:
         settings: with the port of the listener.
         listener: the listening socket.
         handler: ``package.module:function`` that makes the workers' task handler.
+        open_page: open the player in the browser.
 
     Raises:
         StorageError: another server uses the data folder, or it cannot be written.
@@ -76,10 +78,10 @@ def run(settings: Settings, listener: socket.socket, handler: str) -> None:
     from stemwright.jobs.supervisor import lock_data_folder
 
     with lock_data_folder(settings.data):
-        _run(settings, listener, handler)
+        _run(settings, listener, handler, open_page=open_page)
 
 
-def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
+def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page: bool) -> None:
     import uvicorn
 
     from stemwright.api.app import create_app
@@ -99,15 +101,29 @@ def _run(settings: Settings, listener: socket.socket, handler: str) -> None:
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
+        # Browsers send nothing after the # to any server; the page keeps the key and takes it out of the address.
+        page = f"{public_url(settings)}/" + (f"#key={first}" if first else "")
+        typer.echo(f"The player: {page}")
         server = uvicorn.Server(uvicorn_config(settings, app))
         _handle_stop_signals(server)
         supervisor.start()
+        if open_page:
+            # in a thread, for a browser in the terminal runs until it is left
+            threading.Thread(target=_open_in_browser, args=(page,), daemon=True).start()
         try:
             server.run(sockets=[listener])
         finally:
             supervisor.drain()
     finally:
         service.close()
+
+
+def _open_in_browser(address: str) -> None:
+    """Opens a page. The connection waits in the listener's backlog until the server accepts it."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        typer.echo("No browser could be opened; open the address above yourself.", err=True)
 
 
 def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:

@@ -1,0 +1,121 @@
+// @ts-check
+// Which stems, which plan, which format. The choice is kept for the next visit.
+
+import { element, fill } from "./dom.js";
+import { stemName, TEXTS } from "./texts.js";
+
+/** @typedef {import("./wire.js").Order} Order @typedef {import("./wire.js").Plan} Plan */
+
+const NAME = "stemwright-order";
+const STEMS = [
+  "vocals",
+  "backing_vocals",
+  "drums",
+  "bass",
+  "guitar",
+  "keyboard",
+  "strings",
+  "brass",
+  "woodwinds",
+  "percussion",
+  "synth",
+  "fx",
+];
+
+/** @returns {{mode: "two" | "twelve" | "some", names: string[], plan: string, format: string}} */
+function kept() {
+  const standard = { mode: "twelve", names: ["vocals", "drums", "bass"], plan: "fast", format: "flac" };
+  try {
+    return { ...standard, ...JSON.parse(localStorage.getItem(NAME) ?? "{}") };
+  } catch {
+    return /** @type {any} */ (standard);
+  }
+}
+
+/**
+ * @param {Plan[]} plans
+ * @returns {{root: HTMLElement, order: () => Order | null}} the order is null while no stem is chosen
+ */
+export function orderForm(plans) {
+  const choice = kept();
+  if (!plans.some((plan) => plan.name === choice.plan)) choice.plan = plans[0]?.name ?? "fast";
+  const message = element("p", { class: "error", role: "alert" });
+
+  const modes = element("div", { class: "segmented", role: "radiogroup", "aria-label": TEXTS.stems });
+  const names = element("fieldset", { class: "names" }, element("legend", {}, TEXTS.chooseStems));
+  for (const name of STEMS) {
+    const box = element("input", {
+      type: "checkbox",
+      checked: choice.names.includes(name),
+      onchange: () => {
+        choice.names = STEMS.filter((one) => (one === name ? box.checked : choice.names.includes(one)));
+        save();
+      },
+    });
+    names.append(element("label", { class: "tag", "data-stem": name }, box, element("span", {}, stemName(name))));
+  }
+  names.append(element("p", { class: "quiet" }, TEXTS.restComes));
+
+  function showModes() {
+    names.hidden = choice.mode !== "some";
+    fill(
+      modes,
+      ...(/** @type {const} */ (["two", "twelve", "some"]).map((mode) =>
+        element(
+          "label",
+          {},
+          element("input", {
+            type: "radio",
+            name: "mode",
+            value: mode,
+            checked: choice.mode === mode,
+            onchange: () => {
+              choice.mode = mode;
+              names.hidden = mode !== "some";
+              save();
+            },
+          }),
+          element("span", {}, TEXTS[mode]),
+        ),
+      )),
+    );
+  }
+
+  function save() {
+    message.textContent = choice.mode === "some" && !choice.names.length ? TEXTS.chooseOne : "";
+    localStorage.setItem(NAME, JSON.stringify(choice));
+  }
+
+  const plan = select(
+    plans.map((one) => [one.name, one.title ? `${one.name} · ${one.title}` : one.name]),
+    choice.plan,
+    (value) => ((choice.plan = value), save()),
+  );
+  const format = select(Object.entries(TEXTS.formats), choice.format, (value) => ((choice.format = value), save()));
+  showModes();
+  return {
+    root: element(
+      "section",
+      { class: "order", "aria-label": TEXTS.stems },
+      element("div", { class: "field" }, element("span", { class: "label" }, TEXTS.stems), modes),
+      element("label", { class: "field" }, element("span", { class: "label" }, TEXTS.plan), plan),
+      element("label", { class: "field" }, element("span", { class: "label" }, TEXTS.format), format),
+      names,
+      message,
+    ),
+    order() {
+      if (choice.mode === "some" && !choice.names.length) {
+        message.textContent = TEXTS.chooseOne;
+        return null;
+      }
+      return { stems: choice.mode === "some" ? [...choice.names] : choice.mode, plan: choice.plan, format: choice.format };
+    },
+  };
+}
+
+/** @param {string[][]} options @param {string} current @param {(value: string) => void} onChange */
+function select(options, current, onChange) {
+  const made = element("select", { onchange: () => onChange(made.value) });
+  for (const [value, text] of options) made.append(element("option", { value, selected: value === current }, text));
+  return made;
+}

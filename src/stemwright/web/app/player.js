@@ -1,0 +1,329 @@
+// @ts-check
+// The player of one separation: all stems under each other, the transport below.
+
+import { element, fill, icon } from "./dom.js";
+import { Meter } from "./meter.js";
+import { Mixer } from "./mixer.js";
+import { readPeaks } from "./peaks.js";
+import { Playback } from "./playback.js";
+import { Segments } from "./segments.js";
+import { presenceOf, StemRow } from "./stem-row.js";
+import { clockTime, stemName, TEXTS } from "./texts.js";
+import { Timeline } from "./timeline.js";
+import { bindKeys, showShortcuts } from "./shortcuts.js";
+import { bindMediaSession } from "./media-session.js";
+
+/** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
+
+const SEGMENTS_KEPT = 4;
+
+/**
+ * Opens the player in a place.
+ * @param {HTMLElement} place
+ * @param {{wire: Wire, separation: Separation, title: string, onError: (message: string) => void}} song
+ * @returns {Promise<() => void>} closes it
+ */
+export async function openPlayer(place, { wire, separation, title, onError }) {
+  const base = `v1/separations/${separation.id}`;
+  const stems = separation.stems.filter((stem) => presenceOf(stem) !== "silent");
+  const silent = separation.stems.filter((stem) => presenceOf(stem) === "silent");
+  const audible = stems.length ? stems : separation.stems;
+  const first = readPeaks(await wire.bytes(`${base}/stems/${audible[0].name}/peaks`));
+  // Opus is 48 kHz whatever the song has. At the rate of the files the browser does not resample.
+  const sampleRate = separation.format === "opus" ? 48_000 : first.sampleRate;
+  const context = openContext(sampleRate);
+  const seconds = first.length / first.sampleRate;
+  const length = Math.round(seconds * context.sampleRate);
+  const segmentLength = Math.round((first.segmentLength / first.sampleRate) * context.sampleRate);
+  const segments = new Segments(wire, context, base, SEGMENTS_KEPT);
+  const mixer = new Mixer(
+    context,
+    audible.map((stem) => stem.name),
+    10 ** ((separation.gain_db ?? 0) / 20),
+  );
+  const parts = audible.map((stem) => `stems/${stem.name}`);
+  const playback = new Playback(context, segments, mixer, { length, segmentLength, parts });
+  const rate = context.sampleRate;
+
+  const rows = audible.map(
+    (stem) => new StemRow(stem, mixer, (number) => segments.ready(`stems/${stem.name}`, number)),
+  );
+  const timeline = new Timeline(seconds, {
+    onSeek: (time) => playback.seek(time * rate),
+    onLoop: (region) =>
+      playback.setLoop(region && { start: Math.round(region.start * rate), end: Math.round(region.end * rate) }),
+    onView: () => (isStale = true),
+  });
+
+  // --- transport
+  /** @param {string} name @param {string} label @param {string} title @param {() => void} onclick */
+  const button = (name, label, title, onclick) =>
+    element("button", { class: "tool", title, "aria-label": label, onclick }, icon(name));
+  const play = element("button", { class: "play", "aria-label": TEXTS.play, onclick: () => toggle() }, icon("play"));
+  const time = element("output", { class: "time", "aria-live": "off" }, clockTime(0, true));
+  const loop = button("loop", TEXTS.loop, `${TEXTS.loopHint} (L)`, () => playback.setLooping(!playback.isLooping));
+  const original = element(
+    "button",
+    {
+      class: "toggle original",
+      title: `${TEXTS.originalHint} (A)`,
+      "aria-pressed": "false",
+      onclick: () => void switchOriginal(),
+    },
+    TEXTS.original,
+  );
+  const follow = element(
+    "button",
+    { class: "toggle", title: `${TEXTS.follow} (F)`, "aria-pressed": "true", onclick: () => switchFollow() },
+    TEXTS.follow,
+  );
+  const master = element("input", {
+    type: "range",
+    class: "volume",
+    min: "0",
+    max: "1.5",
+    step: "0.01",
+    value: "1",
+    "aria-label": TEXTS.volumeOf(TEXTS.master),
+    oninput: () => mixer.setMaster(Math.abs(Number(master.value) - 1) < 0.03 ? 1 : Number(master.value)),
+    ondblclick: () => mixer.setMaster(1),
+  });
+  const meterCanvas = element("canvas", { class: "meter", "aria-hidden": "true" });
+  const meter = new Meter(meterCanvas, mixer.master);
+  const transport = element(
+    "div",
+    { class: "transport", role: "toolbar", "aria-label": TEXTS.play },
+    element(
+      "div",
+      { class: "left" },
+      button("start", TEXTS.toStart, `${TEXTS.toStart} (Home)`, () => playback.seek(0)),
+      play,
+      loop,
+      time,
+    ),
+    element(
+      "div",
+      { class: "middle" },
+      original,
+      follow,
+      button("out", TEXTS.zoomOut, `${TEXTS.zoomOut} (-)`, () => zoom(2)),
+      button("in", TEXTS.zoomIn, `${TEXTS.zoomIn} (+)`, () => zoom(0.5)),
+      element("button", { class: "toggle", title: `${TEXTS.reset} (R)`, onclick: () => mixer.reset() }, TEXTS.reset),
+      element("button", { class: "toggle", title: "?", onclick: () => showShortcuts() }, TEXTS.keys),
+    ),
+    element("label", { class: "right" }, element("span", {}, TEXTS.master), master, meterCanvas),
+  );
+
+  // --- page
+  const area = element(
+    "div",
+    { class: "stems" },
+    element("div", { class: "corner" }, TEXTS.nStems(audible.length)),
+    timeline.ruler,
+    ...rows.map((row) => row.root),
+    timeline.lanes,
+  );
+  area.style.setProperty("--n", String(audible.length));
+  fill(
+    place,
+    element(
+      "header",
+      { class: "song-head" },
+      element("a", { class: "tool", href: "#/", "aria-label": TEXTS.backToSongs, title: TEXTS.backToSongs }, icon("back")),
+      element(
+        "div",
+        { class: "song-title" },
+        element("h1", {}, title),
+        element("p", { class: "quiet" }, facts(separation, seconds)),
+      ),
+      downloads(wire, separation, onError),
+    ),
+    element("section", { class: "deck", "aria-label": TEXTS.stems }, area),
+    silent.length
+      ? element(
+          "details",
+          { class: "silent" },
+          element("summary", {}, TEXTS.nSilent(silent.length)),
+          element("p", {}, silent.map((stem) => stemName(stem.name)).join(", ")),
+        )
+      : null,
+    transport,
+  );
+
+  // --- behaviour
+  let isStale = true;
+  let frame = 0;
+
+  function toggle() {
+    if (playback.isPlaying) playback.pause();
+    else playback.play();
+  }
+
+  /** @param {number} factor */
+  function zoom(factor) {
+    const now = playback.frame / rate;
+    const isSeen = now >= timeline.view.start && now <= timeline.view.end;
+    timeline.zoom(factor, isSeen ? now : (timeline.view.start + timeline.view.end) / 2);
+  }
+
+  function switchFollow() {
+    timeline.follows = !timeline.follows;
+    follow.setAttribute("aria-pressed", String(timeline.follows));
+  }
+
+  async function switchOriginal() {
+    const on = !mixer.hearsOriginal;
+    if (on && !playback.parts.includes("mix")) {
+      original.disabled = true;
+      try {
+        const number = Math.min(Math.floor(playback.frame / segmentLength), Math.ceil(length / segmentLength) - 1);
+        await segments.load("mix", number);
+        playback.parts.push("mix");
+        playback.reschedule();
+      } catch (error) {
+        const isGone = /** @type {{status?: number}} */ (error).status === 404;
+        onError(isGone ? TEXTS.noOriginal : String(/** @type {Error} */ (error).message));
+        return;
+      } finally {
+        original.disabled = false;
+      }
+    }
+    mixer.hearOriginal(on);
+  }
+
+  function update() {
+    play.setAttribute("aria-label", playback.isPlaying ? TEXTS.pause : TEXTS.play);
+    play.title = `${playback.isPlaying ? TEXTS.pause : TEXTS.play} (Space)`;
+    play.classList.toggle("waiting", playback.isWaiting);
+    fill(play, icon(playback.isPlaying ? "pause" : "play"));
+    loop.setAttribute("aria-pressed", String(playback.isLooping));
+    original.setAttribute("aria-pressed", String(mixer.hearsOriginal));
+    area.classList.toggle("original", mixer.hearsOriginal);
+    master.value = String(mixer.masterVolume);
+    master.style.setProperty("--part", `${(mixer.masterVolume / 1.5) * 100}%`);
+    for (const row of rows) row.update();
+    isStale = true;
+    media.update(playback.isPlaying, playback.frame / rate);
+  }
+
+  /** @param {number} now */
+  function draw(now) {
+    frame = requestAnimationFrame(draw);
+    const position = playback.frame / rate;
+    timeline.move(position, playback.isPlaying);
+    const told = `${clockTime(position, true)} / ${clockTime(seconds)}`;
+    if (time.textContent !== told) time.textContent = told;
+    if (playback.isPlaying || isStale || meter.isFalling) meter.draw(now);
+    if (!isStale) return;
+    isStale = false;
+    const region = playback.loop && { start: playback.loop.start / rate, end: playback.loop.end / rate };
+    timeline.showLoop(region, playback.isLooping);
+    timeline.draw();
+    for (const row of rows) row.waveform.draw(timeline.view);
+  }
+
+  const media = bindMediaSession({ title, seconds, playback, rate });
+  playback.onChange = update;
+  playback.onError = (error) => onError(error.message);
+  mixer.onChange = update;
+  const unbind = bindKeys({ playback, mixer, rows, rate, seconds, toggle, zoom, switchOriginal, switchFollow });
+  const observer = new ResizeObserver(() => (isStale = true));
+  observer.observe(area);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const restyle = () => (isStale = true);
+  scheme.addEventListener("change", restyle);
+  document.addEventListener("stemwright-theme", restyle);
+  update();
+  frame = requestAnimationFrame(draw);
+
+  await Promise.all(
+    rows.map(async (row) => {
+      row.waveform.peaks = readPeaks(await wire.bytes(`${base}/stems/${row.stem.name}/peaks`));
+      isStale = true;
+    }),
+  );
+  rows.forEach((row) => (row.waveform.gain = displayGain(rows)));
+  isStale = true;
+  // The first segments are there when Play is pressed.
+  Promise.all(parts.map((part) => segments.load(part, 0))).catch(() => {});
+
+  return () => {
+    cancelAnimationFrame(frame);
+    observer.disconnect();
+    scheme.removeEventListener("change", restyle);
+    document.removeEventListener("stemwright-theme", restyle);
+    unbind();
+    media.close();
+    playback.close();
+    void context.close();
+  };
+}
+
+/** A context at the song's rate; browsers refuse rates that are far off. @param {number} sampleRate */
+function openContext(sampleRate) {
+  if (!("AudioContext" in window)) throw new Error(TEXTS.noAudioContext);
+  try {
+    return new AudioContext({ sampleRate });
+  } catch {
+    return new AudioContext();
+  }
+}
+
+/** One factor for all waveforms, so that the loudest fills its row and levels can be compared. @param {StemRow[]} rows */
+function displayGain(rows) {
+  let highest = 1;
+  for (const { waveform } of rows) {
+    for (const value of waveform.peaks?.levels.at(-1)?.values ?? []) highest = Math.max(highest, Math.abs(value));
+  }
+  return 128 / highest;
+}
+
+/** @param {Separation} separation @param {number} seconds */
+function facts(separation, seconds) {
+  const rate = separation.sample_rate ? `${(separation.sample_rate / 1000).toFixed(1)} kHz` : null;
+  return [clockTime(seconds), TEXTS.formats[separation.format]?.split(",")[0], rate, separation.plan]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+/** @param {Wire} wire @param {Separation} separation @param {(message: string) => void} onError */
+function downloads(wire, separation, onError) {
+  const all = element(
+    "button",
+    {
+      class: "item",
+      onclick: async () => {
+        all.disabled = true;
+        try {
+          const address = URL.createObjectURL(await wire.blob(separation.zip ?? ""));
+          element("a", { href: address, download: "stems.zip" }).click();
+          setTimeout(() => URL.revokeObjectURL(address), 60_000);
+        } catch (error) {
+          onError(String(/** @type {Error} */ (error).message));
+        } finally {
+          all.disabled = false;
+        }
+      },
+    },
+    TEXTS.downloadAll,
+  );
+  return element(
+    "details",
+    { class: "menu" },
+    element("summary", { class: "button" }, icon("down"), element("span", {}, TEXTS.download)),
+    element(
+      "div",
+      { class: "items" },
+      all,
+      ...separation.stems.map((stem) =>
+        element(
+          "a",
+          { class: "item", href: `${stem.url}?download=1`, "data-stem": stem.name },
+          element("span", { class: "chip" }),
+          stemName(stem.name),
+          element("span", { class: "quiet" }, `${(stem.size_bytes / 1e6).toFixed(1)} MB`),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,79 @@
+// @ts-check
+// Segments of the stems: fetched, decoded and kept around the playhead only, so an hour takes what a minute takes.
+
+import { TEXTS } from "./texts.js";
+
+/** @typedef {import("./wire.js").Wire} Wire */
+
+export class Segments {
+  /**
+   * @param {Wire} wire
+   * @param {BaseAudioContext} context its rate is that of the song, so that decoding does not resample
+   * @param {string} base address of the separation
+   * @param {number} kept how many segments of a part stay decoded
+   */
+  constructor(wire, context, base, kept = 4) {
+    this.wire = wire;
+    this.context = context;
+    this.base = base;
+    this.kept = kept;
+    /** @type {Map<string, Map<number, {buffer: AudioBuffer | null, promise: Promise<AudioBuffer>}>>} */
+    this.parts = new Map();
+    this.abort = new AbortController();
+  }
+
+  /**
+   * The decoded segment if it is there.
+   * @param {string} part "mix", or "stems/" and a name
+   * @param {number} number
+   */
+  ready(part, number) {
+    return this.parts.get(part)?.get(number)?.buffer ?? null;
+  }
+
+  /**
+   * The decoded segment; fetched if need be.
+   * @param {string} part
+   * @param {number} number
+   * @returns {Promise<AudioBuffer>}
+   */
+  load(part, number) {
+    let kept = this.parts.get(part);
+    if (!kept) this.parts.set(part, (kept = new Map()));
+    const known = kept.get(number);
+    if (known) return known.promise;
+    const promise = this.#fetch(part, number);
+    const entry = { buffer: /** @type {AudioBuffer | null} */ (null), promise };
+    kept.set(number, entry);
+    promise.then(
+      (buffer) => (entry.buffer = buffer),
+      () => kept.delete(number), // asked for again, it is fetched again
+    );
+    return promise;
+  }
+
+  /**
+   * Forgets what lies far from a segment.
+   * @param {number} number
+   */
+  keepAround(number) {
+    for (const kept of this.parts.values()) {
+      for (const key of kept.keys()) if (key < number - 1 || key > number + this.kept - 2) kept.delete(key);
+    }
+  }
+
+  close() {
+    this.abort.abort();
+    this.parts.clear();
+  }
+
+  /** @param {string} part @param {number} number */
+  async #fetch(part, number) {
+    const bytes = await this.wire.bytes(`${this.base}/${part}/segments/${number}`, this.abort.signal);
+    try {
+      return await this.context.decodeAudioData(bytes);
+    } catch {
+      throw new Error(TEXTS.cannotDecode);
+    }
+  }
+}

@@ -1,0 +1,196 @@
+// @ts-check
+// All English of the page.
+
+export const TEXTS = {
+  title: "Stemwright",
+  forPrograms: "API",
+  theme: "Light or dark",
+  account: "API key",
+  skip: "Skip to the content",
+
+  headline: "Drop a song. Hear its parts.",
+  subline: "Vocals and instrumental, or twelve stems. They add up to the song, to the sample.",
+  dropHere: "Drop to add",
+  chooseFiles: "Choose files",
+  chooseFolder: "A folder",
+  pasteLink: "A link",
+  dropHint: "or drag them here, or paste",
+  linkLabel: "Address of a song",
+  linkPlaceholder: "https://example.com/song.mp3",
+  add: "Add",
+  noAudio: "There is no sound file among these. Add MP3, M4A, FLAC, WAV, AIFF, Ogg, Opus, WMA, WebM or MP4 files.",
+  badLink: "This is no address of a file. Paste the whole address; it begins with https://.",
+  /** @param {string} name */
+  emptyFile: (name) => `${name} is empty. Copy or download it again.`,
+
+  stems: "Stems",
+  two: "2 stems",
+  twelve: "12 stems",
+  some: "Choose",
+  chooseStems: "Which stems",
+  restComes: "The rest of the song comes as one more stem.",
+  chooseOne: "Choose at least one stem.",
+  plan: "Quality",
+  format: "Format",
+  /** @type {Record<string, string>} */
+  formats: {
+    flac: "FLAC, lossless",
+    wav: "WAV, lossless",
+    aiff: "AIFF, lossless",
+    mp3: "MP3",
+    m4a: "M4A (AAC)",
+    ogg: "Ogg Vorbis",
+    opus: "Opus",
+  },
+
+  yourSongs: "Your songs",
+  noSongs: "Nothing here yet. Your songs and their stems will appear in this list.",
+  more: "Show more",
+  untitled: "Untitled",
+  cancel: "Cancel",
+  cancelling: "Cancelling …",
+  remove: "Delete",
+  again: "Try again",
+  undo: "Undo",
+  /** @param {string} title */
+  removed: (title) => `“${title}” was deleted.`,
+  /** @param {string} title */
+  openSong: (title) => `Open ${title}`,
+  /** @param {string} title */
+  removeSong: (title) => `Delete ${title}`,
+  /** @param {string} title */
+  cancelSong: (title) => `Cancel ${title}`,
+  /** @type {Record<string, string>} */
+  stages: {
+    waiting: "Waits to be sent",
+    uploading: "Sending",
+    pending: "Waits for its turn",
+    fetching: "Fetching the song",
+    separating: "Separating",
+    writing: "Writing the stems",
+    storing: "Storing the stems",
+    running: "Starting",
+    cancelled: "Cancelled",
+    failed: "Failed",
+  },
+  /** @param {number} seconds */
+  left(seconds) {
+    if (seconds < 5) return "a few seconds left";
+    if (seconds < 90) return `${Math.ceil(seconds / 5) * 5} s left`;
+    return `${Math.round(seconds / 60)} min left`;
+  },
+  /** @param {number} n */
+  nStems: (n) => (n === 1 ? "1 stem" : `${n} stems`),
+
+  keyTitle: "Your API key",
+  keyWhy: "This server gives each person a key. The first start printed one; the operator makes more with",
+  keyCommand: "stemwright keys create NAME",
+  keyLabel: "API key",
+  keyRemember: "Remember it on this device",
+  keyUse: "Use this key",
+  keyForget: "Forget the key",
+  keyWrong: "The server does not know this key, or it was revoked. Check it, or ask the operator for another.",
+  keyNeeded: "Paste a key first.",
+  /** @param {string} hint */
+  keyKnown: (hint) => `This page uses the key ${hint}…`,
+
+  unreachable: "The server cannot be reached. What was sent is safe; this page goes on by itself when it is back.",
+  brokeOff: "The upload broke off several times. The file may be larger than the server takes, or the network is bad.",
+  odd: "The server sent something that this page cannot read. Reload the page.",
+  noAudioContext: "This browser has no Web Audio. Use a current Chrome, Edge, Firefox or Safari.",
+  cannotDecode: "A part of this song could not be decoded in the browser.",
+
+  backToSongs: "All songs",
+  download: "Download",
+  downloadAll: "All stems, one zip",
+  loading: "Loading …",
+  notReady: "This song is not separated yet.",
+  play: "Play",
+  pause: "Pause",
+  toStart: "Back to the start",
+  loop: "Loop",
+  loopHint: "Loop (drag on the ruler to choose where)",
+  zoomIn: "Zoom in",
+  zoomOut: "Zoom out",
+  follow: "Follow",
+  original: "Original",
+  originalHint: "Hear the original song instead of the mix of the stems",
+  noOriginal: "The original song is not stored any more; its stems are.",
+  master: "Master",
+  keys: "Keys",
+  mute: "Mute",
+  volume: "Volume",
+  pan: "Pan",
+  reset: "Reset the mix",
+  position: "Position in the song",
+  /** @param {string} stem */
+  muteStem: (stem) => `Mute ${stem}`,
+  /** @param {string} stem */
+  soloStem: (stem) => `Solo ${stem}`,
+  soloHint: "Solo. With Ctrl: only this one",
+  /** @param {string} stem */
+  volumeOf: (stem) => `Volume of ${stem}`,
+  /** @param {string} stem */
+  panOf: (stem) => `Pan of ${stem}`,
+  /** @param {string} stem */
+  waveformOf: (stem) => `Waveform of ${stem}`,
+  /** @type {Record<string, string>} */
+  presence: { plays: "plays", hardly: "hardly plays", silent: "silent" },
+  /** @param {number} n */
+  nSilent: (n) => (n === 1 ? "1 stem is silent" : `${n} stems are silent`),
+  /** @param {number} pan */
+  panValue: (pan) => (pan === 0 ? "centre" : `${Math.round(Math.abs(pan) * 100)} % ${pan < 0 ? "left" : "right"}`),
+  /** @param {number} db */
+  decibels: (db) => (db === -Infinity ? "silent" : `${db > 0 ? "+" : ""}${db.toFixed(1)} dB`),
+
+  /** @type {Record<string, string>} */
+  stemNames: {
+    vocals: "Vocals",
+    backing_vocals: "Backing vocals",
+    drums: "Drums",
+    bass: "Bass",
+    guitar: "Guitar",
+    keyboard: "Keyboard",
+    strings: "Strings",
+    brass: "Brass",
+    woodwinds: "Woodwinds",
+    percussion: "Percussion",
+    synth: "Synth",
+    fx: "FX / other",
+    instrumental: "Instrumental",
+    residual: "The rest",
+    song: "Song",
+  },
+
+  shortcuts: [
+    ["Space", "play or pause"],
+    ["← →", "5 seconds back or on; with Shift 1 second"],
+    ["Home, End", "to the start or the end"],
+    ["1 … 9, 0, -, =", "solo of a stem; with Shift: only this one (1 … 9, 0)"],
+    ["M", "mute the stem in focus"],
+    ["A", "original or mix of the stems"],
+    ["L", "loop on or off; drag on the ruler to choose where"],
+    ["+, -", "zoom (with Shift where - and = are stems)"],
+    ["F", "follow the playhead"],
+    ["R", "reset the mix"],
+    ["?", "these keys"],
+  ],
+};
+
+/**
+ * Minutes and seconds.
+ * @param {number} seconds
+ * @param {boolean} [tenths]
+ */
+export function clockTime(seconds, tenths = false) {
+  const whole = Math.max(0, tenths ? Math.floor(seconds * 10) / 10 : Math.floor(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  const rest = (whole % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** @param {string} name */
+export function stemName(name) {
+  return TEXTS.stemNames[name] ?? name;
+}

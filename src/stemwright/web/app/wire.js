@@ -1,0 +1,194 @@
+// @ts-check
+// The server's API, /v1, and nothing else. Addresses are relative: a proxy may serve the page under a prefix.
+
+import { TEXTS } from "./texts.js";
+
+/**
+ * @typedef {{id: string, title: string, seconds: number | null, url: string | null}} Track
+ * @typedef {{id: string, name: string, url: string, format: string, seconds: number, size_bytes: number,
+ *   present: boolean, presence: number, rms_dbfs: number | null, peak_dbfs: number | null}} Stem
+ * @typedef {{id: string, state: "pending" | "running" | "succeeded" | "failed" | "cancelled", stage: string | null,
+ *   progress: number, cancelling: boolean, track_id: string, mode: string, plan: string, format: string,
+ *   seconds: number | null, sample_rate: number | null, gain_db: number | null, stems: Stem[], zip: string | null,
+ *   error: {code: number, message: string} | null, created_at: string}} Separation
+ * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[]}} Plan
+ * @typedef {{stems: string | string[], plan: string, format: string}} Order
+ */
+
+/** What the server refused, or that it cannot be reached; the message is for people. */
+export class WireError extends Error {
+  /** @param {string} message @param {number} status 0: no reply */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+
+  /** Whether the same request may succeed later without a change. */
+  get isTemporary() {
+    return this.status === 0 || this.status === 429 || this.status === 502 || this.status === 503 || this.status === 504;
+  }
+}
+
+export class Wire {
+  /** @param {string | null} key */
+  constructor(key) {
+    this.key = key;
+    /** Called when the server refuses the key. @type {() => void} */
+    this.onRefused = () => {};
+  }
+
+  /** @returns {Promise<Plan[]>} */
+  async plans() {
+    return (await this.#json("v1/plans")).plans;
+  }
+
+  /**
+   * @param {string | null} after
+   * @returns {Promise<{separations: Separation[], next: string | null}>}
+   */
+  separations(after = null) {
+    return this.#json(`v1/separations?limit=50${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+  }
+
+  /** @param {string} id @returns {Promise<Separation>} */
+  separation(id) {
+    return this.#json(`v1/separations/${encodeURIComponent(id)}`);
+  }
+
+  /** @param {string} id @returns {Promise<Track>} */
+  track(id) {
+    return this.#json(`v1/tracks/${encodeURIComponent(id)}`);
+  }
+
+  /** @returns {Promise<{tracks: Track[], next: string | null}>} */
+  tracks() {
+    return this.#json("v1/tracks?limit=100");
+  }
+
+  /**
+   * @param {{track_id?: string, url?: string}} song
+   * @param {Order} order
+   * @param {string} once the same value gives the same separation, however often it is sent
+   * @returns {Promise<Separation>}
+   */
+  separate(song, order, once) {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": once };
+    return this.#json("v1/separations", { method: "POST", headers, body: JSON.stringify({ ...song, ...order }) });
+  }
+
+  /** @param {string} url @returns {Promise<Track>} */
+  addLink(url) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#json("v1/tracks", { method: "POST", headers, body: JSON.stringify({ url }) });
+  }
+
+  /** @param {string} id */
+  cancel(id) {
+    return this.#json(`v1/separations/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+  }
+
+  /** @param {string} id */
+  async remove(id) {
+    await this.#send(`v1/separations/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  /**
+   * Uploads a song. XMLHttpRequest, since fetch does not say how much was sent.
+   * @param {File} file
+   * @param {(fraction: number) => void} onProgress
+   * @param {AbortSignal} signal
+   * @returns {Promise<Track>}
+   */
+  upload(file, onProgress, signal) {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", "v1/tracks");
+      request.setRequestHeader("Authorization", `Bearer ${this.key ?? ""}`);
+      request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+      request.onload = () => {
+        if (request.status === 401) this.onRefused();
+        if (request.status === 201) resolve(JSON.parse(request.responseText));
+        else reject(new WireError(detailOf(request.responseText), request.status));
+      };
+      request.onerror = () => reject(new WireError(TEXTS.unreachable, 0));
+      request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+      signal.addEventListener("abort", () => request.abort());
+      const form = new FormData();
+      form.append("file", file, file.name);
+      request.send(form);
+    });
+  }
+
+  /**
+   * Follows a separation until it ends or the stream breaks. fetch, since EventSource sends no key.
+   * @param {string} id
+   * @param {(now: Separation) => void} onEvent
+   * @param {AbortSignal} signal
+   */
+  async follow(id, onEvent, signal) {
+    const reply = await this.#send(`v1/separations/${encodeURIComponent(id)}/events`, { signal });
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (reply.body).getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
+      text = events.pop() ?? "";
+      for (const event of events) {
+        const data = event.split("\n").find((line) => line.startsWith("data: "));
+        if (data) onEvent(JSON.parse(data.slice(6)));
+      }
+    }
+  }
+
+  /**
+   * A binary file: peaks or a segment.
+   * @param {string} path
+   * @param {AbortSignal} [signal]
+   */
+  async bytes(path, signal) {
+    return (await this.#send(path, { signal })).arrayBuffer();
+  }
+
+  /** @param {string} path */
+  async blob(path) {
+    return (await this.#send(path.replace(/^\//, ""))).blob();
+  }
+
+  /** @param {string} path @param {RequestInit} [options] */
+  async #json(path, options) {
+    const reply = await this.#send(path, options);
+    try {
+      return await reply.json();
+    } catch {
+      throw new WireError(TEXTS.odd, reply.status);
+    }
+  }
+
+  /** @param {string} path @param {RequestInit} [options] */
+  async #send(path, options = {}) {
+    const headers = { ...options.headers, Authorization: `Bearer ${this.key ?? ""}` };
+    let reply;
+    try {
+      reply = await fetch(path, { ...options, headers });
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new WireError(TEXTS.unreachable, 0);
+    }
+    if (reply.ok) return reply;
+    if (reply.status === 401) this.onRefused();
+    throw new WireError(detailOf(await reply.text().catch(() => "")), reply.status);
+  }
+}
+
+/** The sentence of a problem, with those of its fields. @param {string} body */
+function detailOf(body) {
+  try {
+    const detail = JSON.parse(body).detail;
+    if (typeof detail === "string") return detail;
+  } catch {
+    // not a problem of ours: a proxy in between may answer
+  }
+  return TEXTS.odd;
+}

@@ -1,0 +1,221 @@
+"""Chromium without a window, driven through its debugging pipe (the Chrome DevTools Protocol); nothing else is needed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 120.0
+"""Machines are slow at times; a test that goes well waits for nothing."""
+
+_EXEC = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execvp(sys.argv[3], sys.argv[3:])"
+)
+"""The browser reads commands from descriptor 3 and writes replies to 4."""
+
+
+def chromium() -> str | None:
+    """The browser's program, if it is installed."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Browser:
+    """The process and its pipe."""
+
+    def __init__(self, process: subprocess.Popen[bytes], commands: int, replies: int) -> None:
+        self._process = process
+        self._commands = commands
+        self._replies = replies
+        self._buffer = b""
+        self._last_id = 0
+        self.events: list[dict[str, Any]] = []
+
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Sends a command and returns its result."""
+        self._last_id += 1
+        message = {"id": self._last_id, "method": method, "params": parameters}
+        if session is not None:
+            message["sessionId"] = session
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self._commands, data) :]
+        while True:
+            reply = self._read()
+            if reply.get("id") == self._last_id:
+                assert "error" not in reply, f"{method}: {reply['error']}"
+                return dict(reply["result"])
+            self.events.append(reply)
+
+    def new_page(self, width: int = 1280, height: int = 800, *, is_phone: bool = False) -> Page:
+        """A tab with a storage of its own."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        page = Page(self, session)
+        for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
+            page.call(f"{domain}.enable")
+        page.resize(width, height, is_phone=is_phone)
+        return page
+
+    def _read(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while b"\0" not in self._buffer:
+            ready = select.select([self._replies], [], [], max(0.0, deadline - time.monotonic()))[0]
+            piece = os.read(self._replies, 1 << 20) if ready else b""
+            assert piece, "the browser does not answer"
+            self._buffer += piece
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        return dict(json.loads(message))
+
+
+class Page:
+    """A tab."""
+
+    def __init__(self, browser: Browser, session: str) -> None:
+        self._browser = browser
+        self._session = session
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Sends a command to the tab and returns its result."""
+        return self._browser.call(method, self._session, **parameters)
+
+    def resize(self, width: int, height: int, *, is_phone: bool = False) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
+        )
+
+    def prefer(self, **features: str) -> None:
+        """Sets media features: ``prefers_color_scheme="dark"``."""
+        listed = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.call("Emulation.setEmulatedMedia", features=listed)
+
+    def open(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+        self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def evaluate(self, script: str) -> Any:
+        """The value of an expression, or of the promise that it gives."""
+        reply = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
+
+    def wait_for(self, condition: str) -> Any:
+        """Waits until an expression is true, and gives its value."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (value := self.evaluate(condition)) in (None, False, 0, ""):  # an element is an empty object here
+            assert time.monotonic() < deadline, f"it did not come about: {condition}; {self.evaluate(TEXT)}"
+            time.sleep(0.02)
+        return value
+
+    def click(self, selector: str) -> None:
+        """A real click in the middle of the first element that matches."""
+        box = self.wait_for(
+            f"(() => {{ const found = document.querySelector({json.dumps(selector)}); if (!found) return null;"
+            "found.scrollIntoView({block: 'center'}); const box = found.getBoundingClientRect();"
+            "return {x: box.x + box.width / 2, y: box.y + box.height / 2}; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=box["x"], y=box["y"], button="left", clickCount=1)
+
+    def press(self, key: str, code: str, text: str = "", modifiers: int = 0) -> None:
+        """A key; modifiers: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift."""
+        common = {"key": key, "code": code, "modifiers": modifiers}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **common)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def choose_files(self, selector: str, files: Sequence[Path]) -> None:
+        """Chooses files in a file input."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    @property
+    def complaints(self) -> list[str]:
+        """Errors on the console: exceptions, what the policy refuses, failed requests."""
+        self.evaluate("0")  # what came so far is read with its reply
+        found = []
+        for event in self._browser.events:
+            if event.get("sessionId") != self._session:
+                continue
+            details = event["params"]
+            if event["method"] == "Runtime.exceptionThrown":
+                thrown = details["exceptionDetails"]
+                found.append(str(thrown.get("exception", {}).get("description", thrown["text"])))
+            elif event["method"] == "Log.entryAdded" and details["entry"]["level"] == "error":
+                found.append(f"{details['entry']['text']} {details['entry'].get('url', '')}")
+        return found
+
+    @property
+    def hosts(self) -> set[str]:
+        """Where the page has sent requests."""
+        self.evaluate("0")
+        return {
+            event["params"]["request"]["url"].split("/")[2]
+            for event in self._browser.events
+            if event.get("sessionId") == self._session
+            and event["method"] == "Network.requestWillBeSent"
+            and event["params"]["request"]["url"].startswith("http")
+        }
+
+
+TEXT = "document.body.innerText.slice(0, 400)"
+
+
+@contextmanager
+def browsing(folder: Path) -> Iterator[Browser]:
+    """Runs the browser, with its files in a folder.
+
+    Without a sound card the context's clock runs all the same.
+    """
+    program = chromium()
+    assert program is not None
+    (command_out, command_in), (reply_out, reply_in) = os.pipe(), os.pipe()
+    arguments = [
+        program,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--mute-audio",
+        "--hide-scrollbars",
+        "--autoplay-policy=no-user-gesture-required",
+        "--remote-debugging-pipe",
+        f"--user-data-dir={folder}",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _EXEC, str(command_out), str(reply_in), *arguments],
+        pass_fds=(command_out, reply_in),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(command_out)
+    os.close(reply_in)
+    browser = Browser(process, command_in, reply_out)
+    try:
+        yield browser
+    finally:
+        try:
+            browser.call("Browser.close")
+            process.wait(30)
+        except (AssertionError, OSError, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
+        os.close(command_in)
+        os.close(reply_out)

@@ -1,0 +1,194 @@
+"""The page as people use it: real clicks and keys in a real browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stemwright.database import tables
+from stemwright.service import server_state
+from stemwright.service.tasks import MAINTENANCE
+from tests.api.conftest import Server
+from tests.waiting import wait_until
+from tests.web.browser import Browser, Page
+from tests.web.conftest import TITLE, Finished, finish, sounds
+
+UNNAMED = """
+(() => [...document.querySelectorAll("button, a[href], input:not([hidden]), select, summary, [role=slider]")]
+  .filter((one) => one.checkVisibility() && !(one.getAttribute("aria-label") || one.textContent.trim() || one.title
+    || one.labels?.length || one.getAttribute("aria-hidden")))
+  .map((one) => one.outerHTML.slice(0, 80)))()
+"""
+
+SCROLL_WIDTH = "document.documentElement.scrollWidth"
+
+
+def open_song(page: Page, server: Server, finished: Finished) -> None:
+    page.evaluate(f"location.hash = '#/song/{finished.id}'")
+    page.wait_for("document.querySelector('.play')")
+
+
+def seconds(page: Page) -> float:
+    minutes, rest = page.evaluate("document.querySelector('.time').textContent.split(' / ')[0].split(':')")
+    return 60 * int(minutes) + float(rest)
+
+
+def test_the_key_is_asked_for_once(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    page.open(f"{server.url}/")
+    page.wait_for("document.querySelector('#key')")
+    page.evaluate("document.querySelector('#key').value = 'sw_wrong'")
+    page.click(".key-form .primary")
+    assert "does not know this key" in page.wait_for("document.querySelector('.key-form .error').textContent")
+    page.evaluate(f"document.querySelector('#key').value = {json.dumps(server.key)}")
+    page.click(".key-form .primary")
+    page.wait_for("document.querySelector('.drop-zone')")
+    page.call("Page.reload")
+    page.wait_for("document.querySelector('.drop-zone')")
+    page.evaluate("location.hash = '#/key'")
+    page.wait_for("document.querySelector('.key-form')")
+    page.evaluate("[...document.querySelectorAll('.key-form button')].at(-1).click()")
+    page.wait_for("location.hash === '#/' && document.querySelector('#key')")
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_the_address_of_the_first_start_opens_it_and_is_not_kept(page: Page, server: Server) -> None:
+    assert page.evaluate("location.href") == f"{server.url}/"
+    assert page.complaints == [] and page.hosts == {server.url.removeprefix("http://")}
+
+
+def test_a_revoked_key_leads_to_the_form(browser: Browser, server: Server) -> None:
+    made = server.service.keys.create("web-guest")
+    page = browser.new_page()
+    page.open(f"{server.url}/#key={made.key}")
+    page.wait_for("document.querySelector('.drop-zone')")
+    server.service.keys.revoke("web-guest")
+    page.call("Page.reload")
+    assert "revoked" in page.wait_for("document.querySelector('.key-form .error')?.textContent")
+
+
+def test_a_song_goes_in_and_its_stems_come_out(page: Page, server: Server, sound_file: Path) -> None:
+    page.choose_files("input[type=file]", [sound_file])
+    page.wait_for("document.querySelector('.song.busy')")
+    wait_until(lambda: server.client.get("/v1/separations?state=pending").json()["separations"])
+    (waiting,) = server.client.get("/v1/separations?state=pending").json()["separations"]
+    assert (waiting["mode"], waiting["plan"], waiting["format"]) == ("twelve", "fast", "flac")
+    task_id = waiting["id"].replace("-", "")
+    finish(server, task_id, sounds(("vocals", "drums", "fx")))
+    page.wait_for(f"document.querySelector('.song.succeeded a[href=\"#/song/{waiting['id']}\"]')")
+    assert "A song of the tests" in page.evaluate("document.querySelector('.songs').innerText")
+    page.click(f".song.succeeded .what a[href='#/song/{waiting['id']}']")
+    page.wait_for("document.querySelectorAll('.row').length === 2")
+    assert page.evaluate("document.querySelector('.silent').innerText") == "1 stem is silent"
+    page.press(" ", "Space", " ")
+    page.wait_for("document.querySelector('.play').getAttribute('aria-label') === 'Pause'")
+    wait_until(lambda: seconds(page) > 0.5)
+    page.press(" ", "Space", " ")
+    page.wait_for("document.querySelector('.play').getAttribute('aria-label') === 'Play'")
+    stopped = seconds(page)
+    page.press("ArrowRight", "ArrowRight")
+    assert page.wait_for(f"parseFloat(document.querySelector('.time').textContent.slice(2)) > {stopped + 4}")
+    assert page.complaints == []
+
+
+def test_keys_solo_mute_loop_and_zoom(page: Page, server: Server, finished: Finished) -> None:
+    open_song(page, server, finished)
+
+    def pressed(selector: str) -> str:
+        return str(page.evaluate(f"document.querySelector({json.dumps(selector)}).ariaPressed"))
+
+    page.press("2", "Digit2", "2")
+    assert pressed(".row[data-stem=bass] .solo") == "true"
+    assert page.evaluate("document.querySelector('.row[data-stem=drums]').className") == "row unheard"
+    page.press("1", "Digit1", "1", modifiers=8)
+    assert (pressed(".row[data-stem=bass] .solo"), pressed(".row[data-stem=drums] .solo")) == ("false", "true")
+    page.press("r", "KeyR", "r")
+    assert pressed(".row[data-stem=drums] .solo") == "false"
+    page.evaluate("document.querySelector('.row[data-stem=bass] .volume').focus()")
+    page.press("m", "KeyM", "m")
+    assert pressed(".row[data-stem=bass] .mute") == "true"
+    page.press("l", "KeyL", "l")
+    assert pressed("[aria-label=Loop]") == "true"
+    page.press("a", "KeyA", "a")
+    page.wait_for("document.querySelector('.toggle.original').ariaPressed === 'true'")
+    page.press("?", "Slash", "?", modifiers=8)
+    assert "solo of a stem" in page.wait_for("document.querySelector('dialog[open]').innerText")
+    assert page.complaints == []
+
+
+def test_a_click_seeks_and_a_drag_on_the_ruler_loops(page: Page, server: Server, finished: Finished) -> None:
+    open_song(page, server, finished)
+    page.click(".lanes")
+    wait_until(lambda: abs(seconds(page) - 5.65) < 0.2, "the middle of the song")
+    box = page.evaluate(
+        "(({x, y, width}) => ({x, y, width}))(document.querySelector('.ruler').getBoundingClientRect())"
+    )
+    for kind, share in (("mousePressed", 0.2), ("mouseMoved", 0.3), ("mouseMoved", 0.4), ("mouseReleased", 0.4)):
+        x, y = box["x"] + share * box["width"], box["y"] + 10
+        page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+    page.wait_for("document.querySelector('.region.on')")
+    assert abs(page.evaluate("parseFloat(document.querySelector('.region').style.left)") - 20) < 1
+    assert abs(page.evaluate("parseFloat(document.querySelector('.region').style.width)") - 20) < 1
+
+
+@pytest.mark.parametrize("view", ["home", "player"])
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1440, 900)])
+def test_every_control_has_a_name_and_nothing_is_wider_than_the_screen(
+    page: Page, server: Server, finished: Finished, view: str, width: int, height: int
+) -> None:
+    page.resize(width, height, is_phone=width < 500)
+    if view == "player":
+        open_song(page, server, finished)
+    else:
+        page.wait_for("document.querySelector('.song.succeeded')")
+    assert page.evaluate(UNNAMED) == []
+    assert page.evaluate(SCROLL_WIDTH) <= width
+
+
+def test_titles_are_text(page: Page, server: Server, finished: Finished) -> None:
+    page.wait_for(f"document.querySelector('.songs').innerText.includes({json.dumps(TITLE)})")
+    open_song(page, server, finished)
+    assert page.evaluate("document.querySelector('h1').textContent") == TITLE
+    assert page.evaluate("document.querySelectorAll('main img').length") == 0
+    assert page.complaints == []
+
+
+def test_what_waits_to_be_sent_survives_a_reload(page: Page, server: Server, sound_file: Path) -> None:
+    def waiting() -> list[object]:
+        return list(server.client.get("/v1/separations?state=pending").json()["separations"])
+
+    before = len(waiting())
+    server.maintain()
+    page.choose_files("input[type=file]", [sound_file])
+    assert "maintenance" in page.wait_for("document.querySelector('.song.busy .error')?.textContent")
+    page.call("Page.reload")
+    page.wait_for("document.querySelector('.song.busy .error')")
+    assert len(waiting()) == before
+    with server.service.database.write() as session:
+        server_state.put(session, MAINTENANCE, "off")
+    wait_until(lambda: len(waiting()) == before + 1)
+    tracks = server.client.get("/v1/tracks").json()["tracks"]
+    assert sum(track["title"] == sound_file.stem for track in tracks) <= 2, "the file was sent once here"
+    with server.service.database.read() as session:
+        assert session.query(tables.Task).filter_by(state="pending").count() == before + 1
+
+
+def test_a_file_that_is_no_sound_is_said(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear all")
+    (tmp_path / "empty.mp3").touch()
+    page.choose_files("input[type=file]", [tmp_path / "letter.txt"])
+    assert "no sound file" in page.wait_for("document.querySelector('.note')?.innerText")
+    page.choose_files("input[type=file]", [tmp_path / "empty.mp3"])
+    page.wait_for("document.querySelector('#notes').innerText.includes('empty.mp3 is empty')")
+
+
+def test_deleting_can_be_undone(page: Page, server: Server, finished: Finished) -> None:
+    page.wait_for(f"document.querySelector('.song a[href=\"#/song/{finished.id}\"]')")
+    count = page.evaluate("document.querySelectorAll('.song').length")
+    page.click(".song:has(a[href='#/song/%s']) .actions button" % finished.id)  # noqa: UP031
+    page.wait_for(f"document.querySelectorAll('.song').length === {count - 1}")
+    page.evaluate("[...document.querySelectorAll('.note button')].find((one) => one.innerText === 'Undo').click()")
+    page.wait_for(f"document.querySelectorAll('.song').length === {count}")
+    assert server.client.get(f"/v1/separations/{finished.id}").status_code == 200
