@@ -3,12 +3,13 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from tests.audio.byte_files import after, id3_tag, join, put
 from tests.audio.containers.test_wave import SAMPLES, check
-from tests.audio.signals import noise
+from tests.audio.signals import noise, read
 
 # COMM's count of frames and SSND's size, as sox, FFmpeg and others leave them
 PLACEHOLDERS = [
@@ -64,3 +65,41 @@ def test_au(tmp_path: Path, subtype: str, size: int) -> None:
     check(path)
     put(path, 8, struct.pack(">I", 3 * path.stat().st_size))
     check(path, notes=1)
+
+
+@pytest.mark.parametrize("size", [100, 20_000])
+def test_a_size_that_is_too_small_drops_no_sound(tmp_path: Path, size: int) -> None:
+    """The count of frames fits the bytes."""
+    path = tmp_path / "in.aiff"
+    soundfile.write(path, noise(2, 22050).T, 44100, format="AIFF", subtype="PCM_16")
+    whole = read(path)[0]
+    put(path, after(path, b"SSND"), struct.pack(">I", size))
+    given, source, notes = read(path)
+    assert np.array_equal(given, whole) and notes == []
+    assert source.duration_s == 0.5
+
+
+@pytest.mark.parametrize("frames", [0x80000000, 0xFFFFFFFF])
+def test_a_count_of_frames_that_was_left_open(tmp_path: Path, frames: int) -> None:
+    """FFmpeg refuses the file."""
+    path = tmp_path / "in.aiff"
+    soundfile.write(path, noise(2, 22050).T, 44100, format="AIFF", subtype="PCM_16")
+    whole = read(path)[0]
+    put(path, after(path, b"COMM") + 6, struct.pack(">I", frames))
+    given, _, notes = read(path)
+    assert np.array_equal(given, whole) and notes == []
+
+
+@pytest.mark.parametrize("kind", ["AU", "W64", "CAF"])
+def test_bytes_that_no_header_counts_are_told(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "in"
+    soundfile.write(path, noise(2, 22050).T, 44100, format=kind, subtype="PCM_16")
+    if kind == "AU":
+        put(path, 8, struct.pack(">I", 400))
+    elif kind == "W64":
+        put(path, after(path, b"data") + 12, struct.pack("<Q", 424))
+    else:
+        put(path, after(path, b"data"), struct.pack(">Q", 404))
+    given, _, notes = read(path)
+    assert given.shape[1] == 100
+    assert notes == ["Behind the sound that the header counts, 0.5 s worth of bytes were left out."]

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemwright.audio.containers import joined_files
+from stemwright.audio.containers.joined_files import begins_file
 from stemwright.audio.containers.parts import parts_of
+from stemwright.audio.containers.pieces import Window
 from tests.audio.byte_files import V1_TAG, id3_tag, join
 from tests.audio.signals import Samples, noise, offset, read, write_av
 
@@ -147,3 +150,19 @@ def test_a_file_that_is_cut_within_its_header_is_one(tmp_path: Path, kind: str) 
     for n_bytes in range(4, 64, 3):
         path.write_bytes((tmp_path / "0").read_bytes()[:n_bytes])
         assert len(parts_of(path)) == 1
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
+def test_zeros_behind_a_file_are_not_walked_through(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million empty chunks took half a minute."""
+    make(kind, tmp_path / "0", rate=48000)
+    n_looked = 0
+
+    def count(window: Window, offset: int) -> bool:
+        nonlocal n_looked
+        n_looked += 1
+        return begins_file(window, offset)
+
+    monkeypatch.setattr(joined_files, "begins_file", count)
+    assert parts_of(join(tmp_path / f"filled.{kind}", tmp_path / "0", bytes(100_000)))
+    assert n_looked < 500

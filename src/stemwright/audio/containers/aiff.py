@@ -5,13 +5,12 @@ from __future__ import annotations
 from stemwright.audio.containers.part import Keep, Length, Part
 from stemwright.audio.containers.pieces import Span, Window
 from stemwright.audio.containers.wave import (
-    LEFT_OUT,
-    LEFT_OUT_S,
     SIGNED_END,
     SIGNED_SLACK,
     UNSIGNED_END,
     UNSIGNED_SLACK,
     chunks_follow,
+    left_out_note,
 )
 
 SAMPLE_BYTES = {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
@@ -53,17 +52,25 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
     is_open = _is_open(size, left + 8)
     if claimed_bytes == 0 < left:
         is_open = frames != 0 or not chunks_follow(window, data_at, window.size, "big")
-    held_bytes = left if is_open else min(claimed_bytes, left)
+    by_frames = frames * packet
+    is_short = claimed_bytes < by_frames <= left  # the count of frames fits the bytes: the size of the chunk is wrong
+    if is_short:
+        claimed_bytes = by_frames
+    held_bytes = left if is_open and not is_short else min(claimed_bytes, left)
+    is_open = is_open or is_short
     held = held_bytes // packet
     claimed_s = None
     if not is_open and claimed_bytes > left:
         claimed = claimed_bytes // packet
         claimed_s = (min(frames, claimed) if frames else claimed) * samples / rate
     length = Length(held * samples / rate, claimed_s)
-    if not is_open and (frames or not held) and not start:
+    behind = data_at + held_bytes + held_bytes % 2
+    notes = left_out_note(window, behind, (window.size - behind) // packet * samples, rate, "big")
+    # FFmpeg refuses a file for a count of frames that has more than 31 bits.
+    if not is_open and (0 < frames < SIGNED_END or not held) and not start:
         # FFmpeg decodes the padding byte of an odd chunk as sound.
         keep = Keep(0, frames if held - frames == 1 else held, rate) if packet == 1 else None
-        return [Part(length=length, keep=keep)]
+        return [Part(length=length, keep=keep, notes=notes)]
     head = bytearray(window.at(start, data_at - start))
     if common_at > data_at:
         return as_it_is
@@ -72,7 +79,7 @@ def aiff_parts(window: Window, start: int) -> list[Part]:
     head[at : at + 4] = min(held, UNSIGNED_END - 1).to_bytes(4, "big")
     at = data_at - 12 - start
     head[at : at + 4] = min(held_bytes + 8, SIGNED_END - 1).to_bytes(4, "big")
-    return [Part((bytes(head), Span(data_at, data_at + held_bytes)), "aiff", length)]
+    return [Part((bytes(head), Span(data_at, data_at + held_bytes)), "aiff", length, notes=notes)]
 
 
 def au_parts(window: Window, start: int) -> list[Part]:
@@ -89,8 +96,7 @@ def au_parts(window: Window, start: int) -> list[Part]:
     held = held_bytes // frame
     length = Length(held / rate, None if is_open or size <= left else size // frame / rate)
     if not is_open and held_bytes < left:  # FFmpeg would decode what follows
-        left_s = (left - held_bytes) // frame / rate
-        notes = (LEFT_OUT.format(left_s),) if left_s > LEFT_OUT_S else ()
+        notes = left_out_note(window, data_at + held_bytes, (left - held_bytes) // frame, rate, "big")
         return [Part((Span(start, data_at + held_bytes),), "au", length, notes=notes)]
     if not is_open and not start:
         return [Part(length=length)]

@@ -6,6 +6,7 @@ import struct
 
 from stemwright.audio.containers.part import Keep, Length, Part
 from stemwright.audio.containers.pieces import Span, Window
+from stemwright.audio.containers.wave import LEFT_OUT, LEFT_OUT_S
 
 OPEN = (1 << 64) - 1  # a size of -1: the sound continues to the end of the file
 LARGEST_HELD = 1 << 62
@@ -44,7 +45,11 @@ def caf_parts(window: Window, start: int) -> list[Part]:
         held = (left if is_open else min(max(0, data_size - 4), left)) // packet_bytes * packet_samples
         is_cut = not is_open and data_size - 4 > left
         claimed = (data_size - 4) // packet_bytes * packet_samples if is_cut else 0
-        return [Part(pieces, length=Length(held / rate, claimed / rate if is_cut else None))]
+        behind = data_at + max(0, data_size - 4)
+        behind_s = max(0, window.size - behind) // packet_bytes * packet_samples / rate
+        is_chunk = window.at(behind, 4).isalnum() or is_open or data_size <= 4
+        notes = () if is_chunk or behind_s <= LEFT_OUT_S else (LEFT_OUT.format(behind_s),)
+        return [Part(pieces, length=Length(held / rate, claimed / rate if is_cut else None), notes=notes)]
     if table_at is None or not packet_samples:
         return as_it_is
     packets, valid = window.big(table_at, 8), window.big(table_at + 8, 8)

@@ -22,7 +22,7 @@ LARGEST_SIZE = 1 << 62
 MOST_UNITS = 1_000_000  # that are looked at of one file: six hours of FLV
 SEARCHED_BYTES = 1 << 18
 # The first bytes of files, and of a tag before one, for FLAC, whose frames do not state their size.
-MARKS = (b"RIFF", b"RF64", b"FORM", b"caff\0\1", b"OggS\0\2", b"ftyp", b"wvpk", EBML_HEAD, W64_HEAD, b"ID3")
+MARKS = (b"RIFF", b"RF64", b"FORM", b"caff", b"OggS", b"ftyp", b"wvpk", EBML_HEAD, b"riff", b"ID3")
 WAVPACK_INITIAL = 1 << 11  # the first block of a set that holds the channels of the same samples
 
 RIFF_NAMES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
@@ -116,9 +116,14 @@ def _units(head: bytes) -> Units | None:
     return named.get(head[:4])
 
 
+def _is_name(name: bytes) -> bool:
+    """Whether these may be the four letters of a chunk; zeros that fill a file up are none."""
+    return all(0x20 <= byte < 0x7F for byte in name)
+
+
 def _aiff(window: Window, start: int) -> Iterator[int]:
     offset = start + 12
-    while offset + 8 <= window.size:
+    while offset + 8 <= window.size and _is_name(window.at(offset, 4)):
         size = window.big(offset + 4, 4)
         offset += 8 + size
         yield offset
@@ -139,7 +144,7 @@ def _wave(window: Window, start: int) -> Iterator[int]:
     order: Literal["little", "big"] = "big" if window.at(start, 4) == b"RIFX" else "little"
     long_size = window.little(start + 28, 8) if window.at(start + 12, 4) == b"ds64" else None
     offset = start + 12
-    while offset + 8 <= window.size:
+    while offset + 8 <= window.size and _is_name(window.at(offset, 4)):
         size = int.from_bytes(window.at(offset + 4, 4), order)
         if window.at(offset, 4) == b"data" and size == (1 << 32) - 1:
             if long_size is None or long_size >= LARGEST_SIZE:
@@ -194,7 +199,10 @@ def _au(window: Window, start: int) -> Iterator[int]:
 
 def _caf(window: Window, start: int) -> Iterator[int]:
     offset = start + 8
-    while offset + 12 <= window.size and (size := window.big(offset + 4, 8)) < LARGEST_SIZE:
+    while offset + 12 <= window.size and _is_name(window.at(offset, 4)):
+        size = window.big(offset + 4, 8)
+        if size >= LARGEST_SIZE:
+            return
         offset += 12 + size
         yield offset
 

@@ -38,6 +38,8 @@ class Window:
 
     def at(self, offset: int, count: int) -> bytes:
         """``count`` bytes at ``offset``; fewer at the end of the file."""
+        if offset >= self.size:  # an offset from a header may have 64 bits, more than a file can be sought to
+            return b""
         place = offset - self._start
         if place < 0 or place + count > len(self._data):
             self._file.seek(self._base + offset)

@@ -101,16 +101,17 @@ def _one_file(window: Window, start: int) -> tuple[list[Part], int | None]:
         return [Part((Span(start, data_at),), length=length)], None  # FFmpeg would decode what follows
     following: int | None = None
     notes: tuple[str, ...] = ()
-    if not header.is_w64 and held_bytes < left:
+    if header.is_w64 and held_bytes < left:
+        behind = data_at + -(-held_bytes // 8) * 8
+        notes = left_out_note(window, behind, fmt.samples(max(0, window.size - behind)), fmt.rate, is_w64=True)
+    elif held_bytes < left:
         behind = data_at + held_bytes + held_bytes % 2
         following = _joined_file(window, behind, header.order)
         if following is None and (n_more := _more_data(window, behind, header.order)):
             more_s = (fmt.samples(n_more) or 0) / fmt.rate
             notes = (f"The file has more than one data chunk: {more_s:.1f} s in the others were left out.",)
-        elif following is None and not chunks_follow(window, behind, window.size, header.order):
-            left_s = (fmt.samples(window.size - behind) or 0) / fmt.rate
-            if left_s > LEFT_OUT_S:
-                notes = (LEFT_OUT.format(left_s),)
+        elif following is None:
+            notes = left_out_note(window, behind, fmt.samples(max(0, window.size - behind)), fmt.rate, header.order)
     if not is_open and not start:
         return [Part(length=length, keep=keep, notes=notes)], following
     head = _with_sizes(window.at(start, data_at - start), header, start, held_bytes)
@@ -129,6 +130,16 @@ def _joined_file(window: Window, offset: int, order: Order) -> int | None:
         size = int.from_bytes(name[4:8], order)
         offset += 8 + size + size % 2
     return None
+
+
+def left_out_note(
+    window: Window, behind: int, samples: int | None, rate: float, order: Order = "little", *, is_w64: bool = False
+) -> tuple[str, ...]:
+    """A note if the bytes from ``behind`` on, of so many ``samples``, are no chunks, so that they may be sound."""
+    left_s = (samples or 0) / rate
+    if left_s <= LEFT_OUT_S or chunks_follow(window, behind, window.size, order, is_w64):
+        return ()
+    return (LEFT_OUT.format(left_s),)
 
 
 def _more_data(window: Window, offset: int, order: Order) -> int:
