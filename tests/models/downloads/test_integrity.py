@@ -69,7 +69,7 @@ def test_wrong_bytes_are_deleted_and_told_with_both_digests(server: WeightServer
 
 @pytest.mark.parametrize(
     ("reports", "origin"),
-    [(1, "from one report alone, a page"), (4, "4 public listings agree on it, one is a page")],
+    [(1, "from one report alone, a page"), (4, "at least 4 public listings agree on it, one is a page")],
 )
 def test_wrong_bytes_may_be_accepted_knowing_where_the_digest_is_from(
     server: WeightServer, client: Client, reports: int, origin: str
