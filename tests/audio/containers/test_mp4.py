@@ -155,11 +155,13 @@ def test_tables_that_contradict_each_other_drop_no_sound(tmp_path: Path, name: b
     assert len(notes) == 1 and "tables of the file contradict each other" in notes[0]
 
 
+@pytest.mark.parametrize("samples", [1, 1024, 1025, 5000])
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
 @pytest.mark.parametrize("codec", ["aac", "alac"])
-def test_tables_that_agree_are_followed(tmp_path: Path, codec: str) -> None:
+def test_tables_that_agree_are_followed(tmp_path: Path, codec: str, rate: int, samples: int) -> None:
     path = tmp_path / "in.m4a"
-    signal = noise(2, SAMPLES)
+    signal = noise(2, samples)
     values = (signal * 32767).astype(np.int16) if codec == "alac" else signal
-    write_av(path, values, codec, sample_format="s16p" if codec == "alac" else "fltp", muxer="ipod")
+    write_av(path, values, codec, sample_format="s16p" if codec == "alac" else "fltp", muxer="ipod", rate=rate)
     given, _, notes = read(path)
-    assert given.shape[1] == SAMPLES and notes == []
+    assert given.shape[1] == samples and notes == []
