@@ -33,6 +33,7 @@ LOSSY = {
     "fragments.mp4": ("aac", "fltp", "mp4"),
     "webm": ("libopus", "flt", "webm"),
     "flv": ("aac", "fltp", "flv"),
+    "wma": ("wmav2", "fltp", "asf"),
     "mp3": ("libmp3lame", "fltp", "mp3"),
     "aac": ("aac", "fltp", "adts"),
     "opus": ("libopus", "flt", "opus"),
@@ -52,6 +53,7 @@ def make(kind: str, path: Path, *, seed: int = 0, rate: int = RATE, channels: in
         muxer=muxer,
         rate=rate,
         layout="stereo" if channels == 2 else "mono",
+        bit_rate=128_000 if kind == "wma" else None,
         options={"movflags": "frag_keyframe+empty_moov"} if kind == "fragments.mp4" else {},
     )
     if is_integer:
