@@ -8,6 +8,7 @@ from unittest import mock
 
 import httpx
 
+from stemwright.database import tables
 from stemwright.errors import StorageError
 from stemwright.service.ids import dashed
 from stemwright.storage.store import Store
@@ -37,7 +38,7 @@ READING = (
         ("GET", path)
         for path in (TRACKS, ORDERS, "/v1/credits", "/v1/plans", f"{TRACKS}/{UNKNOWN}", f"{ORDERS}/{UNKNOWN}")
     ),
-    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "deliveries", *PREVIEWS)),
+    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "mixdown", "deliveries", *PREVIEWS)),
 )
 WRITING = (
     ("POST", TRACKS),
@@ -155,6 +156,36 @@ previewing(
 previewing("GET …/segments/{number}", "Range is outside the segment", "stems/vocals/segments/0", "mix/segments/0")
 previewing(f"GET {ORDERS}/{{id}}/mix/…", "the song was deleted", "mix/peaks", "mix/segments/0")
 previewing("GET …/peaks, GET …/segments/{number}", "the file is damaged", *PREVIEWS[:2], content=b"damaged")
+
+# --- mixdown
+
+
+def mixing(cause: str, query: str = "", **facts: object) -> None:
+    """Provokes with a separation that succeeded, and faders."""
+
+    @provokes("own", f"GET {ORDERS}/{{id}}/mixdown", cause)
+    def mix(stage: Stage) -> Outcome:
+        server = stage.server()
+        made = server.client.post(ORDERS, json={"track_id": server.add_track().id, "format": "mp3"}).json()
+        task = server.succeed(made["id"].replace("-", ""))
+        with server.service.database.write() as session:
+            session.get_one(tables.Task, task.id).facts = facts
+        return outcome(server, lambda: server.client.get(f"{ORDERS}/{made['id']}/mixdown?{query}"))
+
+
+@provokes("own", f"GET {ORDERS}/{{id}}/mixdown", "it has no stems")
+def no_stems_to_mix(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    made = server.client.post(ORDERS, json={"track_id": server.add_track().id}).json()
+    return asking(server, server.client, ("GET", f"{ORDERS}/{made['id']}/mixdown"))
+
+
+mixing("a fader is malformed", "stem=vocals")
+mixing("it has no such stem", "stem=drums:1")
+mixing("master is not from 0 to 4", "master=5")
+mixing("more than 32 faders", "&".join(["stem=vocals:1"] * 33))
+mixing("its length is not known")
+mixing("it has more than 4 GB", sample_rate=44_100, samples=2**30)
 
 # --- POST /v1/tracks
 

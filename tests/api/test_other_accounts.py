@@ -10,6 +10,7 @@ import httpx
 import pytest
 import sqlalchemy
 
+from stemwright.database import tables
 from stemwright.service.ids import dashed, new_id
 from tests.api.conftest import Server
 
@@ -33,6 +34,8 @@ def alices(shared: Server) -> Things:
     track = shared.add_track("secret")
     made = shared.client.post("/v1/separations", json={"track_id": track.id}).json()["id"].replace("-", "")
     task = shared.succeed(made)
+    with shared.service.database.write() as session:
+        session.get_one(tables.Task, task.id).facts = {"sample_rate": 44_100, "samples": 13_230}
     return Things(track.id, track.task_id, task.id, task.stems[0].id)
 
 
@@ -57,6 +60,7 @@ def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
         ("GET", f"{separation}/events", None),
         ("GET", f"{separation}/stems.zip", None),
         ("GET", f"{separation}/deliveries", None),
+        ("GET", f"{separation}/mixdown", None),
         *(("GET", f"{separation}/{part}/{what}", None) for part in ("stems/vocals", "mix") for what in PREVIEWS),
         ("POST", f"{separation}/deliveries/replay", None),
         ("POST", f"{separation}/cancel", None),

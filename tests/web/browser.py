@@ -161,16 +161,19 @@ class Page:
         return found
 
     @property
+    def requests(self) -> list[str]:
+        """The addresses of all requests so far."""
+        self.evaluate("0")
+        return [
+            str(event["params"]["request"]["url"])
+            for event in self._browser.events
+            if event.get("sessionId") == self._session and event["method"] == "Network.requestWillBeSent"
+        ]
+
+    @property
     def hosts(self) -> set[str]:
         """Where the page has sent requests."""
-        self.evaluate("0")
-        return {
-            event["params"]["request"]["url"].split("/")[2]
-            for event in self._browser.events
-            if event.get("sessionId") == self._session
-            and event["method"] == "Network.requestWillBeSent"
-            and event["params"]["request"]["url"].startswith("http")
-        }
+        return {url.split("/")[2] for url in self.requests if url.startswith("http")}
 
 
 TEXT = "document.body.innerText.slice(0, 400)"

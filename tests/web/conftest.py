@@ -82,7 +82,8 @@ def finish(server: Server, task_id: str, parts: dict[str, NDArray[np.int16]]) ->
         stems.append(
             Stem(new_id(), name, position, blob.digest, "flac", blob.size_bytes, SECONDS, plays, 0.9, level, level)
         )
-    facts = {"sample_rate": RATE, "channels": 2, "gain_db": 0.0}
+    length, channels = next(iter(parts.values())).shape
+    facts = {"sample_rate": RATE, "channels": channels, "samples": length, "gain_db": 0.0}
     assert server.service.worker_tasks.succeed(
         task_id, lease.token, stems, seconds=SECONDS, cache_key=None, facts=facts
     )

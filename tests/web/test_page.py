@@ -192,3 +192,29 @@ def test_deleting_can_be_undone(page: Page, server: Server, finished: Finished) 
     page.evaluate("[...document.querySelectorAll('.note button')].find((one) => one.innerText === 'Undo').click()")
     page.wait_for(f"document.querySelectorAll('.song').length === {count}")
     assert server.client.get(f"/v1/separations/{finished.id}").status_code == 200
+
+
+def test_the_mix_is_saved_as_it_sounds(page: Page, server: Server, finished: Finished) -> None:
+    page.call("Page.setDownloadBehavior", behavior="deny")
+    open_song(page, server, finished)
+    page.press("2", "Digit2", "2")
+    page.click(".menu summary")
+    page.click(".menu .item")
+    address = f"{server.url}/v1/separations/{finished.id}/mixdown?master=1&stem=drums%3A0%3A0&stem=bass%3A1%3A0"
+    wait_until(lambda: address in page.requests)
+    page.wait_for("!document.querySelector('.menu .item').disabled")
+    assert page.evaluate("document.querySelectorAll('.note').length") == 0
+
+
+def test_it_plays_on_when_the_server_is_back(page: Page, server: Server, finished: Finished) -> None:
+    open_song(page, server, finished)
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.call("Network.emulateNetworkConditions", offline=True, **offline)
+    for _ in range(2):
+        page.press("ArrowRight", "ArrowRight")
+    page.press(" ", "Space", " ")
+    assert "cannot be reached" in page.wait_for("document.querySelector('.note')?.innerText")
+    assert page.evaluate("document.querySelector('.play').classList.contains('waiting')")
+    page.call("Network.emulateNetworkConditions", offline=False, **offline)
+    page.wait_for("!document.querySelector('.play').classList.contains('waiting')")
+    wait_until(lambda: seconds(page) > 10.2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from stemwright.stems import select
@@ -28,6 +30,7 @@ RENDER = """
   const mixer = new Mixer(context, names);
   if (change.solo) mixer.soloOnly(change.solo);
   if (change.mute) mixer.set(change.mute, { muted: true });
+  for (const [name, strip] of Object.entries(change.strips ?? {})) mixer.set(name, strip);
   if (change.original) mixer.hearOriginal(true);
   const segments = new Segments(wire, context, base);
   const song = { length: peaks.length, segmentLength: peaks.segmentLength, parts };
@@ -116,6 +119,16 @@ def test_a_loop_comes_round_without_a_gap(
     output = rendered(page, server, finished, start=loop[0], frames=frames, loop=loop)
     once = heard(finished.song)[loop[0] : loop[1]]
     assert np.abs(output - np.tile(once, (3, 1))).max() < LSB / 10
+
+
+def test_the_servers_mixdown_is_what_is_heard(page: Page, server: Server, finished: Finished) -> None:
+    strips = {"drums": {"volume": 0.5, "pan": -0.7}, "bass": {"volume": 1.25, "pan": 0.3}}
+    query = {"stem": [f"{name}:{strip['volume']}:{strip['pan']}" for name, strip in strips.items()]}
+    reply = server.client.get(f"/v1/separations/{finished.id}/mixdown", params=query)
+    mixed, rate = soundfile.read(io.BytesIO(reply.content), dtype="float32")
+    output = rendered(page, server, finished, change={"strips": strips})
+    fade = RATE // 50
+    assert rate == RATE and np.abs(output - mixed)[fade:].max() < LSB / 100
 
 
 def test_segments_far_from_the_playhead_are_forgotten(page: Page, server: Server, finished: Finished) -> None:

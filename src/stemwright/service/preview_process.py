@@ -1,8 +1,9 @@
 """Process that reads songs and stems for the player, with limits on memory and CPU time: songs come from strangers.
 
 Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
-"index": …, "seekable": …}``. Each reply is a line of JSON with ``bytes`` and ``media_type``, or ``error``, and then that
-many bytes. Exits at end of input, and after an idle period.
+"index": …, "seekable": …}``; with ``samples`` in place of ``segment`` the reply is float32, interleaved. Each reply is a
+line of JSON with ``bytes`` and ``media_type``, or ``error``, and then that many bytes. Exits at end of input, and after
+an idle period.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def main() -> None:
                 reply = reply[replies.write(reply) :]
 
 
-def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, str], bytes]:
+def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     from stemwright.errors import StemwrightError
     from stemwright.service.segment_cutter import NoSuchSegment
 
@@ -61,6 +62,9 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, str], bytes
     try:
         if request["do"] == "peaks":
             return {"media_type": "application/octet-stream"}, peaks(path)
+        if request["do"] == "samples":
+            samples, _rate = cutter.samples(path, request["index"], seekable=request["seekable"])
+            return {"media_type": "application/octet-stream", "channels": samples.shape[1]}, samples.tobytes()
         segment = cutter.cut(path, request["index"], seekable=request["seekable"])
         return {"media_type": segment.media_type}, segment.content
     except NoSuchSegment:

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stemwright.cpu_memory_limits import cores
 from stemwright.service.errors import NotFound, PreviewUnavailable
 from stemwright.service.preview_process import OUT_OF_RANGE
@@ -57,7 +60,7 @@ class PreviewReader:
         Raises:
             PreviewUnavailable: the file cannot be read, or not in time.
         """
-        return self._ask(path, {"do": "peaks"}).content
+        return self._ask(path, {"do": "peaks"})[1]
 
     def segment(self, path: Path, index: int, *, seekable: bool) -> Preview:
         """A segment of a sound file; see ``SegmentCutter.cut``.
@@ -66,19 +69,25 @@ class PreviewReader:
             NotFound: the file has no segment of that index.
             PreviewUnavailable: the file cannot be read, or not in time.
         """
-        return self._ask(path, {"do": "segment", "index": index, "seekable": seekable})
+        head, body = self._ask(path, {"do": "segment", "index": index, "seekable": seekable})
+        return Preview(body, head["media_type"])
+
+    def samples(self, path: Path, index: int, *, seekable: bool) -> NDArray[np.float32]:
+        """A segment of a sound file as ``(samples, channels)``; errors as for ``segment``."""
+        head, body = self._ask(path, {"do": "samples", "index": index, "seekable": seekable})
+        return np.frombuffer(body, np.float32).reshape(-1, head["channels"])
 
     def close(self) -> None:
         """Stops the processes."""
         for process in self._processes:
             process.close()
 
-    def _ask(self, path: Path, request: dict[str, Any]) -> Preview:
+    def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         name = str(path.absolute())
         process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
         head, body = process.ask(json.dumps({**request, "path": name}).encode() + b"\n")
         if "error" not in head:
-            return Preview(body, head["media_type"])
+            return head, body
         if head["error"] == OUT_OF_RANGE:
             raise NotFound("There is no segment of that number.")
         _log.warning("a stored file could not be read for the player: %s", head.get("reason"))

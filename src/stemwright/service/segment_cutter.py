@@ -82,7 +82,7 @@ class SegmentCutter:
         self._open: OrderedDict[Path, _OpenDecoder] = OrderedDict()
 
     def cut(self, path: Path, index: int, *, seekable: bool) -> Segment:
-        """Segment ``index`` of a file, from 0.
+        """Segment ``index`` of a file, from 0, as a file of its own.
 
         Args:
             seekable: the file was written by Stemwright as WAV, FLAC or AIFF, so it can be read from any place.
@@ -91,25 +91,30 @@ class SegmentCutter:
             NoSuchSegment: the file has no segment of that index.
             UnreadableInputError: the file cannot be read.
         """
-        return self._read_at(path, index) if seekable else self._decode(path, index)
+        values, sample_rate = self.samples(path, index, seekable=seekable)
+        return _encode_floats(values, sample_rate)
+
+    def samples(self, path: Path, index: int, *, seekable: bool) -> tuple[Samples, int]:
+        """Segment ``index`` of a file as ``(samples, channels)``, and its rate in Hz. Errors as for ``cut``."""
+        values, sample_rate = self._read_at(path, index) if seekable else self._decode(path, index)
+        if not len(values):
+            raise NoSuchSegment
+        return values, sample_rate
 
     @staticmethod
-    def _read_at(path: Path, index: int) -> Segment:
+    def _read_at(path: Path, index: int) -> tuple[Samples, int]:
         try:
             with soundfile.SoundFile(str(path)) as file:
                 start = index * segment_length(file.samplerate)
                 if start >= file.frames:
                     raise NoSuchSegment
                 file.seek(start)
-                kind = "int32" if file.subtype in ("PCM_16", "PCM_24") else "float32"
-                values = file.read(segment_length(file.samplerate), dtype=kind, always_2d=True)  # (samples, channels)
-                return (
-                    _encode_floats(values, file.samplerate) if kind == "float32" else _encode(values, file.samplerate)
-                )
+                # Floats hold integers of up to 24 bits exactly.
+                return file.read(segment_length(file.samplerate), dtype="float32", always_2d=True), file.samplerate
         except soundfile.LibsndfileError as error:
             raise UnreadableInputError(f"{path} cannot be read: make it again.") from error
 
-    def _decode(self, path: Path, index: int) -> Segment:
+    def _decode(self, path: Path, index: int) -> tuple[Samples, int]:
         opened = self._open.pop(path, None)
         if opened is None:
             opened = _OpenDecoder(Decoder(path))
@@ -128,9 +133,7 @@ class SegmentCutter:
         self._open[path] = opened
         while len(self._open) > OPEN_DECODERS:
             self._open.popitem(last=False)[1].decoder.close()
-        if not samples.shape[1]:
-            raise NoSuchSegment
-        return _encode_floats(samples.T, decoder.format.sample_rate)
+        return samples.T, decoder.format.sample_rate
 
 
 def _encode_floats(values: NDArray[np.float32], sample_rate: int) -> Segment:

@@ -17,11 +17,10 @@ from stemwright.api.problems import problem_responses
 from stemwright.audio.peaks import SEGMENT_S
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import parse_id
+from stemwright.service.mixdown import SEEKABLE_FORMATS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 from stemwright.storage.store import BlobMissing
-
-SEEKABLE = frozenset({"wav", "flac", "aiff"})
 
 _SEGMENT_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
@@ -72,7 +71,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
     def get_stem_segment(request: Request, separation_id: str, stem: str, number: str) -> Response:
         task = _succeeded_task(service, request, separation_id)
         digest, fmt = _stem(task, stem)
-        return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE)
+        return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE_FORMATS)
 
     @router.get(
         "/v1/separations/{separation_id}/mix/segments/{number}",

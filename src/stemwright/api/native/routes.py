@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from stemwright.api.authentication import authenticate, key_schemes
-from stemwright.api.native import deliveries, events, previews, schemas, separations, tracks, zip
+from stemwright.api.native import deliveries, events, mixdown, previews, schemas, separations, tracks, zip
 from stemwright.api.native.event_streams import EventStreams
 from stemwright.api.native.request_body import KIND
 from stemwright.api.native.views import json_response, separation_view, to_datetime
@@ -36,7 +36,7 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (tracks, separations, zip, previews, deliveries):
+    for part in (tracks, separations, zip, previews, mixdown, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
     _add_account_routes(native, service)

@@ -11,6 +11,7 @@ const START_S = 0.06;
 const AHEAD_S = 4;
 const LATE_S = 0.1;
 const TICK_MS = 120;
+const RETRY_MS = 2000;
 
 export class Playback {
   /**
@@ -144,16 +145,7 @@ export class Playback {
       this.isWaiting = true;
       this.onChange();
       this.segments.keepAround(number);
-      try {
-        await this.#load(number);
-      } catch (error) {
-        if (turn !== this.turn) return;
-        this.isPlaying = this.isWaiting = false;
-        this.onChange();
-        this.onError(/** @type {Error} */ (error));
-        return;
-      }
-      if (turn !== this.turn || !this.isPlaying) return;
+      if (!(await this.#loadWithPatience(number, turn))) return;
       at = undefined;
     }
     const start = at ?? this.clock.nowFrame + Math.round(START_S * this.rate);
@@ -166,6 +158,32 @@ export class Playback {
     this.onChange();
   }
 
+  /**
+   * Loads a segment, again and again while the server is away.
+   * @param {number} number
+   * @param {number} turn
+   * @returns {Promise<boolean>} whether it is there and still wanted
+   */
+  async #loadWithPatience(number, turn) {
+    for (let isTold = false; ; isTold = true) {
+      try {
+        await this.#load(number);
+        return turn === this.turn && this.isPlaying;
+      } catch (caught) {
+        if (turn !== this.turn) return false;
+        const error = /** @type {Error & {isTemporary?: boolean}} */ (caught);
+        if (!isTold) this.onError(error);
+        if (!error.isTemporary) {
+          this.isPlaying = this.isWaiting = false;
+          this.onChange();
+          return false;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        if (turn !== this.turn) return false;
+      }
+    }
+  }
+
   #tick() {
     clearTimeout(this.timer);
     if (!this.isPlaying || this.isWaiting) return;
@@ -175,7 +193,7 @@ export class Playback {
     while (this.nextSongFrame < this.length && this.nextContextFrame < now + AHEAD_S * this.rate) {
       const number = Math.floor(this.nextSongFrame / this.segmentLength);
       if (!this.#isReady(number)) {
-        this.#load(number).catch((error) => this.isPlaying && this.onError(error));
+        this.#load(number).catch(() => {}); // told when it is needed and still not there
         if (this.nextContextFrame < now + LATE_S * this.rate) {
           void this.#begin(this.nextSongFrame);
           return;

@@ -136,7 +136,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
         element("h1", {}, title),
         element("p", { class: "quiet" }, facts(separation, seconds)),
       ),
-      downloads(wire, separation, onError),
+      downloads(wire, separation, mixer, onError),
     ),
     element("section", { class: "deck", "aria-label": TEXTS.stems }, area),
     silent.length
@@ -286,27 +286,29 @@ function facts(separation, seconds) {
     .join(" · ");
 }
 
-/** @param {Wire} wire @param {Separation} separation @param {(message: string) => void} onError */
-function downloads(wire, separation, onError) {
-  const all = element(
-    "button",
-    {
-      class: "item",
-      onclick: async () => {
-        all.disabled = true;
-        try {
-          const address = URL.createObjectURL(await wire.blob(separation.zip ?? ""));
-          element("a", { href: address, download: "stems.zip" }).click();
-          setTimeout(() => URL.revokeObjectURL(address), 60_000);
-        } catch (error) {
-          onError(String(/** @type {Error} */ (error).message));
-        } finally {
-          all.disabled = false;
-        }
-      },
-    },
-    TEXTS.downloadAll,
-  );
+/** @param {Wire} wire @param {Separation} separation @param {Mixer} mixer @param {(message: string) => void} onError */
+function downloads(wire, separation, mixer, onError) {
+  const mixdown = `v1/separations/${separation.id}/mixdown`;
+  const singing = separation.stems.filter((stem) => stem.name === "vocals" || stem.name === "backing_vocals");
+
+  /** @param {string} text @param {() => string} path @param {string} name of the file */
+  function fetched(text, path, name) {
+    const button = element("button", { class: "item", onclick: save }, text);
+    async function save() {
+      button.disabled = true;
+      try {
+        const address = URL.createObjectURL(await wire.blob(path()));
+        element("a", { href: address, download: name }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      } catch (error) {
+        onError(String(/** @type {Error} */ (error).message));
+      } finally {
+        button.disabled = false;
+      }
+    }
+    return button;
+  }
+
   return element(
     "details",
     { class: "menu" },
@@ -314,7 +316,11 @@ function downloads(wire, separation, onError) {
     element(
       "div",
       { class: "items" },
-      all,
+      fetched(TEXTS.downloadMix, () => `${mixdown}?${faders(mixer)}`, "mix.wav"),
+      singing.length && singing.length < separation.stems.length
+        ? fetched(TEXTS.downloadKaraoke, () => `${mixdown}?${mutedStems(singing)}`, "karaoke.wav")
+        : null,
+      fetched(TEXTS.downloadAll, () => separation.zip ?? "", "stems.zip"),
       ...separation.stems.map((stem) =>
         element(
           "a",
@@ -326,4 +332,18 @@ function downloads(wire, separation, onError) {
       ),
     ),
   );
+}
+
+/** The mix as it is heard, for the server. @param {Mixer} mixer */
+function faders(mixer) {
+  const query = new URLSearchParams({ master: String(mixer.masterVolume) });
+  for (const [name, strip] of mixer.strips) {
+    query.append("stem", `${name}:${mixer.isAudible(name) ? strip.volume : 0}:${strip.pan}`);
+  }
+  return query;
+}
+
+/** @param {{name: string}[]} stems */
+function mutedStems(stems) {
+  return new URLSearchParams(stems.map(({ name }) => ["stem", `${name}:0`]));
 }

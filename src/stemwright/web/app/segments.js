@@ -5,6 +5,9 @@ import { TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Wire} Wire */
 
+/** How long a failure is remembered, so that a server that is away is not asked many times a second. */
+const FAILED_MS = 1500;
+
 export class Segments {
   /**
    * @param {Wire} wire
@@ -47,7 +50,7 @@ export class Segments {
     kept.set(number, entry);
     promise.then(
       (buffer) => (entry.buffer = buffer),
-      () => kept.delete(number), // asked for again, it is fetched again
+      () => setTimeout(() => kept.get(number) === entry && kept.delete(number), FAILED_MS), // then it is fetched again
     );
     return promise;
   }

@@ -103,6 +103,8 @@ export const TEXTS = {
   backToSongs: "All songs",
   download: "Download",
   downloadAll: "All stems, one zip",
+  downloadMix: "This mix, as it sounds now (WAV)",
+  downloadKaraoke: "Karaoke: all but the singing (WAV)",
   loading: "Loading …",
   notReady: "This song is not separated yet.",
   play: "Play",

@@ -1,0 +1,63 @@
+"""``/v1/separations/{id}/mixdown``: the stems as one file, mixed as the faders say, written while it is sent."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stemwright.api.authentication import authenticate
+from stemwright.api.native.separations import find_task
+from stemwright.api.problems import problem_responses
+from stemwright.service.errors import Conflict, InvalidRequest
+from stemwright.service.mixdown import Fader, mix_down
+from stemwright.service.service import Service
+
+MAX_GAIN = 4.0
+MAX_FADERS = 32
+
+_FADER = "name:gain or name:gain:pan, such as `vocals:0` or `drums:1.2:-0.5`; stems that are not named are at unity."
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Adds the endpoint to the router of our own API."""
+
+    @router.get(
+        "/v1/separations/{separation_id}/mixdown",
+        summary="The stems mixed to one WAV file of 32-bit floats",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"audio/wav": {}}}, **problem_responses(401, 403, 404, 409)},
+    )
+    def download(
+        request: Request,
+        separation_id: str,
+        stem: Annotated[list[str], Query(description=_FADER, max_length=MAX_FADERS)] = [],  # noqa: B006
+        master: Annotated[float, Query(ge=0, le=MAX_GAIN, description="Factor for all.")] = 1.0,
+    ) -> Response:
+        account_id = authenticate(request, service.keys, "read").account_id
+        task = find_task(service, account_id, separation_id)
+        if task.state != "succeeded":
+            raise Conflict(f"There are no stems: the separation is {task.state}.")
+        faders = dict(_read_fader(text) for text in stem)
+        mixdown = mix_down(task, faders, master, service.store, service.previews)
+        headers = {
+            "Content-Length": str(mixdown.size_bytes),
+            "Content-Disposition": 'attachment; filename="mix.wav"',
+        }
+        return StreamingResponse(mixdown.content, media_type="audio/wav", headers=headers)
+
+
+def _read_fader(text: str) -> tuple[str, Fader]:
+    name, *numbers = text.split(":")
+    try:
+        gain, pan = [*map(float, numbers), 0.0][:2] if len(numbers) in (1, 2) else [math.nan, 0.0]
+    except ValueError:
+        gain = pan = math.nan
+    if not (0 <= gain <= MAX_GAIN and -1 <= pan <= 1):
+        raise InvalidRequest(
+            "stem", f"Write name:gain or name:gain:pan, with a gain from 0 to {MAX_GAIN:g} and a pan from -1 to 1."
+        )
+    return name, Fader(gain, pan)
