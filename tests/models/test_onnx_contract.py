@@ -69,10 +69,18 @@ TRANSFORM: dict[str, Any] = {"n_fft": 512, "hop": 128}
         ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "bins": 258}}, "bins is 258, but n_fft = 512 has 257"),
         ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "window_length": 513}}, "window_length is 513"),
         ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "zeroed_input_bins": -1}}, "zeroed_input_bins is -1"),
-        ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "window": "hann"}}, "'onnx.transform.window' is unknown"),
+        ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "window": "hamming"}}, "none of hann, rectangular"),
+        ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "windows": "hann"}}, "'onnx.transform.windows' is unknown"),
+        ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "offset": 128}}, "offset is 128"),
+        ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "frames": -1}}, "frames is -1"),
+        (
+            {"inputs": [SPECTRUM], "transform": {"n_fft": 512, "hop": 100, "envelope": "infinite"}},
+            "multiple of the hop",
+        ),
         ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "centred": False}}, "margin_samples must be n_fft = 512"),
         ({"inputs": [SPECTRUM], "transform": {**TRANSFORM, "centred": 1}}, "'onnx.transform.centred' is 1"),
         ({"margin_samples": -1}, "margin_samples is -1"),
+        ({"tail_samples": -1}, "tail_samples is -1"),
         ({"compensate": 0.1}, "compensate is 0.1"),
         ({"normalization": "none"}, "'onnx.normalization' is unknown"),
     ],
@@ -88,3 +96,15 @@ def test_sources_that_no_axis_counts_are_refused() -> None:
     assert contract.sizes(chunk_samples=100, n_sources=1)["sample"] == 100
     with pytest.raises(ValueError, match="no source axis for 2 labels"):
         contract.sizes(chunk_samples=100, n_sources=2)
+
+
+@pytest.mark.parametrize(("frames", "fits"), [(8, True), (9, True), (7, False), (10, False)])
+def test_a_stated_number_of_frames_has_to_cover_the_chunk(frames: int, fits: bool) -> None:
+    stems = {**STEMS, "kind": "complex_mask", "layout": "source channel bin frame part"}
+    table = {"inputs": [SPECTRUM], "outputs": [stems], "transform": {**TRANSFORM, "frames": frames}}
+    contract = OnnxContract.from_table(table, "x")
+    if fits:
+        assert contract.sizes(chunk_samples=896, n_sources=1)["frame"] == frames
+    else:
+        with pytest.raises(ValueError, match=f"{frames} frames do not fit a chunk of 896 samples, which has 8"):
+            contract.sizes(chunk_samples=896, n_sources=1)

@@ -218,17 +218,3 @@ def test_it_plays_on_when_the_server_is_back(page: Page, server: Server, finishe
     page.call("Network.emulateNetworkConditions", offline=False, **offline)
     page.wait_for("!document.querySelector('.play').classList.contains('waiting')")
     wait_until(lambda: seconds(page) > 10.2)
-
-
-def test_a_long_list_is_searched_by_title(page: Page, server: Server, finished: Finished) -> None:
-    assert page.wait_for(f"document.querySelector('.song a[href=\"#/song/{finished.id}\"]')") == {}
-    made = [server.client.post("/v1/separations", json={"url": f"https://files.example/{n}.mp3"}) for n in range(8)]
-    page.call("Page.reload")
-    page.wait_for("document.querySelectorAll('.song').length > 8 && !document.querySelector('.search').hidden")
-    page.evaluate("document.querySelector('.search').focus()")
-    page.call("Input.insertText", text="ONERROR")
-    page.wait_for("[...document.querySelectorAll('.song strong')].every((one) => one.innerText.includes('onerror'))")
-    page.call("Input.insertText", text=" and more")
-    page.wait_for("document.querySelector('.songs .empty')?.innerText.startsWith('No song')")
-    for reply in made:
-        server.client.post(f"/v1/separations/{reply.json()['id']}/cancel")

@@ -32,8 +32,8 @@ def load_engine(
     if model.runtime == "onnx" and model.kind == "waveform":
         from stemwright.models.runtimes.onnx_waveform import OnnxWaveformEngine
 
-        (path,) = fetch_weights(model, is_cancelled=is_cancelled)
-        return OnnxWaveformEngine(model, path, device=device, threads=threads)
+        paths = fetch_weights(model, is_cancelled=is_cancelled)
+        return OnnxWaveformEngine(model, paths, device=device, threads=threads)
     if model.runtime == "pytorch" and model.kind == "waveform":
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine

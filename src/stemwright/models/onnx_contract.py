@@ -23,6 +23,8 @@ Part = Literal["both", "real", "imaginary"]
 ElementType = Literal["float32", "float16"]
 Padding = Literal["reflect", "zero"]
 Normalisation = Literal["none", "mean_std"]
+Window = Literal["hann", "rectangular"]
+Envelope = Literal["local", "infinite"]
 
 WAVEFORM_AXES = frozenset({"channel", "sample"})
 SPECTRUM_AXES = frozenset({"channel", "bin", "frame"})
@@ -73,15 +75,19 @@ class GraphTensor:
 
 @dataclass(frozen=True)
 class GraphTransform:
-    """The short-time Fourier transform around a graph, with periodic Hann windows.
+    """The short-time Fourier transform around a graph.
 
     Attributes:
         n_fft: FFT size in samples.
         hop: hop size in samples.
+        window: ``hann``, which is periodic, or ``rectangular``, for analysis and synthesis.
         window_length: length of the window in samples, in the middle of the frame; 0 for ``n_fft``.
-        centred: frame k is centred on sample k * hop, and the ends are padded by ``n_fft / 2``; otherwise it begins
-            there.
+        centred: frame k is centred on sample k * hop, and the ends are padded; otherwise it begins there.
+        offset: samples by which centred frames are later than that.
+        frames: number of frames; 0 for all that are centred on, or otherwise within, the chunk.
         padding: what the ends are padded with: ``reflect`` or ``zero``.
+        envelope: the inverse is divided by the sum of the squared windows over each sample: of the frames that there
+            are (``local``), or of frames without end (``infinite``), so that both ends of a chunk fade.
         normalised: the spectrum is divided by the square root of ``n_fft``.
         bins: bins that the graph has, from the lowest; the others of its outputs are zero. 0 for all.
         zeroed_input_bins: lowest bins that are set to zero in the input.
@@ -90,9 +96,13 @@ class GraphTransform:
 
     n_fft: int
     hop: int
+    window: Window = "hann"
     window_length: int = 0
     centred: bool = True
+    offset: int = 0
+    frames: int = 0
     padding: Padding = "reflect"
+    envelope: Envelope = "local"
     normalised: bool = False
     bins: int = 0
     zeroed_input_bins: int = 0
@@ -104,18 +114,29 @@ class GraphTransform:
             raise ValueError(f"n_fft is {self.n_fft}, which is not an even number of samples")
         if not 0 <= self.window_length <= self.n_fft:
             raise ValueError(f"window_length is {self.window_length}, which does not fit n_fft = {self.n_fft}")
-        if not 1 <= 2 * self.hop <= self.window:
+        if not 1 <= 2 * self.hop <= self.window_samples:
             raise ValueError(f"hop is {self.hop}, which is not between 1 and half of the window")
         if not 0 <= self.bins <= self.n_fft // 2 + 1:
             raise ValueError(f"bins is {self.bins}, but n_fft = {self.n_fft} has {self.n_fft // 2 + 1}")
+        if not 0 <= self.offset < self.hop or (self.offset and not self.centred):
+            raise ValueError(f"offset is {self.offset}, which is not between 0 and the hop of centred frames")
+        if self.frames < 0:
+            raise ValueError(f"frames is {self.frames}, which is negative")
+        if self.envelope == "infinite" and self.n_fft % self.hop:
+            raise ValueError(f"envelope 'infinite' needs an n_fft that is a multiple of the hop, not {self.n_fft}")
         for name in ("zeroed_input_bins", "zeroed_output_bins"):
             if not 0 <= getattr(self, name) <= self.n_bins:
                 raise ValueError(f"{name} is {getattr(self, name)}, but there are {self.n_bins} bins")
 
     @property
-    def window(self) -> int:
+    def window_samples(self) -> int:
         """Length of the window in samples."""
         return self.window_length or self.n_fft
+
+    @property
+    def lead_samples(self) -> int:
+        """Samples of padding before the first sample of the chunk."""
+        return self.n_fft // 2 - self.offset if self.centred else 0
 
     @property
     def n_bins(self) -> int:
@@ -124,7 +145,16 @@ class GraphTransform:
 
     def n_frames(self, n_samples: int) -> int:
         """Frames of that many samples."""
-        return (n_samples - (0 if self.centred else self.n_fft)) // self.hop + 1
+        return self.frames or self._all_frames(n_samples)
+
+    def check_frames(self, n_samples: int) -> None:
+        """Raises ValueError for a number of frames that leaves samples out, or goes on after the chunk."""
+        most = self._all_frames(n_samples)
+        if self.frames and not most <= self.frames <= most + 1:
+            raise ValueError(f"{self.frames} frames do not fit a chunk of {n_samples} samples, which has {most}")
+
+    def _all_frames(self, n_samples: int) -> int:
+        return (n_samples - (self.offset if self.centred else self.n_fft)) // self.hop + 1
 
 
 @dataclass(frozen=True)
@@ -135,8 +165,9 @@ class OnnxContract:
         inputs: its inputs.
         outputs: its outputs; if there are several of different kinds, the stems are the sum of what they give.
         transform: the transform of spectra; None if all tensors are waveforms.
-        margin_samples: zeros before and after each chunk, whose outputs are dropped, so the graph runs on
-            ``chunk_samples + 2 * margin_samples``.
+        margin_samples: zeros before and after each chunk, whose outputs are dropped.
+        tail_samples: more zeros after each chunk. The graph runs on ``chunk_samples + 2 * margin_samples +
+            tail_samples``.
         normalisation: ``none``, or ``mean_std``: the graph gets each chunk less the mean and divided by the standard
             deviation of its mono mix, and the outputs are scaled back.
         compensate: factor of the sources where they are subtracted from the mix, for stems that are its rest.
@@ -146,6 +177,7 @@ class OnnxContract:
     outputs: tuple[GraphTensor, ...]
     transform: GraphTransform | None = None
     margin_samples: int = 0
+    tail_samples: int = 0
     normalisation: Normalisation = "none"
     compensate: float = 1.0
 
@@ -165,8 +197,9 @@ class OnnxContract:
             raise ValueError("spectra and masks need a table 'transform'")
         if not self.has_spectra and self.transform is not None:
             raise ValueError("a graph of waveforms has no 'transform'")
-        if self.margin_samples < 0:
-            raise ValueError(f"margin_samples is {self.margin_samples}, which is negative")
+        for name in ("margin_samples", "tail_samples"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, which is negative")
         if not 0.5 <= self.compensate <= 2:
             raise ValueError(f"compensate is {self.compensate:g}, which is not between 0.5 and 2")
         transform = self.transform
@@ -190,11 +223,12 @@ class OnnxContract:
         for tensor in self.outputs:
             if n_sources != 1 and "source" not in tensor.axes.axes:
                 raise ValueError(f"the output '{tensor.name}' has no source axis for {n_sources} labels")
-        n_samples = chunk_samples + 2 * self.margin_samples
+        n_samples = chunk_samples + 2 * self.margin_samples + self.tail_samples
         sizes = {"source": n_sources, "channel": 2, "part": 2, "sample": n_samples}
         if self.transform is not None:
             if n_samples < self.transform.n_fft:
                 raise ValueError(f"a chunk of {n_samples} samples is shorter than n_fft = {self.transform.n_fft}")
+            self.transform.check_frames(n_samples)
             sizes |= {"bin": self.transform.n_bins, "frame": self.transform.n_frames(n_samples)}
         return sizes
 

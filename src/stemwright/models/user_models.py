@@ -1,4 +1,4 @@
-"""Adds models of the user to the registry, from a configuration and a checkpoint."""
+"""Adds models of the user to the registry: a checkpoint with its YAML, or an ONNX file with its TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ from stemwright.models import licences, published_labels, registry
 from stemwright.models.registry import Model
 from stemwright.models.weight_file import WeightFile, file_lock
 from stemwright.models.weight_store import weights_folder
+
+_UNNAMED: Mapping[str, Any] = {
+    "name": "",
+    "title": "",
+    "kind": "waveform",
+    "files": (),
+    "licence": licences.UNSTATED,
+    "licence_code": licences.UNSTATED,
+}
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -34,13 +43,14 @@ def add(
     link: bool = False,
     reserved: Collection[str] = (),
 ) -> Model:
-    """Adds a checkpoint, after checking that it fits the network of its configuration.
+    """Adds a checkpoint, after checking that it fits the network of its configuration; or an ONNX file, after a run.
 
     Args:
         name: name for ``--plan``.
-        config: the YAML published with it, in the format of Music-Source-Separation-Training (MSST).
+        config: of a checkpoint the YAML published with it, in the format of Music-Source-Separation-Training (MSST); of
+            an ONNX file a TOML (``onnx_config``).
         checkpoint: the weights, which are copied into the weights folder.
-        architecture: MSST's name, needed if it cannot be detected from the configuration.
+        architecture: MSST's name, needed if it cannot be detected from the configuration; not for an ONNX file.
         stems: label to stem, for unknown labels.
         title: one line for users.
         licence: licence of the weights, an SPDX identifier.
@@ -53,6 +63,26 @@ def add(
         StorageError: the weights folder cannot be written.
     """
     _check_name(name, reserved)
+    if checkpoint.suffix == ".onnx":
+        described = _of_onnx(config, checkpoint, architecture, stems or {})
+    else:
+        described = _of_checkpoint(config, checkpoint, architecture, stems)
+    with _name_locked(name):
+        _check_name(name, reserved)
+        model = replace(
+            described,
+            name=name,
+            title=title or f"{checkpoint.name}, added by you",
+            files=(_import_checkpoint(checkpoint, name + checkpoint.suffix, link=link),),
+            licence=licence,
+            added=True,
+        )
+        _write(model)
+    return model
+
+
+def _of_checkpoint(config: Path, checkpoint: Path, architecture: str | None, stems: Mapping[str, str] | None) -> Model:
+    """A model of PyTorch, without its name and file; the checkpoint was checked against its network."""
     try:
         import torch  # noqa: F401  # checks that it is installed
     except ModuleNotFoundError as error:
@@ -70,28 +100,42 @@ def add(
     )
     load_into(build(config_facts.architecture, config_facts.options), read_checkpoint(checkpoint), checkpoint)
     empty = build(config_facts.architecture, config_facts.options)
-    work = gflop_per_s(empty, config_facts.chunk_samples, config_facts.overlap, config_facts.sample_rate_hz)
-    with _name_locked(name):
-        _check_name(name, reserved)
-        model = Model(
-            name=name,
-            title=title or f"{checkpoint.name}, added by you",
-            runtime="pytorch",
-            kind="waveform",
-            files=(_import_checkpoint(checkpoint, name + checkpoint.suffix, link=link),),
-            licence=licence,
-            licence_code=licences.UNSTATED,
-            sample_rate_hz=config_facts.sample_rate_hz,
-            labels=config_facts.labels,
-            sources=sources,
-            architecture=config_facts.architecture,
-            options=config_facts.options,
-            chunk_samples=config_facts.chunk_samples,
-            overlap=config_facts.overlap,
-            gflop_per_s=work,
-            added=True,
-        )
-        _write(model)
+    return Model(
+        **_UNNAMED,
+        runtime="pytorch",
+        sample_rate_hz=config_facts.sample_rate_hz,
+        labels=config_facts.labels,
+        sources=sources,
+        architecture=config_facts.architecture,
+        options=config_facts.options,
+        chunk_samples=config_facts.chunk_samples,
+        overlap=config_facts.overlap,
+        gflop_per_s=gflop_per_s(empty, config_facts.chunk_samples, config_facts.overlap, config_facts.sample_rate_hz),
+    )
+
+
+def _of_onnx(config: Path, graph: Path, architecture: str | None, stems: Mapping[str, str]) -> Model:
+    """A model of ONNX Runtime, without its name and file; one chunk was run through it."""
+    from stemwright.models.onnx_config import OnnxConfig
+    from stemwright.models.onnx_trial import run_one_chunk
+
+    if architecture is not None:
+        raise UsageError("--architecture is for checkpoints of PyTorch; leave it out for an ONNX file.")
+    described = OnnxConfig.read(config)
+    model = Model(
+        **_UNNAMED,
+        runtime="onnx",
+        sample_rate_hz=described.sample_rate_hz,
+        labels=described.labels,
+        sources=described.stem_sources(stems, str(config)),
+        onnx=described.onnx,
+        chunk_samples=described.chunk_samples,
+        overlap=described.overlap,
+        overlapping=described.overlapping,
+        gflop_per_s=described.gflop_per_s,
+        memory_mb=described.memory_mb,
+    )
+    run_one_chunk(model, graph)
     return model
 
 
@@ -174,6 +218,8 @@ def _write(model: Model) -> None:
 def _table(model: Model) -> dict[str, Any]:
     """The table that ``Model.from_table`` reads."""
     values = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "added"}
+    if model.onnx is not None:
+        values["onnx"] = model.onnx.to_table()
     return {name: _to_toml(value) for name, value in values.items() if value is not None}
 
 

@@ -138,7 +138,7 @@ class SegmentCutter:
 
 def _encode_floats(values: NDArray[np.float32], sample_rate: int) -> Segment:
     """``(samples, channels)`` as 24-bit FLAC, or as float WAV where they exceed full scale."""
-    scaled = np.rint(values * np.float32(1 << 23))  # a power of two, so it is exact
+    scaled = np.rint(values.astype(np.float64) * (1 << 23))
     if scaled.size and (scaled.max() >= 1 << 23 or scaled.min() < -(1 << 23)):
         return _encode(values, sample_rate)
     return _encode(scaled.astype(np.int32) << 8, sample_rate)

@@ -81,7 +81,7 @@ def test_an_input_that_its_levels_divide_is_not_padded_and_others_are_as_little_
     network = network_of()  # four frames become one twice, and a hop is 32 samples
     assert HOPS["instance"] % 4 == 3
     given = [224, 225, 352, 353, 353 + 32]
-    assert [network._padded(samples) for samples in given] == [224, 352, 352, 480, 480]
+    assert [network.padded(samples) for samples in given] == [224, 352, 352, 480, 480]
 
 
 def test_zeros_after_an_input_change_nothing_where_the_network_would_add_them() -> None:

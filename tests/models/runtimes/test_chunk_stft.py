@@ -23,14 +23,16 @@ def noise(n_samples: int) -> NDArray[np.float32]:
         (GraphTransform(7680, 1024, bins=3072), 30_720),
         (GraphTransform(512, 128, window_length=400, normalised=True), 5000),
         (GraphTransform(512, 100, padding="zero"), 5000),
+        (GraphTransform(512, 128, window="rectangular"), 5000),
     ],
-    ids=["hop-512", "hop-441", "mdx-net", "short-window", "zero-padding"],
+    ids=["hop-512", "hop-441", "mdx-net", "short-window", "zero-padding", "rectangular"],
 )
 def test_it_equals_torch(transform: GraphTransform, n_samples: int) -> None:
     stft, samples = ChunkStft(transform, n_samples), noise(n_samples)
     mode = "constant" if transform.padding == "zero" else "reflect"
-    window = torch.hann_window(transform.window)
-    sizes = (transform.n_fft, transform.hop, transform.window)
+    length = transform.window_samples
+    window = torch.hann_window(length) if transform.window == "hann" else torch.ones(length)
+    sizes = (transform.n_fft, transform.hop, length)
     wanted = torch.stft(
         torch.from_numpy(samples), *sizes, window, normalized=transform.normalised, return_complex=True, pad_mode=mode
     )

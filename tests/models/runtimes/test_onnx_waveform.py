@@ -27,7 +27,7 @@ KINDS = list(SMALL)
 
 def engine_of(folder: Path, graph: Graph, gains: list[float] | None = None, **changes: Any) -> OnnxWaveformEngine:
     path = write_identity(folder, graph, gains)
-    return OnnxWaveformEngine(model_of(graph, path, **changes), path, device="cpu", threads=2)
+    return OnnxWaveformEngine(model_of(graph, path, **changes), [path], device="cpu", threads=2)
 
 
 def noise(*shape: int) -> NDArray[np.float32]:
@@ -89,7 +89,7 @@ def test_a_mask_is_multiplied_as_a_complex_number_and_bins_are_zeroed(tmp_path: 
         [helper.make_node("Identity", ["value"], ["mask"])],
         [constant(mask.reshape(1, 1, -1, sizes["frame"], 2), "value")],
     )
-    engine = OnnxWaveformEngine(model_of(graph, path), path, device="cpu", threads=1)
+    engine = OnnxWaveformEngine(model_of(graph, path), [path], device="cpu", threads=1)
     mix = noise(1, 2, engine.chunk.length)
     window = torch.hann_window(256)
     spectrum = torch.stft(torch.from_numpy(mix[0]), 256, 64, window=window, return_complex=True)
@@ -103,7 +103,7 @@ def test_mdx_net_gets_no_lowest_bins_and_gives_none_above_its_own(tmp_path: Path
     graph = small("mdx-net", bins=150, zeroed_input_bins=3)
     path = write_identity(tmp_path, graph)
     model = model_of(graph, path)
-    engine = OnnxWaveformEngine(model, path, device="cpu", threads=1)
+    engine = OnnxWaveformEngine(model, [path], device="cpu", threads=1)
     mix = noise(1, 2, engine.chunk.length)
     transform, margin = graph.contract.transform, graph.contract.margin_samples
     assert transform is not None
@@ -122,10 +122,10 @@ def test_what_is_subtracted_is_compensated_and_what_is_given_is_not(tmp_path: Pa
     graph = replace(graph, contract=replace(graph.contract, compensate=1.02))
     path = write_identity(tmp_path, graph, [0.5])
     mix = noise(1, 2, graph.chunk_samples)
-    given_itself = OnnxWaveformEngine(model_of(graph, path), path, device="cpu", threads=1)
+    given_itself = OnnxWaveformEngine(model_of(graph, path), [path], device="cpu", threads=1)
     np.testing.assert_allclose(given_itself.separate(mix)[0, 0], 0.5 * mix[0], atol=1e-6)
     rest = model_of(graph, path, labels=("instrumental",), sources={"vocals": ("rest",)})
-    stems = OnnxWaveformEngine(rest, path, device="cpu", threads=1).separate(mix)
+    stems = OnnxWaveformEngine(rest, [path], device="cpu", threads=1).separate(mix)
     np.testing.assert_allclose(stems[0, 0], (1 - 0.51) * mix[0], atol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_a_normalised_chunk_reaches_the_graph_at_one_level(level: float, tmp_pat
     values = {"low": np.array(-1, np.float32), "high": np.array(1, np.float32), "first": np.array([1])}
     limits = [constant(value, name) for name, value in values.items()]
     path = save(tmp_path / "clip.onnx", graph, nodes, limits)
-    engine = OnnxWaveformEngine(model_of(graph, path), path, device="cpu", threads=1)
+    engine = OnnxWaveformEngine(model_of(graph, path), [path], device="cpu", threads=1)
     mix = level * (noise(1, 2, engine.chunk.length) + np.float32(0.1))
     mono = mix[0].mean(axis=0)
     wanted = np.clip(mix[0], mono.mean() - mono.std(), mono.mean() + mono.std())
@@ -152,7 +152,7 @@ def test_only_the_sources_that_stems_need_are_computed(tmp_path: Path, monkeypat
     graph = small("two-spectra", 4)
     path = write_identity(tmp_path, graph, [1.0, 2.0, 3.0, 4.0])
     model = model_of(graph, path).restricted(["bass"])
-    engine = OnnxWaveformEngine(model, path, device="cpu", threads=1)
+    engine = OnnxWaveformEngine(model, [path], device="cpu", threads=1)
     computed = []
     inverse = ChunkStft.inverse
 
@@ -164,6 +164,21 @@ def test_only_the_sources_that_stems_need_are_computed(tmp_path: Path, monkeypat
     mix = noise(1, 2, engine.chunk.length)
     np.testing.assert_allclose(engine.separate(mix)[0, 0], 3 * mix[0], atol=1e-5)
     assert computed == [1]
+
+
+def test_each_file_of_a_bag_gives_its_own_label(tmp_path: Path) -> None:
+    graph = small("waveform", 2)
+    paths = []
+    for name, gains in (("one", [0.5, 9.0]), ("other", [9.0, 0.25])):
+        (tmp_path / name).mkdir()
+        paths.append(write_identity(tmp_path / name, graph, gains))
+    model = model_of(graph, paths[0])
+    mix = noise(1, 2, graph.chunk_samples)
+    stems = OnnxWaveformEngine(model, paths, device="cpu", threads=1).separate(mix)[0]
+    np.testing.assert_allclose(stems, mix[0] * np.array([0.5, 0.25], np.float32)[:, None, None], atol=1e-6)
+    paths[0].unlink()
+    drums = OnnxWaveformEngine(model.restricted(["drums"]), paths, device="cpu", threads=1).separate(mix)
+    np.testing.assert_allclose(drums[0, 0], 0.25 * mix[0], atol=1e-6, err_msg="a file that is not needed is not read")
 
 
 def test_a_song_is_separated_from_file_to_files(tmp_path: Path) -> None:
@@ -181,6 +196,6 @@ def test_a_song_is_separated_from_file_to_files(tmp_path: Path) -> None:
 def test_nan_is_told_with_file_and_tensor(tmp_path: Path) -> None:
     graph = small("two-spectra")
     path = write_identity(tmp_path, graph, [float("nan")])
-    engine = OnnxWaveformEngine(model_of(graph, path), path, device="cpu", threads=1)
+    engine = OnnxWaveformEngine(model_of(graph, path), [path], device="cpu", threads=1)
     with pytest.raises(ModelUnavailableError, match=r"small\.onnx gives NaN or infinity in 'out_spec_real'"):
         engine.separate(noise(1, 2, engine.chunk.length))

@@ -6,7 +6,7 @@ import typer
 
 from stemwright.cli.common_options import Json
 from stemwright.cli.help_sections import SummaryGroup
-from stemwright.cli.models import add, files, listing
+from stemwright.cli.models import add, export, files, listing
 from stemwright.cli.models.model_options import License
 
 app = typer.Typer(cls=SummaryGroup)
@@ -25,6 +25,8 @@ def models(context: typer.Context, as_json: Json = False, license: License = Non
       stemwright models download best           download weights in advance
 
       stemwright models add --config x.yaml --checkpoint x.ckpt --name mine
+
+      stemwright models export mine             an ONNX file of it, for machines without PyTorch
     """
     if context.invoked_subcommand is None:
         listing.list_models(as_json, license)
@@ -36,3 +38,4 @@ app.command("download")(files.download)
 app.command("verify")(files.verify)
 app.command("remove")(files.remove)
 app.command("add")(add.add)
+app.command("export")(export.export)

@@ -1,4 +1,4 @@
-"""``stemwright models add``: adds a user's own checkpoint."""
+"""``stemwright models add``: adds a user's own checkpoint or ONNX file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def add(
     config: Annotated[
         Path,
         typer.Option(
-            metavar="FILE", help="YAML configuration of the checkpoint, as used by Music-Source-Separation-Training."
+            metavar="FILE",
+            help="YAML configuration of the checkpoint, as used by Music-Source-Separation-Training; TOML of an ONNX file.",
         ),
     ],
     checkpoint: Annotated[
-        Path, typer.Option(metavar="FILE", help="Weights: .ckpt, .th, .pt, .pth, .bin or .safetensors.")
+        Path, typer.Option(metavar="FILE", help="Weights: .ckpt, .th, .pt, .pth, .bin, .safetensors or .onnx.")
     ],
     name: Annotated[str, typer.Option(metavar="NAME", help="New name, for --plan.")],
     architecture: Annotated[
@@ -43,11 +44,15 @@ def add(
     ] = "unstated",
     link: Annotated[bool, typer.Option("--link/--copy", help="Link to the checkpoint instead of copying it.")] = False,
 ) -> None:
-    """Adds a checkpoint of your own as a plan NAME, after checking that it matches its configuration.
+    """Adds a checkpoint or an ONNX file of your own as a plan NAME, after checking that it matches its configuration.
+
+    An ONNX file needs no PyTorch. docs/models.md describes its TOML, and 'stemwright models export' writes both.
 
     Examples:
 
       stemwright models add --config strings.yaml --checkpoint strings.ckpt --name strings --stem bowed=strings
+
+      stemwright models add --config strings.toml --checkpoint strings.onnx --name strings-onnx
 
       stemwright separate song.mp3 --plan strings
     """
@@ -65,4 +70,4 @@ def add(
         link=link,
         reserved={plan.name for plan in plans()},
     )
-    typer.echo(f"{model.name}: added, {model.architecture}, separates {', '.join(model.stems)}.")
+    typer.echo(f"{model.name}: added, {model.architecture or 'ONNX'}, separates {', '.join(model.stems)}.")

@@ -451,7 +451,23 @@ class HTDemucs(nn.Module):
         length = mix.shape[2]
         if self.options.use_train_segment and length < self.options.segment_samples:
             mix = functional.pad(mix, (0, self.options.segment_samples - length))
-        x, mean, std = _normalised(self._spectrum(mix))  # (batch, 2 channels, bins, frames)
+        spectra, waveforms = self.estimate(self._spectrum(mix), mix)
+        out = self._waveform(spectra, mix.shape[2])  # (batch, stems * channels, samples)
+        out += waveforms
+        return out[..., :length].view(len(mix), len(self.options.sources), *mix.shape[1:2], length)
+
+    def estimate(self, spectrum: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
+        """The network between the transforms.
+
+        Args:
+            spectrum: ``(batch, 2 channels, bins, frames)``, real and imaginary parts of each channel.
+            mix: ``(batch, channels, samples)``.
+
+        Returns:
+            Spectra ``(batch, stems * 2 channels, bins, frames)`` and waveforms ``(batch, stems * channels, samples)``,
+            whose sum is the stems.
+        """
+        x, mean, std = _normalised(spectrum)
         xt, mean_t, std_t = _normalised(mix[:, :, None])  # (batch, channels, 1, samples)
 
         saved: list[tuple[Tensor, Tensor, Size, Size]] = []
@@ -469,10 +485,7 @@ class HTDemucs(nn.Module):
         for decode, decode_t in zip(self.decoder, self.tdecoder, strict=True):
             skip, skip_t, size, size_t = saved.pop()
             x, xt = decode(x, skip, size), decode_t(xt, skip_t, size_t)
-
-        out = self._waveform(x * std + mean, mix.shape[2])  # (batch, stems * channels, samples)
-        out += (xt * std_t + mean_t)[:, :, 0]
-        return out[..., :length].view(len(mix), len(self.options.sources), *mix.shape[1:2], length)
+        return x * std + mean, (xt * std_t + mean_t)[:, :, 0]
 
     def _transformed(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         """Applies the transformer to ``(batch, channels, bins, frames)`` and ``(batch, channels, 1, tokens)``."""

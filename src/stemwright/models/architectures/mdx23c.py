@@ -159,11 +159,25 @@ class MDX23C(nn.Module):
         """Normalised ``(batch, 2, samples)`` to ``(batch, stems, 2, samples)``."""
         with torch.autocast(mix.device.type, enabled=False):
             spectrum = self._analyse(mix)  # (batch, spectra, frames, bins of a subband)
+        spectra = self.estimate(spectrum)
+        with torch.autocast(mix.device.type, enabled=False):
+            return self._synthesise(spectra, mix.shape[-1])
+
+    def estimate(self, spectrum: Tensor) -> Tensor:
+        """The network between the transforms.
+
+        Args:
+            spectrum: ``(batch, spectra, frames, bins of a subband)``, float32; see ``_analyse``.
+
+        Returns:
+            ``(batch, stems * spectra, frames, bins of a subband)``.
+        """
+        with torch.autocast(spectrum.device.type, enabled=False):
             shallow = self.first_conv(spectrum)  # (batch, channels, frames, bins)
         deep = self._estimate(shallow)
-        with torch.autocast(mix.device.type, enabled=False):
-            spectra = self.final_conv(torch.cat((spectrum, shallow.mul_(deep)), 1))
-            return self._synthesise(spectra, mix.shape[-1])
+        with torch.autocast(spectrum.device.type, enabled=False):
+            spectra: Tensor = self.final_conv(torch.cat((spectrum, shallow.mul_(deep)), 1))
+        return spectra
 
     def _estimate(self, x: Tensor) -> Tensor:
         """Passes ``(batch, channels, frames, bins)`` through encoder and decoder."""
@@ -177,7 +191,7 @@ class MDX23C(nn.Module):
             x = decoder.tfc_tdf(x)
         return x
 
-    def _padded(self, samples: int) -> int:
+    def padded(self, samples: int) -> int:
         """Zero-padded length, so that frames divide evenly at all levels and the STFT can pad by reflection."""
         o = self.options
         step: int = o.scale[0] ** o.num_scales
@@ -191,7 +205,7 @@ class MDX23C(nn.Module):
         before imaginary, low before high."""
         o = self.options
         batch, channels, samples = mix.shape
-        waves = functional.pad(mix, (0, self._padded(samples) - samples)).flatten(0, 1)
+        waves = functional.pad(mix, (0, self.padded(samples) - samples)).flatten(0, 1)
         window = torch.hann_window(o.n_fft, device=mix.device)
         spectrum = torch.stft(waves, o.n_fft, o.hop_length, window=window, return_complex=True)[:, : o.dim_f]
         parts = torch.view_as_real(spectrum).view(batch, channels, o.num_subbands, -1, spectrum.shape[-1], 2)

@@ -129,19 +129,29 @@ class SCNet(nn.Module):
         """
         o = self.options
         spectrum = self._analyse(mix)  # (batch, bins, frames, 2 * audio_channels)
-        x = spectrum
+        made = _as_complex(self.estimate(spectrum), len(o.sources))
+        stems = made * _as_complex(spectrum, 1) if o.masked else made
+        return self._synthesise(stems, mix.shape[-1])
+
+    def estimate(self, spectrum: Tensor) -> Tensor:
+        """The network between the transforms.
+
+        Args:
+            spectrum: ``(batch, bins, frames, 2 * audio_channels)``, real and imaginary parts of each channel.
+
+        Returns:
+            Spectra, or masks of a masked network, ``(batch, bins, frames, stems * 2 * audio_channels)``.
+        """
+        o, x = self.options, spectrum
         if o.normalize_spectrum:
             deviation, mean = torch.std_mean(spectrum, (1, 2, 3), keepdim=True)
             x = (x - mean) / (1e-5 + deviation)
         if o.masked:
             x = x + _channels_last(self.pos_embed_f)
-        x = self._estimate(x)  # (batch, bins, frames, stems * 2 * audio_channels)
+        x = self._estimate(x)
         if o.masked:
-            masks = _channels_last(self.mask_layer(_channels_second(x))).float()
-            stems = _as_complex(masks, len(o.sources)) * _as_complex(spectrum, 1)
-        else:
-            stems = _as_complex(x * deviation + mean if o.normalize_spectrum else x, len(o.sources))
-        return self._synthesise(stems, mix.shape[-1])
+            return _channels_last(self.mask_layer(_channels_second(x))).float()
+        return x * deviation + mean if o.normalize_spectrum else x
 
     def _estimate(self, x: Tensor) -> Tensor:
         """Passes ``(batch, bins, frames, channels)`` through encoder and decoder; float32."""
@@ -160,7 +170,7 @@ class SCNet(nn.Module):
             spectra: Tensor = up(x.float(), bins)
         return spectra
 
-    def _padding(self, samples: int) -> int:
+    def padding(self, samples: int) -> int:
         """Zeros to append: the FFT over time needs an even number of frames, and the STFT a minimum length."""
         hop = self.options.hop_size
         hops = samples // hop + 1
@@ -177,7 +187,7 @@ class SCNet(nn.Module):
 
     def _analyse(self, mix: Tensor) -> Tensor:
         """The spectrum of a mix, ``(batch, bins, frames, 2 * audio_channels)``, real and imaginary interleaved."""
-        waves = functional.pad(mix.float(), (0, self._padding(mix.shape[-1]))).flatten(0, 1)
+        waves = functional.pad(mix.float(), (0, self.padding(mix.shape[-1]))).flatten(0, 1)
         spectrum = torch.stft(
             waves, *self._frames(mix.device), normalized=self.options.normalized, return_complex=True
         )  # (batch * audio_channels, bins, frames)

@@ -33,31 +33,39 @@ class ChunkStft:
         self._transform = transform
         self._n_samples = n_samples
         self._n_frames = transform.n_frames(n_samples)
-        self._pad = transform.n_fft // 2 if transform.centred else 0
+        self._before = transform.lead_samples
+        covered = (self._n_frames - 1) * transform.hop + transform.n_fft
+        self._after = max(0, covered - self._before - n_samples)
         self._scale = np.float32(transform.n_fft**-0.5 if transform.normalised else 1.0)
 
     @cached_property
     def window(self) -> Samples:
-        """The periodic Hann window in the middle of the frame, ``(n_fft,)``."""
-        length = self._transform.window
+        """The window in the middle of the frame, ``(n_fft,)``."""
+        length = self._transform.window_samples
         before = (self._transform.n_fft - length) // 2
         window = np.zeros(self._transform.n_fft, np.float32)
-        window[before : before + length] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+        window[before : before + length] = hann if self._transform.window == "hann" else 1
         return window
 
     @cached_property
     def _gain(self) -> Samples:
         """The inverse of the sum of squared windows, ``(samples,)``."""
-        squares = np.broadcast_to(self.window.astype(np.float64) ** 2, (self._n_frames, self._transform.n_fft))
-        envelope = self._overlapped(squares[np.newaxis])[0]
+        squares = self.window.astype(np.float64) ** 2
+        if self._transform.envelope == "infinite":
+            one_hop = squares.reshape(-1, self._transform.hop).sum(axis=0)
+            envelope = one_hop[(np.arange(self._n_samples) + self._before) % self._transform.hop]
+        else:
+            frames = np.broadcast_to(squares, (1, self._n_frames, self._transform.n_fft))
+            envelope = self._overlapped(frames)[0]
         return np.where(envelope > _LEAST_ENVELOPE, 1 / np.maximum(envelope, _LEAST_ENVELOPE), 0).astype(np.float32)
 
     def forward(self, samples: Samples) -> Spectrum:
         """``(channels, samples)`` -> ``(channels, frames, bins)``, all bins of the FFT."""
         n_fft, hop = self._transform.n_fft, self._transform.hop
-        if self._pad:
+        if self._before or self._after:
             mode = "reflect" if self._transform.padding == "reflect" else "constant"
-            samples = np.pad(samples, ((0, 0), (self._pad, self._pad)), mode=mode)  # type: ignore[call-overload]
+            samples = np.pad(samples, ((0, 0), (self._before, self._after)), mode=mode)  # type: ignore[call-overload]
         frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft, axis=1)[:, ::hop]
         spectrum: Spectrum = scipy.fft.rfft(frames[:, : self._n_frames] * (self.window * self._scale), axis=-1)
         return spectrum
@@ -76,6 +84,6 @@ class ChunkStft:
         for step in range(ratio):
             piece = frames[..., step * hop : (step + 1) * hop]
             whole[:, step : step + self._n_frames, : piece.shape[-1]] += piece
-        samples = whole.reshape(len(frames), -1)[:, self._pad : self._pad + self._n_samples]
+        samples = whole.reshape(len(frames), -1)[:, self._before : self._before + self._n_samples]
         missing = self._n_samples - samples.shape[1]
         return np.pad(samples, ((0, 0), (0, missing))) if missing > 0 else samples

@@ -51,5 +51,5 @@ class OnnxMaskEngine:
     def masks(self, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``."""
         feature_planes = features.planes(spectrum, self.bands)[np.newaxis]
-        (masks,) = self._session.run({"features": feature_planes})  # (stems, 2, bands, frames)
+        (masks,) = self._session.run({"features": feature_planes}).values()  # (stems, 2, bands, frames)
         return masks.transpose(3, 0, 1, 2)  # (frames, stems, 2, bands)

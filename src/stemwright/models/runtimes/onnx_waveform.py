@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,40 +25,49 @@ _LEAST_DEVIATION = 1e-8
 
 
 class OnnxWaveformEngine:
-    """A separator in an ONNX file.
+    """A separator in an ONNX file, or a bag of files with one label each.
 
     Args:
         model: the model, with its contract.
-        path: its verified file.
+        paths: its verified files.
         device: a device of ``--device``.
         threads: CPU threads.
 
     Raises:
-        ModelUnavailableError: the file does not fit its contract, or the device is not available.
+        ModelUnavailableError: a file does not fit its contract, or the device is not available.
     """
 
     batch = 1
     """One chunk: the graphs of most published files have a batch of one."""
 
-    def __init__(self, model: Model, path: Path, *, device: str, threads: int) -> None:
+    def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
         import onnxruntime
 
         if model.onnx is None:
             raise ModelUnavailableError(
-                f"{model.name} has no contract, which says what the tensors of {path.name} mean."
+                f"{model.name} has no contract, which says what the tensors of {paths[0].name} mean."
             )
         self._contract: OnnxContract = model.onnx
-        self._file = path.name
-        self._labels = model.labels
         self._sources = [model.sources[stem] for stem in model.stems]
         self._sizes = sizes_of(model, self._contract)
-        self._session = OnnxSession(
-            path,
-            f"{model.name} ({path.name})",
-            providers=providers(device, onnxruntime.get_available_providers()),
-            threads=threads,
-        )
-        check_graph(self._session, self._contract, self._sizes, path.name)
+        wanted = {label for labels in self._sources for label in labels}
+        self._labels = {
+            label: index for index, label in enumerate(model.labels) if label in wanted or REMAINDER_LABEL in wanted
+        }
+        self._graphs: list[_Graph] = []
+        for place, path in enumerate(paths):  # each file of a bag is used for the label at its own index
+            indices = [index for index in self._labels.values() if len(paths) == 1 or index == place]
+            if not indices:
+                continue
+            session = OnnxSession(
+                path,
+                f"{model.name} ({path.name})",
+                providers=providers(device, onnxruntime.get_available_providers()),
+                threads=threads,
+                keeps_memory=False,
+            )
+            check_graph(session, self._contract, self._sizes, path.name)
+            self._graphs.append(_Graph(session, path.name, tuple(indices)))
         transform = self._contract.transform
         self._stft = ChunkStft(transform, self._sizes["sample"]) if transform is not None else None
         self.name = model.identity
@@ -78,18 +88,17 @@ class OnnxWaveformEngine:
         """``(2, samples)`` -> ``(stems, 2, samples)``."""
         mean, deviation = self._statistics(chunk)
         margin = self._contract.margin_samples
-        mix = np.pad((chunk - mean) / deviation, ((0, 0), (margin, margin)))
+        mix = np.pad((chunk - mean) / deviation, ((0, 0), (margin, margin + self._contract.tail_samples)))
         spectrum = None if self._stft is None else self._stft.forward(mix)  # (2, frames, bins of the FFT)
-        tensors = self._session.run(self._inputs(mix, spectrum))
-        outputs = self._outputs(tensors)
-        wanted = {label for labels in self._sources for label in labels}
-        every = REMAINDER_LABEL in wanted
-        sources = {
-            label: self._waveform(outputs, index, spectrum)[:, margin : margin + chunk.shape[1]] * deviation + mean
-            for index, label in enumerate(self._labels)
-            if every or label in wanted
-        }
-        if every:
+        inputs = self._inputs(mix, spectrum)
+        inside = slice(margin, margin + chunk.shape[1])
+        found: dict[int, Samples] = {}
+        for graph in self._graphs:
+            outputs = self._outputs(graph, inputs)
+            for index in graph.indices:
+                found[index] = self._waveform(outputs, index, spectrum)[:, inside] * deviation + mean
+        sources = {label: found[index] for label, index in self._labels.items()}
+        if any(REMAINDER_LABEL in labels for labels in self._sources):
             total = np.sum(list(sources.values()), axis=0, dtype=np.float32)
             sources[REMAINDER_LABEL] = chunk - np.float32(self._contract.compensate) * total
         return np.stack([np.sum([sources[label] for label in labels], axis=0) for labels in self._sources])
@@ -119,21 +128,20 @@ class OnnxWaveformEngine:
             given[tensor.name] = np.ascontiguousarray(packed, dtype=np.dtype(tensor.type))
         return given
 
-    def _outputs(self, tensors: list[NDArray[np.floating]]) -> Mapping[str, NDArray[np.float32]]:
+    def _outputs(self, graph: _Graph, inputs: Mapping[str, NDArray[np.floating]]) -> Mapping[str, Samples]:
         """The outputs of the graph by name, in float32, with the axes of their contract.
 
         Waveforms are ``(sources, 2, samples)``, spectra and masks ``(sources, 2, frames, bins, 2)``, without the last
         axis where a tensor has one part.
         """
-        names = [output.name for output in self._session.loaded().get_outputs()]
-        given = dict(zip(names, tensors, strict=True))
+        given = graph.session.run(inputs)
         outputs = {}
         for tensor in self._contract.outputs:
             values = given[tensor.name]
             shape = tensor.axes.shape(self._sizes)
             if values.shape != shape:
                 raise ModelUnavailableError(
-                    f"{self._file} gives '{tensor.name}' in the shape {values.shape}, but its contract says {shape}."
+                    f"{graph.file} gives '{tensor.name}' in the shape {values.shape}, but its contract says {shape}."
                 )
             axes = [
                 axis for axis in ("source", "channel", "sample", "frame", "bin", "part") if axis in tensor.axes.axes
@@ -141,7 +149,7 @@ class OnnxWaveformEngine:
             unpacked = tensor.axes.unpack(values, axes, self._sizes).astype(np.float32, copy=False)
             if not np.isfinite(unpacked).all():
                 raise ModelUnavailableError(
-                    f"{self._file} gives NaN or infinity in '{tensor.name}': its weights are damaged, or they need more "
+                    f"{graph.file} gives NaN or infinity in '{tensor.name}': its weights are damaged, or they need more "
                     "range than half precision has."
                 )
             outputs[tensor.name] = unpacked if "source" in axes else unpacked[np.newaxis]
@@ -167,6 +175,15 @@ class OnnxWaveformEngine:
             found = samples if found is None else found + samples
         assert found is not None
         return found
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A loaded file, its name, and the sources that are taken from it."""
+
+    session: OnnxSession
+    file: str
+    indices: tuple[int, ...]
 
 
 def sizes_of(model: Model, contract: OnnxContract) -> dict[str, int]:

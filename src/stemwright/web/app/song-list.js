@@ -9,8 +9,6 @@ import { clockTime, stemName, TEXTS } from "./texts.js";
 
 const POLL_MS = 3000;
 const UNDO_MS = 6000;
-/** From so many songs on the list can be searched. */
-const SEARCHED_SONGS = 8;
 
 export class SongList {
   /**
@@ -36,17 +34,8 @@ export class SongList {
     /** @type {Map<string, {root: HTMLElement, key: string, bar: HTMLElement | null, status: HTMLElement}>} */
     this.items = new Map();
     this.list = element("ul", { class: "songs" });
-    this.query = "";
-    this.search = element("input", {
-      type: "search",
-      class: "search",
-      hidden: true,
-      placeholder: TEXTS.search,
-      "aria-label": TEXTS.search,
-      oninput: () => ((this.query = this.search.value.trim().toLocaleLowerCase()), this.#show()),
-    });
     this.more = element("button", { hidden: true, onclick: () => void this.#loadMore() }, TEXTS.more);
-    this.root = element("section", { "aria-labelledby": "songs-title" }, element("div", { class: "songs-head" }, element("h2", { id: "songs-title" }, TEXTS.yourSongs), this.search), this.list, this.more);
+    this.root = element("section", { "aria-labelledby": "songs-title" }, element("h2", { id: "songs-title" }, TEXTS.yourSongs), this.list, this.more);
     /** @type {{id: string, abort: AbortController} | null} */
     this.followed = null;
     this.timer = 0;
@@ -147,12 +136,11 @@ export class SongList {
 
   #show() {
     if (this.isClosed) return;
-    const matches = (/** @type {string | undefined} */ title) => (title ?? "").toLocaleLowerCase().includes(this.query);
-    const pending = this.outbox.pending.toReversed().filter((one) => matches(one.title));
-    const there = this.separations.filter((one) => !this.leaving.has(one.id) && matches(this.titles.get(one.track_id)));
-    const rows = [...pending.map((one) => this.#pendingItem(one)), ...there.map((one) => this.#separationItem(one))];
-    const wanted = rows.length ? rows : [element("li", { class: "empty quiet" }, this.query ? TEXTS.noMatch : TEXTS.noSongs)];
-    this.search.hidden = !this.query && this.separations.length + this.outbox.pending.length < SEARCHED_SONGS;
+    const rows = [
+      ...this.outbox.pending.toReversed().map((one) => this.#pendingItem(one)),
+      ...this.separations.filter((one) => !this.leaving.has(one.id)).map((one) => this.#separationItem(one)),
+    ];
+    const wanted = rows.length ? rows : [element("li", { class: "empty quiet" }, TEXTS.noSongs)];
     const isSame = wanted.length === this.list.children.length && wanted.every((row, index) => row === this.list.children[index]);
     if (!isSame) fill(this.list, ...wanted);
     this.more.hidden = this.next === null;

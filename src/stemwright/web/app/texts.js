@@ -44,8 +44,6 @@ export const TEXTS = {
   },
 
   yourSongs: "Your songs",
-  search: "Search by title",
-  noMatch: "No song has this in its title.",
   noSongs: "Nothing here yet. Your songs and their stems will appear in this list.",
   more: "Show more",
   untitled: "Untitled",
