@@ -127,7 +127,7 @@ def test_a_graph_that_its_contract_describes_runs(model: Model, tmp_path: Path) 
     """A graph that copies the mix, of the tensors and shapes that the published file is said to have."""
     assert model.onnx is not None
     graph = Graph(model.onnx, model.chunk_samples, len(model.labels))
-    engine = OnnxWaveformEngine(model, write_identity(tmp_path, graph), device="cpu", threads=2)
+    engine = OnnxWaveformEngine(model, [write_identity(tmp_path, graph)], device="cpu", threads=2)
     low = np.sin(2 * np.pi * 441 * np.arange(model.chunk_samples) / model.sample_rate_hz)  # a bin that no graph lacks
     mix = np.stack([low, -low]).astype(np.float32)
     (stems,) = engine.separate(mix[np.newaxis])
