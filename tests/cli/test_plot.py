@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,19 @@ def test_a_stem_that_is_no_sound_is_told() -> None:
     assert done.code == 3
     one_error(done, words=["drums.wav"])
     assert not Path("song/stems.png").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("plot", "song"), ("evaluate", "song", "--estimates", "song", "--card", "card.png")],
+    ids=["plot", "card"],
+)
+def test_without_matplotlib_the_remedy_is_said_before_any_work(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_song("song/drums.wav", seconds=0.1)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = run(*command)
+    assert done.code == 2
+    one_error(done, words=["Matplotlib", "pip install 'stemwright[plot]'"])
+    assert not Path("song/stems.png").exists() and not Path("card.png").exists()

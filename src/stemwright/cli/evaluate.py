@@ -67,7 +67,10 @@ def evaluate(
         ),
     ] = False,
     card: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw the results as a picture.", rich_help_panel=OUTPUT_PANEL)
+        Path | None,
+        typer.Option(
+            metavar="PNG", help="Draw the results as a picture; needs stemwright[plot].", rich_help_panel=OUTPUT_PANEL
+        ),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="MD", help="Write the tables as Markdown.", rich_help_panel=OUTPUT_PANEL)
@@ -92,6 +95,10 @@ def evaluate(
     from stemwright.formatting import json_text
 
     chosen_metrics = read_metrics(metrics)
+    if card is not None:
+        from stemwright.plot.stem_picture import check_matplotlib
+
+        check_matplotlib()  # before an hour of work, not after it
     for path in (card, markdown):
         if path is not None:
             _check_writable(path)  # before an hour of work, not after it

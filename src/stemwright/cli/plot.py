@@ -14,7 +14,8 @@ def plot(
 ) -> None:
     """Draws the waveforms and spectrograms of all stems of a song into one PNG.
 
-    Spectrograms have a logarithmic frequency axis and one scale of 80 dB for all stems.
+    Spectrograms have a logarithmic frequency axis and one scale of 80 dB for all stems. Drawing needs Matplotlib:
+    pip install 'stemwright[plot]'.
 
     Example:
 
@@ -22,8 +23,9 @@ def plot(
     """
     from stemwright import arguments
     from stemwright.plot.song_folder_reader import read_stem_plots
-    from stemwright.plot.stem_picture import draw
+    from stemwright.plot.stem_picture import check_matplotlib, draw
 
+    check_matplotlib()
     song_dir = arguments.path(song_dir, "SONG_DIR")
     path = song_dir / "stems.png" if out is None else arguments.path(out, "--out")
     draw(song_dir.resolve().name, read_stem_plots(song_dir), path)

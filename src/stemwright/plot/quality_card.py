@@ -18,7 +18,7 @@ from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.report_tables import facts
 from stemwright.formatting import clock, decibels
-from stemwright.plot.stem_picture import COLOURS, FAINT, INK, drawable
+from stemwright.plot.stem_picture import COLOURS, FAINT, INK, check_matplotlib, drawable
 from stemwright.stems import STEMS
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def draw_card(report: Report, title: str, command: str, path: Path) -> None:
 
     Raises:
         StorageError: the file cannot be written.
+        UsageError: Matplotlib is not installed.
     """
+    check_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

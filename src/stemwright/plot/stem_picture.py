@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemwright.errors import storage_error
+from stemwright.errors import UsageError, storage_error
 from stemwright.formatting import printable
 from stemwright.plot.waveform_summary import WaveformSummary
 
@@ -50,12 +50,26 @@ class StemPlot:
     presence: float | None = None
 
 
+def check_matplotlib() -> None:
+    """Checks that pictures can be drawn.
+
+    Raises:
+        UsageError: Matplotlib is not installed: it is an extra, since a separation needs no pictures.
+    """
+    try:
+        import matplotlib  # noqa: F401  # checks that it is installed
+    except ImportError as error:
+        raise UsageError("Drawing needs Matplotlib: pip install 'stemwright[plot]'.") from error
+
+
 def draw(title: str, stem_plots: Sequence[StemPlot], path: Path) -> None:
     """Writes the picture as a PNG.
 
     Raises:
         StorageError: the file cannot be written.
+        UsageError: Matplotlib is not installed.
     """
+    check_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
