@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from datetime import datetime
 
@@ -43,6 +44,13 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def rounded_minutes(minutes: float | None) -> str:
+    """``about 3 min`` or ``under a minute``; a dash for None and for infinity."""
+    if minutes is None or not math.isfinite(minutes):
+        return "–"
+    return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
 
 
 def decibels(value: float | None) -> str:

@@ -19,10 +19,11 @@ def separate(
     format: FormatName = "wav",
     bit_depth: int | None = None,
     bitrate_kbps: int | None = None,
-    plan: str = "fast",
+    plan: str = "auto",
     device: Device = "auto",
     threads: int | None = None,
     licence: str | None = None,
+    max_minutes: float | None = None,
     start_s: float = 0.0,
     duration_s: float | None = None,
     resume: bool = False,
@@ -48,5 +49,5 @@ def separate(
         resume=resume,
         overwrite=overwrite,
     )
-    separator = Separator(plan, device=device, threads=threads, licence=licence)
+    separator = Separator(plan, device=device, threads=threads, licence=licence, max_minutes=max_minutes)
     return separator.separate_file(song, options, on_progress=on_progress, is_cancelled=is_cancelled)

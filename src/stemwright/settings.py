@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     stem_format: Literal["mp3", "wav", "flac", "m4a", "ogg", "opus"] = Field(
         "mp3", description="Format of stems on the vendors' faces."
     )
-    plan: str = Field("fast", description="Plan of the vendors' faces.")
+    plan: str = Field("auto", description="Plan of the vendors' faces.")
     callback_retry_s: NumberList = Field((60, 300, 900), description="Seconds before each further try of a callback.")
     callback_timeout_s: float = Field(
         15.0, gt=0, description="Seconds that a callback may take at first; three further tries get twice as many each."

@@ -200,5 +200,6 @@ class TestDoors:
 
     def test_plans(self, server: Server) -> None:
         plans = server.client.get("/v1/plans").json()["plans"]
-        assert plans[0]["name"] == "fast"
+        assert [plan["name"] for plan in plans] == ["auto", "fast", "stemwright-12"]
         assert len(plans[0]["stems"]) == 12
+        assert plans[0]["models"] == plans[1]["models"] == [{"name": "stemwright-12", "licence": "MIT"}]

@@ -19,8 +19,8 @@ def test_options_stand_under_the_names_of_their_sections() -> None:
     sections = re.findall(r"^(\w[\w ]*):$", text, re.MULTILINE)
     assert sections == ["Arguments", "Stems and files", "Model and processing", "Output", "Others"]
     assert text.index("Stems and files:") < text.index("--stems two|") < text.index("Model and processing:")
-    assert text.index("Model and processing:") < text.index("--plan fast|")
-    assert text.index("--plan fast|") < text.index("Output:") < text.index("--quiet")
+    assert text.index("Model and processing:") < text.index("--plan auto|")
+    assert text.index("--plan auto|") < text.index("Output:") < text.index("--quiet")
 
 
 def test_a_section_alone_has_no_name() -> None:

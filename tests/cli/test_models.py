@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.cli.models import speed
-from stemwright.models import registry, weight_store
+from stemwright.models import registry, speed, weight_store
 from stemwright.models.checkpoint import load_into, read_checkpoint
 from stemwright.models.licences import is_permissive
 from stemwright.models.networks import build

@@ -170,7 +170,7 @@ def test_the_best_plan_says_what_stands_in_for_what(song: Path, monkeypatch: pyt
     assert [model.split("@")[0] for model in facts["models"]] == ["stemwright-12"]
     check_sum(facts, song)
     notes = " ".join(facts["notes"])
-    assert "stemwright-12 is used in place of mel-band-roformer-kim" in notes
+    assert "stemwright-12 is used in place of bs-roformer-leap-xe-vocals" in notes
     assert "'lead and backing' was skipped" in notes
 
 

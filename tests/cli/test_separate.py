@@ -114,7 +114,8 @@ def test_progress_in_a_pipe_is_plain_lines() -> None:
     done = run("separate", "song.wav")
     assert "\x1b" not in done.err + done.out
     assert done.err.splitlines()[0] == "song: started"
-    assert done.err.splitlines()[-1].startswith("song: 100%, writing 0:01 of 0:01")
+    assert done.err.splitlines()[-2].startswith("song: 100%, writing 0:01 of 0:01")
+    assert done.err.splitlines()[-1].startswith("better stems: ")
 
 
 def test_names_are_never_read_as_markup_or_commands() -> None:

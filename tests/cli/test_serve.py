@@ -23,6 +23,8 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("serve")
     with Serving(folder / "data", cache_dir=str(folder / "cache")) as serving:
         serving.read_key()
+        serving.output.readline()  # the address of the page
+        assert "stemwright setup --plan good" in serving.output.readline(), "a first start says what would be better"
         yield serving
         assert serving.stop(by=signal.SIGINT) == 0
         assert "Traceback" not in serving.log

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stemwright.errors import ModelUnavailableError
+from stemwright.models import registry
 from stemwright.separation.cascade import Cascade
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.model_resolver import PlanResolver, is_installed
@@ -42,7 +43,7 @@ def names(found: Cascade) -> list[str]:
 def test_the_best_plan_takes_the_first_model_of_each_step_and_each_once() -> None:
     found = cascade()
     assert names(found) == [
-        "mel-band-roformer-kim",
+        "bs-roformer-leap-xe-vocals",
         "bs-roformer-karaoke-becruily",
         "bs-roformer-sw",
         "mega-53",
@@ -64,9 +65,9 @@ def test_where_only_permissive_weights_may_run_others_stand_in_and_it_is_said() 
 @pytest.mark.parametrize(
     ("stems", "said"),
     [
-        ("two", ["mel-band-roformer-kim"]),
-        ("drums", ["mel-band-roformer-kim", "bs-roformer-sw"]),
-        ("vocals,backing_vocals", ["mel-band-roformer-kim", "lead and backing"]),
+        ("two", ["leap-xe-vocals"]),
+        ("drums", ["leap-xe-vocals", "bs-roformer-sw"]),
+        ("vocals,backing_vocals", ["leap-xe-vocals", "lead and backing"]),
     ],
 )
 def test_parts_that_need_few_steps_come_out_whole_and_only_of_those_steps_something_is_said(
@@ -91,7 +92,7 @@ def test_stems_that_no_model_of_a_plan_gives_are_told() -> None:
     assert resolver(plan_of("scnet-large")).analysis_pass(select("two")).notes == ()
 
 
-@pytest.mark.parametrize("plan", ["best", "mega-53"])
+@pytest.mark.parametrize("plan", ["htdemucs", "mega-53"])
 def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(ModelUnavailableError, match="has no device mps"):
@@ -99,6 +100,16 @@ def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, mon
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelUnavailableError, match=r"needs PyTorch: pip install 'stemwright\[torch\]'"):
         Separator(plan, threads=1)
+
+
+def test_without_pytorch_networks_in_onnx_files_stand_in_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = cascade()
+    assert names(found) == ["mel-band-roformer-kim-onnx", "bs-roformer-sw-onnx", "stemwright-12"]
+    notes = " ".join(found.notes)
+    assert "mel-band-roformer-kim-onnx is used in place of bs-roformer-leap-xe-vocals" in notes
+    assert "'lead and backing' was skipped" in notes
+    assert "pip install 'stemwright[torch]'" in notes
 
 
 def test_the_presence_scan_needs_no_gpu() -> None:
@@ -109,7 +120,7 @@ def test_the_presence_scan_needs_no_gpu() -> None:
 
 def test_what_is_missing_is_what_the_stems_take() -> None:
     best = resolver(plan_of("best"))
-    assert [model.name for model in best.missing(select("two"))] == ["mel-band-roformer-kim"]
+    assert [model.name for model in best.missing(select("two"))] == ["bs-roformer-leap-xe-vocals"]
     assert len(best.missing(select("twelve"))) == 4
     assert resolver(plan_of("fast")).missing(select("twelve")) == ()
 
@@ -154,7 +165,7 @@ def test_a_plan_that_may_not_be_used_is_not_installed(monkeypatch: pytest.Monkey
 
 def test_an_engine_is_loaded_once() -> None:
     room = EngineCache("cpu", 1)
-    model: Any = resolver(plan_of("fast"))._models[0]
+    model = registry.find("stemwright-12")
     assert room.engine(model) is room.engine(model)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemwright.cli import administration, credits, doctor, evaluate, keys, models, plot, quota, separate, serve
+from stemwright.cli import administration, credits, doctor, evaluate, keys, models, plot, quota, separate, serve, setup
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.formatting import printable
@@ -19,6 +19,8 @@ Examples:
   stemwright separate song.mp3                 vocals and instrumental
 
   stemwright separate song.mp3 --stems twelve  twelve stems instead of two
+
+  stemwright setup                             better plans for this machine, and what they cost
 
   stemwright doctor                            check the installation and its speed
 """
@@ -78,6 +80,7 @@ def _root(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     separate.separate,
+    setup.setup,
     doctor.doctor,
     evaluate.evaluate,
     plot.plot,

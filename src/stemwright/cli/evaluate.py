@@ -41,7 +41,7 @@ def evaluate(
             rich_help_panel=FILES_PANEL,
         ),
     ] = "songs",
-    plan: Plan = "fast",
+    plan: Plan = "auto",
     device: DeviceOption = "auto",
     threads: Threads = None,
     license: License = None,

@@ -14,6 +14,7 @@ from stemwright.cli.common_options import (
     PROCESSING_PANEL,
     DeviceOption,
     License,
+    MaxMinutes,
     Plan,
     Threads,
     positive_seconds,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stemwright.cli.interrupt import InterruptHandler
     from stemwright.cli.progress_display import ProgressDisplay
     from stemwright.cli.song_inputs import SongInput
+    from stemwright.separation.offer import Offer
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
 
@@ -83,7 +85,8 @@ def separate(
             rich_help_panel=FILES_PANEL,
         ),
     ] = None,
-    plan: Plan = "fast",
+    plan: Plan = "auto",
+    max_minutes: MaxMinutes = None,
     device: DeviceOption = "auto",
     threads: Threads = None,
     license: License = None,
@@ -155,7 +158,7 @@ def separate(
                 continue
             try:
                 if separator is None:
-                    loaded = Separator(plan, device=device, threads=threads, licence=license)
+                    loaded = Separator(plan, device=device, threads=threads, licence=license, max_minutes=max_minutes)
                     download_missing(loaded, stems, quiet=quiet, is_cancelled=interrupt.is_set)
                     separator = loaded
                 with progress_display(quiet=quiet) as display:
@@ -170,6 +173,7 @@ def separate(
                 reporter.failed(song.source, error)
             else:
                 reporter.succeeded(result)
+    reporter.tell_better()
     if reporter.exit_code:
         raise typer.Exit(reporter.exit_code)
 
@@ -192,11 +196,14 @@ class _ResultReporter:
     def __init__(self, *, json_lines: bool, quiet: bool) -> None:
         self._json_lines = json_lines
         self._quiet = quiet
+        self._better: Offer | None = None
         self.exit_code = 0
 
     def succeeded(self, result: Result) -> None:
         """Prints the result of a song."""
         from stemwright.formatting import json_text
+
+        self._better = result.better
 
         if self._json_lines:
             typer.echo(json_text(result.to_dict()))
@@ -204,6 +211,13 @@ class _ResultReporter:
             from stemwright.cli.tables import print_result
 
             print_result(result)
+
+    def tell_better(self) -> None:
+        """Says once, in one line, that a better plan is one step away."""
+        from stemwright.cli.streams import print_error_line
+
+        if self._better is not None and not self._quiet:
+            print_error_line(str(self._better))
 
     def failed(self, source: str, error: StemwrightError) -> None:
         """Prints an error. The exit code of an interruption replaces that of earlier failures."""

@@ -104,6 +104,8 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
         # Browsers send nothing after the # to any server; the page keeps the key and takes it out of the address.
         page = f"{public_url(settings)}/" + (f"#key={first}" if first else "")
         typer.echo(f"The player: {page}")
+        if first:
+            _tell_better(settings)
         server = uvicorn.Server(uvicorn_config(settings, app))
         _handle_stop_signals(server)
         supervisor.start()
@@ -146,14 +148,24 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
 
 def _check_plan(name: str) -> None:
     """Checks that the weights of the vendors' APIs' plan are installed: requests never download weights."""
+    from stemwright.separation.auto_choice import AUTO
     from stemwright.separation.model_resolver import is_installed
     from stemwright.separation.plan import plan_of
 
-    if not is_installed(plan_of(name)):
+    if name != AUTO and not is_installed(plan_of(name)):
         raise ModelUnavailableError(
             f"STEMWRIGHT_PLAN is '{name}', whose weights are not installed or not allowed; download them with "
             f"`stemwright models download {name}`, or set another plan."
         )
+
+
+def _tell_better(settings: Settings) -> None:
+    """Says in one line that a better plan than the one of ``auto`` is one step away."""
+    from stemwright.separation.auto_choice import AUTO, better_plan
+
+    offer = better_plan("twelve") if settings.plan == AUTO else None
+    if offer is not None:
+        typer.echo(str(offer))
 
 
 def _handle_stop_signals(server: uvicorn.Server) -> None:

@@ -57,9 +57,12 @@ def print_result(result: Result) -> None:
         }
         stems.add_row(*(cells[column] for column in columns), style=None if stem.present else "dim")
     out.print(stems)
-    facts = [f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {speed(result.realtime_factor)}"]
+    facts = [
+        f"{clock(result.seconds)} in {result.elapsed_s:.1f} s, {speed(result.realtime_factor)}, "
+        f"plan {printable(result.plan)}"
+    ]
     if result.skipped:
-        facts = ["nothing was done; --overwrite replaces the stems"]
+        facts = [f"nothing was done, the stems are those of plan {printable(result.plan)}; --overwrite replaces them"]
     if result.residual_db is not None:
         exact = result.residual_db <= BIT_FOR_BIT_DB
         facts.append("adds up to the input " + ("bit for bit" if exact else f"to {result.residual_db:.0f} dB"))

@@ -104,7 +104,7 @@ class AsyncClient:
         song: Track | AnyPath | UUID,
         *,
         stems: str | Iterable[str] = "two",
-        plan: str = "fast",
+        plan: str = "auto",
         format: Format = "wav",
         bit_depth: Literal[16, 24, 32] | None = None,
         bitrate_kbps: int | None = None,

@@ -66,7 +66,7 @@ def evaluate_estimates(
 
 def evaluate_plan(
     references: AnyPath,
-    plan: str | Separator = "fast",
+    plan: str | Separator = "auto",
     *,
     layout: LayoutName = "songs",
     device: Device = "auto",
@@ -106,7 +106,7 @@ def evaluate_plan(
         if on_song is not None:
             on_song(index, len(songs), song.name)
         scores.append(_score_separation(song, separator, chosen_metrics, confusion=confusion))
-    return summarise(scores, separator.plan, chosen_metrics)
+    return summarise(scores, separator.plan_name("twelve"), chosen_metrics)
 
 
 def _layout(layout: object) -> Layout:

@@ -127,6 +127,11 @@ class Model:
         return sum(file.size_bytes for file in self.files)
 
     @property
+    def in_wheel(self) -> bool:
+        """Whether its weights ship with Stemwright."""
+        return not self.added and all(not file.url for file in self.files)
+
+    @property
     def identity(self) -> str:
         """Name and digest, which identify the model and its output.
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ def weights_folder() -> Path:
     named = os.environ.get("STEMWRIGHT_MODELS_DIR")
     if named:
         return Path(named).expanduser()
+    return _default_folder(os.environ.get("XDG_DATA_HOME"), os.environ.get("HOME"))
+
+
+@cache
+def _default_folder(*_variables: str | None) -> Path:
+    """The folder among the user's data, which follows from these variables; a server asks for it hundreds of times."""
     from platformdirs import user_data_path
 
     return user_data_path("stemwright", appauthor=False) / "models"

@@ -13,6 +13,7 @@ any engines.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.models.engine import WaveformEngine
+from stemwright.models.speed import LEAST_MEASURED_SONG_S
 from stemwright.separation.chunk_runner import WaveformRunner, run_chunks
 from stemwright.separation.pass_output import Column, PartSamples, WaveformOutput
 from stemwright.separation.plan import MIX
@@ -48,6 +50,7 @@ class CascadeStep:
         sample_rate: sample rate of the engine in Hz.
         cost: operations, relative to other steps.
         load: loads the engine, which may take a while; None if no model is available.
+        on_timed: called with the seconds of work for a second of song, once the engine has run over a whole song.
     """
 
     name: str
@@ -59,6 +62,7 @@ class CascadeStep:
     sample_rate: int
     cost: float
     load: Callable[[IsCancelled], WaveformEngine] | None
+    on_timed: Callable[[float], None] | None = None
 
     def is_absent(self, scan: PresenceScan | None) -> bool:
         """Whether the step may be skipped, since none of its stems plays in the song."""
@@ -147,7 +151,11 @@ class Cascade:
                 if not files.state.complete:
                     engine = step.load(partial(is_cancelled_in, step))
                     runner = WaveformRunner(engine, list(step.outputs.values()), source.channels)
+                    is_whole, started = files.state.n_chunks == 0, time.perf_counter()
                     run_chunks(step_input, runner, files, on_seconds=partial(advance, step), is_cancelled=is_cancelled)
+                    song_s = files.outputs.n_rows / step.sample_rate
+                    if step.on_timed is not None and is_whole and song_s >= LEAST_MEASURED_SONG_S:
+                        step.on_timed((time.perf_counter() - started) / song_s)
                 for index, name in enumerate((*step.outputs, step.remainder)):
                     columns.setdefault(name, []).append(Column(files.outputs, index))
             done += step.cost / total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from stemwright.models import registry
+from stemwright.models import registry, speed
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engine_loading import check_runtime, load_engine
 from stemwright.models.registry import Model
@@ -22,18 +22,23 @@ class EngineCache:
     """Loads engines and keeps them: one load serves many songs."""
 
     def __init__(self, device: Device, threads: int) -> None:
-        self._device = device
-        self._threads = threads
+        self.device = device
+        self.threads = threads
         self._lock = threading.Lock()
         self._engines: dict[tuple[str, tuple[str, ...]], MaskEngine | WaveformEngine] = {}
 
     def check(self, model: Model) -> None:
         """Raises ModelUnavailableError if a model could not run even with its weights installed."""
-        check_runtime(model, self._device)
+        check_runtime(model, self.device)
+
+    def record_time_ratio(self, model: Model, ratio: float) -> None:
+        """Keeps the measured time of a model for later estimates."""
+        if not model.in_wheel:
+            speed.record_time_ratio(model, self.device, self.threads, ratio)
 
     def engine(self, model: Model, is_cancelled: IsCancelled | None = None) -> MaskEngine | WaveformEngine:
         """The engine of a model; missing weights are downloaded."""
-        return self._engine(model, self._device, is_cancelled)
+        return self._engine(model, self.device, is_cancelled)
 
     def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
         """The engine of a model as a waveform engine, for a cascade; missing weights are downloaded."""
@@ -55,5 +60,5 @@ class EngineCache:
         key = model.name, model.stems
         with self._lock:  # threads that start at the same time share one load
             if key not in self._engines:
-                self._engines[key] = load_engine(model, device=device, threads=self._threads, is_cancelled=is_cancelled)
+                self._engines[key] = load_engine(model, device=device, threads=self.threads, is_cancelled=is_cancelled)
             return self._engines[key]

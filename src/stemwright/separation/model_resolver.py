@@ -8,16 +8,15 @@ from functools import partial
 from typing import Protocol
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import licences, registry, weight_store
+from stemwright.models import licences, weight_store
 from stemwright.models.engine import MaskEngine, WaveformEngine
-from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
-from stemwright.models.weight_download import is_offline
 from stemwright.separation.analysis_pass import AnalysisPass, MaskPass
 from stemwright.separation.cascade import Cascade, CascadeStep
 from stemwright.separation.engine_cache import EngineCache
+from stemwright.separation.model_choice import PlanChoice, choose_models, installed_choice
 from stemwright.separation.plan import MIX, Plan, Step
-from stemwright.stems import Selection
+from stemwright.stems import Selection, select
 
 
 class ModelResolver(Protocol):
@@ -65,47 +64,69 @@ class SingleEngine:
 
 
 class PlanResolver:
-    """Chooses for each step of a plan the first of its models that is allowed and available.
+    """Chooses a model for each step of a plan, for the parts that are asked for (``model_choice``).
+
+    Args:
+        plan: the plan.
+        engines: loads and keeps the engines.
+        licence: ``any``, ``permissive``, or None for ``STEMWRIGHT_LICENSE``.
+        download: whether weights that are not installed may be downloaded when they are needed.
 
     Raises:
         ModelUnavailableError: a step that cannot be skipped has no such model, or a chosen model has no runtime or
-            device here.
+            device here. Without ``download`` this shows once the parts are known.
     """
 
-    def __init__(self, plan: Plan, engines: EngineCache, licence: str | None) -> None:
-        policy = licences.policy(licence)
+    def __init__(self, plan: Plan, engines: EngineCache, licence: str | None, *, download: bool = True) -> None:
         self._plan = plan
         self._engines = engines
-        self._notes: dict[int, str] = {}
-        self._models = [self._choose(index, policy) for index in range(len(plan.steps))]
-        for model in self._models:
-            if model is not None:
-                engines.check(model)
-        single = self._models[0] if len(plan.steps) == 1 else None
+        self._policy = licences.policy(licence)
+        self._download = download
+        if not download and len(plan.steps) > 1:
+            return  # which models are needed is not known yet
+        choice = self._choice(select("twelve"))
+        for step in choice.steps:
+            if step.model is not None:
+                engines.check(step.model)
+        single = choice.steps[0].model if len(choice.steps) == 1 else None
         if single is not None and weight_store.is_available(single):
             # loaded now, so that damaged weights are reported before the first song
             engines.engine(_for_step(plan.steps[0], single))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
         """The models that a selection needs and that are not installed."""
-        models = [self._models[index] for index in self._plan.needed(selection.parts)]
-        needed = {model.name: model for model in models if model is not None}
-        return tuple(model for model in needed.values() if not weight_store.is_available(model))
+        if not self._download and installed_choice(self._plan, selection, self._policy) is not None:
+            return ()
+        return choose_models(self._plan, selection, self._policy, download=True).missing
 
     def analysis_pass(self, selection: Selection) -> AnalysisPass:
         """A mask pass for a plan of one mask engine, otherwise a cascade."""
-        (first, *others) = self._models
-        if first is not None and not others and first.kind == "mask":
+        choice = self._choice(selection)
+        for model in choice.models:
+            self._engines.check(model)
+        first = choice.steps[0].model
+        if first is not None and len(choice.steps) == 1 and first.kind == "mask":
             engine = self._engines.engine(first)
             assert isinstance(engine, MaskEngine)
             return MaskPass(engine, selection)
-        needed = self._plan.needed(selection.parts)
-        steps = _merged([_ResolvedStep(index, self._plan.steps[index], self._models[index]) for index in needed])
-        notes = tuple(self._notes[index] for index in needed if index in self._notes)
-        stem_of_name = {name: self._plan.stem_of(name) for name in self._plan.intermediate_names}
+        plan = choice.plan
+        steps = _merged([_ResolvedStep(index, plan.steps[index], choice.steps[index].model) for index in choice.needed])
+        notes = tuple(choice.steps[index].note for index in choice.needed if choice.steps[index].note)
+        stem_of_name = {name: plan.stem_of(name) for name in plan.intermediate_names}
         return Cascade(
             [self._cascade_step(step) for step in steps], selection, self._engines.scan_presence, notes, stem_of_name
         )
+
+    def _choice(self, selection: Selection) -> PlanChoice:
+        if self._download:
+            return choose_models(self._plan, selection, self._policy, download=True)
+        choice = installed_choice(self._plan, selection, self._policy)
+        if choice is None:
+            raise ModelUnavailableError(
+                f"The weights of '{self._plan.name}' are not installed; `stemwright models download {self._plan.name}` "
+                "installs them."
+            )
+        return choice
 
     def _cascade_step(self, resolved: _ResolvedStep) -> CascadeStep:
         step, model = resolved.step, resolved.model
@@ -120,25 +141,8 @@ class PlanResolver:
             sample_rate=0 if model is None else model.sample_rate_hz,
             cost=0.0 if model is None else max(1.0, model.gflop_per_s),
             load=None if model is None else partial(self._engines.waveform_engine, _for_step(step, model)),
+            on_timed=None if model is None else partial(self._engines.record_time_ratio, model),
         )
-
-    def _choose(self, index: int, policy: Policy) -> Model | None:
-        step = self._plan.steps[index]
-        reasons = []
-        for name in step.models:
-            model = registry.find(name)
-            try:
-                _require(model, policy)
-            except ModelUnavailableError as error:
-                reasons.append(str(error))
-                continue
-            if reasons:
-                self._notes[index] = f"{model.name} is used in place of {step.models[0]}: {' '.join(reasons)}"
-            return model
-        if not step.if_skipped:
-            raise ModelUnavailableError(" ".join(reasons))
-        self._notes[index] = f"The step '{step.name}' was skipped: {' '.join(reasons)}"
-        return None
 
 
 @dataclass(frozen=True)
@@ -180,19 +184,6 @@ def _same(one: Model | None, other: Model | None) -> bool:
     return one is not None and other is not None and one.name == other.name
 
 
-def is_installed(plan: Plan) -> bool:
-    """Whether the first model of every step is installed and may be used, so that nothing is downloaded or replaced."""
-    best = [registry.find(step.models[0]) for step in plan.steps]
-    allowed = licences.policy() == "any" or all(map(licences.is_permissive, best))
-    return allowed and all(map(weight_store.is_available, best))
-
-
-def _require(model: Model, policy: Policy) -> None:
-    """Raises ModelUnavailableError if a model is not allowed or not available."""
-    licences.require(model, policy)
-    missing = [file.name for file in model.files if not weight_store.is_available(file)]
-    if missing and is_offline():
-        raise ModelUnavailableError(
-            f"{model.name} is not installed and STEMWRIGHT_OFFLINE is set; put {', '.join(missing)} into "
-            f"{weight_store.weights_folder()}, or allow one download."
-        )
+def is_installed(plan: Plan, stems: str = "twelve") -> bool:
+    """Whether enough models of a plan are installed and may be used, so that nothing is downloaded for these stems."""
+    return installed_choice(plan, select(stems), licences.policy()) is not None

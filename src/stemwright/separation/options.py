@@ -111,5 +111,21 @@ def read_licence(licence: object) -> str | None:
     return None if licence is None else arguments.choice(licence, "licence", ("any", "permissive"))
 
 
+def read_max_minutes(minutes: object, is_auto: bool) -> float | None:
+    """Parses the longest time for a song in minutes, or None.
+
+    Raises:
+        UsageError: it is not a positive number, or the plan is not ``auto``, which alone chooses by time.
+    """
+    if minutes is None:
+        return None
+    found = arguments.number(minutes, "max_minutes", "minutes")
+    if found <= 0:
+        raise UsageError(f"max_minutes is {found:g}: give more than 0 minutes.")
+    if not is_auto:
+        raise UsageError("max_minutes helps the plan auto to choose: leave it out, or leave the plan out.")
+    return found
+
+
 def _optional(value: object, name: str, unit: str, highest: int) -> int | None:
     return None if value is None else arguments.whole(value, name, unit, lowest=1, highest=highest)

@@ -33,6 +33,8 @@ class Step:
         remainder: name of its input less its outputs.
         if_skipped: name of its input if the step is skipped; empty if it cannot be skipped.
         name: shown to users; empty in a plan of one step.
+        interchangeable: one of its published models is as good as another, so an installed one is used before one that
+            would be downloaded.
     """
 
     input: str
@@ -41,6 +43,7 @@ class Step:
     remainder: str = "fx"
     if_skipped: str = ""
     name: str = ""
+    interchangeable: bool = False
 
     def outputs(self, stems: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Name of an output to its stems, for a model that gives ``stems``. Its own ``fx`` is part of the remainder."""
@@ -73,6 +76,17 @@ class Plan:
     def stem_of(self, name: str) -> str:
         """The stem that ``name`` counts as if no step splits it."""
         return min(self.stems_of(name), key=STEMS.index)
+
+    def needed_outputs(self, index: int, parts: Sequence[Part]) -> frozenset[str]:
+        """The outputs of a step that these parts keep apart from its remainder."""
+        part_of = {stem: part.name for part in parts for stem in part.sources}
+        step = self.steps[index]
+        remainder = self.stems_of(step.remainder, index)
+        return frozenset(
+            name
+            for name in (step.gives or STEMS)
+            if name != step.remainder and len({part_of[stem] for stem in self.stems_of(name, index) | remainder}) > 1
+        )
 
     def needed(self, parts: Sequence[Part]) -> tuple[int, ...]:
         """Indices of the steps that are needed to separate these parts."""

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stemwright.separation.offer import Offer
+
 
 @dataclass(frozen=True)
 class StemResult:
@@ -35,7 +37,7 @@ class Result:
     Attributes:
         input: path of the song as it was given.
         output_dir: folder of the stems.
-        plan: the plan that was used.
+        plan: the plan that was used; for ``auto`` the one that it chose.
         models: the models that were used, with the digest of their weights.
         sample_rate: Hz, the input's own.
         channels: 1 or 2.
@@ -50,6 +52,7 @@ class Result:
         peak_rss_mb: peak memory of this process so far, in MB (10^6 bytes).
         skipped: the complete output of an identical run existed already and was kept.
         notes: remarks for the user: a file that ended early, downmixed channels, changes by a lossy format.
+        better: a better plan that is one step away; None with a plan that was named, and where there is none.
     """
 
     input: str
@@ -68,6 +71,7 @@ class Result:
     peak_rss_mb: float
     skipped: bool = False
     notes: tuple[str, ...] = ()
+    better: Offer | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same facts as plain types, ready for JSON."""
@@ -80,9 +84,11 @@ class Result:
     def from_dict(cls, facts: dict[str, Any]) -> Result:
         """The reverse of ``to_dict``."""
         stems = tuple(StemResult(**{**stem, "path": Path(stem["path"])}) for stem in facts["stems"])
+        better = facts.get("better")
         return cls(
             **{
                 **facts,
+                "better": None if better is None else Offer.from_dict(better),
                 "output_dir": Path(facts["output_dir"]),
                 "models": tuple(facts["models"]),
                 "notes": tuple(facts["notes"]),

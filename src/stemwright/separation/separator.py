@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,45 +13,55 @@ import numpy as np
 
 from stemwright import arguments
 from stemwright.arguments import AnyPath
-from stemwright.audio.formats import OutputFormat, output_format
+from stemwright.audio.formats import output_format
 from stemwright.cpu_memory_limits import cores
 from stemwright.errors import CancelledError, ModelUnavailableError, StemwrightError, UsageError, storage_error
 from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.engine_loading import OnDownload, fetch_weights
 from stemwright.models.registry import Model
+from stemwright.separation.auto_choice import AUTO
+from stemwright.separation.auto_plan import AutoPlan
 from stemwright.separation.engine_cache import EngineCache
-from stemwright.separation.model_resolver import ModelResolver, PlanResolver, SingleEngine
+from stemwright.separation.model_resolver import PlanResolver, SingleEngine
 from stemwright.separation.naming import checked_folder_name, song_folder_name
-from stemwright.separation.options import Device, Options, read_device, read_licence, read_threads
+from stemwright.separation.options import (
+    Device,
+    Options,
+    read_device,
+    read_licence,
+    read_max_minutes,
+    read_threads,
+)
 from stemwright.separation.plan import plan_of
-from stemwright.separation.presence import Presence
 from stemwright.separation.progress import IsCancelled, OnProgress
 from stemwright.separation.quantization import Quantization, Values
 from stemwright.separation.render_pass import PartSink
-from stemwright.separation.resources import peak_rss_mb
-from stemwright.separation.result import Result, StemResult
+from stemwright.separation.result import Result
+from stemwright.separation.run_key import begun_models, run_key
 from stemwright.separation.samples import Samples, as_rate, as_samples
-from stemwright.separation.separation_run import EncodedParts, SeparationRun
-from stemwright.separation.song_folder import OutputKey, SongFolder
+from stemwright.separation.separation_run import SeparationRun
+from stemwright.separation.song_folder import SongFolder
+from stemwright.separation.song_plan import NamedPlan, Planner
+from stemwright.separation.song_result import song_result
 from stemwright.separation.source import ArraySource, FileSource
 from stemwright.separation.working_files import WorkingFiles
-from stemwright.stems import Selection, select
-
-WORKING_FORMAT = 3
-"""Increased when the format of the working files changes, so that no run resumes from those of an older version."""
+from stemwright.stems import select
 
 
 class Separator:
-    """Separates songs with one plan. Loading the model takes a moment: use one separator for many songs.
+    """Separates songs. Loading the model takes a moment: use one separator for many songs.
 
     Several threads may use it at once. A forked process loads the models again; a spawned one can be sent a separator.
 
     Args:
-        plan: ``fast``, ``best``, or the name of a model (``stemwright models``).
+        plan: ``auto``, ``fast``, ``good``, ``best``, or the name of a model (``stemwright models``). ``auto`` takes for
+            each song the best of the others that is installed, may be used and is worth its time.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads; None takes all that are available (``stemwright.cpu_memory_limits``).
         licence: ``any``, or ``permissive`` to use only weights whose licence allows any use; None takes
             ``STEMWRIGHT_LICENSE``.
+        max_minutes: longest time that ``auto`` may take for a song; None for four times the song's length.
+        download: whether a named plan may download weights that are not installed. ``auto`` never does.
         engine: an engine of your own, used in place of the plan's models; ``plan`` is then only a name.
 
     Raises:
@@ -60,22 +71,41 @@ class Separator:
 
     def __init__(
         self,
-        plan: str = "fast",
+        plan: str = AUTO,
         *,
         device: Device = "auto",
         threads: int | None = None,
         licence: str | None = None,
+        max_minutes: float | None = None,
+        download: bool = True,
         engine: MaskEngine | WaveformEngine | None = None,
     ) -> None:
         self.plan = arguments.text(plan, "plan")
+        if engine is not None and self.plan == AUTO:
+            self.plan = "custom"
         self._threads = read_threads(threads) or cores()
-        self._copy = partial(Separator, plan, device=device, threads=threads, licence=licence, engine=engine)
-        self._models: ModelResolver
-        if engine is None:
-            engines = EngineCache(read_device(device), self._threads)
-            self._models = PlanResolver(plan_of(self.plan), engines, read_licence(licence))
+        most_minutes = read_max_minutes(max_minutes, self.plan == AUTO)
+        may_download = arguments.flag(download, "download")
+        self._copy = partial(
+            Separator,
+            plan,
+            device=device,
+            threads=threads,
+            licence=licence,
+            max_minutes=most_minutes,
+            download=may_download,
+            engine=engine,
+        )
+        self._planner: Planner
+        if engine is not None:
+            self._planner = NamedPlan(self.plan, SingleEngine(_checked_engine(engine)))
+            return
+        engines = EngineCache(read_device(device), self._threads)
+        if self.plan == AUTO:
+            self._planner = AutoPlan(engines, licence=read_licence(licence), max_minutes=most_minutes)
         else:
-            self._models = SingleEngine(_checked_engine(engine))
+            models = PlanResolver(plan_of(self.plan), engines, read_licence(licence), download=may_download)
+            self._planner = NamedPlan(self.plan, models)
 
     @classmethod
     def of_engine(cls, engine: MaskEngine | WaveformEngine, *, threads: int | None = None) -> Separator:
@@ -84,15 +114,27 @@ class Separator:
         Raises:
             UsageError: the object is not an engine (``stemwright.models.engine``).
         """
-        return cls("custom", threads=threads, engine=_checked_engine(engine))
+        return cls(threads=threads, engine=_checked_engine(engine))
 
     def __reduce__(self) -> tuple[partial[Separator], tuple[()]]:
         """For pickle: the other process creates a separator from the same arguments."""
         return self._copy, ()
 
+    def plan_name(self, stems: str | Iterable[str] = "twelve", song_s: float | None = None) -> str:
+        """The plan that these stems get: for ``auto`` the one that it chooses, else the plan's own name.
+
+        Args:
+            stems: as in ``separate``.
+            song_s: length of the song in seconds, which counts where ``max_minutes`` is given.
+        """
+        return self._planner.plan_name(select(stems), song_s)
+
     def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
-        """The models that these stems need and that are not installed. The first song would download them."""
-        return self._models.missing(select(stems))
+        """The models that these stems need and that are not installed. The first song would download them.
+
+        None with the plan ``auto``, which takes what is installed.
+        """
+        return self._planner.missing(select(stems))
 
     def prepare(
         self,
@@ -142,7 +184,8 @@ class Separator:
         source = ArraySource(as_samples(samples), as_rate(sample_rate))
         sinks = [_ArraySink() for _ in selection.parts]
         with _temporary_folder() as folder:
-            run = SeparationRun(self._models.analysis_pass(selection), source, selection, self._threads, None, None)
+            song_plan = self._planner.song_plan(selection, source.expected_s)
+            run = SeparationRun(song_plan.analysis_pass, source, selection, self._threads, None, None)
             with WorkingFiles(Path(folder), {}, resume=False) as work:
                 output, presence = run.analyse(work)
                 run.render(output, presence, sinks, Quantization(bits=None, limited=False))
@@ -187,19 +230,20 @@ class Separator:
             options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
         )
         folder = SongFolder(options.folder, title or song_folder_name(source.path.stem))
-        analysis_pass = self._models.analysis_pass(selection)
-        key = self._run_key(source, selection, options, analysis_pass.models)
+        begun = begun_models(folder, source, selection, options) if self.plan == AUTO else None
+        song_plan = self._planner.song_plan(selection, source.expected_s, begun)
+        key = run_key(source, selection, options, song_plan.analysis_pass.models)
         output_key = {**key, "format": fmt.name, "bit_depth": fmt.bit_depth, "bitrate_kbps": fmt.bitrate_kbps}
         if not options.overwrite and (existing := folder.existing_result(output_key)):
-            return existing
+            return replace(existing, better=song_plan.better)
         folder.check_writable()
-        run = SeparationRun(analysis_pass, source, selection, self._threads, on_progress, is_cancelled)
+        run = SeparationRun(song_plan.analysis_pass, source, selection, self._threads, on_progress, is_cancelled)
         run.check_disk_space(folder.path.parent, fmt)
         work = WorkingFiles(folder.working, key, resume=options.resume)
         try:
             output, presence = run.analyse(work)
             encoded = run.encode(source, output, presence, work.stems, fmt, with_peaks=with_peaks)
-            result = self._result(run, source, presence, encoded, fmt, folder, started)
+            result = song_result(run, song_plan, source, presence, encoded, fmt, folder.path, started)
             folder.publish(encoded.files, result, output_key)
             work.remove()
         except CancelledError:
@@ -215,62 +259,6 @@ class Separator:
         finally:
             work.close()
         return result
-
-    def _run_key(
-        self, source: FileSource, selection: Selection, options: Options, models: tuple[str, ...]
-    ) -> OutputKey:
-        return {
-            "working_format": WORKING_FORMAT,
-            "input": source.digest(),
-            "start_s": options.start_s,
-            "duration_s": options.duration_s,
-            "stems": selection.mode,
-            "models": list(models),
-        }
-
-    def _result(
-        self,
-        run: SeparationRun,
-        source: FileSource,
-        presence: Presence,
-        encoded: EncodedParts,
-        fmt: OutputFormat,
-        folder: SongFolder,
-        started: float,
-    ) -> Result:
-        report = encoded.report
-        seconds = report.n_samples / source.sample_rate
-        elapsed_s = time.monotonic() - started
-        stems = tuple(
-            StemResult(
-                name=part.name,
-                path=folder.path / f"{part.name}.{fmt.extension}",
-                present=present,
-                presence=round(score, 4),
-                peak_dbfs=_rounded(meter.peak_db),
-                rms_dbfs=_rounded(meter.level_db),
-            )
-            for part, present, score, meter in zip(
-                run.selection.parts, presence.present, presence.scores, report.parts, strict=True
-            )
-        )
-        return Result(
-            input=str(source.path),
-            output_dir=folder.path,
-            plan=self.plan,
-            models=run.analysis_pass.models,
-            sample_rate=source.sample_rate,
-            channels=source.channels,
-            samples=report.n_samples,
-            seconds=seconds,
-            residual_db=_rounded(report.residual_db) if fmt.lossless else None,
-            gain_db=20 * float(np.log10(encoded.quantization.gain)),
-            stems=stems,
-            elapsed_s=round(elapsed_s, 3),
-            realtime_factor=round(seconds / elapsed_s, 2),
-            peak_rss_mb=round(peak_rss_mb(), 1),
-            notes=(*source.notes, *run.analysis_pass.notes, *encoded.notes),
-        )
 
 
 def _checked(options: Options | None) -> Options:
@@ -313,7 +301,3 @@ class _ArraySink(PartSink):
     def samples(self) -> Samples:
         """``(channels, samples)``."""
         return np.concatenate(self._blocks, axis=1).astype(np.float32, copy=False)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)

@@ -150,6 +150,11 @@ class WorkingFiles:
         except OSError as error:
             raise storage_error(error, folder) from error
 
+    @staticmethod
+    def begun_key(folder: Path) -> RunKey | None:
+        """The key of the run that began in a folder and was interrupted; None if there is none."""
+        return _read_json(folder / "recipe.json")
+
     @property
     def has_finished_step(self) -> bool:
         """Whether a step is complete, in this run or in the one that it resumes."""

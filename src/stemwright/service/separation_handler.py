@@ -23,6 +23,7 @@ from stemwright.errors import (
 )
 from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
+from stemwright.separation.auto_choice import resolved
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.progress import Progress
 from stemwright.separation.song_folder import MIX_PEAKS, PEAKS_SUFFIX
@@ -65,7 +66,7 @@ class SeparationHandler:
         self._service = service
         self._settings = service.settings
         self._worker_tasks = service.worker_tasks
-        self._separator = self._load(service.settings.plan)
+        self._separator = self._load(resolved(service.settings.plan, "two"))
         self._remove_ended()
 
     def run(self, lease: Lease, context: TaskContext) -> None:
@@ -293,7 +294,7 @@ class SeparationHandler:
         from stemwright.separation.separator import Separator
 
         threads = self._settings.worker_threads or threads_per_worker(self._settings.workers, cores())
-        return Separator(plan, threads=threads)
+        return Separator(plan, threads=threads, download=False)
 
     def _clear(self, folder: Path) -> None:
         """Deletes the folder of a task, unless the task is still running."""

@@ -12,6 +12,7 @@ from stemwright.api.native.schemas import SeparationRequest, parse_request
 from stemwright.audio.formats import output_format
 from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
+from stemwright.separation.auto_choice import resolved
 from stemwright.separation.model_resolver import is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
@@ -46,8 +47,8 @@ def read_submission(
     with _errors_of_field("stems"):
         select(stems)
     with _errors_of_field("plan"):
-        plan = plan_of(order.plan)
-        if not is_installed(plan):
+        plan = plan_of(resolved(order.plan, stems))
+        if not is_installed(plan, stems):
             raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
     _check_format(order)
     if order.callback_url is not None:
@@ -57,7 +58,7 @@ def read_submission(
         face="native",
         kind=KIND,
         stems=stems,
-        plan=order.plan,
+        plan=plan.name,
         format=order.format,
         bit_depth=order.bit_depth,
         bitrate_kbps=order.bitrate_kbps,

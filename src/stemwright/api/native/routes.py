@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,14 +17,15 @@ from stemwright.api.native.event_streams import EventStreams
 from stemwright.api.native.request_body import KIND
 from stemwright.api.native.views import json_response, separation_view, to_datetime
 from stemwright.api.problems import Problem, ProblemRoute, problem_responses
-from stemwright.models import registry
-from stemwright.separation.model_resolver import is_installed
+from stemwright.models import licences, registry
+from stemwright.separation.auto_choice import AUTO, TITLE, resolved
+from stemwright.separation.model_choice import installed_choice
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.plan import plans as all_plans
 from stemwright.service.errors import NotFound
 from stemwright.service.service import Service
 from stemwright.service.task import Task
-from stemwright.stems import STEMS
+from stemwright.stems import STEMS, select
 
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -79,18 +81,23 @@ def _add_account_routes(native: APIRouter, service: Service) -> None:
     )
     def plans(request: Request) -> Response:
         authenticate(request, service.keys, "read")
-        known = [*all_plans(), *(plan_of(model.name) for model in registry.models())]
-        return json_response(schemas.Plans(plans=[_plan_view(plan) for plan in known if is_installed(plan)]))
+        chosen = replace(plan_of(resolved(AUTO, "twelve")), name=AUTO, title=TITLE)
+        known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models())]
+        views = [_plan_view(plan) for plan in known]
+        return json_response(schemas.Plans(plans=[view for view in views if view is not None]))
 
 
-def _plan_view(plan: Plan) -> schemas.Plan:
-    models = [registry.find(step.models[0]) for step in plan.steps]
-    stems = {stem for model in models for stem in model.stems}
+def _plan_view(plan: Plan) -> schemas.Plan | None:
+    """A plan with the models that it has here; None if they are not installed."""
+    choice = installed_choice(plan, select("twelve"), licences.policy())
+    if choice is None:
+        return None
+    stems = {stem for model in choice.models for stem in model.stems}
     return schemas.Plan(
         name=plan.name,
         title=plan.title,
         stems=[stem for stem in STEMS if stem in stems],
-        models=[schemas.PlanModel(name=model.name, licence=model.licence) for model in models],
+        models=[schemas.PlanModel(name=model.name, licence=model.licence) for model in choice.models],
     )
 
 

@@ -35,7 +35,7 @@ class SeparationRequest(_Request):
     track_id: str | None = Field(None, description="Id of a track. Send this or `url`.", json_schema_extra=UUID)
     url: str | None = Field(None, description="URL of the song. Send this or `track_id`.", json_schema_extra=URI)
     stems: str | list[str] = Field("two", description="`two`, `twelve`, or names of stems, which also give `residual`.")
-    plan: str = Field("fast", description="See /v1/plans.")
+    plan: str = Field("auto", description="See /v1/plans. The answer has the plan that auto chose.")
     format: Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"] = "wav"
     bit_depth: Literal[16, 24, 32] | None = Field(
         None, description="For wav, flac and aiff; 32 is float. Default: that of the song."

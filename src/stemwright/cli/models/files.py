@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,7 @@ def download(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...", help="Models or plans; for a plan, the preferred allowed model of each step."
+            metavar="NAME...", help="Models or plans; for a plan, the preferred model of each step that is allowed."
         ),
     ],
     license: License = None,
@@ -144,17 +143,19 @@ def _digest_note(model: Model) -> str:
 
 
 def _model_names(names: list[str], policy: Policy) -> Iterator[str]:
-    """Names of models; a plan is replaced by the first allowed model of each of its steps."""
-    from stemwright.models import licences, registry
+    """Names of models; a plan is replaced by the models that its steps have for all stems."""
+    from stemwright.errors import UsageError
+    from stemwright.separation.auto_choice import AUTO
+    from stemwright.separation.model_choice import choose_models
     from stemwright.separation.plan import plans
+    from stemwright.stems import select
 
-    steps = {plan.name: plan.steps for plan in plans()}
+    known = {plan.name: plan for plan in plans()}
     for name in names:
-        if name not in steps:
+        if name == AUTO:
+            raise UsageError("The plan auto takes what is installed; `stemwright setup` says what is worth installing.")
+        if name in known:
+            choice = choose_models(known[name], select("twelve"), policy, download=True)
+            yield from (model.name for model in choice.models)
+        else:
             yield name
-            continue
-        for step in steps[name]:
-            allowed = (
-                model for model in step.models if policy == "any" or licences.is_permissive(registry.find(model))
-            )
-            yield from islice(allowed, 1)

@@ -28,7 +28,7 @@ def list_models(as_json: Json = False, license: License = None) -> None:
     from rich.text import Text
 
     from stemwright.cli.tables import console, table
-    from stemwright.formatting import megabytes, printable
+    from stemwright.formatting import megabytes, printable, rounded_minutes
 
     rows = table("name", "plans", "stems", "licence", "installed", "best score", "size", "RAM", "3 minutes", left=6)
     rows.columns[0].no_wrap = True  # a name is to be copied
@@ -42,7 +42,7 @@ def list_models(as_json: Json = False, license: License = None) -> None:
             _best_score(model),
             megabytes(model.size_bytes),
             Text(_gigabytes(fact["ram_mb"]), style="red" if fact["ram_is_short"] else ""),
-            _rounded_minutes(fact["minutes_for_3_minutes"]),
+            rounded_minutes(fact["minutes_for_3_minutes"]),
         )
     console().print(rows)
     if any(not fact["permissive"] for fact in facts):
@@ -74,9 +74,9 @@ def show(name: Name, as_json: Json = False) -> None:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    from stemwright.cli.models.speed import minutes_for_a_song
     from stemwright.cpu_memory_limits import memory_bytes
     from stemwright.models import licences, weight_store
+    from stemwright.models.speed import minutes_for_a_song
     from stemwright.separation.plan import plans
 
     ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
@@ -108,11 +108,11 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
-    from stemwright.formatting import megabytes
+    from stemwright.formatting import megabytes, rounded_minutes
 
     where = "added by you" if model.added else "from Stemwright's registry"
     chunk = f"{model.chunk_samples} samples, {model.overlap:.0%} overlap" if model.chunk_samples else ""
-    minutes = _rounded_minutes(facts["minutes_for_3_minutes"])
+    minutes = rounded_minutes(facts["minutes_for_3_minutes"])
     lines = [
         ("name", f"{model.name}, {where}"),
         ("title", model.title),
@@ -144,12 +144,6 @@ def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
 def _best_score(model: Model) -> str:
     best = max(model.scores, key=lambda score: score.db, default=None)
     return "" if best is None else f"{best.stem} {best.db:.2f} dB, {best.protocol}"
-
-
-def _rounded_minutes(minutes: float | None) -> str:
-    if minutes is None:
-        return "–"
-    return "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
 
 
 def _gigabytes(ram_mb: int | None) -> str:

@@ -24,7 +24,7 @@ const STEMS = [
 
 /** @returns {{mode: "two" | "twelve" | "some", names: string[], plan: string, format: string}} */
 function kept() {
-  const standard = { mode: "twelve", names: ["vocals", "drums", "bass"], plan: "fast", format: "flac" };
+  const standard = { mode: "twelve", names: ["vocals", "drums", "bass"], plan: "auto", format: "flac" };
   try {
     return { ...standard, ...JSON.parse(localStorage.getItem(NAME) ?? "{}") };
   } catch {
@@ -38,7 +38,7 @@ function kept() {
  */
 export function orderForm(plans) {
   const choice = kept();
-  if (!plans.some((plan) => plan.name === choice.plan)) choice.plan = plans[0]?.name ?? "fast";
+  if (!plans.some((plan) => plan.name === choice.plan)) choice.plan = plans[0]?.name ?? "auto";
   const message = element("p", { class: "error", role: "alert" });
 
   const modes = element("div", { class: "segmented", role: "radiogroup", "aria-label": TEXTS.stems });
