@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from stemwright.models import registry, speed, weight_store
 from stemwright.models.checkpoint import load_into, read_checkpoint
@@ -12,7 +13,7 @@ from stemwright.models.licences import is_permissive
 from stemwright.models.networks import build
 from stemwright.models.weight_file import file_lock
 from tests.cli.conftest import one_error, run
-from tests.models.published import msst_pair
+from tests.models.published import msst_pair, options, weights
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +182,16 @@ def test_labels_that_are_no_stems_get_one(tmp_path: Path) -> None:
     assert run(*added, "--stem", "kick=drums", "--stem", "snare=drums").code == 0
     assert registry.find("kit").sources == {"drums": ("kick", "snare")}
     assert run(*added, "--stem", "kick").code == 2
+
+
+def test_a_mask_head_that_the_configuration_does_not_name_is_found_in_the_checkpoint(tmp_path: Path) -> None:
+    pair = msst_pair(tmp_path, "bs_roformer", labels=("vocals",))
+    torch.save(weights("bs_roformer", {**options("bs_roformer", ("vocals",)), "hyperace": True}), pair.checkpoint)
+    added = ["models", "add", "--config", str(pair.config), "--checkpoint", str(pair.checkpoint), "--name", "ace"]
+    assert run(*added, "--link").code == 0
+    model = registry.find("ace")
+    assert model.options["hyperace"] is True
+    load_into(build(model.architecture, model.options), read_checkpoint(pair.checkpoint), pair.checkpoint)
 
 
 def test_a_checkpoint_of_another_network_is_refused_with_the_first_tensor_that_is_wrong(

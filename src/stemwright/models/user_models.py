@@ -98,8 +98,12 @@ def _of_checkpoint(config: Path, checkpoint: Path, architecture: str | None, ste
     sources = published_labels.sources(
         config_facts.labels, not_separated=config_facts.not_separated, chosen=stems, source=str(config)
     )
-    load_into(build(config_facts.architecture, config_facts.options), read_checkpoint(checkpoint), checkpoint)
-    empty = build(config_facts.architecture, config_facts.options)
+    weights = read_checkpoint(checkpoint)
+    options = {**config_facts.options}
+    if config_facts.architecture == "bs_roformer" and any(".segm." in name for name in weights):
+        options["hyperace"] = True  # published with the configuration of a network without this head
+    load_into(build(config_facts.architecture, options), weights, checkpoint)
+    empty = build(config_facts.architecture, options)
     return Model(
         **_UNNAMED,
         runtime="pytorch",
@@ -107,7 +111,7 @@ def _of_checkpoint(config: Path, checkpoint: Path, architecture: str | None, ste
         labels=config_facts.labels,
         sources=sources,
         architecture=config_facts.architecture,
-        options=config_facts.options,
+        options=options,
         chunk_samples=config_facts.chunk_samples,
         overlap=config_facts.overlap,
         gflop_per_s=gflop_per_s(empty, config_facts.chunk_samples, config_facts.overlap, config_facts.sample_rate_hz),

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stemwright.models.architectures.hyperace import SegmentationHead
+
 _CPU_BLOCK_TOKENS = 8192
 """Tokens per block of a transformer on a CPU. Smaller blocks fit the cache, and one thread is fastest with 2048, but
 threads synchronise after every block, and on a busy machine that costs more than the cache saves."""
@@ -46,6 +48,8 @@ class BSRoformerOptions:
         mlp_expansion_factor: Their hidden channels, in multiples of `dim`.
         skip_connection: Add the outputs of all earlier layers to the input of each layer.
         use_pope: Use polar position embeddings (PoPE) instead of rotary ones.
+        hyperace: Add to each mask the one of a segmentation network (HyperACE v2). Published configurations do not say
+            it; the checkpoint has tensors named `segm`.
     """
 
     dim: int
@@ -67,6 +71,7 @@ class BSRoformerOptions:
     mlp_expansion_factor: int = 4
     skip_connection: bool = False
     use_pope: bool = False
+    hyperace: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for bands that do not cover the spectrum."""
@@ -101,10 +106,7 @@ class BSRoformer(nn.Module):
         self.band_split = BandSplit(options.dim, widths)
         self.layers = nn.ModuleList(_layer(options) for _ in range(options.depth))
         self.final_norm = RMSNorm(options.dim)
-        self.mask_estimators = nn.ModuleList(
-            MaskEstimator(options.dim, widths, options.mask_estimator_depth, options.mlp_expansion_factor)
-            for _ in range(options.num_stems)
-        )
+        self.mask_estimators = nn.ModuleList(_estimator(options, widths) for _ in range(options.num_stems))
 
     @torch.no_grad()
     def forward(self, mix: Tensor) -> Tensor:
@@ -449,6 +451,23 @@ class MaskEstimator(Bands):
                 y = torch.baddbmm(weights[f"0_{2 * layer}_bias"].unsqueeze(1), y, weights[f"0_{2 * layer}_weight"].mT)
             mask[:, columns] = functional.glu(y).transpose(0, 1).flatten(1)  # (frames, bands x width)
         return mask
+
+
+class SegmentedMaskEstimator(MaskEstimator):
+    """A mask estimator whose mask is the sum of that and of a segmentation network's, which sees all bands and frames."""
+
+    def __init__(self, dim: int, widths: Sequence[int], depth: int, expansion: int, channels: int) -> None:
+        super().__init__(dim, widths, depth, expansion)
+        self.segm = SegmentationHead(dim, len(widths), sum(widths) // (2 * channels), 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(frames, bands, dim)` to `(frames, bins x channels x 2)`, in float32."""
+        return super().forward(x) + self.segm(x)  # type: ignore[no-any-return]
+
+
+def _estimator(options: BSRoformerOptions, widths: Sequence[int]) -> MaskEstimator:
+    sizes = (options.dim, widths, options.mask_estimator_depth, options.mlp_expansion_factor)
+    return SegmentedMaskEstimator(*sizes, options.channels) if options.hyperace else MaskEstimator(*sizes)
 
 
 def heads(state_dict: Mapping[str, Tensor], indices: Sequence[int]) -> dict[str, Tensor]:
