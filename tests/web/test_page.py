@@ -22,6 +22,8 @@ UNNAMED = """
   .map((one) => one.outerHTML.slice(0, 80)))()
 """
 
+ESCAPE = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))"
+
 SCROLL_WIDTH = "document.documentElement.scrollWidth"
 
 
@@ -204,6 +206,10 @@ def test_the_mix_is_saved_as_it_sounds(page: Page, server: Server, finished: Fin
     wait_until(lambda: address in page.requests)
     page.wait_for("!document.querySelector('.menu .item').disabled")
     assert page.evaluate("document.querySelectorAll('.note').length") == 0
+    for leave in ("document.querySelector('h1').click()", ESCAPE):
+        page.evaluate("document.querySelector('.menu').open = true")
+        page.evaluate(leave)
+        assert page.evaluate("document.querySelector('.menu').open") is False
 
 
 def test_it_plays_on_when_the_server_is_back(page: Page, server: Server, finished: Finished) -> None:

@@ -164,6 +164,16 @@ for (const one of document.querySelectorAll("[data-title]")) {
 }
 fill(/** @type {HTMLElement} */ (document.getElementById("account")), icon("key"));
 bindTheme();
+/** A click elsewhere, or Escape, closes an open menu. @param {Event} event */
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    const isInside = event.target instanceof Node && menu.contains(event.target);
+    if (event instanceof KeyboardEvent ? event.key === "Escape" : !isInside) menu.removeAttribute("open");
+  }
+}
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", closeMenus);
+
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // the part of the address after # names the view
   view.focus();
