@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -130,3 +132,10 @@ def test_who_may_read_the_figures(
     if stranger == 401:
         with server.another(scopes=("write",)) as writer:
             assert writer.get("/metrics").status_code == 403
+
+
+def test_the_server_process_does_not_load_what_only_workers_need() -> None:
+    """NumPy and SciPy took 40 of its 120 MB; songs are read and mixed in other processes."""
+    code = "import sys, stemwright.api.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "scipy", "av", "onnxruntime"} & set(done.stdout.split())

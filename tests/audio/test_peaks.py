@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stemwright.audio.peaks import HEADER, SAMPLES_PER_PEAK, PeaksWriter, read_peaks, segment_length
+from stemwright.audio.peaks import HEADER, SAMPLES_PER_PEAK, PeaksWriter, read_peaks
+from stemwright.audio.segments import segment_length
 from stemwright.errors import StorageError
 
 

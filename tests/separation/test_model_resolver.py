@@ -11,7 +11,8 @@ from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry
 from stemwright.separation.cascade import Cascade
 from stemwright.separation.engine_cache import EngineCache
-from stemwright.separation.model_resolver import PlanResolver, is_installed
+from stemwright.separation.model_choice import is_installed
+from stemwright.separation.model_resolver import PlanResolver
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.separator import Separator
 from stemwright.separation.source import ArraySource

@@ -25,21 +25,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stemwright.audio.segments import segment_length
 from stemwright.errors import storage_error
 
 MAGIC = b"SWPK"
 SAMPLES_PER_PEAK = (256, 1024, 4096, 16_384, 65_536)
 HEADER = struct.Struct("<4sBBHIIQ10I")
-SEGMENT_S = 5
 BLOCK_PEAKS = 1 << 16
 """Peaks in memory at once while the coarser levels are computed."""
 
 Peaks = NDArray[np.int8]
-
-
-def segment_length(sample_rate: int) -> int:
-    """Samples of one segment of a file; the last one may be shorter."""
-    return SEGMENT_S * sample_rate
 
 
 class PeaksWriter:

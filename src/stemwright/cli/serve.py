@@ -149,7 +149,7 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
 def _check_plan(name: str) -> None:
     """Checks that the weights of the vendors' APIs' plan are installed: requests never download weights."""
     from stemwright.separation.auto_choice import AUTO
-    from stemwright.separation.model_resolver import is_installed
+    from stemwright.separation.model_choice import is_installed
     from stemwright.separation.plan import plan_of
 
     if name != AUTO and not is_installed(plan_of(name)):

@@ -13,7 +13,7 @@ from stemwright.models.licences import Policy
 from stemwright.models.registry import Model
 from stemwright.models.weight_download import is_offline
 from stemwright.separation.plan import Plan, Step
-from stemwright.stems import Selection
+from stemwright.stems import Selection, select
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,11 @@ def installed_choice(plan: Plan, selection: Selection, policy: Policy) -> PlanCh
             return None
     lists_published = any(not registry.find(name).in_wheel for i in found.needed for name in plan.steps[i].models)
     return found if found.is_published or not lists_published else None
+
+
+def is_installed(plan: Plan, stems: str = "twelve") -> bool:
+    """Whether enough models of a plan are installed and may be used, so that nothing is downloaded for these stems."""
+    return installed_choice(plan, select(stems), licences.policy()) is not None
 
 
 def _choose_models(

@@ -182,8 +182,3 @@ def _for_step(step: Step, model: Model) -> Model:
 
 def _same(one: Model | None, other: Model | None) -> bool:
     return one is not None and other is not None and one.name == other.name
-
-
-def is_installed(plan: Plan, stems: str = "twelve") -> bool:
-    """Whether enough models of a plan are installed and may be used, so that nothing is downloaded for these stems."""
-    return installed_choice(plan, select(stems), licences.policy()) is not None

@@ -13,15 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.encode import nearest_rate
-from stemwright.audio.peaks import segment_length
 from stemwright.audio.resample import resampled_length
+from stemwright.audio.segments import SEEKABLE_FORMATS, segment_length
 from stemwright.service.errors import Conflict, InvalidRequest, NotFound
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.task import Task
 from stemwright.storage.store import Store
-
-SEEKABLE_FORMATS = frozenset({"wav", "flac", "aiff"})
-"""Formats of stems that can be read from any place."""
 
 MAX_WAV_BYTES = (1 << 32) - 1
 HEADER = struct.Struct("<4sI4s 4sIHHIIHHH 4sII 4sI")

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from stemwright.cpu_memory_limits import cores
 from stemwright.service.errors import NotFound, PreviewUnavailable
 from stemwright.service.preview_process import OUT_OF_RANGE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.preview_process import main; main()")
 
@@ -74,6 +75,8 @@ class PreviewReader:
 
     def samples(self, path: Path, index: int, *, seekable: bool) -> NDArray[np.float32]:
         """A segment of a sound file as ``(samples, channels)``; errors as for ``segment``."""
+        import numpy as np
+
         head, body = self._ask(path, {"do": "samples", "index": index, "seekable": seekable})
         return np.frombuffer(body, np.float32).reshape(-1, head["channels"])
 

@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemwright.audio.decode import Decoder
-from stemwright.audio.peaks import segment_length
+from stemwright.audio.segments import segment_length
 from stemwright.errors import UnreadableInputError
 
 Samples = NDArray[np.float32]

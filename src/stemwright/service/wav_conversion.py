@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from stemwright.separation.quantization import PartMeter, Quantization
@@ -69,7 +68,7 @@ def convert(song: Path, wav: Path, name: str, on_progress: Callable[[float, floa
         samples=samples,
         sample_rate=source.sample_rate,
         channels=source.channels,
-        gain_db=20 * float(np.log10(quantization.gain)),
+        gain_db=20 * math.log10(quantization.gain),
         peak_dbfs=meter.peak_db,
         rms_dbfs=meter.level_db,
         notes=source.notes,
@@ -84,6 +83,8 @@ def _write(
     meter: PartMeter,
     on_progress: Callable[[float, float | None], None],
 ) -> int:
+    import numpy as np
+
     from stemwright.audio.encode import Encoder
     from stemwright.audio.formats import output_format
 

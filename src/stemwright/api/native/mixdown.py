@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -13,8 +13,10 @@ from stemwright.api.authentication import authenticate
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import Conflict, InvalidRequest
-from stemwright.service.mixdown import Fader, mix_down
 from stemwright.service.service import Service
+
+if TYPE_CHECKING:
+    from stemwright.service.mixdown import Fader
 
 MAX_GAIN = 4.0
 MAX_FADERS = 32
@@ -37,6 +39,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         stem: Annotated[list[str], Query(description=_FADER, max_length=MAX_FADERS)] = [],  # noqa: B006
         master: Annotated[float, Query(ge=0, le=MAX_GAIN, description="Factor for all.")] = 1.0,
     ) -> Response:
+        from stemwright.service.mixdown import mix_down  # NumPy: 40 MB that few servers need
+
         account_id = authenticate(request, service.keys, "read").account_id
         task = find_task(service, account_id, separation_id)
         if task.state != "succeeded":
@@ -51,6 +55,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 
 def _read_fader(text: str) -> tuple[str, Fader]:
+    from stemwright.service.mixdown import Fader
+
     name, *numbers = text.split(":")
     try:
         gain, pan = [*map(float, numbers), 0.0][:2] if len(numbers) in (1, 2) else [math.nan, 0.0]

@@ -14,10 +14,9 @@ from stemwright.api.authentication import authenticate
 from stemwright.api.files import CACHE_S, etag_matches, parse_range
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
-from stemwright.audio.peaks import SEGMENT_S
+from stemwright.audio.segments import SEEKABLE_FORMATS, SEGMENT_S
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import parse_id
-from stemwright.service.mixdown import SEEKABLE_FORMATS
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 from stemwright.storage.store import BlobMissing

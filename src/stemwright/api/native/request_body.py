@@ -13,7 +13,7 @@ from stemwright.audio.formats import output_format
 from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
 from stemwright.separation.auto_choice import resolved
-from stemwright.separation.model_resolver import is_installed
+from stemwright.separation.model_choice import is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import new_id, parse_id

@@ -1,0 +1,14 @@
+"""How sound files are cut into the segments that the player plays."""
+
+from __future__ import annotations
+
+SEGMENT_S = 5
+"""Seconds of a segment; the last one of a file may be shorter."""
+
+SEEKABLE_FORMATS = frozenset({"wav", "flac", "aiff"})
+"""Formats of stems that can be read from any place."""
+
+
+def segment_length(sample_rate: int) -> int:
+    """Samples of one segment of a file; the last one may be shorter."""
+    return SEGMENT_S * sample_rate
