@@ -179,6 +179,8 @@ def test_what_is_no_network_of_pytorch_or_no_name_is_refused(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="does not run in PyTorch"):
         onnx_export.export(registry.find("stemwright-12"), [], tmp_path / "small.onnx")
     model, paths = model_of(tmp_path, "mdx23c", {})
+    with pytest.raises(UsageError, match="mask head of HyperACE, which is not exported"):
+        onnx_export.export(registry.find("bs-roformer-hyperace-vocals"), [], tmp_path / "ace.onnx")
     with pytest.raises(UsageError, match=r"end it in \.onnx"):
         onnx_export.export(model, paths, tmp_path / "small.pt")
 

@@ -80,11 +80,14 @@ def export(model: Model, paths: Sequence[Path], out: Path, *, half: bool = False
 
     Raises:
         ModelUnavailableError: a package is missing, or the two outputs differ.
-        UsageError: the model is not one of PyTorch, or ``out`` is not the name of an ONNX file.
+        UsageError: the model is not one of PyTorch, or has a part that is not exported, or ``out`` is not the name of an
+            ONNX file.
         StorageError: the files cannot be written.
     """
     if model.runtime != "pytorch":
         raise UsageError(f"{model.name} does not run in PyTorch, so there is nothing to export; name another model.")
+    if model.options.get("hyperace"):
+        raise UsageError(f"{model.name} has the mask head of HyperACE, which is not exported; use it with PyTorch.")
     if out.suffix != ".onnx":
         raise UsageError(f"--out {out} is not the name of an ONNX file; end it in .onnx.")
     check_packages()
