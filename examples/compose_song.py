@@ -1,6 +1,6 @@
-"""Composes, renders, mixes and writes the example song: ``python -m examples.compose_song [--stems DIR]``.
+"""Composes, renders, mixes and writes the example song.
 
-The same machine gives the same song; README.md beside this file names the packages that it needs.
+On the same machine every run gives the same file. examples/README.md lists the packages that it needs.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Draws the README's picture, a song and its stems: ``python -m examples.draw_stems SONG STEMS_DIR PNG``.
+"""Draws the README's picture of a song and its stems.
 
-All waveforms have one scale. Amplitudes are drawn as their square roots, so that quiet stems can be seen beside loud ones.
+All waveforms have the same scale. Amplitudes are drawn as square roots, so that quiet stems are visible beside loud ones.
 """
 
 import argparse

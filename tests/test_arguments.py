@@ -283,9 +283,9 @@ FIRST: dict[str, Any] = {
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses of the client between its tries."""
-    from stemwright.client import calls
+    from stemwright.client import retries
 
-    monkeypatch.setattr(calls, "_backoff", lambda tries: 0.0)
+    monkeypatch.setattr(retries, "_backoff", lambda tries: 0.0)
 
 
 @pytest.mark.parametrize("call", CALLS)

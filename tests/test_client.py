@@ -20,7 +20,7 @@ import pytest
 import stemwright
 from stemwright import client as parts
 from stemwright.api.native import schemas
-from stemwright.client import AsyncClient, Client, Separation, calls
+from stemwright.client import AsyncClient, Client, Separation, calls, retries, waiting
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
 from tests.http_stub import HttpStub, StubHandler
@@ -45,8 +45,8 @@ def song(tmp_path: Path, mp3: bytes) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of a client, a hundred times shorter."""
-    monkeypatch.setattr(calls, "_backoff", lambda tries: 0.0025 * 2 ** (tries - 1))
-    monkeypatch.setattr(calls, "POLL_S", 0.01)
+    monkeypatch.setattr(retries, "_backoff", lambda tries: 0.0025 * 2 ** (tries - 1))
+    monkeypatch.setattr(waiting, "POLL_S", 0.01)
 
 
 def hex_id(record: Separation) -> str:
@@ -275,7 +275,7 @@ class TestRetries:
         with ScriptedServer(*[(429, {}, PROBLEM)] * 9) as scripted, Client(scripted.url, key="k") as client:
             with pytest.raises(parts.TooManyRequestsError, match="Later"):
                 client.credits()
-            assert len(scripted.requests) == calls.TRIES
+            assert len(scripted.requests) == retries.TRIES
         later = (503, {"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, b"")
         with (
             ScriptedServer(later) as scripted,

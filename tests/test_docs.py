@@ -76,6 +76,16 @@ def test_sections_of_the_contracts_that_code_cites_exist() -> None:
     assert [(path.relative_to(ROOT), number) for path, number in cited if number not in there] == []
 
 
+def test_where_to_change_what_names_paths_that_exist() -> None:
+    table = (ROOT / "docs/architecture.md").read_text().split("| to change | begin at |")[1].split("\n\n")[0]
+    named = [name for name in re.findall(r"`([\w./]+)`", table) if "/" in name or name.endswith(".py")]
+    assert len(named) > 20
+    bases = (ROOT / "src" / "stemwright", ROOT)
+    assert [
+        name for name in named if not any((base / name).exists() or (base / f"{name}.py").exists() for base in bases)
+    ] == []
+
+
 def test_modules_in_the_tables_of_the_architecture_exist() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     missing = []

@@ -16,9 +16,9 @@ from stemwright.stems import select
         (errno.ENOSPC, "No room is left"),
         (errno.EDQUOT, "No room is left"),
         (errno.EFBIG, "No room is left"),
-        (errno.EACCES, "may not be written"),
-        (errno.EPERM, "may not be written"),
-        (errno.EROFS, "may not be written"),
+        (errno.EACCES, "cannot be written (Permission denied)"),
+        (errno.EPERM, "cannot be written (Operation not permitted)"),
+        (errno.EROFS, "cannot be written (Read-only file system)"),
         (errno.EIO, "could not be written (Input/output error)"),
     ],
 )

@@ -39,7 +39,7 @@ def path(value: object, name: str) -> Path:
     if not text:
         raise UsageError(f"{name} is empty: give the path of a file or folder.")
     if "\0" in text:
-        raise UsageError(f"{name} holds a null character, which no path can: check the name.")
+        raise UsageError(f"{name} contains a NUL character, which a path cannot: check the name.")
     found = Path(text)
     address = address_of(text)
     if address is not None and not os.path.lexists(found):

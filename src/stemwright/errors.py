@@ -49,10 +49,10 @@ class CancelledError(StemwrightError):
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:
-    """What to tell when writing ``path`` failed with ``error``: every such failure in the project goes through here."""
+    """The error to raise when writing ``path`` failed with ``error``; the whole project uses it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(f"No room is left to write {path}: free some space, or choose another folder.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageError(f"{path} may not be written: choose another folder, or give yourself permission.")
     reason = error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"{path} cannot be written ({reason}): choose another folder, or change its permissions.")
     return StorageError(f"{path} could not be written ({reason}): choose another folder, or try again.")

@@ -31,3 +31,8 @@ def with_defaults(prices: Mapping[str, float]) -> dict[str, float]:
 def in_hundredths(price: float) -> int:
     """A price as the ledger counts: in hundredths of a credit."""
     return round(100 * price)
+
+
+def in_credits(hundredths: int) -> int | float:
+    """A price or a balance of the ledger in credits, as JSON has it: an integer if possible."""
+    return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100

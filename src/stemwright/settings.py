@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str | None = Field(
-        None, description="What clients call this server, https://stems.example.org; links begin with it."
+        None, description="URL of this server for clients, such as https://stems.example.org; links begin with it."
     )
     trusted_proxies: NameList = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
@@ -49,57 +49,65 @@ class Settings(BaseSettings):
 
     workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
     worker_threads: int | None = Field(
-        None, ge=1, description="Threads of each; default: all cores but one, shared by the workers."
+        None, ge=1, description="Threads per worker; default: all cores but one, shared by the workers."
     )
-    worker_memory_mb: int = Field(6000, ge=1000, description="Memory above which a worker's task is ended.")
-    max_song_minutes: float = Field(180.0, gt=0, description="Longest song taken.")
-    attempts: int = Field(3, ge=1, description="How often a task is begun before a crash of its worker fails it.")
-    lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is begun again.")
+    worker_memory_mb: int = Field(6000, ge=1000, description="Memory in MB above which a worker's task fails.")
+    max_song_minutes: float = Field(180.0, gt=0, description="Longest song accepted, in minutes.")
+    attempts: int = Field(
+        3, ge=1, description="Number of times a task is started before a crash of its worker fails it."
+    )
+    lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is started again.")
 
-    allowed_hosts: NameList = Field((), description="Hosts that may be reached at any address, also a private one.")
-    upstream_kie_key: SecretStr | None = Field(None, description="Your kie.ai key: turns look-up and pass-through on.")
+    allowed_hosts: NameList = Field((), description="Hosts that may be reached at any address, including private ones.")
+    upstream_kie_key: SecretStr | None = Field(
+        None, description="Your kie.ai key: turns on the look-up of songs and pass-through."
+    )
     upstream_crun_key: SecretStr | None = Field(None, description="Your crun.ai key: the same.")
-    upstream_kie_url: str = Field("https://api.kie.ai", description="Where kie.ai is.")
-    upstream_crun_url: str = Field("https://api.crun.ai", description="Where crun.ai is.")
+    upstream_kie_url: str = Field("https://api.kie.ai", description="Base URL of kie.ai.")
+    upstream_crun_url: str = Field("https://api.crun.ai", description="Base URL of crun.ai.")
     upstream_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a vendor's response.")
-    webhook_key: SecretStr | None = Field(None, description="Signs callbacks, the vendor's way and the standard one.")
+    webhook_key: SecretStr | None = Field(
+        None, description="Signs callbacks, in the vendor's way and as Standard Webhooks."
+    )
 
-    mirror_status: bool = Field(False, description="On kie's face, the HTTP status is the body's code.")
+    mirror_status: bool = Field(False, description="On kie's API, the HTTP status equals the code in the body.")
     lenient: bool = Field(
-        True, description="Answer with keys and take requests that no vendor documents but clients use."
+        True, description="Also send fields and accept requests that no vendor documents but clients use."
     )
-    dialect: Literal["kie", "sunoapi"] = Field("kie", description="Whose error codes and messages kie's face sends.")
+    dialect: Literal["kie", "sunoapi"] = Field(
+        "kie", description="Which vendor's error codes and messages kie's API sends."
+    )
     rate_limit: str = Field(
-        "20/10", description="New tasks an account on the vendors' faces, COUNT/SECONDS; 0: no limit."
+        "20/10", description="New tasks per account on the vendors' APIs, COUNT/SECONDS; 0: no limit."
     )
-    native_rate_limit: str = Field("0", description="The same on /v1.")
-    max_running: int = Field(0, ge=0, description="Tasks of an account that run or wait at once; 0: no limit.")
-    event_streams: int = Field(1000, ge=0, description="Streams of events that are open at once; 0: no limit.")
-    account_event_streams: int = Field(100, ge=0, description="The same of one account.")
-    prices: dict[str, float] = Field(DEFAULT_PRICES, description="Credits a task, by type or mode, as JSON.")
+    native_rate_limit: str = Field("0", description="The same for /v1.")
+    max_running: int = Field(0, ge=0, description="Unfinished tasks per account; 0: no limit.")
+    event_streams: int = Field(1000, ge=0, description="Event streams that may be open at once; 0: no limit.")
+    account_event_streams: int = Field(100, ge=0, description="The same per account.")
+    prices: dict[str, float] = Field(DEFAULT_PRICES, description="Credits per task, by type or mode, as JSON.")
     disabled: NameList = Field((), description="Types and modes that are switched off (505).")
     stem_format: Literal["mp3", "wav", "flac", "m4a", "ogg", "opus"] = Field(
-        "mp3", description="Format of stems on the vendors' faces."
+        "mp3", description="Format of stems on the vendors' APIs."
     )
-    plan: str = Field("auto", description="Plan of the vendors' faces.")
-    callback_retry_s: NumberList = Field((60, 300, 900), description="Seconds before each further try of a callback.")
+    plan: str = Field("auto", description="Plan used on the vendors' APIs.")
+    callback_retry_s: NumberList = Field((60, 300, 900), description="Seconds before each retry of a callback.")
     callback_timeout_s: float = Field(
-        15.0, gt=0, description="Seconds that a callback may take at first; three further tries get twice as many each."
+        15.0, gt=0, description="Timeout of a callback in seconds; doubled for each of the first three retries."
     )
     retention_days: float = Field(14.0, gt=0, description="Days that tracks, tasks and stems are kept.")
     upload_days: float = Field(3.0, gt=0, description="Days that uploads under the vendors' paths are kept.")
-    max_upload_mb: int = Field(500, ge=1, description="Largest file taken, in MB (10^6 bytes).")
+    max_upload_mb: int = Field(500, ge=1, description="Largest file accepted, in MB (10^6 bytes).")
     quota_mb: int = Field(0, ge=0, description="MB of songs, uploads and stems that an account may keep; 0: no limit.")
-    fetch_timeout_s: float = Field(120.0, gt=0, description="Seconds that fetching a source may take in all.")
-    cache_dir: Path | None = Field(None, description="Folder of what may be deleted at any time.")
+    fetch_timeout_s: float = Field(120.0, gt=0, description="Timeout in seconds for fetching a song by URL.")
+    cache_dir: Path | None = Field(None, description="Folder for caches, which may be deleted at any time.")
     metrics: Literal["off", "key", "open"] | None = Field(
         None,
-        description="Who may read /metrics: off, key (any key that may read), open; default: key, open on loopback alone.",
+        description="Who may read /metrics: off, key (any key that may read), open; default: key, or open on loopback.",
     )
     share_results: bool = Field(
-        False, description="Answer an order with the files of another account's equal order; it then shows in the time."
+        False, description="Reuse the files of another account's equal task; its speed then shows that there was one."
     )
-    offline: bool = Field(False, description="Reach no other machine: no sources by URL, no callbacks, no vendor.")
+    offline: bool = Field(False, description="Connect to no other machine: no songs by URL, no callbacks, no vendor.")
 
     @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")
     @classmethod
@@ -121,7 +129,7 @@ class Settings(BaseSettings):
     def _check_webhook_key(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value() if value else ""
         if key.startswith("whsec_") and not _decode_base64(key.removeprefix("whsec_")):
-            raise ValueError("whsec_ is followed by the key in base64")
+            raise ValueError("whsec_ must be followed by the key in base64")
         return value
 
     @field_validator("prices", mode="after")
@@ -139,7 +147,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("it begins with https:// or http://")
+            raise ValueError("it must begin with https:// or http://")
         return value.rstrip("/") if value else value
 
     @classmethod
@@ -180,9 +188,9 @@ def parse_rate(rate: str) -> tuple[int, float] | None:
         count, seconds = rate.split("/")
         parsed = int(count), float(seconds)
     except ValueError as error:
-        raise ValueError(f"{rate!r} is no limit: write COUNT/SECONDS, as 20/10, or 0 for none") from error
+        raise ValueError(f"{rate!r} is not a rate limit: write COUNT/SECONDS, such as 20/10, or 0 for none") from error
     if parsed[0] < 1 or parsed[1] <= 0:
-        raise ValueError(f"{rate!r} is no limit: both numbers are above 0")
+        raise ValueError(f"{rate!r} is not a rate limit: both numbers must be above 0")
     return parsed
 
 
@@ -197,14 +205,18 @@ def read_settings(**flags: object) -> Settings:  # the one place where flags bec
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise UsageError(f"STEMWRIGHT_{name} cannot be used: {first['msg']}; docs/settings.md lists all.") from error
+        raise UsageError(
+            f"STEMWRIGHT_{name} cannot be used: {first['msg']}; docs/settings.md lists all settings."
+        ) from error
     except SettingsError as error:
         name = str(error).split('"')[1].upper()
-        raise UsageError(f"STEMWRIGHT_{name} cannot be used: it is no JSON; docs/settings.md lists all.") from error
+        raise UsageError(
+            f"STEMWRIGHT_{name} cannot be used: it is not JSON; docs/settings.md lists all settings."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         file = _settings_file(flags.get("data"))
         raise UsageError(
-            f"{file} cannot be read ({error}): mend it or take it away; docs/settings.md lists all."
+            f"{file} cannot be read ({error}): correct or remove it; docs/settings.md lists all settings."
         ) from error
 
 

@@ -33,7 +33,7 @@ SUFFIXES = frozenset(
         ".au",
     )
 )
-"""File name endings of sound, and of films with a sound track, in lower case."""
+"""File name endings of sound, and of films with an audio track, in lower case."""
 
 
 def is_sound_file(path: Path) -> bool:

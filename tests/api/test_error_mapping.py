@@ -73,7 +73,7 @@ def test_retry_after_is_rounded_up(api: str) -> None:
 
 @pytest.mark.parametrize("api", RESPONSES)
 def test_what_is_for_the_operator_is_logged_and_not_sent(api: str, tmp_path: Path) -> None:
-    for error in (StorageError(f"{tmp_path} may not be written"), RuntimeError(f"{tmp_path} is wrong")):
+    for error in (StorageError(f"{tmp_path} cannot be written"), RuntimeError(f"{tmp_path} is wrong")):
         with capture_logs() as logged:
             body = bytes(RESPONSES[api](error).body)
         assert str(tmp_path) not in body.decode()

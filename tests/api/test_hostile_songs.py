@@ -20,9 +20,9 @@ from tests.waiting import PATIENCE_S
 
 LONGEST_MINUTES = 0.5
 CREDITS = 1000
-NO_SOUND = "The song is not a sound file that can be read"
+NO_SOUND = "The song is not an audio file that can be read"
 HOLDS_NOTHING = "The song holds no sound"
-TOO_LONG = f"The song is longer than {LONGEST_MINUTES:g} minutes, the most that is taken: cut it."
+TOO_LONG = f"The song is longer than {LONGEST_MINUTES:g} minutes, the limit of this server: shorten it."
 
 
 class Canary(HttpStub):

@@ -245,7 +245,7 @@ def test_nowhere_to_write(tmp_path: Path, name: str, depth: int | None) -> None:
     if user == 0:
         os.seteuid(65534)  # root may write everywhere
     try:
-        with pytest.raises(StorageError, match="may not be written"):
+        with pytest.raises(StorageError, match="cannot be written"):
             Encoder(locked / "out", fmt, sample_rate=48000, channels=2, tags=TAGS)
     finally:
         if user == 0:

@@ -48,7 +48,7 @@ def test_what_is_asked_for_is_taken(name: str) -> None:
     ("name", "bit_depth", "bitrate_kbps", "message"),
     [
         ("flac", 32, None, "FLAC holds 16 or 24 bits; use --format wav for 32-bit float."),
-        ("wav", 20, None, "wav has no 20 bits: choose one of 16, 24, 32."),
+        ("wav", 20, None, "wav does not have 20 bits: choose one of 16, 24, 32."),
         ("mp3", 16, None, "mp3 is lossy and has no bit depth: leave --bit-depth out, or use --format wav."),
         ("wav", None, 320, "wav is lossless and has no bit rate: leave --bitrate out, or use --format mp3."),
         ("mp3", None, 8, "mp3 has 32 to 320 kbps: --bitrate 8 is outside."),

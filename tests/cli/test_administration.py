@@ -113,7 +113,7 @@ class TestBackup:
         (elsewhere / "copy" / "precious").touch()
         done = run("backup", "copy")
         assert done.code == 2
-        one_error(done, words=["copy is there already"])
+        one_error(done, words=["copy already exists"])
         assert files_below(elsewhere) == ["copy/precious"]
 
     @pytest.mark.parametrize("limit_bytes", [60_000, 1_000_000])  # within the database, and within a song
@@ -137,5 +137,5 @@ class TestBackup:
         (elsewhere / "closed").mkdir(mode=0o500)
         done = spawn("backup", "closed/copy", before=without_privileges)
         assert done.code == 5
-        one_error(done, words=["may not be written"])
+        one_error(done, words=["cannot be written"])
         assert files_below(elsewhere) == []

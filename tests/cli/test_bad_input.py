@@ -121,7 +121,7 @@ def test_a_missing_file_and_an_empty_folder() -> None:
     one_error(done, words=["missing.wav", "does not exist"])
     done = run("separate", "empty")
     assert done.code == 3
-    one_error(done, words=["empty", "no sound file"])
+    one_error(done, words=["empty", "no audio file"])
 
 
 def test_an_address_as_a_song_is_told_what_to_do_and_stops_no_other() -> None:

@@ -166,7 +166,7 @@ class TestFoldersThatCannotBeUsed:
     def test_a_folder_that_may_not_be_written(self, elsewhere: Path) -> None:
         (elsewhere / "closed").mkdir(mode=0o500)
         done = spawn("keys", "create", "x", "--data", "closed/data", before=without_privileges)
-        self.refused(done, "may not be written")
+        self.refused(done, "cannot be written")
 
     def test_no_database(self, data: Path) -> None:
         (data / "stemwright.db").write_bytes(b"\x00garbage" * 1000)

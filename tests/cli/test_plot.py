@@ -28,7 +28,7 @@ def test_stems_that_were_separated_here_show_their_presence() -> None:
     assert run("plot", "stems/song").code == 0
 
 
-@pytest.mark.parametrize("folder, said", [("missing", "is not a folder"), ("empty", "no sound files")])
+@pytest.mark.parametrize("folder, said", [("missing", "is not a folder"), ("empty", "no audio files")])
 def test_a_folder_without_stems_is_told(folder: str, said: str) -> None:
     Path("empty").mkdir()
     done = run("plot", folder)

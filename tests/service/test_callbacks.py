@@ -163,7 +163,7 @@ def test_log_and_replay_are_the_accounts_own(domain: Domain, callbacks: Callback
     with pytest.raises(Conflict, match="no callback URL"):
         callbacks.replay(alice.account_id, silent.id)
     waiting = domain.submit(alice)
-    with pytest.raises(Conflict, match="under way"):
+    with pytest.raises(Conflict, match="has not ended"):
         callbacks.replay(alice.account_id, waiting.id)
 
 

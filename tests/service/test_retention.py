@@ -240,14 +240,14 @@ def test_a_file_that_cannot_be_deleted_stops_no_other(
 
     def fail(digest: str) -> None:
         if digest == stuck.digest:
-            raise StorageError("The folder may not be written.")
+            raise StorageError("The folder cannot be written.")
         delete(digest)
 
     domain.clock.now += GRACE_PERIOD_S
     with monkeypatch.context() as patch:
         patch.setattr(store, "delete", fail)
         assert retention.sweep().blobs == 1
-    assert "stays for now: The folder may not be written" in caplog.text
+    assert "trying again later: The folder cannot be written" in caplog.text
     assert store.exists(stuck.digest) and not store.exists(other.digest)
     assert retention.sweep().blobs == 1 and not store.exists(stuck.digest)
 

@@ -218,7 +218,7 @@ def test_lost_files_of_an_equal_order_are_made_again(bench: Bench, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("path", "code", "words"),
-    [("/gone.wav", 451, "404"), ("/page.html", 501, "The song is not a sound file"), ("/endless.wav", 451, "in time")],
+    [("/gone.wav", 451, "404"), ("/page.html", 501, "The song is not an audio file"), ("/endless.wav", 451, "in time")],
 )
 def test_a_bad_source_fails_the_task_and_credits_come_back(
     bench: Bench, source: str, path: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch
@@ -260,7 +260,7 @@ def test_a_song_that_is_too_long_is_refused(
     bench.work(context)
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
-    assert failed.error_message == "The song is longer than 0.5 minutes, the most that is taken: cut it."
+    assert failed.error_message == "The song is longer than 0.5 minutes, the limit of this server: shorten it."
     assert (context.advances == 1) == tells_its_length  # else it is found out on the way
     assert not bench.folder(task).exists()
 
@@ -273,7 +273,7 @@ def test_a_track_deleted_by_hand_fails_the_task(bench: Bench, tmp_path: Path) ->
     bench.work()
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 451)
-    assert failed.error_message == "The song is not stored any more: send it again."
+    assert failed.error_message == "The song is no longer stored: send it again."
 
 
 def test_a_running_task_is_cancelled(bench: Bench, tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ def test_a_plan_whose_weights_are_gone_fails_the_task_and_nothing_is_downloaded(
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
     assert failed.error_message == (
-        "The server has not got what this plan takes at the moment; choose another plan, or try again later."
+        "The server does not have the models of this plan at the moment; choose another plan, or try again later."
     )
     assert balance is not None and bench.balance() == balance + 1000, "the credits come back"
     assert not folder.exists()
@@ -466,5 +466,5 @@ def test_stems_that_do_not_fit_into_the_quota_fail_the_task_and_give_the_credits
         bench.service.storage_quota.set(name, None)
     done = bench.task(task)
     assert (done.state, done.error_code, done.stems) == ("failed", 501, ())
-    assert done.error_message is not None and "no room for more" in done.error_message
+    assert done.error_message is not None and "is used up" in done.error_message
     assert bench.balance() == before and not bench.folder(task).exists()

@@ -50,7 +50,7 @@ def test_songs_uploads_and_stems_count_once_each_and_for_their_account_alone(dom
     with domain.database.write() as session:
         session.execute(delete(tables.Peaks))
     assert used(domain, bob.account_id) == 0
-    with pytest.raises(QuotaExceeded, match=r"may take 3\.0 MB.*delete songs"):
+    with pytest.raises(QuotaExceeded, match=r"3\.0 MB, is used up: delete songs"):
         domain.tracks.add_stored(alice.account_id, blob(3), title="too much")
     with pytest.raises(QuotaExceeded):
         uploads.add(alice.account_id, "b.mp3", blob(3), "audio/mpeg")

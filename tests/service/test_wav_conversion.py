@@ -225,7 +225,7 @@ def test_a_task_ends_with_its_file(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"no sound", "not a sound file"), (wav_bytes(31), "longer than 0.5 minutes")]
+    ("content", "words"), [(b"no sound", "not an audio file"), (wav_bytes(31), "longer than 0.5 minutes")]
 )
 def test_a_task_that_fails_gives_its_credits_back(bench: Bench, content: bytes, words: str) -> None:
     before = bench.balance()
@@ -289,7 +289,7 @@ def test_a_task_that_is_given_up_is_no_separation(bench: Bench) -> None:
     lease = bench.service.queue.claim("local/0", 30)
     assert lease is not None
     bench.handler.fail(lease, "crashes")
-    assert str(bench.task(task).error_message).startswith("The conversion of this song broke off")
+    assert str(bench.task(task).error_message).startswith("The conversion of this song crashed")
 
 
 def test_the_file_of_a_second_song_that_is_the_same_is_kept_once(bench: Bench) -> None:

@@ -26,7 +26,7 @@ LONGEST_BLOCK = 262_144
 
 
 class Decoder:
-    """Decodes a file's first sound track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length up
+    """Decodes a file's first audio track to float32 blocks ``(channels, samples)``, channels 1 or 2, of any length up
     to ``LONGEST_BLOCK``.
 
     Integers of 8, 16 and 24 bits are exact, as value / 2^(bits-1). ``start_s`` and ``duration_s`` give the same
@@ -38,9 +38,9 @@ class Decoder:
 
     def __init__(self, path: Path, *, start_s: float = 0.0, duration_s: float | None = None) -> None:
         if not 0 <= start_s < math.inf:
-            raise UsageError(f"A start at {start_s:g} s is not possible: give 0 or more seconds.")
+            raise UsageError(f"The start is {start_s:g} s: give 0 or more seconds.")
         if duration_s is not None and not 0 < duration_s < math.inf:
-            raise UsageError(f"A duration of {duration_s:g} s is not possible: give more than 0 seconds.")
+            raise UsageError(f"The duration is {duration_s:g} s: give more than 0 seconds.")
         self.samples = 0
         self._track = SoundTrack(path)
         self.format: SourceFormat = self._track.format
@@ -90,6 +90,6 @@ class Decoder:
 
 
 def probe(path: Path) -> SourceFormat:
-    """The format of the file's first sound track; raises UnreadableInputError if none can be decoded."""
+    """The format of the file's first audio track; raises UnreadableInputError if none can be decoded."""
     with Decoder(path) as decoder:
         return decoder.format

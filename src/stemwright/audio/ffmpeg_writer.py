@@ -97,7 +97,9 @@ class FFmpegWriter:
         """Write ``(channels, samples)``: int32 for 16 and 24 bits, else float32."""
         format_name = self._recipe.sample_format
         if self._recipe.muxer == "aiff" and (self._position + block.shape[1]) * self._sample_bytes > AIFF_BYTES:
-            raise UsageError(f"AIFF holds 4 GB, and {self._path} would be larger: use --format wav or flac.")
+            raise UsageError(
+                f"AIFF files hold at most 4 GB, and {self._path} would be larger: use --format wav or flac."
+            )
         if format_name == "s16":
             block = block.astype(np.int16)
         elif self._shift:

@@ -66,7 +66,7 @@ def output_format(name: str, *, bit_depth: int | None, bitrate_kbps: int | None,
     if bit_depth is not None and bit_depth not in form.depths:
         if bit_depth == 32:
             raise UsageError(f"{name.upper()} holds 16 or 24 bits; use --format wav for 32-bit float.")
-        raise UsageError(f"{name} has no {bit_depth} bits: choose one of {', '.join(map(str, form.depths))}.")
+        raise UsageError(f"{name} does not have {bit_depth} bits: choose one of {', '.join(map(str, form.depths))}.")
     depth = min(natural_depth(source), form.depths[-1]) if bit_depth is None else bit_depth
     return OutputFormat(name, name, depth, None, lossless=True)
 

@@ -1,4 +1,4 @@
-"""Opens sound files and reads their format.
+"""Opens audio files and reads their format.
 
 PyAV's wheel includes FFmpeg's libraries, so FFmpeg need not be installed.
 """
@@ -40,7 +40,7 @@ READABLE = "use a WAV, AIFF, FLAC, MP3, M4A, AAC, OGG, Opus, WMA, WebM or MP4 fi
 
 @dataclass(frozen=True)
 class SourceFormat:
-    """The format of a file's first sound track."""
+    """The format of a file's first audio track."""
 
     container: str
     codec: str
@@ -67,7 +67,7 @@ class SourceFormat:
 
 
 def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, PieceFile | None]:
-    """Open a part of a file and find its first sound track; raises UnreadableInputError.
+    """Open a part of a file and find its first audio track; raises UnreadableInputError.
 
     The last one is the file of the pieces, if the part is in pieces: close it after the container.
     """
@@ -94,17 +94,17 @@ def open_sound(path: Path, part: Part) -> tuple[InputContainer, AudioStream, Pie
         if pieces is not None:
             pieces.close()
         raise UnreadableInputError(
-            f"{path} is not a sound file that can be read, or it is cut off or damaged: {READABLE}."
+            f"{path} is not an audio file that can be read, or it is cut off or damaged: {READABLE}."
         ) from error
     stream = next(iter(container.streams.audio), None)
     if stream is None:
         _close(container, pieces)
-        raise UnreadableInputError(f"{path} has no sound track: {READABLE}.")
+        raise UnreadableInputError(f"{path} has no audio track: {READABLE}.")
     codec: CodecContext | None = stream.codec_context  # PyAV's types do not say that it can be None
     if codec is None or codec.codec_tag in ENCRYPTED_TAGS:
         _close(container, pieces)
         raise UnreadableInputError(
-            f"The sound in {path} is encrypted or in a codec that is not known: export it as WAV or FLAC and try again."
+            f"The audio in {path} is encrypted or in a codec that is not known: export it as WAV or FLAC and try again."
         )
     return container, stream, pieces
 
@@ -139,15 +139,15 @@ def check_file(path: Path) -> None:
         if not path.exists():
             raise UnreadableInputError(f"{path} does not exist: check the name.")
         if path.is_dir():
-            raise UnreadableInputError(f"{path} is a folder: name a sound file in it.")
+            raise UnreadableInputError(f"{path} is a folder: name an audio file in it.")
         if not path.is_file():
-            raise UnreadableInputError(f"{path} is not a regular file: copy the sound to a file first.")
+            raise UnreadableInputError(f"{path} is not a regular file: copy the audio to a file first.")
         if path.stat().st_size == 0:
             raise UnreadableInputError(f"{path} is empty: copy or download it again.")
         with path.open("rb") as file:
             file.read(1)
     except PermissionError as error:
-        raise UnreadableInputError(f"{path} may not be read: give yourself permission to read it.") from error
+        raise UnreadableInputError(f"{path} cannot be read (permission denied): change its permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise UnreadableInputError(
             f"{path} cannot be read ({error}): copy it to another disk and try again."

@@ -259,7 +259,7 @@ class PartTrack:
         """The error if nothing could be decoded."""
         if self._lost_packets:
             return UnreadableInputError(
-                f"The sound in {self.path} cannot be decoded, it is damaged or encrypted: export or download it again."
+                f"The audio in {self.path} cannot be decoded, it is damaged or encrypted: export or download it again."
             )
         return UnreadableInputError(
             f"{self.path} holds no sound, its track has zero samples: export or download it again."
@@ -267,5 +267,5 @@ class PartTrack:
 
     def _unknown_codec(self) -> UnreadableInputError:
         return UnreadableInputError(
-            f"The sound in {self.path} is encrypted or in a codec that is not known: export it as WAV or FLAC."
+            f"The audio in {self.path} is encrypted or in a codec that is not known: export it as WAV or FLAC."
         )

@@ -1,4 +1,4 @@
-"""The first sound track of a file: all its parts, with the sample rate and channels of the first part."""
+"""The first audio track of a file: all its parts, with the sample rate and channels of the first part."""
 
 from __future__ import annotations
 

@@ -90,12 +90,12 @@ def open_song(song: SongInput) -> Iterator[Path]:
         except OSError as error:
             raise storage_error(error, path) from error
         if not path.stat().st_size:
-            raise UnreadableInputError("Standard input is empty; pipe a sound file into it.")
+            raise UnreadableInputError("Standard input is empty; pipe an audio file into it.")
         yield path
 
 
 def _songs_in(path: Path, out: Path) -> list[str]:
-    """The path itself, or the sound files of a folder and its subfolders, without hidden ones."""
+    """The path itself, or the audio files of a folder and its subfolders, without hidden ones."""
     from stemwright.sound_files import SUFFIXES, is_sound_file
 
     if not path.is_dir():
@@ -108,14 +108,14 @@ def _songs_in(path: Path, out: Path) -> list[str]:
         files.extend(here / name for name in names if is_sound_file(here / name))
     if not files:
         raise UnreadableInputError(
-            f"The folder '{path}' contains no sound file; give one that does ({' '.join(sorted(SUFFIXES))})."
+            f"The folder '{path}' contains no audio file; give one that does ({' '.join(sorted(SUFFIXES))})."
         )
     return [str(file) for file in sorted(files)]
 
 
 def _cannot_list(error: OSError) -> None:
     raise UnreadableInputError(
-        f"The folder '{error.filename}' cannot be listed ({error.strerror}); allow reading it."
+        f"The folder '{error.filename}' cannot be listed ({error.strerror}); change its permissions."
     ) from error
 
 

@@ -14,11 +14,12 @@ import httpx
 
 from stemwright import arguments
 from stemwright.arguments import AnyPath
-from stemwright.client import calls
-from stemwright.client.calls import Call, Deadline, Value
+from stemwright.client import calls, retries, waiting
+from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track
+from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
 Record = TypeVar("Record")
@@ -178,7 +179,7 @@ class AsyncClient:
                     on_progress(current)
                 if current.has_ended:
                     break
-        return calls.finished(current)
+        return waiting.finished(current)
 
     async def cancel(self, separation: Separation | UUID | str) -> Separation:
         """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
@@ -235,11 +236,11 @@ class AsyncClient:
             try:
                 reply = await self._http.send(request())
             except httpx.TransportError as error:
-                pause = calls.pause_after_error(error, tries, repeatable=repeatable)
+                pause = retries.pause_after_error(error, tries, repeatable=repeatable)
             else:
                 if reply.is_success:
                     return reply
-                pause = calls.pause_after(reply, tries)
+                pause = retries.pause_after(reply, tries)
             await asyncio.sleep(pause)
 
     async def _pages(self, call: Callable[[str | None], Call[Page[Record]]]) -> AsyncIterator[Record]:
@@ -263,7 +264,7 @@ class AsyncClient:
                         yield update
             # Fall back to polling if the stream broke, or a proxy blocks streams.
             deadline.check()
-            await asyncio.sleep(deadline.at_most(calls.POLL_S if poll_s is None else poll_s))
+            await asyncio.sleep(deadline.at_most(waiting.POLL_S if poll_s is None else poll_s))
             yield await self.separation(separation_id)
 
     async def _events(self, separation_id: str, reader: EventReader, deadline: Deadline) -> Updates:
@@ -271,7 +272,7 @@ class AsyncClient:
         headers = {**self._key, **reader.begin()}
         try:
             async with self._http.stream(
-                "GET", url, headers=headers, timeout=deadline.at_most(calls.STREAM_SILENCE_S)
+                "GET", url, headers=headers, timeout=deadline.at_most(waiting.STREAM_SILENCE_S)
             ) as reply:
                 if reply.status_code != 200:
                     return  # the poll that follows reports the reason
@@ -296,7 +297,7 @@ class AsyncClient:
                             return download.keep()
                     await reply.aread()
             except httpx.TransportError as error:
-                pause = calls.pause_after_error(error, tries, repeatable=True)
+                pause = retries.pause_after_error(error, tries, repeatable=True)
             else:
-                pause = calls.pause_after(reply, tries)
+                pause = retries.pause_after(reply, tries)
             await asyncio.sleep(pause)

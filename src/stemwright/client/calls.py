@@ -1,12 +1,10 @@
-"""Requests of our own API as data, and what both clients share: retries, responses, time limits."""
+"""Requests of our own API as data, with the way to read their replies; both clients send them."""
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
@@ -16,12 +14,7 @@ import httpx
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.client.errors import (
-    ApiError,
-    SeparationFailedError,
     ServerError,
-    UnreachableError,
-    WaitTimeoutError,
-    api_error,
 )
 from stemwright.client.records import (
     Credits,
@@ -41,15 +34,8 @@ from stemwright.errors import UsageError
 
 Value = TypeVar("Value")
 
-TRIES = 5
-LONGEST_PAUSE_S = 60.0
 PAGE = 100
-
-POLL_S = 1.0
-"""Between two looks at a separation whose stream of events broke."""
-
-STREAM_SILENCE_S = 40.0
-"""The server sends a heartbeat every 15 s; a stream that is silent for longer is dead."""
+"""Records of a page."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +219,7 @@ def id_of(record: object) -> str:
         return str(record)
     named = arguments.text(record, "the id of a track or separation").strip()
     if named in (".", ".."):
-        raise UsageError(f"The id of a track or separation is never {named!r}: give one that the server gave.")
+        raise UsageError(f"{named!r} is not the id of a track or separation: give an id from the server.")
     return quote(named, safe="")
 
 
@@ -275,62 +261,6 @@ def read_reply(call: Call[Value], reply: httpx.Response) -> Value:
         ) from error
 
 
-def pause_after(reply: httpx.Response, tries: int) -> float:
-    """Seconds to wait before a call is sent again that the server did not take (429, 503). The body has been read.
-
-    Raises:
-        ApiError: the reply stands.
-    """
-    asked = _retry_after(reply.headers.get("retry-after"))
-    pause = _backoff(tries) if asked is None else asked
-    if reply.status_code not in (429, 503) or tries >= TRIES or pause > LONGEST_PAUSE_S:
-        raise _error_of(reply)
-    return pause
-
-
-def pause_after_error(error: httpx.TransportError, tries: int, *, repeatable: bool) -> float:
-    """Seconds to wait before a call is sent again whose connection failed.
-
-    Raises:
-        UnreachableError: no retries are left, or the request may have arrived and must not be repeated.
-    """
-    nothing_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    if tries >= TRIES or not (repeatable or nothing_sent):
-        raise UnreachableError(
-            f"The server did not answer ({error or type(error).__name__}); is it running?"
-        ) from error
-    return _backoff(tries)
-
-
-def finished(ended: Separation) -> Separation:
-    """The separation, if it succeeded.
-
-    Raises:
-        SeparationFailedError: it did not.
-    """
-    if ended.state != "succeeded":
-        raise SeparationFailedError(ended)
-    return ended
-
-
-class Deadline:
-    """When to stop waiting; ``None`` seconds: never."""
-
-    def __init__(self, timeout_s: float | None) -> None:
-        seconds = None if timeout_s is None else arguments.number(timeout_s, "timeout_s", "seconds")
-        self._seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    def check(self) -> None:
-        """Raises WaitTimeoutError when the time is over."""
-        if self._end is not None and time.monotonic() >= self._end:
-            raise WaitTimeoutError(f"The separation has not ended after {self._seconds:g} s; it continues.")
-
-    def at_most(self, seconds: float) -> float:
-        """So many seconds, or what is left."""
-        return seconds if self._end is None else max(0.01, min(seconds, self._end - time.monotonic()))
-
-
 def _header(value: object, name: str) -> str:
     """Text that a header can hold."""
     found = arguments.text(value, name).strip()
@@ -343,33 +273,8 @@ def _optional(value: object, name: str, unit: str) -> int | None:
     return None if value is None else arguments.whole(value, name, unit, lowest=1, highest=1_000_000)
 
 
-def _error_of(reply: httpx.Response) -> ApiError:
-    try:
-        problem = reply.json()
-    except ValueError:
-        problem = None
-    return api_error(reply.status_code, reply.reason_phrase, problem)
-
-
 def _query(after: str | None) -> dict[str, str]:
     return {"limit": str(PAGE)} if after is None else {"limit": str(PAGE), "after": after}
-
-
-def _backoff(tries: int) -> float:
-    return float(0.25 * 2 ** (tries - 1))
-
-
-def _retry_after(header: str | None) -> float | None:
-    if header is None:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _nothing(_reply: Any) -> None:

@@ -13,11 +13,12 @@ import httpx
 
 from stemwright import arguments
 from stemwright.arguments import AnyPath
-from stemwright.client import calls
-from stemwright.client.calls import Call, Deadline, Value
+from stemwright.client import calls, retries, waiting
+from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track
+from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
 Record = TypeVar("Record")
@@ -175,7 +176,7 @@ class Client:
                 on_progress(current)
             if current.has_ended:
                 break
-        return calls.finished(current)
+        return waiting.finished(current)
 
     def cancel(self, separation: Separation | UUID | str) -> Separation:
         """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
@@ -232,11 +233,11 @@ class Client:
             try:
                 reply = self._http.send(request())
             except httpx.TransportError as error:
-                pause = calls.pause_after_error(error, tries, repeatable=repeatable)
+                pause = retries.pause_after_error(error, tries, repeatable=repeatable)
             else:
                 if reply.is_success:
                     return reply
-                pause = calls.pause_after(reply, tries)
+                pause = retries.pause_after(reply, tries)
             time.sleep(pause)
 
     def _pages(self, call: Callable[[str | None], Call[Page[Record]]]) -> Iterator[Record]:
@@ -257,7 +258,7 @@ class Client:
                 yield from self._events(separation_id, reader, deadline)
             # Fall back to polling if the stream broke, or a proxy blocks streams.
             deadline.check()
-            time.sleep(deadline.at_most(calls.POLL_S if poll_s is None else poll_s))
+            time.sleep(deadline.at_most(waiting.POLL_S if poll_s is None else poll_s))
             yield self.separation(separation_id)
 
     def _events(self, separation_id: str, reader: EventReader, deadline: Deadline) -> Iterator[Separation]:
@@ -265,7 +266,7 @@ class Client:
         headers = {**self._key, **reader.begin()}
         try:
             with self._http.stream(
-                "GET", url, headers=headers, timeout=deadline.at_most(calls.STREAM_SILENCE_S)
+                "GET", url, headers=headers, timeout=deadline.at_most(waiting.STREAM_SILENCE_S)
             ) as reply:
                 if reply.status_code != 200:
                     return  # the poll that follows reports the reason
@@ -290,7 +291,7 @@ class Client:
                             return download.keep()
                     reply.read()
             except httpx.TransportError as error:
-                pause = calls.pause_after_error(error, tries, repeatable=True)
+                pause = retries.pause_after_error(error, tries, repeatable=True)
             else:
-                pause = calls.pause_after(reply, tries)
+                pause = retries.pause_after(reply, tries)
             time.sleep(pause)

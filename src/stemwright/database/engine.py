@@ -156,7 +156,7 @@ class Database:
         ):
             return StorageError(f"No room is left for the database {self._name}: free some space.")
         return StorageError(
-            f"The database {self._name} cannot be used ({error.orig}): name another data folder, or go back to a backup."
+            f"The database {self._name} cannot be used ({error.orig}): choose another data folder, or restore a backup."
         )
 
     def _is_full(self) -> bool:

@@ -109,7 +109,7 @@ def no_estimates(folder: Path, song: ReferenceSong) -> UnreadableInputError:
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """The sound files in a folder, sorted by name."""
+    """The audio files in a folder, sorted by name."""
     return [path for path in list_folder(folder) if is_sound_file(path)]
 
 
@@ -122,11 +122,13 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise UnreadableInputError(f"'{folder}' cannot be listed ({error.strerror}). Allow reading it.") from error
+        raise UnreadableInputError(
+            f"'{folder}' cannot be listed ({error.strerror}). Change its permissions."
+        ) from error
 
 
 def song_folders(folder: Path, expected: str) -> tuple[Path, ...]:
-    """The folders that contain sound files: ``folder`` itself, or else its subfolders, sorted by name.
+    """The folders that contain audio files: ``folder`` itself, or else its subfolders, sorted by name.
 
     Args:
         folder: the user's folder.

@@ -47,7 +47,7 @@ def lock_data_folder(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StorageError(f"Another server works on {data}: stop it first, or name another --data.") from None
+            raise StorageError(f"Another server uses {data}: stop it first, or choose another --data.") from None
         yield
     finally:
         os.close(lock)
@@ -113,4 +113,4 @@ class Supervisor:
                 try:
                     process.check()
                 except Exception:
-                    logger.exception("worker %s could not be looked after; trying again", process.name)
+                    logger.exception("worker %s could not be checked; trying again", process.name)

@@ -141,7 +141,7 @@ def _translated_errors(url: str, read_s: float) -> Iterator[None]:
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         raise TransientError(f"{_named(error.request)} broke off ({_reason(error)})") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise PermanentError(f"it cannot be asked for ({_reason(error)})") from error
+        raise PermanentError(f"the request could not be sent ({_reason(error)})") from error
 
 
 def _remedy(error: httpx.RequestError) -> str:

@@ -99,7 +99,7 @@ def check_length(host: str, length_bytes: int | None, size_bytes: int | None, me
     if length_bytes is not None and size_bytes is not None:
         raise PermanentError(
             f"what {host} sends has {megabytes(length_bytes)} ({length_bytes} bytes) instead of {megabytes(size_bytes)} "
-            f"({size_bytes} bytes), so it is another file, or a page that something on the way put in its place",
+            f"({size_bytes} bytes), so it is another file, or a page of a proxy",
             "other file",
             "see on the model's page whether its author has replaced the file, and if so accept its new SHA-256 with "
             "`stemwright models download NAME --accept-digest SHA256`",

@@ -71,7 +71,7 @@ class WeightFile:
     def __post_init__(self) -> None:
         """Raises ValueError for a name with a path, an invalid size or an invalid digest."""
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"'{self.name}' is no name for a file of weights: give one without folders")
+            raise ValueError(f"'{self.name}' is not a name for a weights file: give one without folders")
         if self.size_bytes < 1:
             raise ValueError(f"{self.name} cannot have {self.size_bytes} bytes")
         if not _DIGEST.fullmatch(self.sha256):

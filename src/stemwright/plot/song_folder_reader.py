@@ -18,10 +18,10 @@ ORDER = ("vocals", "instrumental", *ESTIMATES[1:], UNLABELLED)
 
 
 def read_stem_plots(folder: Path) -> list[StemPlot]:
-    """One plot per sound file. Presence is taken from the record of the separation, if there is one.
+    """One plot per audio file. Presence is taken from the record of the separation, if there is one.
 
     Raises:
-        UnreadableInputError: the folder has no sound files, or one cannot be read.
+        UnreadableInputError: the folder has no audio files, or one cannot be read.
     """
     from stemwright.audio.decode import Decoder
 
@@ -30,9 +30,11 @@ def read_stem_plots(folder: Path) -> list[StemPlot]:
     try:
         files = sorted((path for path in folder.iterdir() if is_sound_file(path)), key=_sort_key)
     except OSError as error:
-        raise UnreadableInputError(f"'{folder}' cannot be listed ({error.strerror}); allow reading it.") from error
+        raise UnreadableInputError(
+            f"'{folder}' cannot be listed ({error.strerror}); change its permissions."
+        ) from error
     if not files:
-        raise UnreadableInputError(f"'{folder}' contains no sound files; give the folder of one song's stems.")
+        raise UnreadableInputError(f"'{folder}' contains no audio files; give the folder of one song's stems.")
     known = {stem.path.name: stem for stem in record.stems} if (record := _record(folder)) else {}
     stem_plots = []
     for file in files:

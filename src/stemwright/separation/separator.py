@@ -204,7 +204,7 @@ class Separator:
         """Separates a file into files.
 
         Args:
-            song: any audio file, or a video with a sound track.
+            song: any audio file, or a video with an audio track.
             options: stems, format, output folder; None takes the defaults.
             name: folder of the song under ``options.out``; None takes the file's name.
             on_progress: called often with the progress.

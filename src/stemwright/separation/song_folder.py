@@ -44,7 +44,9 @@ class SongFolder:
                 f"{self.path} is a file, so no folder of stems can take its place; choose another --out."
             )
         if self.path.exists() and not os.access(self.path, os.W_OK | os.X_OK):
-            raise StorageError(f"{self.path} may not be written; choose another --out, or change its permissions.")
+            raise StorageError(
+                f"{self.path} cannot be written (permission denied); choose another --out, or change its permissions."
+            )
 
     def existing_result(self, output_key: OutputKey) -> Result | None:
         """The result of an earlier run with the same key, if every stem still exists with its size; otherwise None."""

@@ -44,7 +44,7 @@ def open_account(session: Session, name: str, *, metered: bool, now: float) -> t
     if not name.strip() or len(name) > NAME_CHARACTERS:
         raise InvalidRequest("name", f"A name has 1 to {NAME_CHARACTERS} characters.")
     if session.scalar(select(tables.Account.id).where(tables.Account.name == name)):
-        raise Conflict(f"There is an account named '{name}' already; name another.")
+        raise Conflict(f"There is already an account named '{name}'; choose another name.")
     row = tables.Account(id=new_id(), name=name, metered=metered, balance=0, created_at=now)
     session.add(row)
     session.flush()

@@ -36,9 +36,9 @@ def back_up(settings: Settings, database: Database, folder: Path) -> Backup:
         StorageError: writing the copy failed.
     """
     if folder.exists():
-        raise UsageError(f"{folder} is there already; name a folder that is not.")
+        raise UsageError(f"{folder} already exists; choose a new folder.")
     if database.engine.dialect.name != "sqlite":
-        raise UsageError("Only SQLite is copied; a database server has tools of its own, such as pg_dump.")
+        raise UsageError("Only SQLite databases are copied; use the tool of the database server, such as pg_dump.")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:

@@ -120,9 +120,9 @@ class Callbacks:
         """
         task = self._task(account_id, task_id)
         if not task.callback_url:
-            raise Conflict("The task has no callback URL: name one when you make a task.")
+            raise Conflict("The task has no callback URL: set one when you create a task.")
         if not task.has_ended:
-            raise Conflict("The task is under way: its callback is sent when it ends.")
+            raise Conflict("The task has not ended: its callback is sent when it does.")
         with self._database.write() as session:
             query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
             last = session.scalars(query.order_by(tables.Delivery.attempt.desc()).limit(1)).first()
@@ -141,7 +141,7 @@ class Callbacks:
     def _task(self, account_id: str, task_id: str) -> Task:
         task = self._tasks.get(account_id, task_id)
         if task is None:
-            raise NotFound("There is no task of that id.")
+            raise NotFound("There is no task with this id.")
         return task
 
     def _due(self, session: Session) -> list[str]:

@@ -55,7 +55,7 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raises NotPermitted if the key lacks the scope."""
         if scope not in self.scopes:
-            raise NotPermitted(f"This key may not {scope}; make one with --scopes read,write.")
+            raise NotPermitted(f"This key does not have the scope {scope}; create one with --scopes read,write.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Keys:
         key = prefix + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
         with self._database.write() as session:
             if _active(session, name) is not None:
-                raise Conflict(f"There is a key named '{name}'; revoke it first, or name another.")
+                raise Conflict(f"There is already a key named '{name}'; revoke it first, or choose another name.")
             row = find_account(session, account) if account else find_account(session, name)
             if row is None and account:
                 raise NotFound(f"There is no account named '{account}'; `stemwright keys list` names them.")

@@ -72,6 +72,6 @@ def _upload(session: Session, link: Link) -> LinkedFile:
     if upload is None:
         raise NotFound("This upload was deleted.")
     if upload.blob is None:
-        raise NotFound("Nothing was uploaded here yet; PUT the file to the link that was given out with this one.")
+        raise NotFound("Nothing was uploaded here yet; PUT the file to its upload link first.")
     name = upload.path.rpartition("/")[2]
     return LinkedFile(upload.blob, upload.size_bytes, served_as(upload.media_type, name), name, may_change=True)

@@ -37,7 +37,7 @@ class ProgressReporter:
             self._stage, self._reported_at = stage, now
             self._may_continue = self._worker_tasks.progress(self._lease.task_id, self._lease.token, stage, fraction)
         if self.should_stop():
-            raise CancelledError("The task is not to go on.")
+            raise CancelledError("The task was cancelled, or another worker has it.")
 
     def should_stop(self) -> bool:
         """Whether to stop: the task was cancelled, another worker holds it, or this worker is shutting down."""

@@ -151,7 +151,7 @@ class Retention:
             try:
                 deleted += self._delete_blob(digest)
             except StorageError as error:
-                _log.warning("a file that nobody needs stays for now: %s", error)
+                _log.warning("an unused file could not be deleted; trying again later: %s", error)
         return deleted
 
     def _delete_blob(self, digest: str) -> bool:

@@ -46,9 +46,9 @@ SEPARATION_FAILED = 501
 """Error code of a failed separation."""
 
 FAILURE_MESSAGES: dict[FailureReason, str] = {
-    "crashes": "The separation of this song broke off too often; try another file of it.",
-    "memory": "This song takes more memory than the server allows; try a shorter one, or another file of it.",
-    "stall": "The separation of this song stood still and was ended; try another file of it.",
+    "crashes": "The separation of this song crashed too often; try another file of the same song.",
+    "memory": "This song needs more memory than the server allows; try a shorter one, or another file of the same song.",
+    "stall": "The separation of this song made no progress and was stopped; try another file of the same song.",
 }
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class SeparationHandler:
         if track.blob is not None and store.exists(track.blob):
             return track.blob
         if track.url is None:
-            raise SourceUnavailable("The song is not stored any more: send it again.")
+            raise SourceUnavailable("The song is no longer stored: send it again.")
         if self._service.links.is_ours(track.url):
             raise SourceUnavailable("This server's own link to the song has expired, or was not made for this account.")
         self._service.storage_quota.room(track.account_id)
@@ -207,7 +207,7 @@ class SeparationHandler:
         if missing := self._separator.missing(
             task.stems_asked
         ):  # removed since the task was accepted: workers download no models
-            raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: not installed any more")
+            raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: no longer installed")
 
         def on_progress(progress: Progress) -> None:
             self._check_length(progress.done_s)
@@ -241,7 +241,9 @@ class SeparationHandler:
         """Checks the length limit. Headers can be wrong, so both the stated and the decoded length are checked."""
         longest = self._settings.max_song_minutes
         if seconds is not None and seconds > 60 * longest:
-            raise UnreadableInputError(f"The song is longer than {longest:g} minutes, the most that is taken: cut it.")
+            raise UnreadableInputError(
+                f"The song is longer than {longest:g} minutes, the limit of this server: shorten it."
+            )
 
     def _store_stem(self, stem: StemResult, position: int, fmt: str, seconds: float) -> Stem:
         blob = self._store_file(stem.path)
@@ -284,10 +286,10 @@ class SeparationHandler:
         if isinstance(error, StorageError):
             return "The server has no room for this song at the moment; try again later."
         if isinstance(error, ModelUnavailableError):
-            return "The server has not got what this plan takes at the moment; choose another plan, or try again later."
+            return "The server does not have the models of this plan at the moment; choose another plan, or try again later."
         text = str(error).replace(str(folder / "song"), "the song")
         if str(self._settings.data) in text or str(self._settings.data.resolve()) in text:
-            return "The work on this song failed on the server; try another file of it."
+            return "The task failed in the server; try another file of the same song."
         return text[:1].upper() + text[1:]
 
     def _load(self, plan: str) -> Separator:

@@ -78,7 +78,7 @@ def parse_url(url: object) -> ParsedUrl:
         ValueError: it is malformed; the message says how.
     """
     if not isinstance(url, str) or not url.strip():
-        raise ValueError("it is not a text" if url and not isinstance(url, str) else "it is empty")
+        raise ValueError("it is not text" if url and not isinstance(url, str) else "it is empty")
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"it is longer than {MAX_URL_LENGTH} characters")
     try:
@@ -86,11 +86,11 @@ def parse_url(url: object) -> ParsedUrl:
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError("it cannot be read as a URL") from error
     if parsed.scheme not in ("http", "https"):
-        raise ValueError("it begins with neither")
+        raise ValueError("it begins with neither http:// nor https://")
     host = parsed.raw_host.decode("ascii").lower()
     host = host[:-1] if host.endswith(".") else host
     if len(host) > 253 or not (_NAME.fullmatch(host) or parse_address(host)):
-        raise ValueError("its host is no name and no address")
+        raise ValueError("its host is neither a name nor an address")
     port = _default_port(parsed.scheme) if parsed.port is None else parsed.port
     if not 0 < port < 65536:
         raise ValueError("its port is not between 1 and 65535")
@@ -125,17 +125,19 @@ class SsrfGuard:
         """
         if self._offline:
             raise UrlRefused(
-                "This server is set to reach no other machine (STEMWRIGHT_OFFLINE): upload the file instead."
+                "This server is set to connect to no other machine (STEMWRIGHT_OFFLINE): upload the file instead."
             )
         if destination.host in self._allowed:
             return
         if destination.has_login:
-            raise UrlRefused("The URL holds a user or a password, which this server never sends: give one without.")
+            raise UrlRefused(
+                "The URL contains a user name or a password, which this server never sends: give a URL without them."
+            )
         port = destination.port
         if (port < 1024 and port not in (80, 443)) or port in _DANGEROUS_PORTS:
-            raise UrlRefused(f"Port {port} is none that this server goes to: use 80, 443 or one above 1023.")
+            raise UrlRefused(f"This server does not connect to port {port}: use 80, 443 or a port above 1023.")
         if parse_address(destination.host) is None and _NUMBER.fullmatch(destination.host.rpartition(".")[2]):
-            raise UrlRefused(f"{destination.host} is a number in disguise: write the address as four plain numbers.")
+            raise UrlRefused(f"{destination.host} looks like an IP address: write it as four decimal numbers.")
 
     def addresses(self, host: str, port: int, timeout_s: float) -> Sequence[str]:
         """Resolves a host and checks all its addresses. Connect to these; do not resolve the host again.
@@ -155,7 +157,7 @@ class SsrfGuard:
             raise SourceUnavailable(f"The host {host} has no address: check its name.")
         if host not in self._allowed and not all(self._may_reach(address) for address in found):
             raise UrlRefused(
-                f"{host} leads into a network that is not public, where this server does not go: "
+                f"{host} has an address that is not public, to which this server does not connect: "
                 "its operator can allow the host by name (STEMWRIGHT_ALLOWED_HOSTS)."
             )
         return found

@@ -92,8 +92,8 @@ def check_quota(session: Session, settings: Settings, account_id: str, more_byte
 def quota_exceeded(limit_bytes: int) -> QuotaExceeded:
     """Returns the error for a full quota."""
     return QuotaExceeded(
-        f"The files of this account may take {megabytes(limit_bytes)}, and there is no room for more: delete songs or "
-        "separations, or wait until they expire."
+        f"The storage quota of this account, {megabytes(limit_bytes)}, is used up: delete songs or separations, "
+        "or wait until they expire."
     )
 
 

@@ -187,7 +187,9 @@ class Tasks:
             if after:
                 cursor = _own(session, account_id, after)
                 if cursor is None:
-                    raise NotFound("The page begins after a task that is not there any more; begin again without it.")
+                    raise NotFound(
+                        "The task after which the page starts no longer exists; start again from the first page."
+                    )
                 query = query.where(
                     (tables.Task.created_at < cursor.created_at)
                     | ((tables.Task.created_at == cursor.created_at) & (tables.Task.id < cursor.id))
@@ -204,7 +206,7 @@ class Tasks:
         with self._database.write() as session:
             row = _own(session, account_id, task_id)
             if row is None:
-                raise NotFound("There is no task of that id.")
+                raise NotFound("There is no task with this id.")
             job = session.get(tables.Job, task_id)
             if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # not held by a worker
                 self._completion.end(session, row, "cancelled")
@@ -222,7 +224,7 @@ class Tasks:
         with self._database.write() as session:
             row = _own(session, account_id, task_id)
             if row is None:
-                raise NotFound("There is no task of that id.")
+                raise NotFound("There is no task with this id.")
             if row.state in ACTIVE_STATES:
                 raise Conflict("The task is under way: cancel it first.")
             session.execute(delete(tables.IdempotencyKey).where(tables.IdempotencyKey.task_id == task_id))
@@ -257,13 +259,13 @@ class Tasks:
         )
         if (under_way or 0) >= allowed:
             raise TooManyRunning(
-                f"As many tasks are under way as this key may have ({allowed}). Please try again later."
+                f"This key has the maximum number of unfinished tasks ({allowed}). Please try again later."
             )
 
     def _track_id(self, session: Session, account_id: str, submission: Submission) -> str:
         if submission.track_id is not None:
             if session.get(tables.Track, (submission.track_id, account_id)) is None:
-                raise NotFound("There is no track of that id.")
+                raise NotFound("There is no track with this id.")
             return submission.track_id
         if submission.song is not None:
             return self._tracks.add_song(session, account_id, submission.song).id

@@ -149,7 +149,9 @@ class Tracks:
             query = select(tables.Track).where(tables.Track.account_id == account_id)
             cursor = session.get(tables.Track, (after, account_id)) if after else None
             if after and cursor is None:
-                raise NotFound("The page begins after a track that is not there any more; begin again without it.")
+                raise NotFound(
+                    "The track after which the page starts no longer exists; start again from the first page."
+                )
             if cursor is not None:
                 query = query.where(
                     (tables.Track.created_at < cursor.created_at)
@@ -187,7 +189,7 @@ class Tracks:
         with self._database.write() as session:
             row = session.get(tables.Track, (track_id, account_id))
             if row is None:
-                raise NotFound("There is no track of that id.")
+                raise NotFound("There is no track with this id.")
             under_way = select(tables.Task.id).where(
                 tables.Task.track_id == track_id,
                 tables.Task.account_id == account_id,

@@ -124,9 +124,9 @@ def clean_path(path: str) -> str:
     if len(clean) > MAX_PATH_CHARACTERS:
         raise InvalidRequest("path", f"The path of the upload has more than {MAX_PATH_CHARACTERS} characters.")
     if any(part in (".", "..") for part in parts):
-        raise InvalidRequest("path", "The path of the upload may not hold . or .. as a folder.")
+        raise InvalidRequest("path", "The path of the upload must not contain . or .. as a folder.")
     if "\\" in clean or any(not character.isprintable() for character in clean):
-        raise InvalidRequest("path", "The path of the upload holds a character that no path may hold.")
+        raise InvalidRequest("path", "The path of the upload contains a character that is not allowed in a path.")
     return clean
 
 

@@ -123,7 +123,7 @@ class Upstream:
                 for piece in answer.pieces:
                     body += piece
                     if len(body) > MAX_RESPONSE_BYTES:
-                        raise SourceUnavailable(f"The answer of {vendor.name} is too long.")
+                        raise SourceUnavailable(f"The response of {vendor.name} is too long.")
                 return _envelope(vendor.name, answer.status, bytes(body))
         except httpcore.TimeoutException as error:
             raise UpstreamTimeout(f"{vendor.name} did not answer in time. Please try again later.") from error
@@ -142,12 +142,12 @@ def _envelope(name: str, status: int, body: bytes) -> Mapping[str, Any]:
     if code in (404, 422):  # vendors' codes for an unknown task
         return {}
     if code != 200 or not isinstance(answer, dict):
-        raise SourceUnavailable(f"{name} could not say what song this is (code {code}). Please try again later.")
+        raise SourceUnavailable(f"{name} could not look up the song (code {code}). Please try again later.")
     return answer
 
 
 def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
 def _nested(answer: object, *keys: str) -> object:

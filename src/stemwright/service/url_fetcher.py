@@ -127,7 +127,7 @@ class Fetcher:
             raise SourceUnavailable(f"{host} could not be reached: check the URL, or try again later.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise SourceUnavailable(
-                f"{host} broke off, or speaks no HTTP: check the URL, or try again later."
+                f"{host} closed the connection early, or does not speak HTTP: check the URL, or try again later."
             ) from error
 
 
@@ -135,16 +135,16 @@ def _parsed(url: str) -> ParsedUrl:
     try:
         return parse_url(url)
     except ValueError as error:
-        raise SourceUnavailable(f"The URL leads nowhere: {error}.") from error
+        raise SourceUnavailable(f"The URL is not valid: {error}.") from error
 
 
 def _redirect_target(url: str, location: str | None, host: str) -> str:
     if not location:
-        raise SourceUnavailable(f"{host} redirects to nowhere: give the file's own URL.")
+        raise SourceUnavailable(f"{host} sent a redirect without a target: give the file's own URL.")
     try:
         return str(httpx.URL(url).join(location))
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise SourceUnavailable(f"{host} redirects to what is no URL: give the file's own URL.") from error
+        raise SourceUnavailable(f"{host} redirects to an invalid URL: give the file's own URL.") from error
 
 
 def _receive(answer: PinnedResponse, source: ParsedUrl, writer: ByteWriter, max_bytes: int) -> FetchedFile:
@@ -152,7 +152,7 @@ def _receive(answer: PinnedResponse, source: ParsedUrl, writer: ByteWriter, max_
         raise SourceUnavailable(f"{source.host} answered with HTTP status {answer.status} in place of the file.")
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         raise SourceUnavailable(f"{source.host} sent the file compressed, though it was asked not to.")
-    too_large = f"The file is larger than {megabytes(max_bytes)}, the most that is taken: give a smaller one."
+    too_large = f"The file is larger than {megabytes(max_bytes)}, the limit of this server: give a smaller one."
     if int(answer.headers.get("content-length", "0")) > max_bytes:
         raise SourceUnavailable(too_large)
     size_bytes = 0

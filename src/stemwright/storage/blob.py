@@ -30,13 +30,13 @@ class BlobMissing(StorageError):
 
 def blob_missing(digest: str) -> BlobMissing:
     """Returns the error for a missing file."""
-    return BlobMissing(f"The file {digest[:12]}… is not in the store any more: make or upload it again.")
+    return BlobMissing(f"The file {digest[:12]}… is no longer in the store: create or upload it again.")
 
 
 def object_key(digest: str) -> str:
     """Returns ``ab/cdef…``, which keeps folders small; raises ValueError for an invalid digest."""
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no SHA-256")
+        raise ValueError(f"{digest!r} is not a SHA-256")
     return f"{digest[:2]}/{digest[2:]}"
 
 

@@ -108,7 +108,7 @@ def _storage_errors() -> Iterator[None]:
         yield
     except BaseError as error:
         raise StorageError(
-            f"The object store failed ({_reason(error)}): see that it can be reached and its keys are right."
+            f"The object store failed ({_reason(error)}): check that it can be reached and that its keys are right."
         ) from error
 
 

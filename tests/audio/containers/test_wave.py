@@ -119,7 +119,7 @@ def test_what_stands_behind_the_sound_is_told(tmp_path: Path) -> None:
     put(path, after(path, b"data"), struct.pack("<I", 2000))
     given, _, notes = read(path)
     assert given.shape == (2, 500)
-    assert notes == ["Behind the sound that the header counts, 0.5 s worth of bytes were left out."]
+    assert notes == ["Behind the sound that the header counts, 0.5 s of data were left out."]
 
 
 def test_more_than_4_gb_counted_in_32_bits(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stemwright.api.crun.models import MODEL, MODES
+from stemwright.prices import in_credits
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
 from stemwright.service.task import Task
@@ -30,11 +31,6 @@ SEPARATION_FAILED = 501
 SOURCE_UNAVAILABLE = 451
 
 
-def credits(hundredths: int) -> int | float:
-    """Credits as JSON has them: an integer if possible."""
-    return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100
-
-
 def task_record(service: Service, task: Task) -> dict[str, Any]:
     """A task as in TaskInfo, created on any of the APIs."""
     began = task.created_at if task.started_at is None else task.started_at
@@ -50,7 +46,7 @@ def task_record(service: Service, task: Task) -> dict[str, Any]:
         "duration_s": None if task.ended_at is None else max(0, round(task.ended_at - began)),
         "complete_at": None if task.ended_at is None else int(task.ended_at),
         "source": "api",
-        "credits": credits(charged),
+        "credits": in_credits(charged),
     }
 
 

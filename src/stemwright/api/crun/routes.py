@@ -16,9 +16,10 @@ from stemwright.api.body import parse_json_object, read_body
 from stemwright.api.crun import schemas, uploads
 from stemwright.api.crun.envelope import CrunRoute, WrongMethod, success
 from stemwright.api.crun.models import MODEL, MODEL_NAMES, describe_model, list_models
-from stemwright.api.crun.records import credits, song_record, task_record, was_made_by_crun
+from stemwright.api.crun.records import song_record, task_record, was_made_by_crun
 from stemwright.api.crun.request_body import read_mode, read_model, read_order
 from stemwright.api.passthrough import Passthrough
+from stemwright.prices import in_credits
 from stemwright.service.credit_ledger import UNMETERED_CREDITS
 from stemwright.service.errors import InvalidRequest, NotFound, SwitchedOff
 from stemwright.service.ids import dashed, parse_id
@@ -101,11 +102,11 @@ class CrunFace:
             return await self._forward(request, _model_phrase(model), content)
         price = self._service.settings.price(read_mode(body))
         if request.url.path.endswith("/estimate-credits"):
-            return success({"credits": credits(price), "estimated": True})
+            return success({"credits": in_credits(price), "estimated": True})
         balance = await run_in_threadpool(self._service.ledger.balance, caller.account_id)
         return success(
             {
-                "estimated_credits": credits(price),
+                "estimated_credits": in_credits(price),
                 "balance": _balance_number(balance),
                 "affordable": balance is None or balance >= price,
             }
@@ -265,7 +266,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _balance_number(balance: int | None) -> int | float:
-    return UNMETERED_CREDITS if balance is None else credits(balance)
+    return UNMETERED_CREDITS if balance is None else in_credits(balance)
 
 
 def _model_phrase(model: str) -> str:

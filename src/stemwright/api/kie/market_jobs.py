@@ -14,15 +14,15 @@ from stemwright.api.kie.records import (
     FAILED,
     SOURCE_UNAVAILABLE,
     callback_body,
-    credits,
     failure_message,
     milliseconds,
     separation_info,
     separation_response,
 )
-from stemwright.api.kie.request_body import read_order, read_wav_order
+from stemwright.api.kie.request_body import OrderReader
 from stemwright.api.kie.wav_records import FAILED as WAV_FAILED
 from stemwright.api.kie.wav_records import wav_callback_body, wav_url
+from stemwright.prices import in_credits
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.ids import dashed
 from stemwright.service.service import Service
@@ -67,8 +67,9 @@ def read_job(settings: Settings, sources: TaskSources, account_id: str, body: di
     """
     given = job_input(body, lenient=settings.lenient)
     fields = given | {"callBackUrl": body.get("callBackUrl")}
-    read = read_wav_order if read_model(body) == TO_WAV else read_order
-    order = read(settings, sources, account_id, fields, SNAKE_CASE, callback_required=False)
+    reader = OrderReader(settings, sources, SNAKE_CASE, callback_required=False)
+    read = reader.wav_conversion if read_model(body) == TO_WAV else reader.separation
+    order = read(account_id, fields)
     kept = {name: given[name] for name in (*_CAMEL, "type") if isinstance(given.get(name), str)}
     return replace(order, request=(order.request or {}) | {"model": read_model(body), "input": kept})
 
@@ -111,7 +112,7 @@ def job_record(service: Service, task: Task) -> dict[str, Any]:
         "completeTime": None if task.ended_at is None else milliseconds(task.ended_at),
         "createTime": milliseconds(task.created_at),
         "updateTime": milliseconds(task.ended_at or task.started_at or task.created_at),
-        "creditsConsumed": credits(task.price) if task.state == "succeeded" else 0,
+        "creditsConsumed": in_credits(task.price) if task.state == "succeeded" else 0,
     }
     # The real service also sends the result as an object, which is not documented.
     return record | {"response": result} if service.settings.lenient else record

@@ -96,11 +96,6 @@ def was_made_by_kie(track: Track) -> bool:
     return track.origin == "vendor" and "audioUrl" in track.details
 
 
-def credits(hundredths: int) -> int | float:
-    """Credits for JSON: an integer if possible."""
-    return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100
-
-
 def milliseconds(moment: float) -> int:
     """A time in seconds as the vendor's milliseconds."""
     return round(moment * 1000)

@@ -10,20 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stemwright.api.authentication import authenticate
-from stemwright.api.blocking_pool import BlockingPool
-from stemwright.api.body import parse_json_object, read_body, read_json_object
+from stemwright.api.body import parse_json_object, read_body
 from stemwright.api.kie import schemas
 from stemwright.api.kie.envelope import Envelope, WrongMethod
 from stemwright.api.kie.fields import optional_text, required_query
 from stemwright.api.kie.market_jobs import is_job, job_callback_body
 from stemwright.api.kie.market_routes import JobFace
 from stemwright.api.kie.records import callback_body as separation_callback_body
-from stemwright.api.kie.records import credits, song_record, task_record, was_made_by_kie
-from stemwright.api.kie.request_body import read_order
+from stemwright.api.kie.records import song_record, task_record, was_made_by_kie
+from stemwright.api.kie.request_body import OrderReader
+from stemwright.api.kie.task_endpoints import TaskEndpoints
 from stemwright.api.kie.wav_records import wav_callback_body
 from stemwright.api.kie.wav_routes import WavFace
 from stemwright.api.local_links import find_local_file
 from stemwright.api.passthrough import Passthrough
+from stemwright.prices import in_credits
 from stemwright.service.credit_ledger import UNMETERED_CREDITS
 from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import parse_id
@@ -63,11 +64,12 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
 class KieFace:
     """The handlers. What is not served here is forwarded to the vendor if the operator has a key, else the code is 404."""
 
-    def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None) -> None:
+    def __init__(self, service: Service, envelope: Envelope, vendor: Passthrough | None, tasks: TaskEndpoints) -> None:
         self._service = service
         self._envelope = envelope
         self._vendor = vendor
-        self._blocking_pool = BlockingPool()
+        self._tasks = tasks
+        self._reader = OrderReader(service.settings, service.task_sources)
 
     async def generate(self, request: Request) -> Response:
         """Starts a separation. Every request creates a new task and is charged.
@@ -75,26 +77,11 @@ class KieFace:
         Send the song as `taskId` and `audioId`, or as `audioUrl`. `separate_vocal` gives vocals and instrumental,
         `split_stem` twelve stems, `split_stem_advanced` the one stem of `stemName`, and the song without it.
         """
-        caller = await run_in_threadpool(authenticate, request, self._service.keys, "write")
-        body = await read_json_object(request)
-
-        def submit() -> Task:
-            order = read_order(self._service.settings, self._service.task_sources, caller.account_id, body)
-            return self._service.tasks.submit(caller, order)
-
-        task = await self._blocking_pool.run(submit)
-        return self._envelope.success({"taskId": task.id})
+        return await self._tasks.create(request, self._reader.separation)
 
     async def record_info(self, request: Request) -> Response:
         """The state of a separation, created on any of the APIs; `data` is null if the id is unknown."""
-
-        def read() -> dict[str, Any] | None:
-            account_id = authenticate(request, self._service.keys, "read").account_id
-            task_id = parse_id(required_query(request, "taskId"))
-            task = self._service.tasks.get(account_id, task_id) if task_id is not None else None
-            return task_record(self._service, task) if task is not None and not task.is_wav else None
-
-        return self._envelope.success(await run_in_threadpool(read))
+        return await self._tasks.record(request, self._record, forwards=False)
 
     async def generated(self, request: Request) -> Response:
         """The songs of a task: uploaded songs in the form of generated ones; other ids are forwarded to the vendor."""
@@ -116,7 +103,7 @@ class KieFace:
             return self._service.ledger.balance(authenticate(request, self._service.keys, "read").account_id)
 
         balance = await run_in_threadpool(read)
-        return self._envelope.success(UNMETERED_CREDITS if balance is None else credits(balance))
+        return self._envelope.success(UNMETERED_CREDITS if balance is None else in_credits(balance))
 
     async def download_url(self, request: Request) -> Response:
         """A link to a file of this server, valid for 20 minutes or until the file expires."""
@@ -143,6 +130,9 @@ class KieFace:
             raise NotFound(f"{path} is not offered by this server.")
         return await self._vendor.forward(request)
 
+    def _record(self, task: Task) -> dict[str, Any] | None:
+        return None if task.is_wav else task_record(self._service, task)
+
     def _songs(self, account_id: str, task_id: str) -> tuple[dict[str, Any] | None, bool]:
         """The songs of a task, if this server answers for them; and whether the id is ours, so that it is not forwarded."""
         tracks = self._service.tracks.of_task(account_id, task_id)
@@ -162,8 +152,9 @@ def router(service: Service) -> APIRouter:
     """All routes of this API; the last one is the catch-all."""
     envelope = Envelope(service.settings)
     vendor = Passthrough.open(service.settings, "kie")
-    face = KieFace(service, envelope, vendor)
-    wav, jobs = WavFace(service, envelope, vendor), JobFace(service, envelope, vendor)
+    tasks = TaskEndpoints(service, envelope, vendor)
+    face = KieFace(service, envelope, vendor, tasks)
+    wav, jobs = WavFace(service, tasks), JobFace(service, tasks)
     mirrors = service.settings.mirror_status
     routes = APIRouter(tags=["kie.ai"], route_class=envelope.route_class())
     generate, download = schemas.body(schemas.GENERATE_BODY), schemas.body(schemas.DOWNLOAD_BODY)

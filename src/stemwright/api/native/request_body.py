@@ -27,7 +27,7 @@ KIND = "v1"
 
 MAX_KEY_CHARACTERS = 255
 
-NO_TRACK = "There is no track of that id; POST /v1/tracks makes one."
+NO_TRACK = "There is no track with this id; POST /v1/tracks creates one."
 
 _EXAMPLE_FORMAT = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, False, True, None, None, None, None)
 

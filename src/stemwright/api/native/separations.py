@@ -115,5 +115,5 @@ def find_task(service: Service, account_id: str, separation_id: str) -> Task:
     """
     task = service.tasks.get(account_id, parse_id(separation_id) or "")
     if task is None:
-        raise NotFound("There is no separation of that id.")
+        raise NotFound("There is no separation with this id.")
     return task

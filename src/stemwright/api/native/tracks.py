@@ -77,7 +77,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         account_id = authenticate(request, service.keys, "read").account_id
         track = service.tracks.get(account_id, parse_id(track_id) or "")
         if track is None:
-            raise NotFound("There is no track of that id.")
+            raise NotFound("There is no track with this id.")
         return json_response(track_view(service, track))
 
     @router.delete(

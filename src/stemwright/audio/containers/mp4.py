@@ -33,7 +33,7 @@ class _Edit:
 
 @dataclass
 class _Track:
-    """The first sound track. Lengths are in units of its timescale; ``presented`` is in units of the movie's."""
+    """The first audio track. Lengths are in units of its timescale; ``presented`` is in units of the movie's."""
 
     timescale: int = 0
     is_sound: bool = False
@@ -86,7 +86,7 @@ class _Movie:
 
 
 def movie_parts(window: Window, origin: int) -> list[Part]:
-    """The first sound track of an MP4, and which of its samples are sound."""
+    """The first audio track of an MP4, and which of its samples are sound."""
     as_it_is = Part((Span(origin, window.size),) if origin else None)
     if origin:
         return [as_it_is]  # offsets in the header count from the first byte of the file
@@ -207,7 +207,7 @@ def _by_edits(movie: _Movie, track: _Track) -> tuple[Keep | None, int, tuple[str
     is_meant = abs(total - track.presented) * 20 <= movie.timescale and track.claimed == track.media
     if is_meant and begin < end <= track.media + slack:
         left_out = (begin + track.media - stop) / track.timescale
-        note = f"The file's edit list leaves out {left_out:.2f} s of its sound, and so did this reading."
+        note = f"The file's edit list leaves out {left_out:.2f} s of its sound: they were left out."
         return Keep(begin, stop, track.timescale), 0, (note,)
     begin = begin if begin <= most_begin else 0
     note = "The file's edit list contradicts its other lengths: it was ignored, all was kept."
