@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -221,12 +222,7 @@ class AsyncClient:
         return await self._do(calls.plans())
 
     async def _do(self, call: Call[Value]) -> Value:
-        def request() -> httpx.Request:
-            headers = {**self._key, **call.headers}
-            url = f"{self._url}{call.path}"
-            return self._http.build_request(call.method, url, params=call.query, json=call.body, headers=headers)
-
-        reply = await self._send(request, repeatable=call.repeatable)
+        reply = await self._send(partial(call.request, self._http, self._url, self._key), repeatable=call.repeatable)
         return calls.read_reply(call, reply)
 
     async def _send(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:

@@ -54,6 +54,11 @@ class Call(Generic[Value]):
     headers: dict[str, str] = field(default_factory=dict)
     repeatable: bool = True
 
+    def request(self, http: httpx.Client | httpx.AsyncClient, url: str, key: dict[str, str]) -> httpx.Request:
+        """The request for a server, with the header that carries the key."""
+        headers = {**key, **self.headers}
+        return http.build_request(self.method, f"{url}{self.path}", params=self.query, json=self.body, headers=headers)
+
 
 def base_url(url: object) -> str:
     """The address of a server, without a slash at its end.

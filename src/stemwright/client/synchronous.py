@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -218,12 +219,7 @@ class Client:
         return self._do(calls.plans())
 
     def _do(self, call: Call[Value]) -> Value:
-        def request() -> httpx.Request:
-            headers = {**self._key, **call.headers}
-            url = f"{self._url}{call.path}"
-            return self._http.build_request(call.method, url, params=call.query, json=call.body, headers=headers)
-
-        reply = self._send(request, repeatable=call.repeatable)
+        reply = self._send(partial(call.request, self._http, self._url, self._key), repeatable=call.repeatable)
         return calls.read_reply(call, reply)
 
     def _send(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:

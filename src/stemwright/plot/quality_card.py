@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemwright.errors import storage_error
 from stemwright.evaluation.metric_selection import METRICS
 from stemwright.evaluation.report import Report, Row
 from stemwright.evaluation.report_tables import facts
 from stemwright.formatting import clock, decibels
-from stemwright.plot.stem_picture import COLOURS, FAINT, INK, check_matplotlib, drawable
+from stemwright.plot.stem_picture import COLOURS, FAINT, INK, check_matplotlib, drawable, save_png
 from stemwright.stems import STEMS
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def draw_card(report: Report, title: str, command: str, path: Path) -> None:
     for index, fact in enumerate(reversed(said)):
         at = (FOOT_IN + 0.22 * index) / height
         figure.text(0.3 / WIDTH_IN, at, fact, color=FAINT, fontsize=8.5, ha="left", va="bottom", parse_math=False)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def _write_head(figure: Figure, report: Report, title: str, command: str, height: float) -> None:
@@ -254,14 +253,3 @@ def _heading() -> dict[str, Any]:
 
 def _clipped(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            figure.savefig(file, format="png")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise storage_error(error, path) from error

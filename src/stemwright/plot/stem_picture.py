@@ -15,6 +15,7 @@ from stemwright.plot.waveform_summary import WaveformSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#22252b"
 FAINT = "#8a9099"
@@ -105,6 +106,15 @@ def draw(title: str, stem_plots: Sequence[StemPlot], path: Path) -> None:
         below.tick_params(axis="x", labelbottom=True)
         if seconds >= 120:
             below.xaxis.set_major_formatter(lambda value, _: f"{int(value) // 60}:{int(value) % 60:02d}")
+    save_png(figure, path)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Writes a figure; the file gets its name when it is whole.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:

@@ -186,6 +186,6 @@ def _obstacle(model: Model, policy: Policy, download: bool, only_runnable: bool)
     if is_offline():
         return (
             f"{model.name} is not installed and STEMWRIGHT_OFFLINE is set; put {', '.join(missing)} into "
-            f"{weight_store.weights_folder()}, or allow one download."
+            f"{weight_store.weights_folder()}, or unset it for one download."
         )
     return None

@@ -41,6 +41,22 @@ class PartSink(Protocol):
         """Writes the next ``(channels, samples)``, integers or floats depending on the quantization."""
 
 
+class ArraySink(PartSink):
+    """Collects a part in memory."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Values] = []
+
+    def write(self, block: Values) -> None:
+        """See ``PartSink``."""
+        self._blocks.append(block)
+
+    @property
+    def samples(self) -> Samples:
+        """``(channels, samples)``."""
+        return np.concatenate(self._blocks, axis=1).astype(np.float32, copy=False)
+
+
 @dataclass(frozen=True)
 class RenderReport:
     """What a render pass measured.

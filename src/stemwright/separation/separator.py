@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.audio.formats import output_format
@@ -34,8 +32,8 @@ from stemwright.separation.options import (
 )
 from stemwright.separation.plan import plan_of
 from stemwright.separation.progress import IsCancelled, OnProgress
-from stemwright.separation.quantization import Quantization, Values
-from stemwright.separation.render_pass import PartSink
+from stemwright.separation.quantization import Quantization
+from stemwright.separation.render_pass import ArraySink
 from stemwright.separation.result import Result
 from stemwright.separation.run_key import begun_models, run_key
 from stemwright.separation.samples import Samples, as_rate, as_samples
@@ -182,7 +180,7 @@ class Separator:
         """
         selection = select(stems)
         source = ArraySource(as_samples(samples), as_rate(sample_rate))
-        sinks = [_ArraySink() for _ in selection.parts]
+        sinks = [ArraySink() for _ in selection.parts]
         with _temporary_folder() as folder:
             song_plan = self._planner.song_plan(selection, source.expected_s)
             run = SeparationRun(song_plan.analysis_pass, source, selection, self._threads, None, None)
@@ -286,18 +284,3 @@ def _checked_engine(engine: MaskEngine | WaveformEngine) -> MaskEngine | Wavefor
             "WaveformEngine of stemwright.models.engine."
         )
     return engine
-
-
-class _ArraySink(PartSink):
-    """Collects a part in memory."""
-
-    def __init__(self) -> None:
-        self._blocks: list[Values] = []
-
-    def write(self, block: Values) -> None:
-        self._blocks.append(block)
-
-    @property
-    def samples(self) -> Samples:
-        """``(channels, samples)``."""
-        return np.concatenate(self._blocks, axis=1).astype(np.float32, copy=False)

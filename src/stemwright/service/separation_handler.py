@@ -18,7 +18,6 @@ from stemwright.errors import (
     CancelledError,
     ModelUnavailableError,
     StemwrightError,
-    StorageError,
     UnreadableInputError,
 )
 from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
@@ -29,6 +28,7 @@ from stemwright.separation.progress import Progress
 from stemwright.separation.song_folder import MIX_PEAKS, PEAKS_SUFFIX
 from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
+from stemwright.service.failure_messages import SEPARATION_FAILED, error_message, reason_message
 from stemwright.service.ids import new_id
 from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
 from stemwright.service.service import Service
@@ -41,15 +41,6 @@ from stemwright.wire_names import SONG
 if TYPE_CHECKING:
     from stemwright.separation.result import Result, StemResult
     from stemwright.separation.separator import Separator
-
-SEPARATION_FAILED = 501
-"""Error code of a failed separation."""
-
-FAILURE_MESSAGES: dict[FailureReason, str] = {
-    "crashes": "The separation of this song crashed too often; try another file of the same song.",
-    "memory": "This song needs more memory than the server allows; try a shorter one, or another file of the same song.",
-    "stall": "The separation of this song made no progress and was stopped; try another file of the same song.",
-}
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +71,7 @@ class SeparationHandler:
     def fail(self, lease: Lease, reason: FailureReason) -> None:
         """Ends a task as failed."""
         task = self._service.tasks.any(lease.task_id)
-        message = FAILURE_MESSAGES[reason]
-        if task is not None and task.is_wav:
-            message = message.replace("The separation", "The conversion")
+        message = reason_message(reason, is_wav=task is not None and task.is_wav)
         self._worker_tasks.fail(lease.task_id, lease.token, SEPARATION_FAILED, message)
         self._clear(self._settings.work_folder / lease.task_id)
 
@@ -99,7 +88,9 @@ class SeparationHandler:
             self._worker_tasks.fail(task.id, lease.token, error.code, str(error))
         except StemwrightError as error:
             logger.warning("task %s failed: %s", task.id, error)
-            self._worker_tasks.fail(task.id, lease.token, SEPARATION_FAILED, self._client_message(error, folder))
+            self._worker_tasks.fail(
+                task.id, lease.token, SEPARATION_FAILED, error_message(error, folder / "song", self._settings.data)
+            )
 
     def _separate(self, task: Task, lease: Lease, folder: Path, reporter: ProgressReporter) -> None:
         reporter.report("fetching", None)
@@ -280,17 +271,6 @@ class SeparationHandler:
         except OSError:  # the file system has no hard links
             shutil.copyfile(path, second)
         return self._service.store.put_file(second)
-
-    def _client_message(self, error: StemwrightError, folder: Path) -> str:
-        """Returns the error message for clients, without paths of this server."""
-        if isinstance(error, StorageError):
-            return "The server has no room for this song at the moment; try again later."
-        if isinstance(error, ModelUnavailableError):
-            return "The server does not have the models of this plan at the moment; choose another plan, or try again later."
-        text = str(error).replace(str(folder / "song"), "the song")
-        if str(self._settings.data) in text or str(self._settings.data.resolve()) in text:
-            return "The task failed in the server; try another file of the same song."
-        return text[:1].upper() + text[1:]
 
     def _load(self, plan: str) -> Separator:
         from stemwright.separation.separator import Separator
