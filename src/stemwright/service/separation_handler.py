@@ -7,7 +7,6 @@ that are not stored yet. The folder is deleted when the task ends.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,21 +24,20 @@ from stemwright.jobs.queue import Lease
 from stemwright.separation.auto_choice import resolved
 from stemwright.separation.options import FormatName, Options
 from stemwright.separation.progress import Progress
-from stemwright.separation.song_folder import MIX_PEAKS, PEAKS_SUFFIX
 from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.failure_messages import SEPARATION_FAILED, error_message, reason_message
 from stemwright.service.ids import new_id
 from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
+from stemwright.service.result_storage import ResultStorage
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
 from stemwright.service.task_folder import locked_task_folder
 from stemwright.settings import Settings
-from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
 
 if TYPE_CHECKING:
-    from stemwright.separation.result import Result, StemResult
+    from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
 
 logger = logging.getLogger(__name__)
@@ -57,6 +55,7 @@ class SeparationHandler:
         self._service = service
         self._settings = service.settings
         self._worker_tasks = service.worker_tasks
+        self._storage = ResultStorage(service.store, service.peaks)
         self._separator = self._load(resolved(service.settings.plan, "two"))
         self._remove_ended()
 
@@ -110,8 +109,11 @@ class SeparationHandler:
         reporter.report("storing", None)
         files = [*(stem.path for stem in result.stems), *result.output_dir.glob("*.peaks")]
         self._service.storage_quota.room(task.account_id, sum(file.stat().st_size for file in files))
-        stems = [self._store_stem(stem, place, task.format, result.seconds) for place, stem in enumerate(result.stems)]
-        self._store_peaks(song, result, stems)
+        stems = [
+            self._storage.store_stem(stem, place, task.format, result.seconds)
+            for place, stem in enumerate(result.stems)
+        ]
+        self._storage.store_peaks(song, result, stems)
         self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
 
     def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:
@@ -127,7 +129,7 @@ class SeparationHandler:
             converted = convert(self._link_song(folder, path), folder / "song.wav", name, on_progress)
         reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, (folder / "song.wav").stat().st_size)
-        blob = self._store_file(folder / "song.wav")
+        blob = self._storage.store_file(folder / "song.wav")
         stem = Stem(
             id=new_id(),
             name=name,
@@ -235,42 +237,6 @@ class SeparationHandler:
             raise UnreadableInputError(
                 f"The song is longer than {longest:g} minutes, the limit of this server: shorten it."
             )
-
-    def _store_stem(self, stem: StemResult, position: int, fmt: str, seconds: float) -> Stem:
-        blob = self._store_file(stem.path)
-        return Stem(
-            id=new_id(),
-            name=stem.name,
-            position=position,
-            blob=blob.digest,
-            format=fmt,
-            size_bytes=blob.size_bytes,
-            seconds=seconds,
-            present=stem.present,
-            presence=stem.presence,
-            peak_dbfs=stem.peak_dbfs,
-            rms_dbfs=stem.rms_dbfs,
-        )
-
-    def _store_peaks(self, song: str, result: Result, stems: list[Stem]) -> None:
-        """Stores the peaks that were written with the stems. Any that are missing are computed when they are asked for."""
-        files = {
-            song: result.output_dir / MIX_PEAKS,
-            **{new.blob: stem.path.with_suffix(PEAKS_SUFFIX) for new, stem in zip(stems, result.stems, strict=True)},
-        }
-        for source, path in files.items():
-            if path.exists():
-                self._service.peaks.add(source, self._store_file(path))
-
-    def _store_file(self, path: Path) -> StoredBlob:
-        """Stores a stem through a second hard link: a worker killed between two stems keeps the first."""
-        second = path.with_name(f"{path.name}.stored")
-        second.unlink(missing_ok=True)
-        try:
-            os.link(path, second)
-        except OSError:  # the file system has no hard links
-            shutil.copyfile(path, second)
-        return self._service.store.put_file(second)
 
     def _load(self, plan: str) -> Separator:
         from stemwright.separation.separator import Separator

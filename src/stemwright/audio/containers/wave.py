@@ -17,7 +17,7 @@ SIGNED_END, SIGNED_SLACK = 1 << 31, 1 << 20
 UNSIGNED_END, UNSIGNED_SLACK = 1 << 32, 1 << 24
 LARGEST_HELD = 1 << 62  # of a 64-bit size; larger ones are placeholders
 LEFT_OUT_S = 0.1
-LEFT_OUT = "Behind the sound that the header counts, {:.1f} s worth of bytes were left out."
+LEFT_OUT = "Behind the sound that the header counts, {:.1f} s of data were left out."
 W64_HEAD = b"riff\x2e\x91\xcf\x11"  # the first bytes of a GUID
 W64_CHUNK = 24  # GUID and size; the size includes both
 
