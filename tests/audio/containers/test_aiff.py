@@ -102,4 +102,4 @@ def test_bytes_that_no_header_counts_are_told(tmp_path: Path, kind: str) -> None
         put(path, after(path, b"data"), struct.pack(">Q", 404))
     given, _, notes = read(path)
     assert given.shape[1] == 100
-    assert notes == ["Behind the sound that the header counts, 0.5 s worth of bytes were left out."]
+    assert notes == ["Behind the sound that the header counts, 0.5 s of data were left out."]

@@ -104,7 +104,7 @@ def _song(service: Service, task: Task) -> str:
     """Digest of the song of a task."""
     track = service.tracks.get(task.account_id, task.track_id)
     if track is None or track.blob is None:
-        raise NotFound("The song is not stored any more; its stems are.")
+        raise NotFound("The song is no longer stored; its stems are.")
     return track.blob
 
 

@@ -18,7 +18,7 @@ export const TEXTS = {
   linkLabel: "Address of a song",
   linkPlaceholder: "https://example.com/song.mp3",
   add: "Add",
-  noAudio: "There is no sound file among these. Add MP3, M4A, FLAC, WAV, AIFF, Ogg, Opus, WMA, WebM or MP4 files.",
+  noAudio: "None of these is an audio file. Add MP3, M4A, FLAC, WAV, AIFF, Ogg, Opus, WMA, WebM or MP4 files.",
   badLink: "This is no address of a file. Paste the whole address; it begins with https://.",
   /** @param {string} name */
   emptyFile: (name) => `${name} is empty. Copy or download it again.`,
@@ -117,7 +117,7 @@ export const TEXTS = {
   follow: "Follow",
   original: "Original",
   originalHint: "Hear the original song instead of the mix of the stems",
-  noOriginal: "The original song is not stored any more; its stems are.",
+  noOriginal: "The original song is no longer stored; its stems are.",
   master: "Master",
   keys: "Keys",
   mute: "Mute",
