@@ -181,7 +181,7 @@ def test_a_file_that_is_no_sound_is_said(page: Page, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear all")
     (tmp_path / "empty.mp3").touch()
     page.choose_files("input[type=file]", [tmp_path / "letter.txt"])
-    assert "no sound file" in page.wait_for("document.querySelector('.note')?.innerText")
+    assert "None of these is an audio file" in page.wait_for("document.querySelector('.note')?.innerText")
     page.choose_files("input[type=file]", [tmp_path / "empty.mp3"])
     page.wait_for("document.querySelector('#notes').innerText.includes('empty.mp3 is empty')")
 
