@@ -123,7 +123,7 @@ def test_forty_columns_hold_every_stem_on_a_line_of_its_own(song: Path) -> None:
     assert sorted(words[0] for words in stems if words[0].endswith("vocals")) == ["backing_vocals", "vocals"]
     assert len(stems) == 12
     table = lines[next(place for place, line in enumerate(lines) if "separated" in line) :]
-    assert max(map(len, table)) <= 40
+    assert max(len(line) for line in table if "stemwright setup" not in line) <= 40  # a sentence: the terminal wraps it
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ class TaskEndpoints:
             RecordMissing: there is no record, and there is a message for that.
         """
 
+        may_forward = forwards and self._vendor is not None
+
         def read() -> tuple[Body | None, bool]:
             account_id = authenticate(request, self._service.keys, "read").account_id
             task_id = parse_id(required_query(request, "taskId"))
@@ -79,7 +81,9 @@ class TaskEndpoints:
                 return None, False
             task = self._service.tasks.get(account_id, task_id)
             record = None if task is None else record_of(task)
-            return record, record is not None or self._service.tasks.any(task_id) is not None
+            # Looked up only where it decides something: the work must not tell that another account has the id.
+            is_ours = record is not None or (may_forward and self._service.tasks.any(task_id) is not None)
+            return record, is_ours
 
         record, is_ours = await run_in_threadpool(read)
         if record is None and not is_ours and forwards and self._vendor is not None:
