@@ -24,6 +24,7 @@ def separate(
     threads: int | None = None,
     licence: str | None = None,
     max_minutes: float | None = None,
+    denoise: bool = False,
     start_s: float = 0.0,
     duration_s: float | None = None,
     resume: bool = False,
@@ -49,5 +50,7 @@ def separate(
         resume=resume,
         overwrite=overwrite,
     )
-    separator = Separator(plan, device=device, threads=threads, licence=licence, max_minutes=max_minutes)
+    separator = Separator(
+        plan, device=device, threads=threads, licence=licence, max_minutes=max_minutes, denoise=denoise
+    )
     return separator.separate_file(song, options, on_progress=on_progress, is_cancelled=is_cancelled)

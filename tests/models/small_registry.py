@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import torch
 
 from stemwright.models import registry
 from stemwright.models.registry import Model
 from tests.http_stub import HttpStub, StubHandler
-from tests.models.published import CHUNK_SAMPLES, demucs_package, options
+from tests.models.published import CHUNK_SAMPLES, demucs_package, options, weights
 from tests.models.runtimes.onnx_graphs import Graph, write_identity
 
 
@@ -61,19 +62,21 @@ def small_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *names: str)
 
 
 def _small(model: Model, folder: Path) -> Model:
-    """A small network with the labels of a model: an HTDemucs, or a graph that scales the mix."""
+    """A small network with the labels of a model: of its architecture, or a graph that scales the mix."""
     (file,) = model.files
     if model.onnx is not None:
         graph = Graph(model.onnx, CHUNK_SAMPLES, len(model.labels))
         gains = [0.05 * (1 + index) for index in range(len(model.labels))]
         path = write_identity(folder, graph, gains).rename(folder / file.name)
-    else:
-        assert model.architecture == "htdemucs"
+    elif model.architecture == "htdemucs":
         path = demucs_package(folder, labels=model.labels, name=file.name)
+    else:
+        path = folder / file.name
+        torch.save(weights(model.architecture, options(model.architecture, model.labels)), path)
     content = path.read_bytes()
     return replace(
         model,
         files=(replace(file, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),),
-        options=options("htdemucs", model.labels) if model.onnx is None else {},
+        options=options(model.architecture, model.labels) if model.onnx is None else {},
         chunk_samples=CHUNK_SAMPLES,
     )

@@ -87,6 +87,14 @@ def separate(
     ] = None,
     plan: Plan = "auto",
     max_minutes: MaxMinutes = None,
+    denoise: Annotated[
+        bool,
+        typer.Option(
+            "--denoise",
+            help="First remove noise, with a network of its own. It counts as fx, so of two stems the instrumental has it.",
+            rich_help_panel=PROCESSING_PANEL,
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     threads: Threads = None,
     license: License = None,
@@ -158,7 +166,14 @@ def separate(
                 continue
             try:
                 if separator is None:
-                    loaded = Separator(plan, device=device, threads=threads, licence=license, max_minutes=max_minutes)
+                    loaded = Separator(
+                        plan,
+                        device=device,
+                        threads=threads,
+                        licence=license,
+                        max_minutes=max_minutes,
+                        denoise=denoise,
+                    )
                     download_missing(loaded, stems, quiet=quiet, is_cancelled=interrupt.is_set)
                     separator = loaded
                 with progress_display(quiet=quiet) as display:

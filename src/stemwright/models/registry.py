@@ -85,6 +85,8 @@ class Model:
         options: options of the network, under their published names; parsed when the network is built.
         onnx: what the tensors of an ONNX file mean; None for other files and for the mask network in the wheel.
         chunk_samples: chunk length in samples; overlap: fraction shared by neighbouring chunks.
+        removes: what it removes before a plan separates the song, as its ``fx``: ``noise``; empty for a model that
+            separates.
         overlapping: outputs may contain the same sound, so their sum can exceed the mix.
         gflop_per_s: billions of operations per second of song.
         memory_mb: memory on a CPU besides the weights.
@@ -109,6 +111,7 @@ class Model:
     onnx: OnnxContract | None = None
     chunk_samples: int = 0
     overlap: float = 0.25
+    removes: str = ""
     overlapping: bool = False
     gflop_per_s: float = 0.0
     memory_mb: int = 0

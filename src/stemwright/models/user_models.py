@@ -221,7 +221,9 @@ def _write(model: Model) -> None:
 
 def _table(model: Model) -> dict[str, Any]:
     """The table that ``Model.from_table`` reads."""
-    values = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "added"}
+    values = {
+        field.name: getattr(model, field.name) for field in fields(model) if field.name not in ("added", "removes")
+    }
     if model.onnx is not None:
         values["onnx"] = model.onnx.to_table()
     return {name: _to_toml(value) for name, value in values.items() if value is not None}

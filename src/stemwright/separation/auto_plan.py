@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import licences
+from stemwright.models import licences, weight_store
 from stemwright.models.registry import Model
 from stemwright.separation.auto_choice import AutoChoice
+from stemwright.separation.cleaning import denoiser
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.ladder import Rung
 from stemwright.separation.model_resolver import PlanResolver
@@ -21,16 +22,21 @@ class AutoPlan:
         engines: loads and keeps the engines of all plans, on one device.
         licence: ``any``, ``permissive``, or None for ``STEMWRIGHT_LICENSE``.
         max_minutes: longest time for a song; None for a few times its length.
+        denoise: noise is removed before the plan, by a model that may be downloaded. Its time does not count.
 
     Raises:
         UsageError: the licence setting is invalid.
-        ModelUnavailableError: the network in the wheel, if nothing else is installed, cannot be loaded.
+        ModelUnavailableError: the network in the wheel, if nothing else is installed, cannot be loaded; or noise cannot be
+            removed here.
     """
 
-    def __init__(self, engines: EngineCache, *, licence: str | None, max_minutes: float | None) -> None:
+    def __init__(
+        self, engines: EngineCache, *, licence: str | None, max_minutes: float | None, denoise: bool = False
+    ) -> None:
         self._engines = engines
         self._licence = licence
-        licences.policy(licence)
+        policy = licences.policy(licence)
+        self._denoiser = denoiser(policy) if denoise else None
         self._choice = AutoChoice(engines.device, engines.threads, licence, max_minutes)
         self._resolvers: dict[str, PlanResolver] = {}
         candidates = self._choice.candidates(select("twelve"), None)
@@ -52,7 +58,7 @@ class AutoPlan:
         notes: list[str] = []
         candidates = self._choice.candidates(selection, song_s)
         if begun is not None:
-            same = tuple(rung for rung in self._choice.rungs(selection) if _identities(rung) == begun)
+            same = tuple(rung for rung in self._choice.rungs(selection) if self._identities(rung) == begun)
             candidates = (*same, *candidates)
             if not same:
                 notes.append(begun_otherwise(begun))
@@ -68,14 +74,17 @@ class AutoPlan:
         return SongPlan(last.name, analysis_pass, self._choice.better(last, selection, song_s), tuple(notes))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
-        """Empty: only what is installed is used."""
-        return ()
+        """What removes noise; of the plans only what is installed is used."""
+        needed = () if self._denoiser is None else (self._denoiser,)
+        return tuple(model for model in needed if not weight_store.is_available(model))
 
     def _resolver(self, rung: Rung) -> PlanResolver:
         if rung.name not in self._resolvers:
-            self._resolvers[rung.name] = PlanResolver(rung.plan, self._engines, self._licence, download=False)
+            self._resolvers[rung.name] = PlanResolver(
+                rung.plan, self._engines, self._licence, download=False, denoise=self._denoiser is not None
+            )
         return self._resolvers[rung.name]
 
-
-def _identities(rung: Rung) -> tuple[str, ...]:
-    return tuple(model.identity for model in rung.installed or ())
+    def _identities(self, rung: Rung) -> tuple[str, ...]:
+        first = () if self._denoiser is None else (self._denoiser.identity,)
+        return (*first, *(model.identity for model in rung.installed or ()))

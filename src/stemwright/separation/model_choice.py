@@ -145,9 +145,9 @@ def _choose_model(
     usable: list[Model] = []
     for name in step.models:
         model = registry.find(name)
-        obstacle = _obstacle(model, policy, download, only_runnable)
-        if obstacle is not None:
-            reasons.append(obstacle)
+        reason = obstacle(model, policy, download=download, only_runnable=only_runnable)
+        if reason is not None:
+            reasons.append(reason)
             continue
         usable.append(model)
         if not step.interchangeable:
@@ -170,8 +170,15 @@ def _preference(step: Step, model: Model, wanted: frozenset[str]) -> tuple[bool,
     return model.in_wheel, not wanted <= outputs, not is_installed, len(outputs - wanted) if is_installed else 0
 
 
-def _obstacle(model: Model, policy: Policy, download: bool, only_runnable: bool) -> str | None:
-    """Why a model cannot be chosen; None if it can."""
+def obstacle(model: Model, policy: Policy, *, download: bool, only_runnable: bool) -> str | None:
+    """Why a model cannot be chosen; None if it can.
+
+    Args:
+        model: the model.
+        policy: which licences are allowed.
+        download: whether it may be downloaded.
+        only_runnable: whether its runtime has to be installed.
+    """
     try:
         licences.require(model, policy)
     except ModelUnavailableError as error:

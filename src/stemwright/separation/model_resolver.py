@@ -13,6 +13,7 @@ from stemwright.models.engine import MaskEngine, WaveformEngine
 from stemwright.models.registry import Model
 from stemwright.separation.analysis_pass import AnalysisPass, MaskPass
 from stemwright.separation.cascade import Cascade, CascadeStep
+from stemwright.separation.cleaning import cleaned, denoiser, note
 from stemwright.separation.engine_cache import EngineCache
 from stemwright.separation.model_choice import PlanChoice, choose_models, installed_choice
 from stemwright.separation.plan import MIX, Plan, Step
@@ -71,17 +72,27 @@ class PlanResolver:
         engines: loads and keeps the engines.
         licence: ``any``, ``permissive``, or None for ``STEMWRIGHT_LICENSE``.
         download: whether weights that are not installed may be downloaded when they are needed.
+        denoise: noise is removed before the plan, by a model that may be downloaded.
 
     Raises:
         ModelUnavailableError: a step that cannot be skipped has no such model, or a chosen model has no runtime or
             device here. Without ``download`` this shows once the parts are known.
     """
 
-    def __init__(self, plan: Plan, engines: EngineCache, licence: str | None, *, download: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        engines: EngineCache,
+        licence: str | None,
+        *,
+        download: bool = True,
+        denoise: bool = False,
+    ) -> None:
         self._plan = plan
         self._engines = engines
         self._policy = licences.policy(licence)
         self._download = download
+        self._denoiser = denoiser(self._policy) if denoise else None
         if not download and len(plan.steps) > 1:
             return  # which models are needed is not known yet
         choice = self._choice(select("twelve"))
@@ -91,13 +102,12 @@ class PlanResolver:
         single = choice.steps[0].model if len(choice.steps) == 1 else None
         if single is not None and weight_store.is_available(single):
             # loaded now, so that damaged weights are reported before the first song
-            engines.engine(_for_step(plan.steps[0], single))
+            engines.engine(_for_step(choice.steps[0].step, single))
 
     def missing(self, selection: Selection) -> tuple[Model, ...]:
         """The models that a selection needs and that are not installed."""
-        if not self._download and installed_choice(self._plan, selection, self._policy) is not None:
-            return ()
-        return choose_models(self._plan, selection, self._policy, download=True).missing
+        installed = None if self._download else installed_choice(self._plan, selection, self._policy)
+        return self._cleaned(installed or choose_models(self._plan, selection, self._policy, download=True)).missing
 
     def analysis_pass(self, selection: Selection) -> AnalysisPass:
         """A mask pass for a plan of one mask engine, otherwise a cascade."""
@@ -112,6 +122,8 @@ class PlanResolver:
         plan = choice.plan
         steps = _merged([_ResolvedStep(index, plan.steps[index], choice.steps[index].model) for index in choice.needed])
         notes = tuple(choice.steps[index].note for index in choice.needed if choice.steps[index].note)
+        if self._denoiser is not None:
+            notes = (note(selection), *notes)
         stem_of_name = {name: plan.stem_of(name) for name in plan.intermediate_names}
         return Cascade(
             [self._cascade_step(step) for step in steps], selection, self._engines.scan_presence, notes, stem_of_name
@@ -119,14 +131,17 @@ class PlanResolver:
 
     def _choice(self, selection: Selection) -> PlanChoice:
         if self._download:
-            return choose_models(self._plan, selection, self._policy, download=True)
+            return self._cleaned(choose_models(self._plan, selection, self._policy, download=True))
         choice = installed_choice(self._plan, selection, self._policy)
         if choice is None:
             raise ModelUnavailableError(
                 f"The weights of '{self._plan.name}' are not installed; `stemwright models download {self._plan.name}` "
                 "installs them."
             )
-        return choice
+        return self._cleaned(choice)
+
+    def _cleaned(self, choice: PlanChoice) -> PlanChoice:
+        return choice if self._denoiser is None else cleaned(choice, self._denoiser)
 
     def _cascade_step(self, resolved: _ResolvedStep) -> CascadeStep:
         step, model = resolved.step, resolved.model

@@ -112,13 +112,18 @@ def plan_of(name: str) -> Plan:
     """The plan of that name, or one step by the model of that name.
 
     Raises:
-        ModelUnavailableError: there is neither.
+        ModelUnavailableError: there is neither, or the model is a step before a plan.
     """
     for plan in plans():
         if plan.name == name:
             return plan
     for model in registry.models():
         if model.name == name:
+            if model.removes:
+                raise ModelUnavailableError(
+                    f"{name} removes {model.removes} before another plan separates: give --denoise with that plan "
+                    "(denoise=True in Python)."
+                )
             return Plan(model.name, model.title, (Step(MIX, (model.name,)),))
     registry.check_retired(name)
     raise ModelUnavailableError(

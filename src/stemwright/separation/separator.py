@@ -60,6 +60,7 @@ class Separator:
             ``STEMWRIGHT_LICENSE``.
         max_minutes: longest time that ``auto`` may take for a song; None for four times the song's length.
         download: whether a named plan may download weights that are not installed. ``auto`` never does.
+        denoise: remove noise before the plan; it counts as ``fx``. The network for it is downloaded if it is missing.
         engine: an engine of your own, used in place of the plan's models; ``plan`` is then only a name.
 
     Raises:
@@ -76,6 +77,7 @@ class Separator:
         licence: str | None = None,
         max_minutes: float | None = None,
         download: bool = True,
+        denoise: bool = False,
         engine: MaskEngine | WaveformEngine | None = None,
     ) -> None:
         self.plan = arguments.text(plan, "plan")
@@ -84,6 +86,7 @@ class Separator:
         self._threads = read_threads(threads) or cores()
         most_minutes = read_max_minutes(max_minutes, self.plan == AUTO)
         may_download = arguments.flag(download, "download")
+        clean = arguments.flag(denoise, "denoise")
         self._copy = partial(
             Separator,
             plan,
@@ -92,17 +95,22 @@ class Separator:
             licence=licence,
             max_minutes=most_minutes,
             download=may_download,
+            denoise=clean,
             engine=engine,
         )
         self._planner: Planner
         if engine is not None:
+            if clean:
+                raise UsageError("denoise adds a step before a plan: leave it out, or leave engine out.")
             self._planner = NamedPlan(self.plan, SingleEngine(_checked_engine(engine)))
             return
         engines = EngineCache(read_device(device), self._threads)
         if self.plan == AUTO:
-            self._planner = AutoPlan(engines, licence=read_licence(licence), max_minutes=most_minutes)
+            self._planner = AutoPlan(engines, licence=read_licence(licence), max_minutes=most_minutes, denoise=clean)
         else:
-            models = PlanResolver(plan_of(self.plan), engines, read_licence(licence), download=may_download)
+            models = PlanResolver(
+                plan_of(self.plan), engines, read_licence(licence), download=may_download, denoise=clean
+            )
             self._planner = NamedPlan(self.plan, models)
 
     @classmethod
@@ -130,7 +138,7 @@ class Separator:
     def missing(self, stems: str | Iterable[str] = "twelve") -> tuple[Model, ...]:
         """The models that these stems need and that are not installed. The first song would download them.
 
-        None with the plan ``auto``, which takes what is installed.
+        With the plan ``auto``, which takes what is installed, only that of ``denoise``.
         """
         return self._planner.missing(select(stems))
 

@@ -82,7 +82,7 @@ def _add_account_routes(native: APIRouter, service: Service) -> None:
     def plans(request: Request) -> Response:
         authenticate(request, service.keys, "read")
         chosen = replace(plan_of(resolved(AUTO, "twelve")), name=AUTO, title=TITLE)
-        known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models())]
+        known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
         views = [_plan_view(plan) for plan in known]
         return json_response(schemas.Plans(plans=[view for view in views if view is not None]))
 

@@ -86,6 +86,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "title": model.title,
         "plans": [plan.name for plan in plans() if any(model.name in step.models for step in plan.steps)],
         "stems": list(model.stems),
+        "removes": model.removes,
         "labels": list(model.labels),
         "sources": {stem: list(labels) for stem, labels in model.sources.items()},
         "runtime": model.runtime,
@@ -116,7 +117,7 @@ def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("name", f"{model.name}, {where}"),
         ("title", model.title),
-        ("plans", ", ".join([*facts["plans"], model.name])),
+        ("plans", "before any plan, with --denoise" if model.removes else ", ".join([*facts["plans"], model.name])),
         ("stems", " ".join(model.stems)),
         ("from labels", "; ".join(f"{stem} = {' + '.join(labels)}" for stem, labels in model.sources.items())),
         ("labels", " ".join(model.labels)),
