@@ -74,6 +74,10 @@ def test_the_result_says_what_would_be_better(song: Path) -> None:
     for words in ("stemwright setup --plan good", "MB", "scientific", "min", "vocals 8.05 dB", "uSDR"):
         assert words in str(offer)
     assert "\n" not in str(offer)
+    assert offer.is_bound and "at most" in str(offer)
+    speed.gflop_per_s()
+    measured = separate(song).better
+    assert measured is not None and not measured.is_bound and "at most" not in str(measured)
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 

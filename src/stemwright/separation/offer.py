@@ -20,7 +20,8 @@ class Offer:
         command: what to type.
         download_bytes: what the command downloads.
         licences: licences of the weights.
-        song_minutes: minutes that a 3-minute song takes on this machine, measured or estimated.
+        song_minutes: minutes that a 3-minute song takes on this machine.
+        is_bound: the speed of this machine was not measured yet, so it takes less than that, most likely.
         scores: published scores.
     """
 
@@ -29,6 +30,7 @@ class Offer:
     download_bytes: int
     licences: tuple[str, ...]
     song_minutes: float
+    is_bound: bool
     scores: tuple[PublishedScore, ...]
 
     def __str__(self) -> str:
@@ -36,7 +38,7 @@ class Offer:
         facts = [
             f"{megabytes(self.download_bytes)} to download",
             f"licence of the weights {', '.join(self.licences)}",
-            f"a 3-minute song takes {rounded_minutes(self.song_minutes)} here",
+            f"a 3-minute song takes {'at most ' * self.is_bound}{rounded_minutes(self.song_minutes)} here",
         ]
         if self.scores:
             scores = ", ".join(f"{score.stem} {score.db:.2f} dB" for score in self.scores)
@@ -58,5 +60,6 @@ def offer_of(rung: Rung, command: str) -> Offer:
         download_bytes=rung.download_bytes,
         licences=rung.licences,
         song_minutes=round(rung.time_ratio * speed.SONG_S / 60, 1),
+        is_bound=not speed.is_measured(),
         scores=rung.scores,
     )
