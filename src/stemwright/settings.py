@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     trusted_proxies: NameList = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
     storage_url: str | None = Field(None, description="Where files are stored; default: a folder in the data folder.")
+    copies_mb: int = Field(
+        4000, ge=0, description="MB of files of an object store that are kept on this machine to play and draw them."
+    )
 
     workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
     worker_threads: int | None = Field(

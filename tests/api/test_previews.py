@@ -17,6 +17,9 @@ from stemwright.service.task import Stem
 from stemwright.stems import select
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import problem
+from tests.storage.test_bucket import Objects, objects
+
+__all__ = ["objects"]
 
 RATE = 8000
 SECONDS = 12.0
@@ -134,6 +137,14 @@ def test_ranges_of_a_segment(shared: Server, path: str) -> None:
     outside = shared.client.get(address, headers={"Range": "bytes=99999999-"})
     problem(outside, 416, "requested-range-not-satisfiable")
     assert outside.headers["content-range"] == f"bytes */{len(whole.content)}"
+
+
+def test_an_object_store_is_asked_for_each_file_once(open_server: OpenServer, objects: Objects) -> None:
+    server = open_server(storage_url="s3://bucket")
+    path = separated(server, "flac")
+    total = sum(segments(server, f"{path}/stems/{name}") for name in ("vocals", "instrumental"))
+    np.testing.assert_array_equal(total, segments(server, f"{path}/mix"))
+    assert sum(request.startswith("GET") for request in objects.requests) == 3
 
 
 def test_without_the_song_the_stems_still_play(open_server: OpenServer) -> None:

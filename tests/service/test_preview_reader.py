@@ -59,6 +59,17 @@ def test_what_is_no_song_is_said_and_the_process_lives(reader: PreviewReader, so
     assert process is not None and process.poll() is None
 
 
+def test_it_can_be_started_before_it_is_asked(song: Path) -> None:
+    reader = PreviewReader(n_processes=1)
+    reader.start()
+    process = reader._processes[0]._process
+    assert process is not None and process.poll() is None
+    assert reader.segment(song, 0, seekable=True)
+    reader.start()
+    assert reader._processes[0]._process is process
+    reader.close()
+
+
 def test_a_process_that_dies_is_started_anew(reader: PreviewReader, song: Path) -> None:
     reader.peaks(song)
     process = reader._processes[0]._process

@@ -30,6 +30,7 @@ from stemwright.service.retention import BATCH_ROWS, NOTHING_REMOVED, Retention,
 from stemwright.service.tracks import Track, Tracks, VendorTrack
 from stemwright.service.uploads import Uploads
 from stemwright.settings import Settings, read_settings
+from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store, StoredBlob
 from tests.service.conftest import Domain, MovableClock
 
@@ -167,7 +168,7 @@ def test_peaks_stay_as_long_as_their_song(domain: Domain, store: Store, retentio
     song, drawn = put(store, b"a song"), put(store, b"its peaks")
     account_id = domain.keys.authenticate(domain.keys.create("alice").key).account_id
     track = add_track(domain, song, account_id)
-    files = PeaksFiles(domain.database, store, PreviewReader())
+    files = PeaksFiles(domain.database, store, LocalCopies(store, 0), PreviewReader())
     files.add(song.digest, drawn)
     domain.clock.now += 2 * GRACE_PERIOD_S
     assert retention.sweep().blobs == 0
@@ -365,6 +366,7 @@ from stemwright.database.engine import Database
 from stemwright.service.blobs import BlobRecords
 from stemwright.service.retention import Retention
 from stemwright.settings import read_settings
+from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store
 
 settings = read_settings(data=Path(sys.argv[1]))

@@ -18,7 +18,7 @@ from stemwright.audio.segments import SEEKABLE_FORMATS, segment_length
 from stemwright.service.errors import Conflict, InvalidRequest, NotFound
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.task import Task
-from stemwright.storage.store import Store
+from stemwright.storage.local_copies import LocalCopies
 
 MAX_WAV_BYTES = (1 << 32) - 1
 HEADER = struct.Struct("<4sI4s 4sIHHIIHHH 4sII 4sI")
@@ -54,7 +54,9 @@ class Mixdown:
     content: Iterator[bytes]
 
 
-def mix_down(task: Task, faders: Mapping[str, Fader], master: float, store: Store, previews: PreviewReader) -> Mixdown:
+def mix_down(
+    task: Task, faders: Mapping[str, Fader], master: float, copies: LocalCopies, previews: PreviewReader
+) -> Mixdown:
     """Mixes the stems of a task to a WAV file of 32-bit floats, in stereo, so that nothing clips.
 
     At unity it is the sum of the stems, which is the song where their format is lossless.
@@ -82,7 +84,7 @@ def mix_down(task: Task, faders: Mapping[str, Fader], master: float, store: Stor
         raise Conflict("The mix would have more than 4 GB, the most that a WAV file holds: download the stems.")
     heard = [stem for stem in task.stems if stem.present and faders.get(stem.name, Fader()).gain * master > 0]
     for stem in heard:
-        if not store.exists(stem.blob):
+        if not copies.exists(stem.blob):
             raise NotFound(f"The file of the stem '{stem.name}' is gone; separate the song again.")
 
     def content() -> Iterator[bytes]:
@@ -90,8 +92,7 @@ def mix_down(task: Task, faders: Mapping[str, Fader], master: float, store: Stor
         length = segment_length(file_rate)
         with ExitStack() as files:
             parts = [
-                (files.enter_context(store.as_file(stem.blob)), faders.get(stem.name, Fader()).matrix())
-                for stem in heard
+                (files.enter_context(copies.file(stem.blob)), faders.get(stem.name, Fader()).matrix()) for stem in heard
             ]
             for index in range(-(-n_samples // length)):
                 mix = np.zeros((min(length, n_samples - index * length), 2), np.float64)

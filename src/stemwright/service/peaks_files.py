@@ -7,15 +7,17 @@ from sqlalchemy import select
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.preview_reader import PreviewReader
+from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store, StoredBlob
 
 
 class PeaksFiles:
     """Peaks files by the digest of their sound file. Thread-safe."""
 
-    def __init__(self, database: Database, store: Store, previews: PreviewReader) -> None:
+    def __init__(self, database: Database, store: Store, copies: LocalCopies, previews: PreviewReader) -> None:
         self._database = database
         self._store = store
+        self._copies = copies
         self._previews = previews
 
     def add(self, source: str, peaks: StoredBlob) -> None:
@@ -36,7 +38,7 @@ class PeaksFiles:
             row = session.get(tables.Peaks, source)
         if row is not None and self._store.exists(row.blob):
             return StoredBlob(row.blob, row.size_bytes)
-        with self._store.as_file(source) as path, self._store.writer() as writer:
+        with self._copies.file(source) as path, self._store.writer() as writer:
             writer.write(self._previews.peaks(path))
             blob = writer.commit()
         self.add(source, blob)

@@ -23,8 +23,8 @@ ADDRESS_SPACE_BYTES = 4_000_000_000
 CPU_LIMIT_S = 120
 """CPU seconds per request: an hour of MP3 takes some ten."""
 
-IDLE_TIMEOUT_S = 60.0
-"""Idle seconds before exit. A page that plays asks every five seconds."""
+IDLE_TIMEOUT_S = 600.0
+"""Idle seconds before exit. A start takes as long as 15 segments, and people pause before they go on."""
 
 NICE_INCREMENT = 2
 

@@ -80,6 +80,11 @@ class PreviewReader:
         head, body = self._ask(path, {"do": "samples", "index": index, "seekable": seekable})
         return np.frombuffer(body, np.float32).reshape(-1, head["channels"])
 
+    def start(self) -> None:
+        """Starts the processes that do not run yet, without waiting: somebody opens a song and will play it soon."""
+        for process in self._processes:
+            process.start()
+
     def close(self) -> None:
         """Stops the processes."""
         for process in self._processes:
@@ -129,6 +134,14 @@ class _PreviewProcess:
                     raise PreviewUnavailable("This song could not be read in time. Please try again later.")
         finally:
             self._lock.release()
+
+    def start(self) -> None:
+        """Starts the process unless it runs; one that answers a request does."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._running()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Stops the process."""

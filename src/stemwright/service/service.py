@@ -31,6 +31,7 @@ from stemwright.service.upstream import Upstream
 from stemwright.service.url_fetcher import Fetcher
 from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.settings import Settings
+from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store
 
 
@@ -42,6 +43,7 @@ class Service:
     clock: Clock
     database: Database
     store: Store
+    copies: LocalCopies
     queue: Queue
     accounts: Accounts
     keys: Keys
@@ -76,6 +78,7 @@ class Service:
         database = open_database(settings)
         database.migrate()
         store = Store.open(settings, BlobRecords(database, clock).record)
+        copies = LocalCopies(store, settings.copies_mb * 1_000_000)
         queue = EmbeddedQueue(database, clock)
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)
@@ -92,6 +95,7 @@ class Service:
             clock=clock,
             database=database,
             store=store,
+            copies=copies,
             queue=queue,
             accounts=Accounts(database, clock),
             keys=Keys(database, clock),
@@ -104,7 +108,7 @@ class Service:
             links=links,
             task_sources=TaskSources(tracks, tasks, uploads, links, upstream, fetcher, store, headers),
             headers=headers,
-            peaks=PeaksFiles(database, store, previews),
+            peaks=PeaksFiles(database, store, copies, previews),
             previews=previews,
             fetcher=fetcher,
             upstream=upstream,

@@ -61,6 +61,11 @@ class Store:
 
         return cls(BucketBackend.from_url(settings.storage_url, skip_existing=settings.share_results), incoming, record)
 
+    @property
+    def incoming(self) -> Path:
+        """The folder of temporary files, on this machine."""
+        return self._incoming
+
     def writer(self) -> BlobWriter:
         """Returns a writer for a new file: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
         return BlobWriter(self._incoming / uuid.uuid4().hex, self._commit_file)

@@ -46,7 +46,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         if task.state != "succeeded":
             raise Conflict(f"There are no stems: the separation is {task.state}.")
         faders = dict(_read_fader(text) for text in stem)
-        mixdown = mix_down(task, faders, master, service.store, service.previews)
+        mixdown = mix_down(task, faders, master, service.copies, service.previews)
         headers = {
             "Content-Length": str(mixdown.size_bytes),
             "Content-Disposition": 'attachment; filename="mix.wav"',

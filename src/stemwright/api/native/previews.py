@@ -109,6 +109,7 @@ def _song(service: Service, task: Task) -> str:
 
 
 def _peaks_response(service: Service, request: Request, digest: str) -> Response:
+    service.previews.start()
     headers = _cache_headers(f'"{digest}-peaks"')
     if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -130,7 +131,7 @@ def _segment_response(
     if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     try:
-        with service.store.as_file(digest) as path:
+        with service.copies.file(digest) as path:
             segment = service.previews.segment(path, int(number), seekable=seekable)
     except BlobMissing as error:
         raise _gone() from error
