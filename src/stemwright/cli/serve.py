@@ -85,11 +85,11 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     import uvicorn
 
     from stemwright.api.app import create_app
-    from stemwright.api.logs import configure_logs
     from stemwright.jobs.supervisor import Supervisor
+    from stemwright.logs import configure_logs
     from stemwright.service.service import Service, public_url
 
-    configure_logs()
+    configure_logs("server")
     _check_plan(settings.plan)
     _raise_file_limit()
     _migrate_in_subprocess(settings)

@@ -83,11 +83,11 @@ class EmbeddedQueue(Queue):
         with self._database.write() as session:
             session.execute(delete(Job).where(*_is_lease(lease)))
 
-    def release_worker(self, worker: str, *, counts: bool = True) -> None:
+    def release_worker(self, worker: str, *, counts: bool = True) -> list[str]:
         """See ``Queue``."""
         below = Job.leased_by.startswith(f"{worker}/", autoescape=True)
         with self._database.write() as session:
-            session.execute(
+            released = session.execute(
                 update(Job)
                 .where(or_(Job.leased_by == worker, below))
                 .values(
@@ -96,8 +96,10 @@ class EmbeddedQueue(Queue):
                     token=None,
                     attempts=Job.attempts if counts else Job.attempts - 1,
                 )
+                .returning(Job.task_id)
                 .execution_options(synchronize_session=False)
             )
+            return list(released.scalars())
 
     def depth(self) -> int:
         """See ``Queue``."""

@@ -44,8 +44,10 @@ class Queue(Protocol):
     def complete(self, lease: Lease) -> None:
         """Removes a finished task from the queue."""
 
-    def release_worker(self, worker: str, *, counts: bool = True) -> None:
-        """Ends the leases of a dead worker; ``local`` includes ``local/0`` and all others below it.
+    def release_worker(self, worker: str, *, counts: bool = True) -> list[str]:
+        """Ends the leases of a dead worker, and returns the ids of their tasks.
+
+        ``local`` includes ``local/0`` and all others below it.
 
         Args:
             counts: whether the attempts count; False if the worker was stopped for a reason unrelated to its task.

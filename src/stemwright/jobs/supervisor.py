@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import structlog
 
 from stemwright.errors import StorageError, storage_error
 from stemwright.jobs.queue import Queue
@@ -26,7 +27,7 @@ fast, without progress reports meanwhile."""
 
 DRAIN_TIMEOUT_S = 15.0
 
-logger = logging.getLogger(__name__)
+logger = structlog.stdlib.get_logger(__name__)
 
 
 @contextmanager
@@ -91,7 +92,8 @@ class Supervisor:
 
     def start(self) -> None:
         """Starts all workers. Call it once, while holding ``lock_data_folder``."""
-        self._queue.release_worker(WORKER_PREFIX)  # workers of a killed server are dead or about to exit
+        for task in self._queue.release_worker(WORKER_PREFIX):  # workers of a killed server are dead or about to exit
+            logger.warning("task returned to the queue: its server was killed", task=task)
         for process in self._processes:
             process.start()
         self._thread.start()

@@ -8,11 +8,9 @@ standard input; end of file means that the server has exited.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+import structlog
 
 from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit, threads_per_worker
 from stemwright.database.engine import Database
@@ -28,6 +27,7 @@ from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, load_factory
 from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, HeartbeatPipe
 from stemwright.jobs.queue import Lease, Queue
+from stemwright.logs import configure_logs
 from stemwright.settings import Settings
 
 POLL_S = 0.25
@@ -50,7 +50,7 @@ NICE_INCREMENT = 5
 WORKERS_MEMORY_SHARE = 0.85
 """Share of a control group's memory for all workers together; the rest is for the server."""
 
-logger = logging.getLogger(__name__)
+logger = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,14 @@ class Worker:
             return
         self._running = RunningTask(self, lease)
         try:
-            handler.run(lease, self._running)
+            with structlog.contextvars.bound_contextvars(task=lease.task_id, attempt=lease.attempt):
+                handler.run(lease, self._running)
         except TaskInterrupted:
             self._queue.release(lease)
         except StorageError:  # the lease cannot be released now either
             raise
         except Exception:
-            logger.exception("task %s failed with an unexpected error", lease.task_id)
+            logger.exception("task failed with an unexpected error", task=lease.task_id)
             self._queue.release_worker(self._config.name)
         else:
             self._queue.complete(lease)
@@ -169,7 +170,7 @@ class Worker:
             self._running = None
 
     def _fail(self, handler: Handler, lease: Lease, reason: FailureReason) -> None:
-        logger.error("task %s is given up: %s", lease.task_id, reason)
+        logger.error("task given up", task=lease.task_id, reason=reason)
         handler.fail(lease, reason)
         self._queue.complete(lease)
 
@@ -199,7 +200,7 @@ class Worker:
             try:
                 running.lost = not self._queue.extend(running.lease, self._config.settings.lease_s)
             except Exception:
-                logger.exception("the lease of task %s could not be extended", running.lease.task_id)
+                logger.exception("the lease could not be extended", task=running.lease.task_id)
 
     def _fail_and_exit(self, running: RunningTask, reason: FailureReason) -> None:
         """Fails the task and exits the process: nothing else can stop a thread inside a decoder."""
@@ -207,7 +208,7 @@ class Worker:
             if self._handler is not None and self._running is running:
                 self._fail(self._handler, running.lease, reason)
         except Exception:
-            logger.exception("task %s could not be given up; the next worker does", running.lease.task_id)
+            logger.exception("task could not be given up; the next worker does", task=running.lease.task_id)
         finally:
             os._exit(1)
 
@@ -238,8 +239,8 @@ def worker_memory_limit(settings: Settings, limit_bytes: int | None) -> float:
 
 def run_worker(heartbeat: HeartbeatPipe) -> None:
     """Runs a worker with the configuration from standard input."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = WorkerConfig.from_line(_line(0))
+    configure_logs(f"worker {config.name}")
     limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
     worker = Worker(config, EmbeddedQueue(_database(config.settings)), heartbeat)
 

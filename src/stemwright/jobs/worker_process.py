@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+import structlog
 
 from stemwright.jobs.heartbeat_pipe import READY, TASK_DONE
 from stemwright.jobs.queue import Queue
@@ -32,7 +33,7 @@ MAX_CHECK_GAP_S = 1.0
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.jobs.worker_main import main; main()")
 
-logger = logging.getLogger(__name__)
+logger = structlog.stdlib.get_logger(__name__)
 
 
 class WorkerProcess:
@@ -141,7 +142,8 @@ class WorkerProcess:
         process.stdout.close()
         self.process = None
         self.is_ready = False
-        self._queue.release_worker(self.name, counts=counts)
+        for task in self._queue.release_worker(self.name, counts=counts):
+            logger.warning("task returned to the queue: its worker is gone", task=task, worker=self.name)
 
     def _read_heartbeats(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Generator, Iterator
@@ -43,7 +44,8 @@ def prefetched(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
             last = error
         put(last)
 
-    producer = threading.Thread(target=produce, name="prefetch", daemon=True)
+    context = contextvars.copy_context()  # log lines of the thread name the task too
+    producer = threading.Thread(target=context.run, args=(produce,), name="prefetch", daemon=True)
     producer.start()
     try:
         while (item := ready.get()) is not _END:

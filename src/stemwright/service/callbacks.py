@@ -162,7 +162,8 @@ class Callbacks:
             task = self._tasks.any(delivery.task_id) if delivery is not None else None
             if delivery is None or task is None or delivery.state != "pending":
                 return
-            self._record_outcome(delivery, task, *self._send(task, bodies, delivery.attempt))
+            with structlog.contextvars.bound_contextvars(task=task.id):
+                self._record_outcome(delivery, task, *self._send(task, bodies, delivery.attempt))
         except Exception:  # e.g. disk full: the delivery stays due, but is not resent in a tight loop
             _log.exception("the outcome of a callback could not be written", delivery=delivery_id)
             self._closing.wait(ERROR_PAUSE_S)
@@ -175,7 +176,7 @@ class Callbacks:
         try:
             content = bodies[task.face](task)
         except Exception as error:  # an error in one body must not stop other deliveries
-            _log.exception("a callback could not be written", task=task.id)
+            _log.exception("a callback could not be written")
             return "failed", None, f"The callback could not be written: {type(error).__name__}."
         body = json.dumps(content, separators=(",", ":"))
         headers = {"Content-Type": "application/json"}
@@ -209,7 +210,7 @@ class Callbacks:
             )
             if again and changed.rowcount:  # type: ignore[attr-defined]
                 session.add(self._next_attempt(task.id, task.account_id, delivery.attempt, waits[delivery.attempt - 1]))
-        _log.info("callback", task=task.id, attempt=delivery.attempt, state=state, status=status_code, error=error)
+        _log.info("callback", attempt=delivery.attempt, state=state, status=status_code, error=error)
 
     def _next_attempt(self, task_id: str, account_id: str, attempt: int, wait_s: float) -> tables.Delivery:
         return tables.Delivery(

@@ -1,9 +1,9 @@
 """Process that reads songs and stems for the player, with limits on memory and CPU time: songs come from strangers.
 
 Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
-"index": …, "seekable": …}``; with ``samples`` in place of ``segment`` the reply is float32, interleaved. Each reply is a
-line of JSON with ``bytes`` and ``media_type``, or ``error``, and then that many bytes. Exits at end of input, and after
-an idle period.
+"index": …, "seekable": …}``, each with ``task``, the id that log lines name; with ``samples`` in place of ``segment``
+the reply is float32, interleaved. Each reply is a line of JSON with ``bytes`` and ``media_type``, or ``error``, and then
+that many bytes. Exits at end of input, and after an idle period.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICE_INCREMENT)
     _limit_memory()
+    from stemwright.logs import configure_logs
     from stemwright.service.segment_cutter import SegmentCutter
+
+    configure_logs("preview")
 
     cutter = SegmentCutter()
     buffer = b""
@@ -55,6 +58,8 @@ def main() -> None:
 
 
 def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    import structlog
+
     from stemwright.errors import StemwrightError
     from stemwright.service.segment_cutter import NoSuchSegment
 
@@ -70,7 +75,10 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
     except NoSuchSegment:
         return {"error": OUT_OF_RANGE}, b""
     except (StemwrightError, MemoryError, OSError, RuntimeError) as error:  # libsndfile raises RuntimeError
-        return {"error": UNREADABLE, "reason": str(error)[:200]}, b""
+        structlog.stdlib.get_logger(__name__).warning(
+            "a stored file could not be read for the player", task=request.get("task"), reason=str(error)[:200]
+        )
+        return {"error": UNREADABLE}, b""
 
 
 def peaks(path: Path) -> bytes:

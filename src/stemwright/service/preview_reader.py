@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import selectors
 import subprocess
@@ -17,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from stemwright.cpu_memory_limits import cores
+from stemwright.logs import bound_task
 from stemwright.service.errors import NotFound, PreviewUnavailable
 from stemwright.service.preview_process import OUT_OF_RANGE
 
@@ -32,7 +34,7 @@ TIMEOUT_S = 180.0
 
 MAX_PROCESSES = 2
 
-_log = logging.getLogger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,11 @@ class PreviewReader:
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         name = str(path.absolute())
         process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
-        head, body = process.ask(json.dumps({**request, "path": name}).encode() + b"\n")
+        head, body = process.ask(json.dumps({**request, "path": name, "task": bound_task()}).encode() + b"\n")
         if "error" not in head:
             return head, body
         if head["error"] == OUT_OF_RANGE:
             raise NotFound("There is no segment of that number.")
-        _log.warning("a stored file could not be read for the player: %s", head.get("reason"))
         raise PreviewUnavailable("This file cannot be read. Separate the song again, or try another file of it.")
 
 

@@ -6,11 +6,12 @@ that are not stored yet. The folder is deleted when the task ends.
 
 from __future__ import annotations
 
-import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import structlog
 
 from stemwright.cpu_memory_limits import cores, threads_per_worker
 from stemwright.errors import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
 
-logger = logging.getLogger(__name__)
+logger = structlog.stdlib.get_logger(__name__)
 
 
 def create_handler(settings: Settings) -> SeparationHandler:
@@ -86,7 +87,7 @@ class SeparationHandler:
         except ServiceError as error:
             self._worker_tasks.fail(task.id, lease.token, error.code, str(error))
         except StemwrightError as error:
-            logger.warning("task %s failed: %s", task.id, error)
+            logger.warning("task failed", task=task.id, reason=str(error))
             self._worker_tasks.fail(
                 task.id, lease.token, SEPARATION_FAILED, error_message(error, folder / "song", self._settings.data)
             )
@@ -158,7 +159,7 @@ class SeparationHandler:
         if not self._worker_tasks.succeed(
             lease.task_id, lease.token, stems, seconds=seconds, cache_key=cache_key, facts=facts
         ):
-            logger.warning("task %s had ended, or was another's, when its stems were ready", lease.task_id)
+            logger.warning("task had ended, or was another's, when its stems were ready", task=lease.task_id)
 
     def _fetch_song(self, task: Task, reporter: ProgressReporter) -> str:
         """Returns the digest of the song in the store; fetches the song if needed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -49,6 +50,8 @@ IDS_PER_QUERY = 500
 
 MAINTENANCE = "maintenance"
 """Name of the fact for maintenance mode, as `on`."""
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Tasks:
@@ -143,7 +146,11 @@ class Tasks:
                         created_at=now,
                     )
                 )
-            return task_from_row(session, task)
+            accepted = task_from_row(session, task)
+        _log.info(
+            "task accepted", task=accepted.id, account=accepted.account_id, face=accepted.face, plan=accepted.plan
+        )
+        return accepted
 
     def get(self, account_id: str, task_id: str) -> Task | None:
         """Returns a task by id."""

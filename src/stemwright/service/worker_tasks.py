@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,8 @@ from stemwright.database.engine import Database
 from stemwright.service.clock import Clock
 from stemwright.service.task import ACTIVE_STATES, Stem, Task, load_task, task_from_row
 from stemwright.service.task_completion import TaskCompletion
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class WorkerTasks:
@@ -36,7 +39,9 @@ class WorkerTasks:
             if row is None:
                 return None
             row.state, row.started_at = "running", row.started_at or self._clock()
-            return task_from_row(session, row)
+            task = task_from_row(session, row)
+        _log.info("task begun", task=task.id, plan=task.plan, waited_s=round(self._clock() - task.created_at, 3))
+        return task
 
     def progress(self, task_id: str, token: str, stage: str, fraction: float | None) -> bool:
         """Records progress. Returns False if the worker should stop: task cancelled, or held by another worker."""
@@ -78,7 +83,10 @@ class WorkerTasks:
                 tables.Stem(task_id=task_id, **{field.name: getattr(stem, field.name) for field in fields(Stem)})
                 for stem in stems
             )
-            return self._completion.end(session, row, "succeeded")
+            has_ended = self._completion.end(session, row, "succeeded")
+        if has_ended:
+            _log.info("task succeeded", task=task_id, song_s=round(seconds, 3))
+        return has_ended
 
     def fail(self, task_id: str, token: str | None, code: int, message: str) -> bool:
         """Marks a task as failed and refunds its credits. ``token=None`` ends it regardless of the lease."""
@@ -87,7 +95,10 @@ class WorkerTasks:
             if row is None:
                 return False
             row.error_code, row.error_message = code, message
-            return self._completion.end(session, row, "failed")
+            has_ended = self._completion.end(session, row, "failed")
+        if has_ended:
+            _log.info("task failed", task=task_id, code=code, reason=message)
+        return has_ended
 
     def cancelled(self, task_id: str, token: str) -> bool:
         """Marks a task as cancelled after its worker has stopped."""
@@ -95,7 +106,10 @@ class WorkerTasks:
             row = self._row_of_lease(session, task_id, token)
             if row is None:
                 return False
-            return self._completion.end(session, row, "cancelled")
+            has_ended = self._completion.end(session, row, "cancelled")
+        if has_ended:
+            _log.info("task cancelled", task=task_id)
+        return has_ended
 
     def cached_result(self, cache_key: str, account_id: str | None) -> Task | None:
         """Returns a succeeded task with an equal cache key; its stems are the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -116,4 +117,5 @@ def find_task(service: Service, account_id: str, separation_id: str) -> Task:
     task = service.tasks.get(account_id, parse_id(separation_id) or "")
     if task is None:
         raise NotFound("There is no separation with this id.")
+    structlog.contextvars.bind_contextvars(task=task.id)  # for log lines of this request
     return task

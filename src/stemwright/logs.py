@@ -1,4 +1,8 @@
-"""Logs on standard error: readable text on a terminal, else one JSON object per line. Keys and bodies are never logged."""
+"""Logs on standard error: readable text on a terminal, else one JSON object per line. Keys and bodies are never logged.
+
+All processes of a server write the same form. ``role`` names the process; lines that belong to a task have its id as
+``task``. The id is bound with ``structlog.contextvars``, so lines of libraries have it too.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,22 @@ import sys
 import structlog
 
 
-def configure_logs() -> None:
-    """Sends the logs of the server and of its libraries through one formatter."""
+def configure_logs(role: str) -> None:
+    """Sends the logs of this process and of its libraries through one formatter.
+
+    Args:
+        role: what this process is, such as ``server`` or ``worker local/0``.
+    """
+
+    def add_role(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        event["role"] = role
+        return event
+
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_role,
     ]
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
@@ -37,3 +51,9 @@ def configure_logs() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def bound_task() -> str | None:
+    """The id of the task that this thread or request works on, if it was bound."""
+    task = structlog.contextvars.get_contextvars().get("task")
+    return task if isinstance(task, str) else None
