@@ -29,7 +29,7 @@ BIN := .venv/bin
 CONSTRAINTS := --constraint training/constraints.txt
 
 TEST_PACKAGES := libfluidsynth3 libopenmpt0 timgm6mb-soundfont espeak-ng csound csound-plugins stk zynaddsubfx-lv2 setbfree \
-  faketime
+  faketime postgresql
 TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont musescore-general-soundfont \
   csound-soundfont opl3-soundfont avldrums.lv2-soundfont hydrogen-drumkits hydrogen-data lmms-common \
   sonic-pi-samples flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-ca-ona-hts \

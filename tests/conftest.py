@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgresql import PostgresqlServer, running_postgresql
+
 # No test fails because a machine is slow; and a fixture of a function may serve all examples, as most of ours do.
 settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -22,3 +24,26 @@ def no_weights_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name in ("STEMWRIGHT_MODELS_DIR", "STEMWRIGHT_PLAN"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server, the same for all tests."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The URL of a new database with the tables of this release."""
+    url = postgresql.create_database(template="template")
+    yield url
+    postgresql.drop_database(url)
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The URL of a new database without tables."""
+    url = postgresql.create_database()
+    yield url
+    postgresql.drop_database(url)

@@ -42,6 +42,14 @@ class StorageError(StemwrightError):
     exit_code = 5
 
 
+class DatabaseUnavailableError(StorageError):
+    """The database server cannot be reached or cannot take more; a later attempt may succeed."""
+
+
+class TransactionConflictError(DatabaseUnavailableError):
+    """Another transaction changed the same rows first. Nothing was written, and the transaction may be run again."""
+
+
 class CancelledError(StemwrightError):
     """The caller cancelled, or the user interrupted. Working files stay, so that the run can be resumed."""
 

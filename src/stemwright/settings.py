@@ -44,7 +44,9 @@ class Settings(BaseSettings):
         None, description="URL of this server for clients, such as https://stems.example.org; links begin with it."
     )
     trusted_proxies: NameList = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://USER:PASSWORD@HOST/DATABASE; default: SQLite in the data folder."
+    )
     storage_url: str | None = Field(None, description="Where files are stored; default: a folder in the data folder.")
     copies_mb: int = Field(
         4000, ge=0, description="MB of files of an object store that are kept on this machine to play and draw them."
@@ -122,7 +124,7 @@ class Settings(BaseSettings):
     def _split_numbers(cls, value: object) -> object:
         return tuple(float(word) for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
-    @field_validator("upstream_kie_key", "upstream_crun_key", "webhook_key", mode="before")
+    @field_validator("upstream_kie_key", "upstream_crun_key", "webhook_key", "database_url", mode="before")
     @classmethod
     def _empty_key_as_none(cls, value: object) -> object:
         return None if value == "" else value  # as a variable that is there and empty is meant

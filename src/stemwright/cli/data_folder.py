@@ -67,7 +67,7 @@ def open_data_folder(data: Path | None, *, create: bool = False) -> Iterator[tup
         raise UsageError(f"{folder} is not a server's data folder: {remedy}.")
     if not has_database and not has_server:
         typer.echo(f"{folder} is new: start the server with the same --data.", err=True)
-    database = Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)
+    database = Database.open(settings)
     try:
         database.migrate()
         yield settings, database

@@ -196,9 +196,9 @@ def _migrate_in_subprocess(settings: Settings) -> None:
 
     This takes 10 MB, which the server would otherwise keep. If it fails, the server tries again itself and reports why.
     """
-    from stemwright.service.service import open_database
+    from stemwright.database.engine import Database
 
-    database = open_database(settings)
+    database = Database.open(settings)
     if not database.is_current():
         script = "import sys; from stemwright.database.engine import Database; Database(sys.stdin.read()).migrate()"
         # On standard input: the URL may contain a password, and every user can see arguments.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 HexId = String(32)
+Large = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on every database; SQLite's INTEGER has them, and only that type numbers its rows."""
 
 
 class Base(DeclarativeBase):
     """Base of all tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {dict[str, Any]: JSON, float: Double}  # noqa: RUF012
 
 
 class Fact(Base):
@@ -31,7 +33,7 @@ class Account(Base):
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     metered: Mapped[bool] = mapped_column(default=False)
-    balance: Mapped[int] = mapped_column(default=0)
+    balance: Mapped[int] = mapped_column(Large, default=0)
     quota_mb: Mapped[int | None]  # None: the server's default; 0: no limit
     created_at: Mapped[float]
 
@@ -57,9 +59,9 @@ class CreditEntry(Base):
 
     __tablename__ = "credit_entries"
     __table_args__ = (UniqueConstraint("task_id", "reason"),)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Large, primary_key=True, autoincrement=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
-    amount: Mapped[int]
+    amount: Mapped[int] = mapped_column(Large)
     reason: Mapped[str] = mapped_column(String(16))  # grant, charge, refund
     task_id: Mapped[str | None] = mapped_column(HexId)
     created_at: Mapped[float]
@@ -70,7 +72,7 @@ class Blob(Base):
 
     __tablename__ = "blobs"
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(Large)
     created_at: Mapped[float]
 
 
@@ -92,7 +94,7 @@ class Track(Base):
     blob: Mapped[str | None] = mapped_column(String(64), index=True)
     media_type: Mapped[str | None] = mapped_column(String(100))
     file_name: Mapped[str | None] = mapped_column(Text)
-    size_bytes: Mapped[int | None]
+    size_bytes: Mapped[int | None] = mapped_column(Large)
     seconds: Mapped[float | None]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # details from the vendor
     created_at: Mapped[float]
@@ -109,7 +111,7 @@ class Upload(Base):
     path: Mapped[str] = mapped_column(Text)
     blob: Mapped[str | None] = mapped_column(String(64), index=True)  # None: reserved, a PUT link was issued
     media_type: Mapped[str] = mapped_column(String(100))
-    size_bytes: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int] = mapped_column(Large, default=0)
     created_at: Mapped[float]
     expires_at: Mapped[float] = mapped_column(index=True)
 
@@ -163,7 +165,7 @@ class Stem(Base):
     name: Mapped[str] = mapped_column(String(32))
     blob: Mapped[str] = mapped_column(String(64), index=True)
     format: Mapped[str] = mapped_column(String(8))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(Large)
     seconds: Mapped[float]
     present: Mapped[bool]
     presence: Mapped[float]
@@ -177,7 +179,7 @@ class Peaks(Base):
     __tablename__ = "peaks"
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
     blob: Mapped[str] = mapped_column(String(64), index=True)
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(Large)
 
 
 class Job(Base):
@@ -201,7 +203,12 @@ class Delivery(Base):
     __tablename__ = "callback_deliveries"
     __table_args__ = (
         UniqueConstraint("task_id", "attempt"),
-        Index("deliveries_due", "due_at", sqlite_where=text("state = 'pending'")),
+        Index(
+            "deliveries_due",
+            "due_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
     )
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(HexId)

@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -242,7 +241,7 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     config = WorkerConfig.from_line(_line(0))
     configure_logs(f"worker {config.name}")
     limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
-    worker = Worker(config, EmbeddedQueue(_database(config.settings)), heartbeat)
+    worker = Worker(config, EmbeddedQueue(Database.open(config.settings)), heartbeat)
 
     def on_term(number: int, frame: FrameType | None) -> None:
         worker.stop()
@@ -261,7 +260,3 @@ def _line(file: int) -> bytes:
             os._exit(1)
         line += more
     return line
-
-
-def _database(settings: Settings) -> Database:
-    return Database(settings.database_url) if settings.database_url else Database.in_folder(Path(settings.data))

@@ -75,7 +75,7 @@ class Service:
         Raises:
             StorageError: the folder cannot be created or written.
         """
-        database = open_database(settings)
+        database = Database.open(settings)
         database.migrate()
         store = Store.open(settings, BlobRecords(database, clock).record)
         copies = LocalCopies(store, settings.copies_mb * 1_000_000)
@@ -130,8 +130,3 @@ def public_url(settings: Settings) -> str:
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
-
-
-def open_database(settings: Settings) -> Database:
-    """Opens the database named in the settings, without migrating it."""
-    return Database(settings.database_url) if settings.database_url else Database.in_folder(settings.data)

@@ -6,6 +6,9 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+Large = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""64 bits on every database; SQLite's INTEGER has them."""
+
 
 def upgrade() -> None:
     """Upgrades to this revision."""
@@ -15,7 +18,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("metered", sa.Boolean(), nullable=False),
-        sa.Column("balance", sa.Integer(), nullable=False),
+        sa.Column("balance", Large, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
@@ -23,7 +26,7 @@ def upgrade() -> None:
     op.create_table(
         "blobs",
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", Large, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
@@ -85,9 +88,9 @@ def upgrade() -> None:
 
     op.create_table(
         "credit_entries",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", Large, autoincrement=True, nullable=False),
         sa.Column("account_id", sa.String(length=32), nullable=False),
-        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("amount", Large, nullable=False),
         sa.Column("reason", sa.String(length=16), nullable=False),
         sa.Column("task_id", sa.String(length=32), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -156,7 +159,7 @@ def upgrade() -> None:
         sa.Column("blob", sa.String(length=64), nullable=True),
         sa.Column("media_type", sa.String(length=100), nullable=True),
         sa.Column("file_name", sa.Text(), nullable=True),
-        sa.Column("size_bytes", sa.Integer(), nullable=True),
+        sa.Column("size_bytes", Large, nullable=True),
         sa.Column("seconds", sa.Double(), nullable=True),
         sa.Column("details", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -180,7 +183,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("blob", sa.String(length=64), nullable=True),
         sa.Column("media_type", sa.String(length=100), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", Large, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -210,7 +213,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("task_id", "attempt"),
     )
     with op.batch_alter_table("callback_deliveries", schema=None) as batch_op:
-        batch_op.create_index("deliveries_due", ["due_at"], unique=False, sqlite_where=sa.text("state = 'pending'"))
+        batch_op.create_index(
+            "deliveries_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
 
     op.create_table(
         "stems",
@@ -220,7 +229,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("blob", sa.String(length=64), nullable=False),
         sa.Column("format", sa.String(length=8), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", Large, nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("present", sa.Boolean(), nullable=False),
         sa.Column("presence", sa.Double(), nullable=False),
@@ -244,7 +253,7 @@ def downgrade() -> None:
 
     op.drop_table("stems")
     with op.batch_alter_table("callback_deliveries", schema=None) as batch_op:
-        batch_op.drop_index("deliveries_due", sqlite_where=sa.text("state = 'pending'"))
+        batch_op.drop_index("deliveries_due")
 
     op.drop_table("callback_deliveries")
     with op.batch_alter_table("uploads", schema=None) as batch_op:

@@ -13,7 +13,7 @@ def upgrade() -> None:
         "peaks",
         sa.Column("source", sa.String(64), nullable=False),
         sa.Column("blob", sa.String(64), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("source"),
     )
     op.create_index("ix_peaks_blob", "peaks", ["blob"])
