@@ -74,12 +74,12 @@ def test_many_who_ask_at_once_wait_for_one_download(
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: copies._users[digest] == 4)
+    wait_until(lambda: copies._downloads.users(digest) == 4)
     go_on.set()
     for thread in threads:
         thread.join()
     assert found == 4 * [400 * b"a"] and downloads(objects) == 1
-    assert not copies._users and not copies._downloads
+    assert not copies._users and not copies._downloads._locks
 
 
 def test_the_least_recently_used_goes_first_but_none_in_use(
@@ -123,4 +123,4 @@ def test_a_file_that_is_not_there_and_a_store_that_fails(
     monkeypatch.setattr(Requests, "do_GET", lambda self: self.reply(403))
     with pytest.raises(StorageError), copies.file(digest):
         pass
-    assert not copies._users and not copies._downloads
+    assert not copies._users and not copies._downloads._locks

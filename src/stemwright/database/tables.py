@@ -68,7 +68,7 @@ class CreditEntry(Base):
 
 
 class Blob(Base):
-    """A stored file, by SHA-256. Kept while any track, stem, upload or row of peaks refers to it."""
+    """A stored file, by SHA-256. Kept while any track, stem, upload, row of peaks or derived file refers to it."""
 
     __tablename__ = "blobs"
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -180,6 +180,20 @@ class Peaks(Base):
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
     blob: Mapped[str] = mapped_column(String(64), index=True)
     size_bytes: Mapped[int] = mapped_column(Large)
+
+
+class DerivedFile(Base):
+    """A file that was computed from a stored sound file, such as its spectrogram; it can be computed again.
+
+    Kept as long as the sound file, and while it is used.
+    """
+
+    __tablename__ = "derived_files"
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(100), primary_key=True)
+    blob: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int] = mapped_column(Large)
+    used_at: Mapped[float] = mapped_column(index=True)
 
 
 class Job(Base):

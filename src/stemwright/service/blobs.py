@@ -44,4 +44,5 @@ def is_unreferenced(now: float) -> ColumnElement[bool]:
         & ~select(tables.Stem.id).where(tables.Stem.blob == digest).exists()
         & ~select(tables.Upload.id).where(tables.Upload.blob == digest).exists()
         & ~select(tables.Peaks.source).where(tables.Peaks.blob == digest).exists()
+        & ~select(tables.DerivedFile.source).where(tables.DerivedFile.blob == digest).exists()
     )

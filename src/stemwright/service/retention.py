@@ -17,6 +17,7 @@ from stemwright.errors import StorageError
 from stemwright.service.blobs import BlobRecords, is_unreferenced, start_grace_period
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.clock_check import ClockCheck
+from stemwright.service.derived_files import KEEP_UNUSED_S
 from stemwright.service.task import ACTIVE_STATES
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoredBlob
@@ -41,11 +42,14 @@ class SweepResult:
     tracks: int
     uploads: int
     idempotency_keys: int
+    derived_files: int
     blobs: int
     abandoned_files: int
 
 
-NOTHING_REMOVED = SweepResult(tasks=0, tracks=0, uploads=0, idempotency_keys=0, blobs=0, abandoned_files=0)
+NOTHING_REMOVED = SweepResult(
+    tasks=0, tracks=0, uploads=0, idempotency_keys=0, derived_files=0, blobs=0, abandoned_files=0
+)
 
 
 class Retention:
@@ -71,8 +75,8 @@ class Retention:
         """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unreferenced and abandoned files.
 
         An unfinished task, or one with a callback due, does not expire, nor does its track. A file is deleted when no
-        row has referred to it for an hour. After a clock jump nothing is deleted until the clock has been steady for an
-        hour.
+        row has referred to it for an hour, a derived file a week after its last use. After a clock jump nothing is
+        deleted until the clock has been steady for an hour.
         """
         self._record_untracked_files()
         if not self._clock_check.may_delete():
@@ -82,6 +86,7 @@ class Retention:
             tracks=self._in_batches(self._delete_tracks),
             uploads=self._in_batches(self._delete_uploads),
             idempotency_keys=self._in_batches(self._delete_idempotency_keys),
+            derived_files=self._in_batches(self._delete_derived_files),
             blobs=self._delete_blobs(),
             abandoned_files=self._store.sweep(ABANDONED_AFTER_S),
         )
@@ -143,6 +148,16 @@ class Retention:
         session.execute(delete(tables.IdempotencyKey).where(columns.in_([tuple(name) for name in names])))
         return len(names)
 
+    @staticmethod
+    def _delete_derived_files(session: Session, now: float) -> int:
+        table = tables.DerivedFile
+        unused = select(table).where(table.used_at <= now - KEEP_UNUSED_S)
+        rows = session.scalars(unused.limit(BATCH_ROWS)).all()
+        start_grace_period(session, [row.blob for row in rows], now)
+        for row in rows:
+            session.delete(row)
+        return len(rows)
+
     def _delete_blobs(self) -> int:
         with self._database.read() as session:
             digests = session.scalars(select(tables.Blob.digest).where(is_unreferenced(self._clock()))).all()
@@ -162,9 +177,10 @@ class Retention:
             if session.scalar(select(tables.Blob.digest).where(condition)) is None:
                 return False
             self._store.delete(digest)
-            peaks = session.scalars(select(tables.Peaks.blob).where(tables.Peaks.source == digest)).all()
-            start_grace_period(session, peaks, self._clock())
-            session.execute(delete(tables.Peaks).where(tables.Peaks.source == digest))
+            for table in (tables.Peaks, tables.DerivedFile):
+                computed = session.scalars(select(table.blob).where(table.source == digest)).all()
+                start_grace_period(session, computed, self._clock())
+                session.execute(delete(table).where(table.source == digest))
             session.execute(delete(tables.Blob).where(tables.Blob.digest == digest))
             return True
 

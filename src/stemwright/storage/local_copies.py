@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stemwright.errors import storage_error
 from stemwright.storage.blob import is_digest
+from stemwright.storage.keyed_locks import KeyedLocks
 from stemwright.storage.store import Store
 
 
@@ -28,7 +29,7 @@ class LocalCopies:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._users: Counter[str] = Counter()
-        self._downloads: dict[str, threading.Lock] = {}
+        self._downloads = KeyedLocks()
 
     @contextmanager
     def file(self, digest: str) -> Iterator[Path]:
@@ -44,16 +45,15 @@ class LocalCopies:
             return
         with self._lock:
             self._users[digest] += 1
-            download = self._downloads.setdefault(digest, threading.Lock())
         try:
-            with download:
+            with self._downloads.hold(digest):
                 path = self._present(digest) or self._download(digest)
             yield path
         finally:
             with self._lock:
                 self._users[digest] -= 1
                 if not self._users[digest]:
-                    del self._users[digest], self._downloads[digest]
+                    del self._users[digest]
 
     def exists(self, digest: str) -> bool:
         """Whether the store has the file."""
