@@ -1,7 +1,8 @@
 """Logs on standard error: readable text on a terminal, else one JSON object per line. Keys and bodies are never logged.
 
 All processes of a server write the same form. ``role`` names the process; lines that belong to a task have its id as
-``task``. The id is bound with ``structlog.contextvars``, so lines of libraries have it too.
+``task``, and that of its trace, if there is one, as ``trace``. The task's id is bound with ``structlog.contextvars``,
+so lines of libraries have it too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import logging
 import sys
 
 import structlog
+
+from stemwright.tracing import current_trace_id
 
 
 def configure_logs(role: str) -> None:
@@ -21,6 +24,8 @@ def configure_logs(role: str) -> None:
 
     def add_role(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
         event["role"] = role
+        if (trace := current_trace_id()) is not None:
+            event["trace"] = trace
         return event
 
     shared: list[structlog.types.Processor] = [

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         None,
         description="Who may read /metrics: off, key (any key that may read), open; default: key, or open on loopback.",
     )
+    otlp_endpoint: str | None = Field(
+        None, description="Where traces are sent by OTLP, such as http://collector:4318; needs the extra otel."
+    )
     share_results: bool = Field(
         False, description="Reuse the files of another account's equal task; its speed then shows that there was one."
     )
@@ -148,7 +151,7 @@ class Settings(BaseSettings):
         parse_rate(value)
         return value
 
-    @field_validator("public_url", "upstream_kie_url", "upstream_crun_url")
+    @field_validator("public_url", "upstream_kie_url", "upstream_crun_url", "otlp_endpoint")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

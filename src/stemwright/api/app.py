@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
@@ -40,6 +41,15 @@ EXPOSED_HEADERS = [
     "Idempotency-Replayed",
     "Link",
 ]
+
+TELEMETRY: Any = {  # of newer releases of FastAPI; older ones ignore it, and requests then begin no trace
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    # Only what creates something is traced. Polls would drown it, and links have their signature in the path.
+    "exclude": lambda scope: scope.get("method") != "POST",
+}
+"""Spans of requests, if tracing is on (``stemwright.tracing``)."""
 
 
 def callback_bodies(service: Service) -> Bodies:
@@ -78,6 +88,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads Swagger UI from another host; ours is in pages.py
         redoc_url=None,
+        telemetry=TELEMETRY,
         redirect_slashes=False,  # paths.PlainPaths removes the slash again, so a redirect would loop
     )
     # Browser clients call the vendors' paths and play the audio (docs/contracts.md, section 16).

@@ -88,8 +88,10 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     from stemwright.jobs.supervisor import Supervisor
     from stemwright.logs import configure_logs
     from stemwright.service.service import Service, public_url
+    from stemwright.tracing import configure_tracing, shutdown_tracing
 
     configure_logs("server")
+    configure_tracing(settings, "server")
     _check_plan(settings.plan)
     _raise_file_limit()
     _migrate_in_subprocess(settings)
@@ -118,6 +120,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
             supervisor.drain()
     finally:
         service.close()
+        shutdown_tracing()
 
 
 def _open_in_browser(address: str) -> None:

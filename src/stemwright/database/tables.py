@@ -152,6 +152,7 @@ class Task(Base):
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
     expires_at: Mapped[float] = mapped_column(index=True)
+    trace_context: Mapped[str | None] = mapped_column(String(64))  # W3C traceparent of the request
 
 
 class Stem(Base):

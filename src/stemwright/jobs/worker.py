@@ -28,6 +28,7 @@ from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, Heartbe
 from stemwright.jobs.queue import Lease, Queue
 from stemwright.logs import configure_logs
 from stemwright.settings import Settings
+from stemwright.tracing import configure_tracing, shutdown_tracing
 
 POLL_S = 0.25
 """Poll interval of an idle worker, in seconds."""
@@ -240,6 +241,7 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     """Runs a worker with the configuration from standard input."""
     config = WorkerConfig.from_line(_line(0))
     configure_logs(f"worker {config.name}")
+    configure_tracing(config.settings, "worker")
     limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
     worker = Worker(config, EmbeddedQueue(Database.open(config.settings)), heartbeat)
 
@@ -250,6 +252,7 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     if hasattr(os, "nice"):
         os.nice(NICE_INCREMENT)  # requests have priority
     worker.run()
+    shutdown_tracing()
 
 
 def _line(file: int) -> bytes:

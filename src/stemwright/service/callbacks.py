@@ -28,6 +28,7 @@ from stemwright.service.task import Face, Task
 from stemwright.service.tasks import Tasks
 from stemwright.service.url_fetcher import Fetcher
 from stemwright.settings import Settings
+from stemwright.tracing import Attributes, span
 
 MAX_CONCURRENT = 64
 MAX_CONCURRENT_PER_ACCOUNT = 8
@@ -162,7 +163,11 @@ class Callbacks:
             task = self._tasks.any(delivery.task_id) if delivery is not None else None
             if delivery is None or task is None or delivery.state != "pending":
                 return
-            with structlog.contextvars.bound_contextvars(task=task.id):
+            facts: Attributes = {"stemwright.task": task.id, "stemwright.attempt": delivery.attempt}
+            with (
+                structlog.contextvars.bound_contextvars(task=task.id),
+                span("callback", facts, parent=task.trace_context, kind="client"),
+            ):
                 self._record_outcome(delivery, task, *self._send(task, bodies, delivery.attempt))
         except Exception:  # e.g. disk full: the delivery stays due, but is not resent in a tight loop
             _log.exception("the outcome of a callback could not be written", delivery=delivery_id)

@@ -35,6 +35,7 @@ from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
 from stemwright.service.task_folder import locked_task_folder
 from stemwright.settings import Settings
+from stemwright.tracing import Attributes, span
 from stemwright.wire_names import SONG
 
 if TYPE_CHECKING:
@@ -65,7 +66,13 @@ class SeparationHandler:
         with locked_task_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
-                self._attempt(task, lease, context, folder)
+                facts: Attributes = {
+                    "stemwright.task": task.id,
+                    "stemwright.plan": task.plan,
+                    "stemwright.attempt": lease.attempt,
+                }
+                with span("task", facts, parent=task.trace_context, kind="consumer"):
+                    self._attempt(task, lease, context, folder)
             self._clear(folder)
 
     def fail(self, lease: Lease, reason: FailureReason) -> None:
@@ -94,7 +101,8 @@ class SeparationHandler:
 
     def _separate(self, task: Task, lease: Lease, folder: Path, reporter: ProgressReporter) -> None:
         reporter.report("fetching", None)
-        song = self._fetch_song(task, reporter)
+        with span("fetch"):
+            song = self._fetch_song(task, reporter)
         if task.is_wav:
             self._convert(task, lease, song, folder, reporter)
             return
@@ -105,16 +113,17 @@ class SeparationHandler:
             stems = [replace(stem, id=new_id()) for stem in cached_result.stems]
             self._succeed(lease, stems, cached_result.seconds or 0.0, cache_key, cached_result.facts)
             return
-        with self._service.store.as_file(song) as path:
+        with self._service.store.as_file(song) as path, span("separate"):
             result = self._run_separator(task, path, folder, reporter)
         reporter.report("storing", None)
         files = [*(stem.path for stem in result.stems), *result.output_dir.glob("*.peaks")]
         self._service.storage_quota.room(task.account_id, sum(file.stat().st_size for file in files))
-        stems = [
-            self._storage.store_stem(stem, place, task.format, result.seconds)
-            for place, stem in enumerate(result.stems)
-        ]
-        self._storage.store_peaks(song, result, stems)
+        with span("store"):
+            stems = [
+                self._storage.store_stem(stem, place, task.format, result.seconds)
+                for place, stem in enumerate(result.stems)
+            ]
+            self._storage.store_peaks(song, result, stems)
         self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
 
     def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:

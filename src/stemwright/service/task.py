@@ -103,6 +103,7 @@ class Task:
     started_at: float | None
     ended_at: float | None
     expires_at: float
+    trace_context: str | None
     stems: tuple[Stem, ...] = ()
 
     @property

@@ -41,6 +41,7 @@ from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
+from stemwright.tracing import current_context
 
 WAV_EXISTS = "WAV record already exists"
 """The vendor's messages (docs/contracts.md, section 5)."""
@@ -131,6 +132,7 @@ class Tasks:
                 facts={},
                 created_at=now,
                 expires_at=now + self._settings.retention_days * DAY_S,
+                trace_context=current_context(),
             )
             session.add(task)
             session.flush()

@@ -1,9 +1,10 @@
-"""The id of a task is in the lines of every process that has to do with it: a real server, its worker and the rest."""
+"""A task in the logs and traces of every process that has to do with it: a real server, its worker and the rest."""
 
 from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,30 @@ import httpx
 import psutil
 import pytest
 
+from stemwright.errors import UsageError
+from stemwright.settings import read_settings
+from stemwright.tracing import configure_tracing, current_context, current_trace_id, span
 from tests.cli.conftest import write_song
 from tests.drills.receiver import Receiver
+from tests.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.serving import Serving, workers_of
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def collector() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, collector: OtlpReceiver) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("logs")
-    with Serving(folder / "data", cache_dir=str(folder / "cache")) as serving:
-        serving.read_key()
-        yield serving
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        with Serving(folder / "data", cache_dir=str(folder / "cache"), otlp_endpoint=collector.url) as serving:
+            serving.read_key()
+            yield serving
 
 
 def lines_of(serving: Serving) -> list[dict[str, Any]]:
@@ -40,7 +53,7 @@ def submit(client: httpx.Client, song: Path, **order: object) -> str:
     return str(made["id"]).replace("-", "")
 
 
-def test_every_process_names_the_task(serving: Serving, tmp_path: Path) -> None:
+def test_every_process_names_the_task(serving: Serving, collector: OtlpReceiver, tmp_path: Path) -> None:
     song = write_song(tmp_path / "song.wav", seconds=1.0)
     with Receiver() as receiver, serving.client() as client:
         task = submit(client, song, stems="two", callback_url=receiver.url)
@@ -64,6 +77,21 @@ def test_every_process_names_the_task(serving: Serving, tmp_path: Path) -> None:
     assert all({"timestamp", "level"} <= line.keys() for line in lines_of(serving))
     assert serving.key is not None and serving.key not in serving.log
 
+    def spans() -> dict[str, ReceivedSpan]:
+        mine = {span.trace for span in collector.spans if span.attributes.get("stemwright.task") == task}
+        return {span.name: span for span in collector.spans if span.trace in mine}
+
+    wait_until(lambda: {"task", "callback", "POST /v1/separations"} <= spans().keys(), "all spans")
+    found = spans()
+    request, work, callback = found["POST /v1/separations"], found["task"], found["callback"]
+    assert request.service == "stemwright-server" == callback.service and work.service == "stemwright-worker"
+    assert request.pid == serving.process.pid != work.pid
+    assert work.parent == callback.parent == request.id
+    assert {found[name].parent for name in ("fetch", "separate", "store")} == {work.id}
+    assert {span.trace for span in found.values()} == {request.trace}, "one trace"
+    traced = {line["role"] for line in lines_of(serving) if line.get("trace") == request.trace}
+    assert traced == {"server", "worker local/0"}
+
 
 def test_the_supervisor_names_the_task_of_a_worker_that_died(serving: Serving, tmp_path: Path) -> None:
     song = write_song(tmp_path / "song.wav", seconds=60.0)
@@ -79,3 +107,15 @@ def test_the_supervisor_names_the_task_of_a_worker_that_died(serving: Serving, t
 
         wait_until(said, "the line of the supervisor")
         client.post(f"/v1/separations/{task}/cancel")
+
+
+def test_without_the_extra_an_endpoint_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(UsageError, match=r"pip install 'stemwright\[otel\]'"):
+        configure_tracing(read_settings(otlp_endpoint="http://127.0.0.1:9"), "server")
+
+
+def test_without_an_endpoint_there_are_no_traces() -> None:
+    configure_tracing(read_settings(), "server")
+    with span("nothing"):
+        assert current_context() is None and current_trace_id() is None
