@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -36,7 +37,15 @@ PREVIEWS = ("stems/vocals/peaks", "stems/vocals/segments/0", "mix/peaks", "mix/s
 READING = (
     *(
         ("GET", path)
-        for path in (TRACKS, ORDERS, "/v1/credits", "/v1/plans", f"{TRACKS}/{UNKNOWN}", f"{ORDERS}/{UNKNOWN}")
+        for path in (
+            TRACKS,
+            ORDERS,
+            "/v1/account",
+            "/v1/credits",
+            "/v1/plans",
+            f"{TRACKS}/{UNKNOWN}",
+            f"{ORDERS}/{UNKNOWN}",
+        )
     ),
     *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "mixdown", "deliveries", *PREVIEWS)),
 )
@@ -93,6 +102,34 @@ encoded("own", TRACKS, ORDERS)
 for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
 provokes("own", "POST with JSON", "the body does not come within a minute")(dripping(ORDERS, b"{"))
+
+# --- sessions of browsers
+
+
+def signing_in(cause: str, *bodies: dict[str, str], header: str = "X-Stemwright-Page") -> None:
+    """Provokes with bodies of a sign-in."""
+
+    @provokes("own", "POST /v1/session", cause)
+    def sign_in(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        with httpx.Client(base_url=server.url, headers={header: "1"}) as browser:
+            return [outcome(server, partial(browser.post, "/v1/session", json=body)) for body in bodies]
+
+
+signing_in("wrong key", {"key": "sw_wrong"})
+signing_in("the link was used", {"link": "used"})
+signing_in("neither key nor link, or both", {}, {"key": "a", "link": "b"})
+signing_in("the header of the player is missing", {"key": "sw_wrong"}, header="X-Other")
+
+
+@provokes("own", "POST, DELETE", "a session without the header of the player")
+def forged(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    with httpx.Client(base_url=server.url) as browser:
+        signed_in = browser.post("/v1/session", json={"key": server.key}, headers={"X-Stemwright-Page": "1"})
+        assert signed_in.status_code == 201
+        return asking(server, browser, *WRITING)
+
 
 # --- streams of events
 

@@ -53,7 +53,7 @@ def test_from_nothing_it_has_a_key_that_opens_every_face(serving: Serving) -> No
     assert serving.key is not None and serving.key not in serving.log
 
 
-def test_open_opens_the_player_with_the_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_opens_the_player_signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}.part" && mv "{opened}.part" "{opened}"\n')
     browser.chmod(0o755)
@@ -61,7 +61,13 @@ def test_open_opens_the_player_with_the_new_key(tmp_path: Path, monkeypatch: pyt
     with Serving(tmp_path / "data", "--open", "--workers", "0") as serving:
         key = serving.read_key()
         wait_until(opened.exists, "the browser is opened")
-        assert opened.read_text() == f"{serving.url}/#key={key}\n"
+        address, _, token = opened.read_text().strip().partition("#open=")
+        assert address == f"{serving.url}/" and token and key not in token
+        with httpx.Client(base_url=serving.url, headers={"X-Stemwright-Page": "1"}, trust_env=False) as client:
+            opening = client.post("/v1/session", json={"link": token})
+            assert opening.json()["key"]["scopes"] == ["read", "write", "operator"]
+            assert client.get("/v1/account").json()["key"]["name"] == "first"
+            assert client.post("/v1/session", json={"link": token}).status_code == 401
         assert serving.stop() == 0
 
 

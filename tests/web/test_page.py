@@ -49,11 +49,28 @@ def test_the_key_is_asked_for_once(browser: Browser, server: Server) -> None:
     page.wait_for("document.querySelector('.drop-zone')")
     page.call("Page.reload")
     page.wait_for("document.querySelector('.drop-zone')")
-    page.evaluate("location.hash = '#/key'")
-    page.wait_for("document.querySelector('.key-form')")
-    page.evaluate("[...document.querySelectorAll('.key-form button')].at(-1).click()")
+    kept = page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
+    assert server.key not in kept and json.loads(kept)[0] == "", "no script can read the session"
+    page.evaluate("location.hash = '#/account'")
+    page.evaluate("0")
+    page.wait_for("document.querySelector('.page-head button')")
+    page.click(".page-head button")
     page.wait_for("location.hash === '#/' && document.querySelector('#key')")
-    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    page.call("Page.reload")
+    page.wait_for("document.querySelector('#key')")
+
+
+def test_the_one_time_address_signs_in_once(browser: Browser, server: Server) -> None:
+    token = server.service.sessions.one_time_token("alice")
+    page = browser.new_page()
+    page.open(f"{server.url}/#open={token}")
+    page.wait_for("document.querySelector('.drop-zone')")
+    assert page.evaluate("location.href") == f"{server.url}/"
+    other = browser.new_page()
+    other.open(f"{server.url}/#open={token}")
+    assert "This link was used" in other.wait_for("document.querySelector('.key-form .error')?.textContent")
+    page.evaluate(f"location.hash = '#open={token}'")  # it is signed in, so the used link does no harm
+    page.wait_for("location.hash === '' && document.querySelector('.drop-zone')")
 
 
 def test_the_address_of_the_first_start_opens_it_and_is_not_kept(page: Page, server: Server) -> None:
@@ -67,7 +84,7 @@ def test_a_revoked_key_leads_to_the_form(browser: Browser, server: Server) -> No
     page.open(f"{server.url}/#key={made.key}")
     page.wait_for("document.querySelector('.drop-zone')")
     server.service.keys.revoke("web-guest")
-    page.call("Page.reload")
+    page.evaluate("location.hash = '#/account'; location.hash = '#/'")
     assert "revoked" in page.wait_for("document.querySelector('.key-form .error')?.textContent")
 
 

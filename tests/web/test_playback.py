@@ -22,8 +22,8 @@ RENDER = """
 (async () => {
   const [{ Mixer }, { Playback }, { Segments }, { readPeaks }, { Wire }] = await Promise.all(
     ["mixer", "playback", "segments", "peaks", "wire"].map((name) => import(`./web/app/${name}.js`)));
-  const { key, id, names, parts, start, frames, loop, change } = %s;
-  const wire = new Wire(key);
+  const { id, names, parts, start, frames, loop, change } = %s;
+  const wire = new Wire();
   const base = `v1/separations/${id}`;
   const peaks = readPeaks(await wire.bytes(`${base}/stems/${names[0]}/peaks`));
   const context = new OfflineAudioContext(2, frames, peaks.sampleRate);
@@ -61,7 +61,6 @@ def rendered(
 ) -> NDArray[np.float32]:
     """``(samples, channels)`` as the browser renders them."""
     facts = {
-        "key": server.key,
         "id": finished.id,
         "names": list(finished.parts),
         "parts": parts or [f"stems/{name}" for name in finished.parts],
@@ -136,8 +135,8 @@ def test_segments_far_from_the_playhead_are_forgotten(page: Page, server: Server
       (async () => {
         const { Segments } = await import("./web/app/segments.js");
         const { Wire } = await import("./web/app/wire.js");
-        const { id, key } = %s;
-        const segments = new Segments(new Wire(key), new OfflineAudioContext(2, 1, 44100), `v1/separations/${id}`);
+        const { id } = %s;
+        const segments = new Segments(new Wire(), new OfflineAudioContext(2, 1, 44100), `v1/separations/${id}`);
         const kept = () => [...segments.parts.get("mix").keys()];
         await Promise.all([0, 1, 2].map((number) => segments.load("mix", number)));
         segments.keepAround(1);
@@ -146,5 +145,5 @@ def test_segments_far_from_the_playhead_are_forgotten(page: Page, server: Server
         return [around, kept()];
       })()
     """
-    facts = json.dumps({"id": finished.id, "key": server.key})
+    facts = json.dumps({"id": finished.id})
     assert page.evaluate(script % facts) == [[0, 1, 2], []]

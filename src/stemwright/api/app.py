@@ -21,6 +21,7 @@ from stemwright.api.kie import envelope as kie_envelope
 from stemwright.api.kie import routes as kie
 from stemwright.api.kie import uploads
 from stemwright.api.native import routes as native
+from stemwright.api.native import session
 from stemwright.api.native.event_streams import EventStreams
 from stemwright.api.paths import PathNormalizer
 from stemwright.api.problems import problem_response
@@ -105,6 +106,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app.include_router(health.router(service, registry, n_workers_ready))
     app.include_router(pages.router(service))
     app.include_router(files.router(service))
+    app.include_router(session.router(service))
     app.include_router(native.router(service, streams))
     # crun's paths begin like kie's, so crun comes first. Each catch-all comes after the other routes of its API.
     app.include_router(crun.router(service))

@@ -43,7 +43,7 @@ def router(service: Service) -> APIRouter:
         version=escape(stemwright.__version__), url=escape(public_url(service.settings))
     )
     _add_page(pages, "/", _read_text(own / "index.html"), "text/html")
-    for name in ("base", "home", "player"):
+    for name in ("base", "home", "player", "pages"):
         _add_page(pages, f"/web/{name}.css", own / f"{name}.css", "text/css")
     _add_page(pages, "/web/icon.svg", own / "icon.svg", "image/svg+xml")
     for module in sorted((own / "app").iterdir(), key=lambda file: file.name):

@@ -69,6 +69,7 @@ ERRORS: ErrorTable = {
     ClientDisconnect: _rule(400, "cut-off", "The request ended early"),
     HTTPException: ErrorRule(),
     errors.NotAuthenticated: _rule(401, "not-authenticated", "No valid API key", NO_KEY),
+    errors.LinkUsed: _rule(401, "link-used", "The one-time link was used"),
     errors.InsufficientCredits: _rule(402, "credits-insufficient", "Too few credits"),
     errors.NotPermitted: _rule(403, "not-permitted", "The key lacks the scope"),
     errors.SwitchedOff: _rule(403, "switched-off", "Not offered on this server"),

@@ -32,7 +32,9 @@ def create(
             help="Grant N credits; the account then pays for tasks. Default: tasks are free.",
         ),
     ] = None,
-    scopes: Annotated[str, typer.Option(help="read, write or both.")] = "read,write",
+    scopes: Annotated[
+        str, typer.Option(help="Any of read, write and operator (administer the server), separated by commas.")
+    ] = "read,write",
     rate_limit: Annotated[
         str | None,
         typer.Option(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stemwright.settings import Settings
 
 
+FIRST_KEY = "first"
+
 HANDLER = "stemwright.service.separation_handler:create_handler"
 """The function that makes the workers' task handler."""
 
@@ -46,8 +48,8 @@ def serve(
 ) -> None:
     """Runs the HTTP server: the player, the APIs of kie.ai and crun.ai, and our own. docs/settings.md lists all settings.
 
-    The first start creates an API key and prints it, with an address that opens the player with it. On
-    SIGTERM or Ctrl-C current requests are finished; separations continue at the next start.
+    The first start creates an API key and prints it. Each start prints an address that opens the player signed
+    in, once. On SIGTERM or Ctrl-C current requests are finished; separations continue at the next start.
 
     Examples:
 
@@ -103,8 +105,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
             typer.echo(f"Your API key, shown this once: {first}")
-        # Browsers send nothing after the # to any server; the page keeps the key and takes it out of the address.
-        page = f"{public_url(settings)}/" + (f"#key={first}" if first else "")
+        page = _page_address(service)
         typer.echo(f"The player: {page}")
         if first:
             _tell_better(settings)
@@ -231,7 +232,9 @@ def open_listener(settings: Settings) -> socket.socket:
 
 
 def _create_first_key(service: Service) -> str | None:
-    """Creates the first key, unless other machines can reach the server already."""
+    """Creates the first key, which may do everything, unless other machines can reach the server already."""
+    from stemwright.service.keys import SCOPES
+
     if service.keys.any():
         return None
     if not is_loopback(service.settings.host):
@@ -239,7 +242,17 @@ def _create_first_key(service: Service) -> str | None:
             f"Other machines can reach {service.settings.host} and there is no API key yet: "
             f"run `stemwright keys create NAME --data {service.settings.data}` first, or listen on 127.0.0.1."
         )
-    return service.keys.create("first").key
+    return service.keys.create(FIRST_KEY, scopes=SCOPES).key
+
+
+def _page_address(service: Service) -> str:
+    """Address of the player; where no other machine can reach it, it signs the browser in with the first key, once."""
+    from stemwright.service.public_access import is_private
+    from stemwright.service.service import public_url
+
+    token = service.sessions.one_time_token(FIRST_KEY) if is_private(service.settings) else None
+    # Browsers send nothing after the # to any server, so the token is in no log of a proxy.
+    return f"{public_url(service.settings)}/" + (f"#open={token}" if token else "")
 
 
 def is_loopback(host: str) -> bool:

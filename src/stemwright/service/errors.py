@@ -40,6 +40,10 @@ class NotAuthenticated(ServiceError):
     code = 401
 
 
+class LinkUsed(NotAuthenticated):
+    """The one-time link was used, or replaced by a later one."""
+
+
 class NotPermitted(ServiceError):
     """The key lacks the scope."""
 

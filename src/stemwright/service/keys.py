@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
@@ -31,7 +31,11 @@ IDS_PER_QUERY = 500
 """Maximum ids per query; SQLite's limit is 32,766."""
 
 HINT_CHARACTERS = 4
-SCOPES = ("read", "write")
+NO_ACCESS = "You do not have access permissions"
+"""The vendor's message for a wrong key (docs/contracts.md, section 1)."""
+
+SCOPES = ("read", "write", "operator")
+DEFAULT_SCOPES = ("read", "write")
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Caller:
     """Account and permissions of a request.
 
     Attributes:
-        scopes: ``read`` to view, ``write`` to create, cancel and delete.
+        key_name, key_hint: name and first characters of the key.
+        scopes: ``read`` to view, ``write`` to create, cancel and delete, ``operator`` to administer the server.
         rate_limit: new tasks, ``COUNT/SECONDS``; None: the limit of the face.
         max_running: unfinished tasks at once; None: the limit of the server.
     """
@@ -47,6 +52,8 @@ class Caller:
     account_id: str
     account_name: str
     key_id: str
+    key_name: str
+    key_hint: str
     scopes: tuple[str, ...]
     rate_limit: str | None
     max_running: int | None
@@ -55,7 +62,8 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raises NotPermitted if the key lacks the scope."""
         if scope not in self.scopes:
-            raise NotPermitted(f"This key does not have the scope {scope}; create one with --scopes read,write.")
+            wanted = ",".join(one for one in SCOPES if one in DEFAULT_SCOPES or one == scope)
+            raise NotPermitted(f"This key does not have the scope {scope}; create one with --scopes {wanted}.")
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class Keys:
         *,
         account: str | None = None,
         credits_hundredths: int | None = None,
-        scopes: Sequence[str] = SCOPES,
+        scopes: Sequence[str] = DEFAULT_SCOPES,
         rate_limit: str | None = None,
         max_running: int | None = None,
         form: KeyFormat = "stemwright",
@@ -154,18 +162,28 @@ class Keys:
             # reveals nothing about valid keys.
             digest = _digest(key)
             with self._database.read() as session:
-                found = session.execute(
-                    select(tables.ApiKey, tables.Account)
-                    .join(tables.Account, tables.Account.id == tables.ApiKey.account_id)
-                    .where(tables.ApiKey.digest == digest, tables.ApiKey.revoked_at.is_(None))
-                ).one_or_none()
+                found = session.execute(_with_account().where(tables.ApiKey.digest == digest)).one_or_none()
                 if found is not None and hmac.compare_digest(found[0].digest, digest):
-                    row, account = found
-                    scopes = tuple(row.scopes.split(","))
-                    return Caller(
-                        account.id, account.name, row.id, scopes, row.rate_limit, row.max_running, account.metered
-                    )
-        raise NotAuthenticated("You do not have access permissions")
+                    return _caller(*found)
+        raise NotAuthenticated(NO_ACCESS)
+
+    def caller_of(self, key_id: str) -> Caller:
+        """Returns the caller of an active key by its id.
+
+        Raises:
+            NotAuthenticated: there is no such key, or it is revoked.
+        """
+        with self._database.read() as session:
+            found = session.execute(_with_account().where(tables.ApiKey.id == key_id)).one_or_none()
+            if found is None:
+                raise NotAuthenticated(NO_ACCESS)
+            return _caller(*found)
+
+    @staticmethod
+    def id_of(session: Session, name: str) -> str | None:
+        """Returns the id of the active key of that name, in a transaction."""
+        row = _active(session, name)
+        return row.id if row is not None else None
 
     def in_use(self, key_ids: Collection[str]) -> set[str]:
         """Returns those of the keys that are not revoked, by ``Caller.key_id``."""
@@ -220,6 +238,26 @@ class Keys:
 def _digest(key: str) -> str:
     # A key has at least 190 random bits, so a plain digest needs neither salt nor stretching.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _with_account() -> Select[tables.ApiKey, tables.Account]:
+    """Active keys with their accounts."""
+    query = select(tables.ApiKey, tables.Account).join(tables.Account, tables.Account.id == tables.ApiKey.account_id)
+    return query.where(tables.ApiKey.revoked_at.is_(None))
+
+
+def _caller(row: tables.ApiKey, account: tables.Account) -> Caller:
+    return Caller(
+        account_id=account.id,
+        account_name=account.name,
+        key_id=row.id,
+        key_name=row.name,
+        key_hint=row.hint,
+        scopes=tuple(row.scopes.split(",")),
+        rate_limit=row.rate_limit,
+        max_running=row.max_running,
+        metered=account.metered,
+    )
 
 
 def _active(session: Session, name: str) -> tables.ApiKey | None:

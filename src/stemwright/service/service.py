@@ -21,6 +21,7 @@ from stemwright.service.peaks_files import PeaksFiles
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.retention import Retention
+from stemwright.service.sessions import Sessions
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.task_sources import TaskSources
@@ -47,6 +48,7 @@ class Service:
     queue: Queue
     accounts: Accounts
     keys: Keys
+    sessions: Sessions
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
@@ -89,6 +91,7 @@ class Service:
         fetcher = Fetcher(settings)
         upstream = Upstream(settings, tracks)
         headers = DurationReader()
+        keys = Keys(database, clock)
         previews = PreviewReader()
         return cls(
             settings=settings,
@@ -98,7 +101,8 @@ class Service:
             copies=copies,
             queue=queue,
             accounts=Accounts(database, clock),
-            keys=Keys(database, clock),
+            keys=keys,
+            sessions=Sessions(database, keys, clock),
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,

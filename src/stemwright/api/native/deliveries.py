@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import authenticate
 from stemwright.api.native import schemas
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.views import json_response, to_datetime
 from stemwright.api.problems import problem_responses
 from stemwright.service.callbacks import Delivery
@@ -25,7 +25,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404),
     )
     def list_deliveries(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         log = service.callbacks.log(account_id, parse_id(separation_id) or "")
         return json_response(schemas.Deliveries(deliveries=[_view(delivery) for delivery in log]))
 
@@ -37,7 +37,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404, 409),
     )
     def replay(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "write").account_id
+        account_id = authenticate(request, service, "write").account_id
         return json_response(_view(service.callbacks.replay(account_id, parse_id(separation_id) or "")), 202)
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stemwright.api.authentication import authenticate
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.event_streams import EventStreams, TaskEvent, task_event
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
@@ -43,7 +43,7 @@ def add_routes(router: APIRouter, service: Service, streams: EventStreams) -> No
         ] = None,
     ) -> Response:
         def find() -> tuple[Caller, str, TaskEvent]:
-            caller = authenticate(request, service.keys, "read")
+            caller = authenticate(request, service, "read")
             task = find_task(service, caller.account_id, separation_id)
             return caller, task.id, task_event(service, task)
 

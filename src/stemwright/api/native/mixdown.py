@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stemwright.api.authentication import authenticate
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import Conflict, InvalidRequest
@@ -41,7 +41,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         from stemwright.service.mixdown import mix_down  # NumPy: 40 MB that few servers need
 
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         task = find_task(service, account_id, separation_id)
         if task.state != "succeeded":
             raise Conflict(f"There are no stems: the separation is {task.state}.")

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stemwright.api.authentication import authenticate
 from stemwright.api.files import CACHE_S, etag_matches, parse_range
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
 from stemwright.audio.segments import SEEKABLE_FORMATS, SEGMENT_S
@@ -84,7 +84,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 
 def _succeeded_task(service: Service, request: Request, separation_id: str) -> Task:
-    account_id = authenticate(request, service.keys, "read").account_id
+    account_id = authenticate(request, service, "read").account_id
     task = find_task(service, account_id, separation_id)
     if task.state != "succeeded":
         raise Conflict(f"There are no stems: the separation is {task.state}.")
@@ -153,7 +153,7 @@ def _cache_headers(etag: str) -> dict[str, str]:
         "Cache-Control": f"private, no-transform, max-age={CACHE_S}, immutable",
         "ETag": etag,
         # A shared browser cache must not give one account's audio to another key.
-        "Vary": "Authorization, X-Api-Key",
+        "Vary": "Authorization, X-Api-Key, Cookie",
         "X-Content-Type-Options": "nosniff",
     }
 

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from stemwright.api.authentication import authenticate, key_schemes
-from stemwright.api.native import deliveries, events, mixdown, previews, schemas, separations, tracks, zip
+from stemwright.api.authentication import key_schemes
+from stemwright.api.native import account, deliveries, events, mixdown, previews, schemas, separations, tracks, zip
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.event_streams import EventStreams
-from stemwright.api.native.request_body import KIND
 from stemwright.api.native.views import json_response, separation_view, to_datetime
 from stemwright.api.problems import Problem, ProblemRoute, problem_responses
 from stemwright.models import licences, registry
@@ -38,10 +38,10 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (tracks, separations, zip, previews, mixdown, deliveries):
+    for part in (account, tracks, separations, zip, previews, mixdown, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
-    _add_account_routes(native, service)
+    _add_plans(native, service)
     _add_catch_all(native)
     return native
 
@@ -56,23 +56,7 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
     return event.model_dump(mode="json")
 
 
-def _add_account_routes(native: APIRouter, service: Service) -> None:
-    @native.get(
-        "/v1/credits",
-        summary="Credits of the account",
-        response_model=schemas.Credits,
-        responses=problem_responses(401, 403),
-    )
-    def credits_left(request: Request) -> Response:
-        balance = service.ledger.balance(authenticate(request, service.keys, "read").account_id)
-        return json_response(
-            schemas.Credits(
-                metered=balance is not None,
-                credits=None if balance is None else balance / 100,
-                price=service.settings.price(KIND) / 100,
-            )
-        )
-
+def _add_plans(native: APIRouter, service: Service) -> None:
     @native.get(
         "/v1/plans",
         summary="Plans that can be chosen",
@@ -80,7 +64,7 @@ def _add_account_routes(native: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403),
     )
     def plans(request: Request) -> Response:
-        authenticate(request, service.keys, "read")
+        authenticate(request, service, "read")
         chosen = replace(plan_of(resolved(AUTO, "twelve")), name=AUTO, title=TITLE)
         known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
         views = [_plan_view(plan) for plan in known]

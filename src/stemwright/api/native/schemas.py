@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from stemwright.api.problems import InvalidFields
 
+Scope = Literal["read", "write", "operator"]
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
 URI: dict[str, Any] = {"format": "uri"}
@@ -53,6 +54,48 @@ class SeparationRequest(_Request):
         if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
             return value
         raise PydanticCustomError("stems", "Send two, twelve, or a list of names")
+
+
+class SessionRequest(_Request):
+    """A key, or the token of a one-time link."""
+
+    key: str | None = Field(None, description="An API key. Send this or `link`.")
+    link: str | None = Field(None, description="Token of the one-time link that `serve` prints.")
+    remember: bool = Field(True, description="Keep the session for 30 days, not only until the browser is closed.")
+
+
+class UsedKey(BaseModel):
+    """The key of a request; ``hint`` is its first characters."""
+
+    id: Annotated[str, ID]
+    name: str
+    hint: str
+    scopes: list[Scope]
+
+
+class SessionView(BaseModel):
+    """A session of a browser. Its token is in a cookie alone."""
+
+    account: str
+    key: UsedKey
+    expires_at: datetime
+
+
+class Storage(BaseModel):
+    """Storage that an account uses, each file counted once; ``limit_bytes`` is null without a quota."""
+
+    used_bytes: int
+    limit_bytes: int | None
+
+
+class Account(BaseModel):
+    """The account that a key belongs to."""
+
+    name: str
+    key: UsedKey
+    storage: Storage
+    retention_days: float
+    server_url: str = Field(description="Base URL of this server for clients.")
 
 
 class Track(BaseModel):

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import authenticate
 from stemwright.api.body import read_json_object
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.request_body import NO_TRACK, read_submission
 from stemwright.api.native.schemas import Separation, SeparationPage, SeparationRequest, State
 from stemwright.api.native.tracks import Cursor, next_link, parse_cursor
@@ -40,7 +40,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
             str | None, Header(description="The same key with the same body gives the same separation.")
         ] = None,
     ) -> Response:
-        caller = await run_in_threadpool(authenticate, request, service.keys, "write")
+        caller = await run_in_threadpool(authenticate, request, service, "write")
         body = await read_json_object(request)
 
         def submit() -> Response:
@@ -68,7 +68,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         after: Cursor = None,
         state: State | None = None,
     ) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         found = service.tasks.list(account_id, after=parse_cursor(after), limit=limit + 1, state=state)
         page = SeparationPage(
             separations=[separation_view(service, task) for task in found[:limit]],
@@ -83,7 +83,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404),
     )
     def get_separation(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         return json_response(separation_view(service, find_task(service, account_id, separation_id)))
 
     @router.post(
@@ -93,7 +93,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404),
     )
     def cancel_separation(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "write").account_id
+        account_id = authenticate(request, service, "write").account_id
         return json_response(separation_view(service, service.tasks.cancel(account_id, parse_id(separation_id) or "")))
 
     @router.delete(
@@ -103,7 +103,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404, 409),
     )
     def delete_separation(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "write").account_id
+        account_id = authenticate(request, service, "write").account_id
         service.tasks.delete(account_id, parse_id(separation_id) or "")
         return Response(status_code=204)
 

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stemwright.api.authentication import authenticate
 from stemwright.api.body import read_json_object
 from stemwright.api.multipart import is_multipart, read_multipart
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.schemas import UUID, Track, TrackPage, TrackRequest, parse_request
 from stemwright.api.native.views import MAX_PAGE, json_response, request_body_schema, track_view
 from stemwright.api.problems import problem_responses
@@ -50,7 +50,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         openapi_extra=request_body_schema(TrackRequest, form=_FORM),
     )
     async def add_track(request: Request) -> Response:
-        account_id = (await run_in_threadpool(authenticate, request, service.keys, "write")).account_id
+        account_id = (await run_in_threadpool(authenticate, request, service, "write")).account_id
         if is_multipart(request):
             track = await _add_upload(service, account_id, request)
         else:
@@ -62,7 +62,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
     def list_tracks(
         request: Request, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, after: Cursor = None
     ) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         found = service.tracks.list(account_id, after=parse_cursor(after), limit=limit + 1)
         page = TrackPage(
             tracks=[track_view(service, track) for track in found[:limit]],
@@ -74,7 +74,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         "/v1/tracks/{track_id}", summary="A song", response_model=Track, responses=problem_responses(401, 403, 404)
     )
     def get_track(request: Request, track_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         track = service.tracks.get(account_id, parse_id(track_id) or "")
         if track is None:
             raise NotFound("There is no track with this id.")
@@ -87,7 +87,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=problem_responses(401, 403, 404, 409),
     )
     def delete_track(request: Request, track_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "write").account_id
+        account_id = authenticate(request, service, "write").account_id
         service.tracks.delete(account_id, parse_id(track_id) or "")
         return Response(status_code=204)
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZipStream  # type: ignore[import-untyped]
 
-from stemwright.api.authentication import authenticate
+from stemwright.api.native.access import authenticate
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import Conflict, NotFound
@@ -25,7 +25,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses={200: {"content": {"application/zip": {}}}, **problem_responses(401, 403, 404, 409)},
     )
     def download(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service.keys, "read").account_id
+        account_id = authenticate(request, service, "read").account_id
         task = find_task(service, account_id, separation_id)
         if task.state != "succeeded":
             raise Conflict(f"There are no stems: the separation is {task.state}.")

@@ -1,80 +1,112 @@
 // @ts-check
 // The page: which view is shown, the key, notes.
 
-import { forgetKey, knownKey, showKeyForm } from "./account.js";
+import { showAccount } from "./account-view.js";
 import { dropZone } from "./drop-zone.js";
 import { element, fill, icon } from "./dom.js";
 import { orderForm } from "./order-form.js";
 import { Outbox } from "./outbox.js";
 import { openPlayer } from "./player.js";
+import { showSignIn, signInFromAddress } from "./sign-in.js";
 import { SongList } from "./song-list.js";
 import { TEXTS } from "./texts.js";
-import { Wire } from "./wire.js";
+import { Wire, WireError } from "./wire.js";
+
+/** @typedef {import("./wire.js").Account} Account */
 
 const view = /** @type {HTMLElement} */ (document.getElementById("view"));
 const notes = /** @type {HTMLElement} */ (document.getElementById("notes"));
 const offline = /** @type {HTMLElement} */ (document.getElementById("offline"));
-const wire = new Wire(knownKey());
+const RETRY_MS = 4000;
+const wire = new Wire();
 const outbox = new Outbox(wire);
 
 /** Closes the view that is shown. @type {() => void} */
 let close = () => {};
 let turn = 0;
+/** Who is signed in. @type {Account | null} */
+let account = null;
+/** Why nobody is. @type {string | null} */
+let problem = null;
 
-wire.onRefused = () => show("refused");
+wire.onRefused = () => {
+  if (!account) return;
+  account = null;
+  problem = TEXTS.sessionEnded;
+  void show();
+};
 
-/** @param {"refused" | "account" | null} [wanted] */
-async function show(wanted = null) {
+/** Finds out who is signed in, and shows the view that the address names. */
+async function begin() {
+  try {
+    problem = await signInFromAddress(wire);
+    account = await wire.account();
+    problem = null;
+  } catch (error) {
+    if (!(error instanceof WireError) || error.status !== 401) return showUnreachable(error);
+  }
+  offline.hidden = true;
+  await show();
+  if (account) void outbox.restore();
+}
+
+/** Tries again by itself. @param {unknown} error */
+function showUnreachable(error) {
+  showProblem(String(/** @type {Error} */ (error).message), () => void begin());
+  setTimeout(() => view.querySelector(".problem") && !account && void begin(), RETRY_MS);
+}
+
+async function show() {
   const now = (turn += 1);
   close();
   close = () => {};
   document.title = TEXTS.title;
-  const song = /^#\/song\/([0-9a-f-]+)$/.exec(location.hash)?.[1];
-  if (!wire.key || wanted || location.hash === "#/key") return showAccount(wanted === "refused" && wire.key !== null);
-  if (song) {
-    fill(view, element("p", { class: "quiet loading", role: "status" }, TEXTS.loading));
-    try {
-      const closePlayer = await openSong(song, () => now === turn);
-      if (now === turn) close = closePlayer;
-      else closePlayer();
-    } catch (error) {
-      if (now === turn) showProblem(String(/** @type {Error} */ (error).message));
-    }
-    return;
+  showWhere();
+  if (!account) return showSignIn(view, { wire, problem, onSignedIn: () => void begin() });
+  try {
+    const closing = await openView(account, () => now === turn);
+    if (now === turn) close = closing;
+    else closing();
+  } catch (error) {
+    if (now === turn && account) showProblem(String(/** @type {Error} */ (error).message), () => void show());
   }
-  await showHome(() => now === turn);
 }
 
-/** @param {boolean} refused */
-function showAccount(refused) {
-  showKeyForm(view, {
-    refused,
-    current: wire.key,
-    onKey(key) {
-      wire.key = key;
-      if (location.hash === "#/key") location.hash = "#/";
-      else void show();
-      void outbox.restore();
-    },
-    onForget() {
-      forgetKey();
-      wire.key = null;
-      location.hash = "#/";
-      void show();
-    },
-  });
+/**
+ * The view that the address names; gives what closes it.
+ * @param {Account} who @param {() => boolean} isCurrent
+ */
+async function openView(who, isCurrent) {
+  if (location.hash === "#/account") {
+    showAccount(view, { wire, account: who, onSignedOut, onError: note });
+    return () => {};
+  }
+  const song = /^#\/song\/([0-9a-f-]+)$/.exec(location.hash)?.[1];
+  if (!song) return showHome(isCurrent);
+  fill(view, element("p", { class: "quiet loading", role: "status" }, TEXTS.loading));
+  return openSong(song, isCurrent);
+}
+
+function onSignedOut() {
+  account = null;
+  problem = null;
+  location.hash = "#/";
+  void show();
+}
+
+/** Marks where one is. */
+function showWhere() {
+  for (const link of document.querySelectorAll(".bar nav a")) {
+    const isHere = link.getAttribute("href") === (location.hash || "#/");
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 /** @param {() => boolean} isCurrent */
 async function showHome(isCurrent) {
-  let plans;
-  try {
-    plans = await wire.plans();
-  } catch (error) {
-    if (isCurrent()) showProblem(String(/** @type {Error} */ (error).message));
-    return;
-  }
-  if (!isCurrent()) return;
+  const plans = await wire.plans();
+  if (!isCurrent()) return () => {};
   const order = orderForm(plans);
   const zone = dropZone({
     onError: note,
@@ -86,11 +118,11 @@ async function showHome(isCurrent) {
   });
   const list = new SongList(wire, outbox, { onError: note, onNote: note, onOnline: (is) => (offline.hidden = is) });
   fill(view, element("div", { class: "home" }, zone.root, order.root, list.root));
-  close = () => {
+  void list.open();
+  return () => {
     zone.close();
     list.close();
   };
-  await list.open();
 }
 
 /** @param {string} id @param {() => boolean} isCurrent */
@@ -103,8 +135,8 @@ async function openSong(id, isCurrent) {
   return openPlayer(view, { wire, separation, title, onError: note });
 }
 
-/** @param {string} message */
-function showProblem(message) {
+/** @param {string} message @param {() => void} again */
+function showProblem(message, again) {
   fill(
     view,
     element(
@@ -114,7 +146,7 @@ function showProblem(message) {
       element(
         "div",
         { class: "buttons" },
-        element("button", { class: "primary", onclick: () => void show() }, TEXTS.again),
+        element("button", { class: "primary", onclick: again }, TEXTS.again),
         element("a", { class: "button", href: "#/" }, TEXTS.backToSongs),
       ),
     ),
@@ -132,7 +164,7 @@ function note(message, action, ms = 8000) {
     { class: "note" },
     element("span", {}, message),
     action ? element("button", { onclick: () => (action.run(), shown.remove()) }, action.text) : null,
-    element("button", { class: "tool", "aria-label": "Close", onclick: () => shown.remove() }, icon("close")),
+    element("button", { class: "tool", "aria-label": TEXTS.close, onclick: () => shown.remove() }, icon("close")),
   );
   notes.append(shown);
   setTimeout(() => shown.remove(), ms);
@@ -162,7 +194,6 @@ for (const one of document.querySelectorAll("[data-title]")) {
   one.setAttribute("title", text);
   one.setAttribute("aria-label", text);
 }
-fill(/** @type {HTMLElement} */ (document.getElementById("account")), icon("key"));
 bindTheme();
 /** A click elsewhere, or Escape, closes an open menu. @param {Event} event */
 function closeMenus(event) {
@@ -180,9 +211,7 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", () => {
   view.focus({ preventScroll: true }); // screen readers go on in the new view
-  const given = /^#key=/.test(location.hash) ? knownKey() : null;
-  if (given) wire.key = given;
-  void show();
+  if (/^#(open|key)=/.test(location.hash)) void begin();
+  else void show();
 });
-await show();
-if (wire.key) void outbox.restore();
+await begin();

@@ -31,6 +31,7 @@ export class Outbox {
     /** @type {AbortController | null} */
     this.sending = null;
     this.isRunning = false;
+    this.isStopped = false;
     /** @type {Promise<IDBDatabase | null>} null where the browser keeps nothing, as in some private windows */
     this.database = openDatabase();
   }
@@ -42,6 +43,7 @@ export class Outbox {
       if (!this.pending.some((one) => one.id === entry.id)) this.pending.push(waiting(entry));
     }
     this.pending.sort((a, b) => a.addedAt - b.addedAt);
+    this.isStopped = false;
     this.onChange();
     void this.#run();
   }
@@ -78,7 +80,7 @@ export class Outbox {
     try {
       for (;;) {
         const next = this.pending.find((one) => one.state !== "failed");
-        if (!next) return;
+        if (!next || this.isStopped) return;
         await this.#send(next);
       }
     } finally {
@@ -116,6 +118,10 @@ export class Outbox {
         one.error = error.message;
         this.onChange();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      } else if (error instanceof WireError && error.status === 401) {
+        Object.assign(one, { state: "waiting", progress: 0 }); // restore() goes on after signing in
+        this.isStopped = true;
+        this.onChange();
       } else {
         Object.assign(one, { state: "failed", error: String(/** @type {Error} */ (error).message) });
         this.onChange();

@@ -5,7 +5,10 @@ export const TEXTS = {
   title: "Stemwright",
   forPrograms: "API",
   theme: "Light or dark",
-  account: "API key",
+  songs: "Songs",
+  account: "Account",
+  operator: "Operator",
+  close: "Close",
   skip: "Skip to the content",
 
   headline: "Drop a song. Hear its parts.",
@@ -82,17 +85,18 @@ export const TEXTS = {
   /** @param {number} n */
   nStems: (n) => (n === 1 ? "1 stem" : `${n} stems`),
 
-  keyTitle: "Your API key",
+  signInTitle: "Sign in",
+  signIn: "Sign in",
+  signOut: "Sign out",
+  /** @param {string} name @param {string} hint */
+  signedInWith: (name, hint) => `Signed in with the key “${name}” (${hint}…)`,
   keyWhy: "This server gives each person a key. The first start printed one; the operator makes more with",
   keyCommand: "stemwright keys create NAME",
   keyLabel: "API key",
-  keyRemember: "Remember it on this device",
-  keyUse: "Use this key",
-  keyForget: "Forget the key",
+  keyRemember: "Stay signed in on this device",
   keyWrong: "The server does not know this key, or it was revoked. Check it, or ask the operator for another.",
   keyNeeded: "Paste a key first.",
-  /** @param {string} hint */
-  keyKnown: (hint) => `This page uses the key ${hint}…`,
+  sessionEnded: "You are signed out: the session has expired, or its key was revoked. Sign in again; nothing is lost.",
 
   unreachable: "The server cannot be reached. What was sent is safe; this page goes on by itself when it is back.",
   brokeOff: "The upload broke off several times. The file may be larger than the server takes, or the network is bad.",

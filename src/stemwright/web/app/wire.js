@@ -13,6 +13,9 @@ import { TEXTS } from "./texts.js";
  *   error: {code: number, message: string} | null, created_at: string}} Separation
  * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[]}} Plan
  * @typedef {{stems: string | string[], plan: string, format: string}} Order
+ * @typedef {{id: string, name: string, hint: string, scopes: string[]}} UsedKey
+ * @typedef {{name: string, key: UsedKey, storage: {used_bytes: number, limit_bytes: number | null},
+ *   retention_days: number, server_url: string}} Account
  */
 
 /** What the server refused, or that it cannot be reached; the message is for people. */
@@ -29,12 +32,31 @@ export class WireError extends Error {
   }
 }
 
+/** Sent with each request, since pages of other sites cannot send it. */
+const PAGE_HEADER = { "X-Stemwright-Page": "1" };
+
 export class Wire {
-  /** @param {string | null} key */
-  constructor(key) {
-    this.key = key;
-    /** Called when the server refuses the key. @type {() => void} */
+  constructor() {
+    /** Called when there is no session, or it has ended. @type {() => void} */
     this.onRefused = () => {};
+  }
+
+  /**
+   * Opens a session, which the browser keeps in a cookie.
+   * @param {{key?: string, link?: string}} by
+   * @param {boolean} remember beyond this visit
+   */
+  async signIn(by, remember) {
+    await this.#send("v1/session", jsonBody("POST", { ...by, remember }), false);
+  }
+
+  async signOut() {
+    await this.#send("v1/session", { method: "DELETE" });
+  }
+
+  /** @returns {Promise<Account>} */
+  account() {
+    return this.#json("v1/account");
   }
 
   /** @returns {Promise<Plan[]>} */
@@ -72,14 +94,12 @@ export class Wire {
    * @returns {Promise<Separation>}
    */
   separate(song, order, once) {
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": once };
-    return this.#json("v1/separations", { method: "POST", headers, body: JSON.stringify({ ...song, ...order }) });
+    return this.#json("v1/separations", jsonBody("POST", { ...song, ...order }, { "Idempotency-Key": once }));
   }
 
   /** @param {string} url @returns {Promise<Track>} */
   addLink(url) {
-    const headers = { "Content-Type": "application/json" };
-    return this.#json("v1/tracks", { method: "POST", headers, body: JSON.stringify({ url }) });
+    return this.#json("v1/tracks", jsonBody("POST", { url }));
   }
 
   /** @param {string} id */
@@ -103,7 +123,7 @@ export class Wire {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       request.open("POST", "v1/tracks");
-      request.setRequestHeader("Authorization", `Bearer ${this.key ?? ""}`);
+      for (const [name, value] of Object.entries(PAGE_HEADER)) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
       request.onload = () => {
         if (request.status === 401) this.onRefused();
@@ -120,7 +140,7 @@ export class Wire {
   }
 
   /**
-   * Follows a separation until it ends or the stream breaks. fetch, since EventSource sends no key.
+   * Follows a separation until it ends or the stream breaks. fetch, since EventSource cannot be told why it was refused.
    * @param {string} id
    * @param {(now: Separation) => void} onEvent
    * @param {AbortSignal} signal
@@ -166,9 +186,9 @@ export class Wire {
     }
   }
 
-  /** @param {string} path @param {RequestInit} [options] */
-  async #send(path, options = {}) {
-    const headers = { ...options.headers, Authorization: `Bearer ${this.key ?? ""}` };
+  /** @param {string} path @param {RequestInit} [options] @param {boolean} [needsSession] */
+  async #send(path, options = {}, needsSession = true) {
+    const headers = { ...options.headers, ...PAGE_HEADER };
     let reply;
     try {
       reply = await fetch(path, { ...options, headers });
@@ -177,9 +197,18 @@ export class Wire {
       throw new WireError(TEXTS.unreachable, 0);
     }
     if (reply.ok) return reply;
-    if (reply.status === 401) this.onRefused();
+    if (reply.status === 401 && needsSession) this.onRefused();
     throw new WireError(detailOf(await reply.text().catch(() => "")), reply.status);
   }
+}
+
+/**
+ * A request with JSON.
+ * @param {string} method @param {object} body @param {Record<string, string>} [headers]
+ * @returns {RequestInit}
+ */
+function jsonBody(method, body, headers = {}) {
+  return { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
 
 /** The sentence of a problem, with those of its fields. @param {string} body */

@@ -1,0 +1,42 @@
+// @ts-check
+// The account: who is signed in.
+
+import { element, fill } from "./dom.js";
+import { TEXTS } from "./texts.js";
+
+/** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Account} Account */
+
+/**
+ * Shows the view.
+ * @param {HTMLElement} place
+ * @param {{wire: Wire, account: Account, onSignedOut: () => void, onError: (message: string) => void}} options
+ */
+export function showAccount(place, { wire, account, onSignedOut, onError }) {
+  async function signOut() {
+    try {
+      await wire.signOut();
+      onSignedOut();
+    } catch (error) {
+      onError(String(/** @type {Error} */ (error).message));
+    }
+  }
+
+  fill(
+    place,
+    element(
+      "div",
+      { class: "page" },
+      element(
+        "header",
+        { class: "page-head" },
+        element(
+          "div",
+          {},
+          element("h1", {}, account.name),
+          element("p", { class: "quiet" }, TEXTS.signedInWith(account.key.name, account.key.hint)),
+        ),
+        element("button", { onclick: () => void signOut() }, TEXTS.signOut),
+      ),
+    ),
+  );
+}
