@@ -111,7 +111,7 @@ clean:
 	@touch $@
 
 .venv/tested: .venv/installed training/constraints.txt
-	$(BIN)/pip install --quiet $(CONSTRAINTS) --editable .[dev,torch] onnx onnxscript 'setuptools<80' wheel cython numpy
+	$(BIN)/pip install --quiet $(CONSTRAINTS) --editable .[dev,torch] onnx onnxscript scipy 'setuptools<80' wheel cython numpy
 	@$(BIN)/pip install --quiet --no-build-isolation pyworld \
 	  || echo "left out: the tests of singing, for pyworld could not be built (it needs a C++ compiler)"
 	@touch $@

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from stemwright.fft import irfft, rfft
+
 N_FFT = 4096
 HOP = 1024
 _SQUARES = 1.5  # sum over frames of the squared Hann window, at a hop of a quarter of the window
@@ -26,8 +28,6 @@ def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
     The first frame ends ``HOP`` samples into the signal and the last begins at its last samples, so four frames cover
     every sample.
     """
-    from scipy.fft import rfft
-
     pending: Samples | None = None
     for block in _padded(blocks):
         pending = block if pending is None else np.concatenate([pending, block], axis=-1)
@@ -36,18 +36,16 @@ def spectra(blocks: Iterable[Samples]) -> Iterator[Spectra]:
             continue
         # (signals, channels, starts, N_FFT) -> one start in HOP
         windows = np.lib.stride_tricks.sliding_window_view(pending, N_FFT, axis=-1)[..., : n_frames * HOP : HOP, :]
-        yield rfft(windows * _WINDOW, axis=-1)
+        yield rfft(windows, _WINDOW)
         pending = pending[..., n_frames * HOP :]
 
 
 def samples(frames: Iterable[Spectra]) -> Iterator[Samples]:
     """The inverse of ``spectra``, with up to ``HOP - 1`` zeros at the end to complete the last hop."""
-    from scipy.fft import irfft
-
     tail: Samples | None = None
     skip = N_FFT - HOP  # the zeros that ``spectra`` put before the signal
     for block in frames:
-        pieces = irfft(block, N_FFT, axis=-1) * (_WINDOW / np.float32(_SQUARES))
+        pieces = irfft(block, N_FFT) * (_WINDOW / np.float32(_SQUARES))
         n_frames = pieces.shape[-2]
         out = np.zeros((*pieces.shape[:-2], (n_frames - 1) * HOP + N_FFT), np.float32)
         if tail is not None:

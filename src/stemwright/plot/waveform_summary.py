@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.evaluation.sdr import energy
+from stemwright.fft import rfft
 
 Samples = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -133,11 +134,9 @@ def _counted(columns: Float) -> Float:
 
 def _power(samples: Samples, n_frames: int) -> Float:
     """``(channels, samples)`` -> mean power of the channels in each bin, ``(n_frames, bins)``; a full-scale sine has 1."""
-    from scipy.fft import rfft
-
     window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(samples, N_FFT, axis=-1)[:, : n_frames * HOP : HOP]
-    spectrum = rfft(windows * (window * np.float32(2.0 / window.sum())), axis=-1)  # (channels, n_frames, bins)
+    spectrum = rfft(windows, window * np.float32(2.0 / window.sum()))  # (channels, n_frames, bins)
     power: Float = np.mean(spectrum.real**2 + spectrum.imag**2, axis=0, dtype=np.float64)
     return power
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
+
+from stemwright.fft import irfft, is_fast_length, rfft
 
 Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -59,7 +60,7 @@ class Stft:
             return self
         ratio = self.n_fft // self.hop
         hop = max(1, round(self.hop * other_rate / own_rate))
-        while scipy.fft.next_fast_len(ratio * hop, real=True) != ratio * hop or ratio * hop % 2:
+        while not is_fast_length(ratio * hop) or ratio * hop % 2:
             hop += 1
         return Stft(ratio * hop, hop)
 
@@ -95,9 +96,7 @@ class Analysis:
         if not count:
             return np.zeros((0, len(samples), self._stft.n_bins), np.complex64)
         windows = np.lib.stride_tricks.sliding_window_view(samples, n_fft, axis=1)[:, ::hop]
-        framed = windows.swapaxes(0, 1) * self._stft.window  # (frames, channels, n_fft)
-        spectrum: Spectrum = scipy.fft.rfft(framed, axis=-1)
-        return spectrum
+        return rfft(windows.swapaxes(0, 1), self._stft.window)  # (frames, channels, n_fft) -> (frames, channels, bins)
 
 
 class Synthesis:
@@ -117,7 +116,7 @@ class Synthesis:
         frames, channels, _ = spectrum.shape
         hop = self._stft.hop
         ratio = self._stft.n_fft // hop
-        pieces: Samples = scipy.fft.irfft(spectrum, n=self._stft.n_fft, axis=-1)
+        pieces: Samples = irfft(spectrum, self._stft.n_fft)
         pieces *= self._stft.synthesis_window
         pieces = pieces.reshape(frames, channels, ratio, hop)
         hops = np.zeros((frames + ratio - 1, channels, hop), np.float32)

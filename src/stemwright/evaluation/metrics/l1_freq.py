@@ -19,14 +19,15 @@ from stemwright.evaluation.sdr import Samples
 
 N_FFT = 2048
 HOP = 1024
+_NO_WINDOW = np.ones(N_FFT, np.float32)
 
 
 class RunningL1Freq:
     """Computes L1-freq block by block."""
 
     def __init__(self) -> None:
-        self._reference = MagnitudeStream(N_FFT, HOP, None, "reflect")
-        self._estimate = MagnitudeStream(N_FFT, HOP, None, "reflect")
+        self._reference = MagnitudeStream(N_FFT, HOP, _NO_WINDOW, "reflect")
+        self._estimate = MagnitudeStream(N_FFT, HOP, _NO_WINDOW, "reflect")
         self._sum = 0.0
         self._count = 0
 

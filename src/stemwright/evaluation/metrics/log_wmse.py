@@ -18,7 +18,6 @@ Memory: a block of audio and 0.1 s.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from stemwright.evaluation.sdr import Samples
 DESIGN_RATE_HZ = 44_100
 N_DESIGN = 8192
 N_TAPS = 4000
+BLOCK_SAMPLES = 2**16
 _FLOOR = 1e-8
 _SILENCE = 1e-16  # mean square below which a mix is silent
 
@@ -49,12 +49,14 @@ class WeightedEnergy:
 
     def add(self, block: Samples) -> None:
         """Adds ``(channels, samples)``."""
-        from scipy.signal import oaconvolve
+        for start in range(0, block.shape[-1], BLOCK_SAMPLES):
+            self._add(np.asarray(block[:, start : start + BLOCK_SAMPLES], dtype=np.float64))
 
-        done = oaconvolve(np.asarray(block, dtype=np.float64), self._taps[None, :], axes=-1)
+    def _add(self, block: Signal) -> None:
+        length = block.shape[-1]
+        done = _convolved(block, self._taps)
         if self._tail is not None:
             done[:, : self._tail.shape[-1]] += self._tail
-        length = block.shape[-1]
         self.samples += length
         self._tail = done[:, length:]
         energies = np.sum(done[:, :length] ** 2, axis=-1)
@@ -84,42 +86,59 @@ def log_wmse(error: WeightedEnergy, mix: WeightedEnergy) -> float:
 @cache
 def weighting(sample_rate: int) -> Signal:
     """The filter ``h`` at a rate in Hz, ``(0.09 s,)``."""
-    from scipy.fft import irfft
-
     n_fft = 2 * round(N_DESIGN / 2 * sample_rate / DESIGN_RATE_HZ)
     n_taps = 2 * round(N_TAPS / 2 * sample_rate / DESIGN_RATE_HZ)
     hertz = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
-    response: Signal = np.roll(irfft(_magnitude(hertz), n_fft), n_taps // 2)
+    response: Signal = np.roll(np.fft.irfft(_magnitude(hertz), n_fft), n_taps // 2)
     return response[:n_taps]
 
 
 def _magnitude(hertz: Signal) -> Signal:
     """Magnitude response of the filters at 44.1 kHz; zero from half that rate."""
-    from scipy.signal import butter, sosfreqz
-
-    high_pass = butter(2, 120.0, "highpass", fs=DESIGN_RATE_HZ, output="sos")
-    low_pass = butter(1, 10_000.0, "lowpass", fs=DESIGN_RATE_HZ, output="sos")
-    filters = np.vstack([_shelf(1500.0, 5.0), high_pass, _peak(500.0, 2.5, 1.5 / np.sqrt(2.0)), low_pass, low_pass])
-    _, response = sosfreqz(filters, np.minimum(hertz, DESIGN_RATE_HZ / 2), fs=DESIGN_RATE_HZ)
-    magnitude: Signal = np.abs(response)
+    delay = np.exp(-2j * np.pi * np.minimum(hertz, DESIGN_RATE_HZ / 2) / DESIGN_RATE_HZ)  # 1 / z on the unit circle
+    low_pass = _low_pass(10_000.0)
+    magnitude = np.ones_like(hertz)
+    for section in (_shelf(1500.0, 5.0), _high_pass(120.0), _peak(500.0, 2.5, 1.5 / np.sqrt(2.0)), low_pass, low_pass):
+        numerator, denominator = (np.polyval(row[::-1], delay) for row in section)
+        magnitude *= np.abs(numerator / denominator)
     return magnitude
 
 
-def _shelf(hertz: float, gain_db: float) -> Any:
-    """A high shelf with a Q of sqrt(1/2), ``(1, 6)``."""
+def _convolved(block: Signal, taps: Signal) -> Signal:
+    """``(channels, samples)`` and ``(taps,)`` -> ``(channels, samples + taps - 1)``."""
+    length = block.shape[-1] + len(taps) - 1
+    n_fft = 1 << (length - 1).bit_length()
+    return np.fft.irfft(np.fft.rfft(block, n_fft) * np.fft.rfft(taps, n_fft), n_fft)[:, :length]
+
+
+def _low_pass(hertz: float) -> Signal:
+    """A first-order Butterworth low-pass by the bilinear transform, ``(2, 2)``: numerator, denominator."""
+    slope = np.tan(np.pi * hertz / DESIGN_RATE_HZ)
+    return np.array([[slope, slope], [slope + 1.0, slope - 1.0]])
+
+
+def _high_pass(hertz: float) -> Signal:
+    """A second-order Butterworth high-pass by the bilinear transform, ``(2, 3)``: numerator, denominator."""
+    slope = np.tan(np.pi * hertz / DESIGN_RATE_HZ)
+    middle, root = 2.0 * (slope**2 - 1.0), np.sqrt(2.0) * slope
+    return np.array([[1.0, -2.0, 1.0], [1.0 + root + slope**2, middle, 1.0 - root + slope**2]])
+
+
+def _shelf(hertz: float, gain_db: float) -> Signal:
+    """A high shelf with a Q of sqrt(1/2), ``(2, 3)``: numerator, denominator."""
     gain, angle = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * hertz / DESIGN_RATE_HZ
     cos, slope = np.cos(angle), np.sin(angle) * np.sqrt(2.0 * gain)
     above, below = (gain + 1.0) + (gain - 1.0) * cos, (gain + 1.0) - (gain - 1.0) * cos
     numerator = gain * np.array([above + slope, -2.0 * ((gain - 1.0) + (gain + 1.0) * cos), above - slope])
     denominator = np.array([below + slope, 2.0 * ((gain - 1.0) - (gain + 1.0) * cos), below - slope])
-    return np.concatenate([numerator, denominator])[None] / denominator[0]
+    return np.stack([numerator, denominator])
 
 
-def _peak(hertz: float, gain_db: float, q: float) -> Any:
-    """A peak, ``(1, 6)``."""
+def _peak(hertz: float, gain_db: float, q: float) -> Signal:
+    """A peak, ``(2, 3)``: numerator, denominator."""
     gain, angle = 10.0 ** (gain_db / 40.0), 2.0 * np.pi * hertz / DESIGN_RATE_HZ
     alpha = np.sin(angle) / (2.0 * q)
     middle = -2.0 * np.cos(angle)
     numerator = np.array([1.0 + alpha * gain, middle, 1.0 - alpha * gain])
     denominator = np.array([1.0 + alpha / gain, middle, 1.0 - alpha / gain])
-    return np.concatenate([numerator, denominator])[None] / denominator[0]
+    return np.stack([numerator, denominator])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.evaluation.sdr import Samples
+from stemwright.fft import rfft
 
 Float32 = NDArray[np.float32]
 
@@ -23,11 +24,11 @@ class MagnitudeStream:
     Args:
         n_fft: FFT size in samples; even.
         hop: hop size in samples.
-        window: ``(n_fft,)``; None for no window.
+        window: ``(n_fft,)``.
         padding: padding at both ends.
     """
 
-    def __init__(self, n_fft: int, hop: int, window: Float32 | None, padding: Literal["zeros", "reflect"]) -> None:
+    def __init__(self, n_fft: int, hop: int, window: Float32, padding: Literal["zeros", "reflect"]) -> None:
         self._n_fft = n_fft
         self._hop = hop
         self._window = window
@@ -59,8 +60,6 @@ class MagnitudeStream:
         return self._frames(np.pad(pending, ((0, 0), (0, self._half)), mode=self._mode)[:, 1:])
 
     def _frames(self, pending: Float32) -> Float32:
-        from scipy.fft import rfft
-
         n_frames = (pending.shape[-1] - self._n_fft) // self._hop + 1 if self._started else 0
         if n_frames < 1:
             self._pending = pending
@@ -68,5 +67,5 @@ class MagnitudeStream:
         stop = n_frames * self._hop
         windows = np.lib.stride_tricks.sliding_window_view(pending, self._n_fft, axis=-1)[:, : stop : self._hop]
         self._previous_sample, self._pending = pending[:, stop - 1 : stop], pending[:, stop:]
-        magnitudes: Float32 = np.abs(rfft(windows if self._window is None else windows * self._window, axis=-1))
+        magnitudes: Float32 = np.abs(rfft(windows, self._window))
         return magnitudes

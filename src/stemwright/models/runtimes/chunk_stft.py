@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from stemwright.fft import irfft, rfft
 from stemwright.models.onnx_contract import GraphTransform
 
 Samples = NDArray[np.float32]
@@ -67,12 +67,11 @@ class ChunkStft:
             mode = "reflect" if self._transform.padding == "reflect" else "constant"
             samples = np.pad(samples, ((0, 0), (self._before, self._after)), mode=mode)  # type: ignore[call-overload]
         frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft, axis=1)[:, ::hop]
-        spectrum: Spectrum = scipy.fft.rfft(frames[:, : self._n_frames] * (self.window * self._scale), axis=-1)
-        return spectrum
+        return rfft(frames[:, : self._n_frames], self.window * self._scale)
 
     def inverse(self, spectrum: Spectrum) -> Samples:
         """``(channels, frames, bins)`` -> ``(channels, samples)``. Bins above those given are zero."""
-        frames: Samples = scipy.fft.irfft(spectrum, n=self._transform.n_fft, axis=-1)
+        frames = irfft(spectrum, self._transform.n_fft)
         frames *= self.window / self._scale
         return self._overlapped(frames) * self._gain
 
