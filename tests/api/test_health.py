@@ -10,6 +10,7 @@ import sys
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from stemwright.api.app import create_app
@@ -53,6 +54,21 @@ def test_not_ready_without_its_files(server: Server) -> None:
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
+def test_not_ready_on_the_tables_of_an_older_release(server: Server) -> None:
+    with server.service.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    reply = httpx.get(f"{server.url}/readyz")
+    assert reply.status_code == 503
+    assert reply.json()["database"].startswith("has the tables of an older release: ")
+
+
+def test_ready_on_the_tables_of_the_next_release(server: Server) -> None:
+    """While an upgrade is under way, servers of both releases run."""
+    with server.service.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
 def test_not_ready_without_its_database(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise OperationalError("SELECT 1", {}, Exception("disk I/O error"))
@@ -66,7 +82,8 @@ def test_not_ready_without_its_database(server: Server, monkeypatch: pytest.Monk
 def test_figures(server: Server) -> None:
     before = figures(server)
     assert before["stemwright_tasks", "pending"] == 0
-    assert before["stemwright_queue_depth", ""] == 0
+    assert before["stemwright_tasks_ended", "succeeded"] == 0
+    assert before["stemwright_callback_lag_seconds", ""] == 0
     assert before["stemwright_disk_free_bytes", ""] > 0
     assert before["process_resident_memory_bytes", ""] > 0
     for _ in range(2):
@@ -74,8 +91,10 @@ def test_figures(server: Server) -> None:
     server.succeed(server.client.get("/v1/separations").json()["separations"][0]["id"].replace("-", ""))
     after = figures(server)
     assert after["stemwright_tasks", "pending"] == 1
-    assert after["stemwright_tasks", "succeeded"] == 1
-    assert after["stemwright_queue_depth", ""] == 1
+    assert after["stemwright_tasks_ended", "succeeded"] == 1
+    (plan,) = {task.plan for task in server.service.tasks.list(server.caller.account_id)}
+    assert after["stemwright_queue_depth", plan] == 1
+    assert after["stemwright_queue_oldest_seconds", plan] >= 0
 
 
 def test_requests_are_counted_by_route_and_not_by_path(server: Server) -> None:

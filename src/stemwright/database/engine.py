@@ -115,6 +115,15 @@ class Database:
         except sqlalchemy.exc.DBAPIError:
             return False
 
+    def needs_migration(self) -> bool:
+        """Whether the tables are missing, or older than this release's. Newer ones serve this release too.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database cannot be read.
+        """
+        found = schema.found_revision(self.engine)
+        return found is None or found < schema.newest_revision()
+
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()

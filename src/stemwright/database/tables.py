@@ -11,6 +11,9 @@ HexId = String(32)
 Large = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits on every database; SQLite's INTEGER has them, and only that type numbers its rows."""
 
+_PENDING = text("state = 'pending'")
+_DEAD = text("state = 'dead'")
+
 
 class Base(DeclarativeBase):
     """Base of all tables."""
@@ -123,12 +126,14 @@ class Task(Base):
     __table_args__ = (
         Index("tasks_by_account", "account_id", "created_at"),
         Index("tasks_by_recipe", "recipe", "state"),
+        Index("tasks_waiting", "plan", "created_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+        Index("tasks_by_state", "state", "ended_at"),
     )
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     face: Mapped[str] = mapped_column(String(8))  # kie, crun, native
     kind: Mapped[str] = mapped_column(String(32))  # type or mode as named by the client; v1 on the native face
-    state: Mapped[str] = mapped_column(String(16), index=True)  # pending running succeeded failed cancelled
+    state: Mapped[str] = mapped_column(String(16))  # pending running succeeded failed cancelled
     stems: Mapped[str] = mapped_column(String(200))
     plan: Mapped[str] = mapped_column(String(100))
     format: Mapped[str] = mapped_column(String(8))
@@ -221,9 +226,10 @@ class Delivery(Base):
         Index(
             "deliveries_due",
             "due_at",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
+            sqlite_where=_PENDING,
+            postgresql_where=_PENDING,
         ),
+        Index("deliveries_dead", "attempted_at", sqlite_where=_DEAD, postgresql_where=_DEAD),
     )
     id: Mapped[str] = mapped_column(HexId, primary_key=True)
     account_id: Mapped[str] = mapped_column(HexId)

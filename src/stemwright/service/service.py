@@ -25,6 +25,7 @@ from stemwright.service.sessions import Sessions
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.task_sources import TaskSources
+from stemwright.service.task_statistics import TaskStatistics
 from stemwright.service.tasks import Tasks
 from stemwright.service.tracks import Tracks
 from stemwright.service.uploads import Uploads
@@ -64,6 +65,7 @@ class Service:
     upstream: Upstream
     callbacks: Callbacks
     retention: Retention
+    statistics: TaskStatistics
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = time.time, steady: Clock = steady_time) -> Service:
@@ -118,6 +120,7 @@ class Service:
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),
             retention=Retention(database, settings, store, clock, steady),
+            statistics=TaskStatistics(database, clock),
         )
 
     def close(self) -> None:

@@ -241,12 +241,6 @@ class Tasks:
             session.delete(row)
             start_grace_period(session, stems, self._clock())
 
-    def counts(self) -> dict[str, int]:
-        """Returns the number of tasks in each state."""
-        with self._database.read() as session:
-            rows = session.execute(select(tables.Task.state, func.count()).group_by(tables.Task.state)).all()
-            return {state: count for state, count in rows}  # noqa: C416  # rows are Row, not tuples, to mypy
-
     @staticmethod
     def _has_result(session: Session, account_id: str, cache_key: str) -> bool:
         """Whether the account has a task with this cache key that has succeeded or may still succeed."""
