@@ -34,6 +34,11 @@ from tests.api.conftest import Server
 TRACKS, ORDERS = "/v1/tracks", "/v1/separations"
 UNKNOWN = str(uuid.uuid4())
 PREVIEWS = ("stems/vocals/peaks", "stems/vocals/segments/0", "mix/peaks", "mix/segments/0")
+PICTURES = tuple(
+    f"{part}{tile}"
+    for part in ("stems/vocals/spectrogram", "stems/vocals/taken", "mix/spectrogram")
+    for tile in ("", "/0/0")
+)
 READING = (
     *(
         ("GET", path)
@@ -47,7 +52,10 @@ READING = (
             f"{ORDERS}/{UNKNOWN}",
         )
     ),
-    *(("GET", f"{ORDERS}/{UNKNOWN}/{part}") for part in ("events", "stems.zip", "mixdown", "deliveries", *PREVIEWS)),
+    *(
+        ("GET", f"{ORDERS}/{UNKNOWN}/{part}")
+        for part in ("events", "stems.zip", "mixdown", "deliveries", *PREVIEWS, *PICTURES)
+    ),
 )
 WRITING = (
     ("POST", TRACKS),
@@ -164,6 +172,8 @@ def previewing(endpoint: str, cause: str, *paths: str, content: bytes | None = N
             stored = server.service.store.local_path(task.stems[0].blob)
             assert stored is not None
             stored.write_bytes(content)
+            with server.service.database.write() as session:  # what an earlier row had drawn of the same file
+                session.query(tables.DerivedFile).delete()
         headers = {"Range": "bytes=99999999-"} if "Range" in cause else {}
         if cause == "the song was deleted":
             assert server.client.delete(f"{TRACKS}/{made['track_id']}").status_code == 204
@@ -177,11 +187,16 @@ def previewing(endpoint: str, cause: str, *paths: str, content: bytes | None = N
 def no_stems_to_play(stage: Stage) -> list[Outcome]:
     server = stage.server()
     made = server.client.post(ORDERS, json={"track_id": server.add_track().id}).json()
-    return asking(server, server.client, *(("GET", f"{ORDERS}/{made['id']}/{path}") for path in PREVIEWS))
+    return asking(server, server.client, *(("GET", f"{ORDERS}/{made['id']}/{path}") for path in (*PREVIEWS, *PICTURES)))
 
 
 previewing(
-    f"GET {ORDERS}/{{id}}/stems/{{stem}}/…", "it has no such stem", "stems/drums/peaks", "stems/drums/segments/0"
+    f"GET {ORDERS}/{{id}}/stems/{{stem}}/…",
+    "it has no such stem",
+    *(
+        f"stems/drums/{rest}"
+        for rest in ("peaks", "segments/0", "spectrogram", "spectrogram/0/0", "taken", "taken/0/0")
+    ),
 )
 previewing(
     "GET …/segments/{number}",
@@ -191,8 +206,21 @@ previewing(
     "mix/segments/x",
 )
 previewing("GET …/segments/{number}", "Range is outside the segment", "stems/vocals/segments/0", "mix/segments/0")
-previewing(f"GET {ORDERS}/{{id}}/mix/…", "the song was deleted", "mix/peaks", "mix/segments/0")
-previewing("GET …/peaks, GET …/segments/{number}", "the file is damaged", *PREVIEWS[:2], content=b"damaged")
+previewing(
+    f"GET {ORDERS}/{{id}}/mix/…, GET …/taken", "the song was deleted", "mix/peaks", "mix/segments/0", *PICTURES[2:]
+)
+previewing(
+    "GET …/spectrogram/{level}/{number}, GET …/taken/{level}/{number}",
+    "no tile has the level and number",
+    *(f"{part}/{tile}" for part in PICTURES[::2] for tile in ("0/1", "1/0", "0/x")),
+)
+previewing(
+    "GET …/peaks, GET …/segments/{number}, GET …/spectrogram, GET …/taken",
+    "the file is damaged",
+    *PREVIEWS[:2],
+    *PICTURES[:4],
+    content=b"damaged",
+)
 
 # --- mixdown
 

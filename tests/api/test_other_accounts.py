@@ -39,7 +39,7 @@ def alices(shared: Server) -> Things:
     return Things(track.id, track.task_id, task.id, task.stems[0].id)
 
 
-PREVIEWS = ("peaks", "segments/0")
+PREVIEWS = ("peaks", "segments/0", "spectrogram", "spectrogram/0/0")
 
 
 def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
@@ -62,6 +62,7 @@ def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
         ("GET", f"{separation}/deliveries", None),
         ("GET", f"{separation}/mixdown", None),
         *(("GET", f"{separation}/{part}/{what}", None) for part in ("stems/vocals", "mix") for what in PREVIEWS),
+        *(("GET", f"{separation}/stems/vocals/taken{tile}", None) for tile in ("", "/0/0")),
         ("POST", f"{separation}/deliveries/replay", None),
         ("POST", f"{separation}/cancel", None),
         ("POST", "/v1/separations", {"track_id": ids.track}),

@@ -70,6 +70,9 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
         if request["do"] == "samples":
             samples, _rate = cutter.samples(path, request["index"], seekable=request["seekable"])
             return {"media_type": "application/octet-stream", "channels": samples.shape[1]}, samples.tobytes()
+        if request["do"] in ("spectrogram", "taken"):
+            _draw(path, request)
+            return {}, b""
         segment = cutter.cut(path, request["index"], seekable=request["seekable"])
         return {"media_type": segment.media_type}, segment.content
     except NoSuchSegment:
@@ -79,6 +82,15 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
             "a stored file could not be read for the player", task=request.get("task"), reason=str(error)[:200]
         )
         return {"error": UNREADABLE}, b""
+
+
+def _draw(path: Path, request: dict[str, Any]) -> None:
+    from stemwright.audio.spectrogram import write_spectrogram, write_taken
+
+    if request["do"] == "spectrogram":
+        write_spectrogram(path, Path(request["out"]))
+    else:
+        write_taken(path, Path(request["stem"]), Path(request["out"]), gain=request["gain"])
 
 
 def peaks(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads peaks and segments of stored sound files, in separate processes."""
+"""Reads peaks, segments and spectrograms of stored sound files, in separate processes."""
 
 from __future__ import annotations
 
@@ -81,6 +81,23 @@ class PreviewReader:
 
         head, body = self._ask(path, {"do": "samples", "index": index, "seekable": seekable})
         return np.frombuffer(body, np.float32).reshape(-1, head["channels"])
+
+    def spectrogram(self, path: Path, out: Path) -> None:
+        """Writes the tile file of a sound file's spectrogram to ``out``.
+
+        Raises:
+            PreviewUnavailable: the file cannot be read, or not in time.
+        """
+        self._ask(path, {"do": "spectrogram", "out": str(out.absolute())})
+
+    def taken(self, song: Path, stem: Path, out: Path, *, gain: float) -> None:
+        """Writes the tile file of what a stem took of its song; see ``audio.spectrogram.write_taken``.
+
+        Raises:
+            PreviewUnavailable: a file cannot be read, or not in time.
+        """
+        names = {"stem": str(stem.absolute()), "out": str(out.absolute())}
+        self._ask(song, {"do": "taken", "gain": gain, **names})
 
     def start(self) -> None:
         """Starts the processes that do not run yet, without waiting: somebody opens a song and will play it soon."""

@@ -14,6 +14,7 @@ from stemwright.service.blobs import BlobRecords
 from stemwright.service.callbacks import Callbacks
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.credit_ledger import Ledger
+from stemwright.service.derived_files import DerivedFiles
 from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
 from stemwright.service.links import Links
@@ -22,6 +23,7 @@ from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.retention import Retention
 from stemwright.service.sessions import Sessions
+from stemwright.service.spectrograms import Spectrograms
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.task_sources import TaskSources
@@ -61,6 +63,8 @@ class Service:
     headers: DurationReader
     peaks: PeaksFiles
     previews: PreviewReader
+    derived_files: DerivedFiles
+    spectrograms: Spectrograms
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -95,6 +99,7 @@ class Service:
         headers = DurationReader()
         keys = Keys(database, clock)
         previews = PreviewReader()
+        derived_files = DerivedFiles(database, store, clock)
         return cls(
             settings=settings,
             clock=clock,
@@ -116,6 +121,8 @@ class Service:
             headers=headers,
             peaks=PeaksFiles(database, store, copies, previews),
             previews=previews,
+            derived_files=derived_files,
+            spectrograms=Spectrograms(derived_files, store, copies, previews),
             fetcher=fetcher,
             upstream=upstream,
             callbacks=Callbacks(database, settings, fetcher, tasks, clock),

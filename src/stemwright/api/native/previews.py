@@ -48,8 +48,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=_PEAKS_RESPONSES,
     )
     def get_stem_peaks(request: Request, separation_id: str, stem: str) -> Response:
-        task = _succeeded_task(service, request, separation_id)
-        return _peaks_response(service, request, _stem(task, stem)[0])
+        task = succeeded_task(service, request, separation_id)
+        return _peaks_response(service, request, stem_of(task, stem)[0])
 
     @router.get(
         "/v1/separations/{separation_id}/mix/peaks",
@@ -58,8 +58,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=_PEAKS_RESPONSES,
     )
     def get_mix_peaks(request: Request, separation_id: str) -> Response:
-        task = _succeeded_task(service, request, separation_id)
-        return _peaks_response(service, request, _song(service, task))
+        task = succeeded_task(service, request, separation_id)
+        return _peaks_response(service, request, song_of(service, task))
 
     @router.get(
         "/v1/separations/{separation_id}/stems/{stem}/segments/{number}",
@@ -68,8 +68,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=_SEGMENT_RESPONSES,
     )
     def get_stem_segment(request: Request, separation_id: str, stem: str, number: str) -> Response:
-        task = _succeeded_task(service, request, separation_id)
-        digest, fmt = _stem(task, stem)
+        task = succeeded_task(service, request, separation_id)
+        digest, fmt = stem_of(task, stem)
         return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE_FORMATS)
 
     @router.get(
@@ -79,11 +79,12 @@ def add_routes(router: APIRouter, service: Service) -> None:
         responses=_SEGMENT_RESPONSES,
     )
     def get_mix_segment(request: Request, separation_id: str, number: str) -> Response:
-        task = _succeeded_task(service, request, separation_id)
-        return _segment_response(service, request, task, _song(service, task), number, seekable=False)
+        task = succeeded_task(service, request, separation_id)
+        return _segment_response(service, request, task, song_of(service, task), number, seekable=False)
 
 
-def _succeeded_task(service: Service, request: Request, separation_id: str) -> Task:
+def succeeded_task(service: Service, request: Request, separation_id: str) -> Task:
+    """The task with an id from a path, for a key that may read; raises NotFound and Conflict."""
     account_id = authenticate(request, service, "read").account_id
     task = find_task(service, account_id, separation_id)
     if task.state != "succeeded":
@@ -91,7 +92,7 @@ def _succeeded_task(service: Service, request: Request, separation_id: str) -> T
     return task
 
 
-def _stem(task: Task, name: str) -> tuple[str, str]:
+def stem_of(task: Task, name: str) -> tuple[str, str]:
     """Digest and format of a stem, by its name or its id."""
     stem_id = parse_id(name)
     for stem in task.stems:
@@ -100,7 +101,7 @@ def _stem(task: Task, name: str) -> tuple[str, str]:
     raise NotFound("The separation has no stem of that name.")
 
 
-def _song(service: Service, task: Task) -> str:
+def song_of(service: Service, task: Task) -> str:
     """Digest of the song of a task."""
     track = service.tracks.get(task.account_id, task.track_id)
     if track is None or track.blob is None:
@@ -110,13 +111,13 @@ def _song(service: Service, task: Task) -> str:
 
 def _peaks_response(service: Service, request: Request, digest: str) -> Response:
     service.previews.start()
-    headers = _cache_headers(f'"{digest}-peaks"')
+    headers = cache_headers(f'"{digest}-peaks"')
     if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     try:
         blob = service.peaks.get(digest)
     except BlobMissing as error:
-        raise _gone() from error
+        raise gone() from error
     headers["Content-Length"] = str(blob.size_bytes)
     chunks = service.store.read(blob.digest)
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
@@ -127,14 +128,14 @@ def _segment_response(
 ) -> Response:
     if _SEGMENT_NUMBER.fullmatch(number) is None or int(number) * SEGMENT_S >= (task.seconds or 0.0):
         raise NotFound("There is no segment of that number.")
-    headers = _cache_headers(f'"{digest}-{SEGMENT_S}s-{number}"') | {"Accept-Ranges": "bytes"}
+    headers = cache_headers(f'"{digest}-{SEGMENT_S}s-{number}"') | {"Accept-Ranges": "bytes"}
     if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     try:
         with service.copies.file(digest) as path:
             segment = service.previews.segment(path, int(number), seekable=seekable)
     except BlobMissing as error:
-        raise _gone() from error
+        raise gone() from error
     content, status = segment.content, 200
     range_header = request.headers.get("range")
     if range_header and request.headers.get("if-range", headers["ETag"]) == headers["ETag"]:
@@ -148,7 +149,8 @@ def _segment_response(
     return Response(content, status, headers, segment.media_type)
 
 
-def _cache_headers(etag: str) -> dict[str, str]:
+def cache_headers(etag: str) -> dict[str, str]:
+    """Headers of what never changes, for the browser of this key alone."""
     return {
         "Cache-Control": f"private, no-transform, max-age={CACHE_S}, immutable",
         "ETag": etag,
@@ -158,5 +160,6 @@ def _cache_headers(etag: str) -> dict[str, str]:
     }
 
 
-def _gone() -> NotFound:
+def gone() -> NotFound:
+    """The error for a file that was deleted."""
     return NotFound("The file is gone; separate the song again.")

@@ -12,7 +12,18 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from stemwright.api.authentication import key_schemes
-from stemwright.api.native import account, deliveries, events, mixdown, previews, schemas, separations, tracks, zip
+from stemwright.api.native import (
+    account,
+    deliveries,
+    events,
+    mixdown,
+    previews,
+    schemas,
+    separations,
+    spectrograms,
+    tracks,
+    zip,
+)
 from stemwright.api.native.access import authenticate
 from stemwright.api.native.event_streams import EventStreams
 from stemwright.api.native.views import json_response, separation_view, to_datetime
@@ -38,7 +49,7 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (account, tracks, separations, zip, previews, mixdown, deliveries):
+    for part in (account, tracks, separations, zip, previews, spectrograms, mixdown, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
     _add_plans(native, service)

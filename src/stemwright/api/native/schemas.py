@@ -171,6 +171,27 @@ class Separation(BaseModel):
     expires_at: datetime
 
 
+class SpectrogramLevel(BaseModel):
+    """One scale of a spectrogram: its columns, cut into tiles of `tile_columns`; the last one may be narrower."""
+
+    samples_per_column: int
+    columns: int
+    tiles: int
+
+
+class Spectrogram(BaseModel):
+    """How the tiles of a spectrogram lie: level 0 is the finest; each level above has half as many columns."""
+
+    sample_rate: int
+    samples: int
+    tile_columns: int
+    rows: int = Field(description="Height of a tile; equal steps on the mel scale, from 0 Hz at the bottom.")
+    highest_hz: float = Field(description="Frequency at the top.")
+    floor_db: float = Field(description="Level of the darkest colour, in dB of a sine at full scale.")
+    ceiling_db: float = Field(description="Level of the brightest colour.")
+    levels: list[SpectrogramLevel]
+
+
 class TrackPage(BaseModel):
     """Tracks, newest first."""
 
