@@ -3,7 +3,7 @@
     python -m training.recognition FOLDER                    # the network in the wheel on <song>/<stem>.flac
     python -m training.recognition FOLDER --alone            # each stem by itself, its loudest nine seconds
     python -m training.recognition FOLDER --pairs 80         # pairs of stems at equal loudness
-    python -m training.recognition FOLDER --checkpoint training/runs/next/checkpoint.pt
+    python -m training.recognition FOLDER --checkpoint training/runs/next/checkpoint.pt --logit-bias fx=-2
 
 Printed are median SDR in dB and the percentage of each true stem's energy that each estimate has: with the masks as
 they are, with true presence given (masks of absent stems zero, the rest renormalised), and with more of the truth
@@ -34,6 +34,7 @@ from training import score
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import build_ensemble
 from training.data import features
+from training.network import logit_bias
 from training.network.unet import frame_count
 from training.optimise.malloc import keep_freed_memory
 
@@ -231,9 +232,13 @@ class Findings:
         return "\n".join(lines)
 
     def summary(self) -> str:
-        """Means and medians of SDR on one line."""
-        rows = "  ".join(f"{row} {value:.2f}" for row, value in self.medians().items())
-        return f"mean {self.mean():.2f}, of the rarer stems {self.mean(RARE):.2f}; medians: {rows}"
+        """Means and medians of SDR on one line; all rows are the stems and their sums."""
+        medians = self.medians()
+        rows = "  ".join(f"{row} {value:.2f}" for row, value in medians.items())
+        means = (
+            f"mean {self.mean():.2f}, of the rarer stems {self.mean(RARE):.2f}, of all rows {self.mean([*medians]):.2f}"
+        )
+        return f"{means}; medians: {rows}"
 
 
 AS_THEY_ARE, LABELLED, PRESENCE = "as they are", "as they are, all stems known", "true presence given"
@@ -286,13 +291,16 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="in place of the network in the wheel")
     parser.add_argument("--frames", type=frame_count, default=CUT_FRAMES, help="frames that a checkpoint gets at once")
     parser.add_argument("--longest-s", type=float, default=30.0, help="read so much of each song")
+    logit_bias.add_arguments(parser)
+    parser.add_argument("--onset-prior", type=float, default=0.0, metavar="NATS", help="of a checkpoint, as in export")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--alone", action="store_true", help="each stem by itself")
     kind.add_argument("--pairs", type=int, metavar="COUNT", help="pairs of stems")
     options = parser.parse_args()
     keep_freed_memory()
     if options.checkpoint:
-        network: nn.Module = build_ensemble([Checkpoint.load(options.checkpoint)])
+        bias = logit_bias.from_options(options)
+        network: nn.Module = build_ensemble([Checkpoint.load(options.checkpoint)], bias, onset_nats=options.onset_prior)
         frames = options.frames
     else:
         network = wheel = ShippedNetwork()

@@ -14,7 +14,10 @@ from stemwright.evaluation.reference_songs import find_songs
 from stemwright.evaluation.sdr import sdr_db
 from stemwright.stems import STEMS
 from training import recognition, score
+from training.checkpoints.checkpoint import Checkpoint
 from training.data import features
+from training.network.designs import build
+from training.network.unet import NetworkShape
 from training.recognition import BandedMix, Findings
 
 RATE = features.SAMPLE_RATE_HZ
@@ -112,6 +115,7 @@ def test_means_and_medians() -> None:
     assert found.medians() == {"bass": 2.0, "singing": 9.0, "guitar": -3.0}
     assert found.mean() == pytest.approx(1.5)  # rows of stems, not of sums
     assert found.mean(recognition.RARE) == -3
+    assert "mean 1.50, of the rarer stems -3.00, of all rows 3.00; medians: bass 2.00" in found.summary()
 
 
 @pytest.fixture
@@ -149,3 +153,19 @@ def test_the_network_in_the_wheel_is_measured(
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line[:4] in ("bass", "guit")]
     assert [row[0] for row in rows] == ["bass", "guitar"]
     assert all(sum(map(int, row[1:])) == pytest.approx(100, abs=6) for row in rows)
+
+
+def test_a_checkpoint_is_measured_with_its_biases(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    network = build(NetworkShape(design="small-split"))
+    Checkpoint(network.shape, network.state_dict(), network.state_dict(), {}).save(tmp_path / "checkpoint.pt")
+    recognised = []
+    for options in (["--logit-bias", "bass=20"], ["--low-cut", "bass=20000", "--onset-prior", "0.25"]):
+        command = ["recognition", str(songs), "--alone", "--checkpoint", str(tmp_path / "checkpoint.pt")]
+        monkeypatch.setattr(sys, "argv", [*command, *options])
+        recognition.main()
+        (row,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("bass"))
+        recognised.append(int(row[1 + STEMS.index("bass")]))
+    assert recognised == [100, 0]
