@@ -117,6 +117,19 @@ class TestOnARealServer:
         client.cancel(made[0])
         assert [one.id for one in client.separations("cancelled")] == made[:1]
 
+    def test_titles_order_and_what_deleting_takes_along(self, server: Server, client: Client, song: Path) -> None:
+        first, second = (client.separate(client.upload(song, title=title)) for title in ("B side", "A side"))
+        assert [one.title for one in client.separations(order="title")] == ["A side", "B side"]
+        assert client.rename_track(first.track_id, "Zoo").title == "Zoo"
+        assert [one.id for one in client.separations(title="zOO")] == [first.id]
+        client.cancel(second)
+        client.delete(second, with_track=True)
+        with pytest.raises(parts.NotFoundError):
+            client.track(second.track_id)
+        account = client.account()
+        assert (account.name, account.key.scopes, account.server_url) == ("alice", ("read", "write"), server.url)
+        assert account.storage.used_bytes == song.stat().st_size and account.storage.limit_bytes is None
+
     def test_cancel_delete_and_log(self, client: Client, song: Path) -> None:
         ordered = client.separate(song, callback_url="http://127.0.0.1:9/")
         with pytest.raises(parts.ConflictError):
@@ -201,13 +214,16 @@ class TestOnARealServer:
                 assert zipfile.is_zipfile(tmp_path / "all.zip")
                 assert [one.id async for one in client.separations()] == [ordered.id]
                 assert [one.id async for one in client.tracks()] == [ordered.track_id]
+                assert (await client.rename_track(ordered.track_id, "Named")).title == "Named"
+                assert [one.title async for one in client.separations(title="name", order="oldest")] == ["Named"]
+                assert (await client.account()).name == "alice"
                 another = await client.separate(await client.add_url("https://example.com/a.mp3"))
                 with pytest.raises(parts.WaitTimeoutError):
                     await client.wait(another, timeout_s=0.3, poll_s=0.05)
                 await client.cancel(another)
                 with pytest.raises(parts.SeparationFailedError):
                     await client.wait(another)
-                await client.delete(another)
+                await client.delete(another, with_track=True)
                 with pytest.raises(parts.NotFoundError):
                     await client.separation(another)
 

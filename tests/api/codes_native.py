@@ -96,6 +96,16 @@ asked(
     "no track of yours has the id",
     *((method, f"{TRACKS}/{UNKNOWN}") for method in ("GET", "DELETE")),
 )
+
+
+@provokes("own", "PATCH /v1/tracks/{id}", "title is missing, or holds nothing")
+def rename_to_nothing(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    path = f"{TRACKS}/{server.add_track().id}"
+    bodies: tuple[dict[str, str], ...] = ({}, {"title": ""}, {"title": "  "})
+    return [outcome(server, partial(server.client.patch, path, json=body)) for body in bodies]
+
+
 asked(
     "/v1/separations/{id} and what is below it",
     "no separation of yours has the id",
@@ -105,6 +115,7 @@ for name in (TRACKS, ORDERS):
     asked(f"GET {name}", "limit is not from 1 to 100", ("GET", f"{name}?limit=0"), ("GET", f"{name}?limit=101"))
     asked(f"GET {name}", "after is not an id", ("GET", f"{name}?after=here"))
     asked(f"GET {name}", "after is gone", ("GET", f"{name}?after={UNKNOWN}"))
+asked(f"GET {ORDERS}", "order is not one of the four", ("GET", f"{ORDERS}?order=loudest"))
 asked(f"GET {ORDERS}", "state is not one of the five", ("GET", f"{ORDERS}?state=done"))
 encoded("own", TRACKS, ORDERS)
 for cause, content in BODIES.items():

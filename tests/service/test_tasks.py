@@ -18,6 +18,7 @@ from stemwright.service.errors import (
     UnderMaintenance,
 )
 from stemwright.service.task import Task
+from stemwright.service.task_list import TaskQuery
 from stemwright.service.tasks import MAINTENANCE
 from tests.service.conftest import Domain, OpenDomain
 
@@ -212,12 +213,12 @@ def test_pages_of_tasks_hold_each_once(open_domain: OpenDomain) -> None:
         domain.clock.now += index % 2  # some at the same moment
         made.append(domain.submit(caller).id)
     seen: list[str] = []
-    while page := domain.tasks.list(caller.account_id, after=seen[-1] if seen else None, limit=3):
+    while page := domain.tasks.list(caller.account_id, TaskQuery(after=seen[-1] if seen else None, limit=3)):
         seen += [task.id for task in page]
     assert sorted(seen) == sorted(made)
-    assert len(domain.tasks.list(caller.account_id, state="succeeded")) == 0
+    assert len(domain.tasks.list(caller.account_id, TaskQuery(state="succeeded"))) == 0
     with pytest.raises(NotFound):
-        domain.tasks.list(caller.account_id, after="0" * 32)
+        domain.tasks.list(caller.account_id, TaskQuery(after="0" * 32))
 
 
 def test_a_key_whose_task_was_deleted_makes_a_new_one(domain: Domain) -> None:

@@ -10,10 +10,11 @@ import pytest
 from stemwright.database import tables
 from stemwright.service import server_state
 from stemwright.service.tasks import MAINTENANCE
+from stemwright.stems import select
 from tests.api.conftest import Server
 from tests.waiting import wait_until
 from tests.web.browser import Browser, Page
-from tests.web.conftest import TITLE, Finished, finish, sounds
+from tests.web.conftest import TITLE, Finished, finish, finished_song, sounds
 
 UNNAMED = """
 (() => [...document.querySelectorAll("button, a[href], input:not([hidden]), select, summary, [role=slider]")]
@@ -206,11 +207,51 @@ def test_a_file_that_is_no_sound_is_said(page: Page, tmp_path: Path) -> None:
 def test_deleting_can_be_undone(page: Page, server: Server, finished: Finished) -> None:
     page.wait_for(f"document.querySelector('.song a[href=\"#/song/{finished.id}\"]')")
     count = page.evaluate("document.querySelectorAll('.song').length")
-    page.click(".song:has(a[href='#/song/%s']) .actions button" % finished.id)  # noqa: UP031
+    page.click(".song:has(a[href='#/song/%s']) [aria-label^=Delete]" % finished.id)  # noqa: UP031
     page.wait_for(f"document.querySelectorAll('.song').length === {count - 1}")
     page.evaluate("[...document.querySelectorAll('.note button')].find((one) => one.innerText === 'Undo').click()")
     page.wait_for(f"document.querySelectorAll('.song').length === {count}")
     assert server.client.get(f"/v1/separations/{finished.id}").status_code == 200
+
+
+def test_a_page_that_is_left_deletes_what_was_deleted(page: Page, server: Server) -> None:
+    gone = finished_song(server, sounds(select("drums").names))
+    page.click(".song:has(a[href='#/song/%s']) [aria-label^=Delete]" % gone.id)  # noqa: UP031
+    page.wait_for("document.querySelector('.note button')")
+    page.open(f"{server.url}/start")
+    wait_until(lambda: server.client.get(f"/v1/separations/{gone.id}").status_code == 404)
+
+
+def test_songs_are_searched_sorted_and_renamed(page: Page, server: Server, finished: Finished) -> None:
+    other = finished_song(server, sounds(select("bass").names))
+    track = server.client.get(f"/v1/separations/{other.id}").json()["track_id"]
+    server.client.patch(f"/v1/tracks/{track}", json={"title": "Another song"})
+    page.wait_for("document.querySelector('.songs').innerText.includes('Another song')")
+    row = ".song:has(a[href='#/song/%s'])" % other.id  # noqa: UP031
+    page.click(f"{row} [aria-label^=Rename]")
+    page.call("Input.insertText", text="AAA first")
+    page.press("Enter", "Enter")
+    page.wait_for("document.querySelector('.songs').innerText.includes('AAA first')")
+    assert server.client.get(f"/v1/tracks/{track}").json()["title"] == "AAA first"
+    page.click(f"{row} [aria-label^=Rename]")
+    page.call("Input.insertText", text="never")
+    page.press("Escape", "Escape")
+    page.evaluate(
+        "(select => { select.value = 'title'; select.dispatchEvent(new Event('change')); })"
+        "(document.querySelector('.list-tools select'))"
+    )
+    first = "document.querySelector('.song .what strong').textContent"
+    page.wait_for(f"{first} === {json.dumps(TITLE)} || {first} === 'AAA first'")
+    page.evaluate("document.querySelector('[type=search]').focus()")
+    page.call("Input.insertText", text="aaa")
+    page.wait_for(f"document.querySelectorAll('.song').length === 1 && {first} === 'AAA first'")
+    page.call("Input.insertText", text="zzz")
+    page.wait_for("document.querySelector('.empty')?.innerText.includes('No song has “aaazzz”')")
+    page.click(".empty button")
+    page.wait_for(f"document.querySelector(\".song a[href='#/song/{finished.id}']\")")
+    assert "stored" in page.wait_for("document.querySelector('.list-head .quiet').textContent")
+    page.evaluate("localStorage.clear()")
+    assert page.complaints == []
 
 
 def test_the_mix_is_saved_as_it_sounds(page: Page, server: Server, finished: Finished) -> None:

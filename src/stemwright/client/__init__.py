@@ -28,10 +28,11 @@ from stemwright.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
-from stemwright.client.records import Credits, Delivery, Plan, Separation, Stem, Track
+from stemwright.client.records import Account, Credits, Delivery, Plan, Separation, Stem, Track
 from stemwright.client.synchronous import Client
 
 __all__ = [
+    "Account",
     "ApiError",
     "AsyncClient",
     "AuthenticationError",

@@ -17,13 +17,16 @@ from stemwright.client.errors import (
     ServerError,
 )
 from stemwright.client.records import (
+    Account,
     Credits,
     Delivery,
+    Order,
     Page,
     Plan,
     Separation,
     State,
     Track,
+    read_account,
     read_credits,
     read_delivery,
     read_plan,
@@ -127,6 +130,11 @@ def tracks(after: str | None) -> Call[Page[Track]]:
     )
 
 
+def rename_track(track_id: str, title: str) -> Call[Track]:
+    """Renames a track."""
+    return Call("PATCH", f"/v1/tracks/{track_id}", read_track, {"title": arguments.text(title, "title")})
+
+
 def delete_track(track_id: str) -> Call[None]:
     """Deletes a track."""
     return Call("DELETE", f"/v1/tracks/{track_id}", _nothing)
@@ -165,9 +173,11 @@ def separation(separation_id: str) -> Call[Separation]:
     return Call("GET", f"/v1/separations/{separation_id}", read_separation)
 
 
-def separations(after: str | None, state: str | None) -> Call[Page[Separation]]:
+def separations(after: str | None, state: str | None, title: str | None, order: str) -> Call[Page[Separation]]:
     """A page of separations."""
-    query = _query(after)
+    query = _query(after) | {"order": arguments.choice(order, "order", get_args(Order))}
+    if title is not None:
+        query["title"] = arguments.text(title, "title")
     if state is not None:
         query["state"] = arguments.choice(state, "state", get_args(State))
     return Call(
@@ -183,9 +193,10 @@ def cancel(separation_id: str) -> Call[Separation]:
     return Call("POST", f"/v1/separations/{separation_id}/cancel", read_separation)
 
 
-def delete(separation_id: str) -> Call[None]:
+def delete(separation_id: str, *, with_track: bool) -> Call[None]:
     """Forgets a separation."""
-    return Call("DELETE", f"/v1/separations/{separation_id}", _nothing)
+    query = {"with_track": "true"} if with_track else {}
+    return Call("DELETE", f"/v1/separations/{separation_id}", _nothing, query=query)
 
 
 def deliveries(separation_id: str) -> Call[list[Delivery]]:
@@ -200,6 +211,11 @@ def deliveries(separation_id: str) -> Call[list[Delivery]]:
 def replay(separation_id: str) -> Call[Delivery]:
     """Sends a callback once more."""
     return Call("POST", f"/v1/separations/{separation_id}/deliveries/replay", read_delivery, repeatable=False)
+
+
+def account() -> Call[Account]:
+    """The account of the key."""
+    return Call("GET", "/v1/account", read_account)
 
 
 def credits_left() -> Call[Credits]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+Order = Literal["newest", "oldest", "title", "longest"]
 Format = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
 
 _Record = TypeVar("_Record")
@@ -65,6 +66,7 @@ class Separation:
 
     Attributes:
         progress: from 0 to 1; stage: what is being done.
+        title: of the track; None when the track is deleted.
         mode: what was asked for: ``two``, ``twelve`` or names.
         credits: what it costs.
         seconds: length of the song.
@@ -78,6 +80,7 @@ class Separation:
     progress: float
     cancelling: bool
     track_id: str
+    title: str | None
     mode: str
     plan: str
     format: str
@@ -129,6 +132,35 @@ class Credits:
 
 
 @dataclass(frozen=True)
+class UsedKey:
+    """The key that the client sends; ``hint`` is its first characters."""
+
+    id: str
+    name: str
+    hint: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Storage that an account uses; ``limit_bytes`` is None without a quota."""
+
+    used_bytes: int
+    limit_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account that the key belongs to."""
+
+    name: str
+    key: UsedKey
+    storage: Storage
+    retention_days: float
+    server_url: str
+
+
+@dataclass(frozen=True)
 class PlanModel:
     """A model of a plan, and the licence of its weights."""
 
@@ -177,6 +209,12 @@ def read_delivery(facts: dict[str, Any]) -> Delivery:
 def read_credits(facts: dict[str, Any]) -> Credits:
     """Credits as the server writes them."""
     return _read(Credits, facts)
+
+
+def read_account(facts: dict[str, Any]) -> Account:
+    """An account as the server writes it."""
+    parts = {"key": _read(UsedKey, facts["key"]), "storage": _read(Storage, facts["storage"])}
+    return _read(Account, {**facts, **parts})
 
 
 def read_plan(facts: dict[str, Any]) -> Plan:

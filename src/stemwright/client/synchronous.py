@@ -18,7 +18,7 @@ from stemwright.client import calls, retries, waiting
 from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
-from stemwright.client.records import Credits, Delivery, Format, Page, Plan, Separation, State, Track
+from stemwright.client.records import Account, Credits, Delivery, Format, Order, Page, Plan, Separation, State, Track
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
@@ -95,6 +95,10 @@ class Client:
         """All songs, the newest first."""
         return self._pages(calls.tracks)
 
+    def rename_track(self, track: Track | UUID | str, title: str) -> Track:
+        """Gives a song another title."""
+        return self._do(calls.rename_track(calls.id_of(track), title))
+
     def delete_track(self, track: Track | UUID | str) -> None:
         """Deletes a song; stems that were made of it stay."""
         self._do(calls.delete_track(calls.id_of(track)))
@@ -146,9 +150,11 @@ class Client:
         """The separation as it is now."""
         return self._do(calls.separation(calls.id_of(separation)))
 
-    def separations(self, state: State | None = None) -> Iterator[Separation]:
-        """All separations, or those in one state, the newest first."""
-        return self._pages(lambda after: calls.separations(after, state))
+    def separations(
+        self, state: State | None = None, *, title: str | None = None, order: Order = "newest"
+    ) -> Iterator[Separation]:
+        """All separations, or those in one state, or of songs whose title has a text."""
+        return self._pages(lambda after: calls.separations(after, state, title, order))
 
     def wait(
         self,
@@ -183,9 +189,9 @@ class Client:
         """Cancels a separation: a waiting one at once, a running one soon. One that has ended stays as it is."""
         return self._do(calls.cancel(calls.id_of(separation)))
 
-    def delete(self, separation: Separation | UUID | str) -> None:
-        """Deletes an ended separation and its stems from the server."""
-        self._do(calls.delete(calls.id_of(separation)))
+    def delete(self, separation: Separation | UUID | str, *, with_track: bool = False) -> None:
+        """Deletes an ended separation and its stems; ``with_track`` also its song, unless another separation needs it."""
+        self._do(calls.delete(calls.id_of(separation), with_track=with_track))
 
     def download(self, separation: Separation | UUID | str, folder: AnyPath) -> list[Path]:
         """Downloads all stems as ``folder/<name>.<format>`` and returns the paths, in order.
@@ -209,6 +215,10 @@ class Client:
     def replay(self, separation: Separation | UUID | str) -> Delivery:
         """Sends the callback once more."""
         return self._do(calls.replay(calls.id_of(separation)))
+
+    def account(self) -> Account:
+        """The account of the key, and the storage that it uses."""
+        return self._do(calls.account())
 
     def credits(self) -> Credits:
         """The credits of the account."""

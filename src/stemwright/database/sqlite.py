@@ -70,8 +70,14 @@ def _code(error: sqlalchemy.exc.DBAPIError) -> int:
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we send BEGIN ourselves: Python's driver begins late, so writers can deadlock
+    # SQLite's own function knows no letters beyond ASCII.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -73,7 +73,7 @@ class Stem:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of an account: the columns of the table, and its stems in order."""
+    """A task of an account: the columns of the table, its stems in order, and the title of its track, if it is kept."""
 
     id: str
     account_id: str
@@ -105,6 +105,7 @@ class Task:
     expires_at: float
     trace_context: str | None
     stems: tuple[Stem, ...] = ()
+    title: str | None = None
 
     @property
     def is_wav(self) -> bool:
@@ -144,9 +145,11 @@ def newest_tasks(session: Session, account_id: str | None, limit: int) -> list[T
 def task_from_row(session: Session, row: tables.Task) -> Task:
     """Converts a table row to a Task."""
     stems = session.scalars(select(tables.Stem).where(tables.Stem.task_id == row.id).order_by(tables.Stem.position))
-    names = [field.name for field in fields(Task) if field.name not in ("stems", "stems_asked")]
+    title = select(tables.Track.title).where(tables.Track.id == row.track_id, tables.Track.account_id == row.account_id)
+    names = [field.name for field in fields(Task) if field.name not in ("stems", "stems_asked", "title")]
     return Task(
         stems=tuple(Stem(**{field.name: getattr(stem, field.name) for field in fields(Stem)}) for stem in stems),
         stems_asked=row.stems,
+        title=session.scalar(title),
         **{name: getattr(row, name) for name in names},
     )

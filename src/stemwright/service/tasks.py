@@ -32,12 +32,12 @@ from stemwright.service.task import (
     WAV,
     Submission,
     Task,
-    TaskState,
     load_task,
     mark_of,
     task_from_row,
 )
 from stemwright.service.task_completion import TaskCompletion
+from stemwright.service.task_list import FIRST_PAGE, TaskQuery, list_tasks
 from stemwright.service.tracks import DAY_S, Tracks
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
@@ -185,26 +185,14 @@ class Tasks:
             row = session.scalar(query.where(tables.Stem.id == stem_id, tables.Task.account_id == account_id))
             return task_from_row(session, row) if row is not None else None
 
-    def list(
-        self, account_id: str, *, after: str | None = None, limit: int = 20, state: TaskState | None = None
-    ) -> list[Task]:
-        """Returns up to ``limit`` tasks, newest first, starting after the task ``after``."""
+    def list(self, account_id: str, wanted: TaskQuery = FIRST_PAGE) -> list[Task]:
+        """Returns a page of tasks.
+
+        Raises:
+            NotFound: the task after which the page starts no longer exists.
+        """
         with self._database.read() as session:
-            query = select(tables.Task).where(tables.Task.account_id == account_id)
-            if state:
-                query = query.where(tables.Task.state == state)
-            if after:
-                cursor = _own(session, account_id, after)
-                if cursor is None:
-                    raise NotFound(
-                        "The task after which the page starts no longer exists; start again from the first page."
-                    )
-                query = query.where(
-                    (tables.Task.created_at < cursor.created_at)
-                    | ((tables.Task.created_at == cursor.created_at) & (tables.Task.id < cursor.id))
-                )
-            query = query.order_by(tables.Task.created_at.desc(), tables.Task.id.desc()).limit(limit)
-            return [task_from_row(session, row) for row in session.scalars(query)]
+            return list_tasks(session, account_id, wanted)
 
     def cancel(self, account_id: str, task_id: str) -> Task:
         """Cancels a task: a waiting task at once, a running task at its next chunk. An ended task is unchanged.
@@ -223,8 +211,8 @@ class Tasks:
                 row.cancel_requested = True
             return task_from_row(session, row)
 
-    def delete(self, account_id: str, task_id: str) -> None:
-        """Deletes an ended task and its stems.
+    def delete(self, account_id: str, task_id: str, *, with_track: bool = False) -> None:
+        """Deletes an ended task and its stems; ``with_track`` also its track, unless another task needs it.
 
         Raises:
             NotFound: the account has no such task.
@@ -238,7 +226,11 @@ class Tasks:
                 raise Conflict("The task is under way: cancel it first.")
             session.execute(delete(tables.IdempotencyKey).where(tables.IdempotencyKey.task_id == task_id))
             stems = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id == task_id)).all()
+            track_id = row.track_id
             session.delete(row)
+            session.flush()
+            if with_track and track_id:
+                self._tracks.delete_unused(session, account_id, track_id)
             start_grace_period(session, stems, self._clock())
 
     @staticmethod

@@ -179,6 +179,19 @@ class Tracks:
             session.flush()
             check_quota(session, self._settings, account_id)
 
+    def rename(self, account_id: str, track_id: str, title: str) -> Track:
+        """Sets the title of a track.
+
+        Raises:
+            NotFound: the account has no such track.
+        """
+        with self._database.write() as session:
+            row = session.get(tables.Track, (track_id, account_id))
+            if row is None:
+                raise NotFound("There is no track with this id.")
+            row.title = title
+            return track_from_row(row)
+
     def delete(self, account_id: str, track_id: str) -> None:
         """Deletes a track; its tasks keep their stems.
 
@@ -197,6 +210,14 @@ class Tracks:
             )
             if session.scalar(under_way.limit(1)):
                 raise Conflict("A separation of this track is under way: cancel it first, or wait for it.")
+            session.delete(row)
+            start_grace_period(session, [row.blob] if row.blob else [], self._clock())
+
+    def delete_unused(self, session: Session, account_id: str, track_id: str) -> None:
+        """Deletes a track in a transaction, unless a task of it is kept."""
+        kept = select(tables.Task.id).where(tables.Task.track_id == track_id, tables.Task.account_id == account_id)
+        row = session.get(tables.Track, (track_id, account_id))
+        if row is not None and session.scalar(kept.limit(1)) is None:
             session.delete(row)
             start_grace_period(session, [row.blob] if row.blob else [], self._clock())
 

@@ -30,6 +30,12 @@ class TrackRequest(_Request):
     title: str | None = Field(None, max_length=500)
 
 
+class TrackChange(_Request):
+    """A new title of a song."""
+
+    title: str = Field(min_length=1, max_length=500)
+
+
 class SeparationRequest(_Request):
     """Which song to separate, and how."""
 
@@ -146,6 +152,7 @@ class Separation(BaseModel):
     progress: float = Field(ge=0, le=1)
     cancelling: bool
     track_id: str
+    title: str | None = Field(description="Title of the track; null when the track is deleted.")
     mode: str
     plan: str
     format: str

@@ -21,6 +21,7 @@ from stemwright.service.errors import InvalidRequest, NotFound
 from stemwright.service.ids import dashed, parse_id
 from stemwright.service.service import Service
 from stemwright.service.task import Task
+from stemwright.service.task_list import Order, TaskQuery
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
@@ -67,9 +68,16 @@ def add_routes(router: APIRouter, service: Service) -> None:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
         after: Cursor = None,
         state: State | None = None,
+        title: Annotated[
+            str | None, Query(max_length=200, description="Only songs whose title has this text; case does not count.")
+        ] = None,
+        order: Annotated[
+            Order, Query(description="`title`: from A to Z; `longest`: the longest song first.")
+        ] = "newest",
     ) -> Response:
         account_id = authenticate(request, service, "read").account_id
-        found = service.tasks.list(account_id, after=parse_cursor(after), limit=limit + 1, state=state)
+        wanted = TaskQuery(parse_cursor(after), limit + 1, state, title, order)
+        found = service.tasks.list(account_id, wanted)
         page = SeparationPage(
             separations=[separation_view(service, task) for task in found[:limit]],
             next=dashed(found[limit - 1].id) if len(found) > limit else None,
@@ -102,9 +110,15 @@ def add_routes(router: APIRouter, service: Service) -> None:
         status_code=204,
         responses=problem_responses(401, 403, 404, 409),
     )
-    def delete_separation(request: Request, separation_id: str) -> Response:
+    def delete_separation(
+        request: Request,
+        separation_id: str,
+        with_track: Annotated[
+            bool, Query(description="Also delete the song, unless another separation of it is kept.")
+        ] = False,
+    ) -> Response:
         account_id = authenticate(request, service, "write").account_id
-        service.tasks.delete(account_id, parse_id(separation_id) or "")
+        service.tasks.delete(account_id, parse_id(separation_id) or "", with_track=with_track)
         return Response(status_code=204)
 
 

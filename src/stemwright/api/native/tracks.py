@@ -13,7 +13,7 @@ from starlette.responses import Response
 from stemwright.api.body import read_json_object
 from stemwright.api.multipart import is_multipart, read_multipart
 from stemwright.api.native.access import authenticate
-from stemwright.api.native.schemas import UUID, Track, TrackPage, TrackRequest, parse_request
+from stemwright.api.native.schemas import UUID, Track, TrackChange, TrackPage, TrackRequest, parse_request
 from stemwright.api.native.views import MAX_PAGE, json_response, request_body_schema, track_view
 from stemwright.api.problems import problem_responses
 from stemwright.api.upload_limit import upload_limit
@@ -79,6 +79,21 @@ def add_routes(router: APIRouter, service: Service) -> None:
         if track is None:
             raise NotFound("There is no track with this id.")
         return json_response(track_view(service, track))
+
+    @router.patch(
+        "/v1/tracks/{track_id}",
+        summary="Rename a song",
+        response_model=Track,
+        responses=problem_responses(400, 401, 403, 404, 413),
+        openapi_extra=request_body_schema(TrackChange),
+    )
+    async def rename_track(request: Request, track_id: str) -> Response:
+        account_id = (await run_in_threadpool(authenticate, request, service, "write")).account_id
+        title = printable(parse_request(TrackChange, await read_json_object(request)).title).strip()
+        if not title:
+            raise InvalidRequest("title", "Give the song a title that can be read.")
+        renamed = await run_in_threadpool(service.tracks.rename, account_id, parse_id(track_id) or "", title)
+        return json_response(track_view(service, renamed))
 
     @router.delete(
         "/v1/tracks/{track_id}",

@@ -46,6 +46,7 @@ def separation_view(service: Service, task: Task) -> schemas.Separation:
         progress=task.progress,
         cancelling=task.cancel_requested and not task.has_ended,
         track_id=dashed(task.track_id),
+        title=task.title,
         mode=task.stems_asked,
         plan=task.plan,
         format=task.format,

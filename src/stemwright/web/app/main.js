@@ -2,6 +2,7 @@
 // The page: which view is shown, the key, notes.
 
 import { showAccount } from "./account-view.js";
+import { Deletions } from "./deletions.js";
 import { dropZone } from "./drop-zone.js";
 import { element, fill, icon } from "./dom.js";
 import { orderForm } from "./order-form.js";
@@ -20,6 +21,7 @@ const offline = /** @type {HTMLElement} */ (document.getElementById("offline"));
 const RETRY_MS = 4000;
 const wire = new Wire();
 const outbox = new Outbox(wire);
+const deletions = new Deletions(wire, note);
 
 /** Closes the view that is shown. @type {() => void} */
 let close = () => {};
@@ -116,7 +118,7 @@ async function showHome(isCurrent) {
       for (const song of songs) void outbox.add(song, chosen);
     },
   });
-  const list = new SongList(wire, outbox, { onError: note, onNote: note, onOnline: (is) => (offline.hidden = is) });
+  const list = new SongList(wire, outbox, deletions, { onError: note, onOnline: (is) => (offline.hidden = is) });
   fill(view, element("div", { class: "home" }, zone.root, order.root, list.root));
   void list.open();
   return () => {
@@ -129,7 +131,7 @@ async function showHome(isCurrent) {
 async function openSong(id, isCurrent) {
   const separation = await wire.separation(id);
   if (separation.state !== "succeeded") throw new Error(TEXTS.notReady);
-  const title = await wire.track(separation.track_id).then((track) => track.title, () => TEXTS.untitled);
+  const title = separation.title ?? TEXTS.untitled;
   if (!isCurrent()) return () => {};
   document.title = `${title} – ${TEXTS.title}`;
   return openPlayer(view, { wire, separation, title, onError: note });

@@ -1,41 +1,64 @@
 // @ts-check
-// The list of songs: what waits here, what the server works on, what is done.
+// The list of songs: what waits here, what the server works on, what is done; searched and in an order.
 
-import { element, fill, icon } from "./dom.js";
-import { clockTime, stemName, TEXTS } from "./texts.js";
+import { element, fill } from "./dom.js";
+import { pendingItem, songFacts, songItem } from "./song-item.js";
+import { TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
+/** @typedef {import("./wire.js").SongOrder} SongOrder @typedef {import("./song-item.js").Item} Item */
+/** @typedef {import("./deletions.js").Deletions} Deletions */
 /** @typedef {import("./outbox.js").Outbox} Outbox @typedef {import("./outbox.js").Pending} Pending */
 
 const POLL_MS = 3000;
-const UNDO_MS = 6000;
+const SEARCH_MS = 250;
+const ORDER_NAME = "stemwright-list-order";
 
 export class SongList {
   /**
    * @param {Wire} wire
    * @param {Outbox} outbox
-   * @param {{onError: (message: string) => void, onNote: (message: string, action?: {text: string, run: () => void}, ms?: number) => void,
-   *   onOnline: (isOnline: boolean) => void}} actions
+   * @param {Deletions} deletions
+   * @param {{onError: (message: string) => void, onOnline: (isOnline: boolean) => void}} actions
    */
-  constructor(wire, outbox, actions) {
+  constructor(wire, outbox, deletions, actions) {
     this.wire = wire;
     this.outbox = outbox;
+    this.deletions = deletions;
     this.actions = actions;
+    const kept = localStorage.getItem(ORDER_NAME) ?? "";
+    this.wanted = { title: "", order: /** @type {SongOrder} */ (kept in TEXTS.orders ? kept : "newest") };
     /** @type {Separation[]} */
     this.separations = [];
+    /** Those of them that are not on the first page. @type {Separation[]} */
+    this.further = [];
     /** @type {string | null} */
     this.next = null;
-    /** @type {Map<string, string>} */
-    this.titles = new Map();
-    /** @type {Set<string>} deleted, but it can still be undone */
-    this.leaving = new Set();
+    /** Where the second page begins. @type {string | null} */
+    this.second = null;
     /** @type {Map<string, {at: number, progress: number}>} where a separation was first seen at work */
     this.begun = new Map();
-    /** @type {Map<string, {root: HTMLElement, key: string, bar: HTMLElement | null, status: HTMLElement}>} */
+    /** @type {Map<string, Item & {key: string}>} */
     this.items = new Map();
+    this.isLoaded = false;
     this.list = element("ul", { class: "songs" });
     this.more = element("button", { hidden: true, onclick: () => void this.#loadMore() }, TEXTS.more);
-    this.root = element("section", { "aria-labelledby": "songs-title" }, element("h2", { id: "songs-title" }, TEXTS.yourSongs), this.list, this.more);
+    this.storage = element("span", { class: "quiet" });
+    this.search = element("input", {
+      type: "search",
+      placeholder: TEXTS.searchSongs,
+      "aria-label": TEXTS.searchSongs,
+      maxLength: 200,
+      oninput: () => this.#want({ title: this.search.value.trim() }, SEARCH_MS),
+    });
+    this.tools = element("div", { class: "list-tools" }, this.search, this.#orderSelect());
+    this.root = element(
+      "section",
+      { "aria-labelledby": "songs-title" },
+      element("header", { class: "list-head" }, element("h2", { id: "songs-title" }, TEXTS.yourSongs), this.storage, this.tools),
+      this.list,
+      this.more,
+    );
     /** @type {{id: string, abort: AbortController} | null} */
     this.followed = null;
     this.timer = 0;
@@ -44,12 +67,16 @@ export class SongList {
 
   async open() {
     this.outbox.onChange = () => this.#show();
-    this.outbox.onSent = (made, title) => {
-      this.titles.set(made.track_id, title);
+    this.outbox.onSent = (made) => {
       this.separations = [made, ...this.separations.filter((one) => one.id !== made.id)];
       this.#show();
       this.#plan(0);
     };
+    this.deletions.onChange = () => {
+      this.#show();
+      void this.#showStorage();
+    };
+    void this.#showStorage();
     await this.#poll();
   }
 
@@ -58,6 +85,30 @@ export class SongList {
     clearTimeout(this.timer);
     this.followed?.abort.abort();
     this.outbox.onChange = () => {};
+    this.deletions.onChange = () => {};
+  }
+
+  #orderSelect() {
+    const select = element("select", {
+      "aria-label": TEXTS.sortSongs,
+      onchange: () => {
+        const order = /** @type {SongOrder} */ (select.value);
+        localStorage.setItem(ORDER_NAME, order);
+        this.#want({ order }, 0);
+      },
+    });
+    for (const [value, text] of Object.entries(TEXTS.orders)) {
+      select.append(element("option", { value, selected: value === this.wanted.order }, text));
+    }
+    return select;
+  }
+
+  /** Searches, or changes the order. @param {{title?: string, order?: SongOrder}} change @param {number} ms */
+  #want(change, ms) {
+    this.wanted = { ...this.wanted, ...change };
+    this.further = [];
+    this.isLoaded = false;
+    this.#plan(ms);
   }
 
   /** @param {number} ms */
@@ -67,13 +118,15 @@ export class SongList {
   }
 
   async #poll() {
+    const wanted = this.wanted;
     try {
-      const page = await this.wire.separations();
-      const known = new Set(page.separations.map((one) => one.id));
-      const older = this.separations.filter((one) => !known.has(one.id) && this.next !== null && one.created_at < (page.separations.at(-1)?.created_at ?? ""));
-      this.separations = [...page.separations, ...older];
-      if (!older.length) this.next = page.next;
-      await this.#loadTitles();
+      const page = await this.wire.separations(wanted);
+      if (wanted !== this.wanted) return; // a search has begun meanwhile, and polls for itself
+      if (page.next !== this.second) this.further = []; // songs came or went, so the pages have moved
+      if (!this.further.length) this.next = page.next;
+      this.second = page.next;
+      this.separations = [...page.separations, ...this.further];
+      this.isLoaded = true;
       this.actions.onOnline(true);
     } catch (error) {
       const status = /** @type {{status?: number}} */ (error).status;
@@ -90,10 +143,10 @@ export class SongList {
   async #loadMore() {
     this.more.disabled = true;
     try {
-      const page = await this.wire.separations(this.next);
-      this.separations.push(...page.separations);
+      const page = await this.wire.separations(this.wanted, this.next);
+      this.further = [...this.further, ...page.separations];
+      this.separations = [...this.separations, ...page.separations];
       this.next = page.next;
-      await this.#loadTitles();
     } catch (error) {
       this.actions.onError(String(/** @type {Error} */ (error).message));
     }
@@ -101,15 +154,9 @@ export class SongList {
     this.#show();
   }
 
-  async #loadTitles() {
-    const missing = () => [...new Set(this.separations.map((one) => one.track_id))].filter((id) => !this.titles.has(id));
-    if (missing().length > 3) for (const track of (await this.wire.tracks()).tracks) this.titles.set(track.id, track.title);
-    await Promise.all(
-      missing().map(async (id) => {
-        const title = await this.wire.track(id).then((track) => track.title, (error) => (error.status === 404 ? TEXTS.untitled : null));
-        if (title !== null) this.titles.set(id, title);
-      }),
-    );
+  async #showStorage() {
+    const account = await this.wire.account().catch(() => null);
+    if (account) this.storage.textContent = TEXTS.storageUsed(account.storage.used_bytes, account.storage.limit_bytes);
   }
 
   /** Follows one separation at work by its events; the others are polled, as a browser has few connections. */
@@ -124,31 +171,55 @@ export class SongList {
       .catch(() => {})
       .finally(() => {
         if (this.followed?.abort === abort) this.followed = null;
-        if (!abort.signal.aborted) this.#plan(200);
+        if (abort.signal.aborted) return;
+        this.#plan(200);
+        void this.#showStorage();
       });
   }
 
   /** @param {Separation} now */
   #replace(now) {
     this.separations = this.separations.map((one) => (one.id === now.id ? now : one));
+    this.further = this.further.map((one) => (one.id === now.id ? now : one));
     this.#show();
   }
 
   #show() {
     if (this.isClosed) return;
+    const text = this.wanted.title;
+    const pending = this.outbox.pending.filter((one) => one.title.toLowerCase().includes(text.toLowerCase()));
     const rows = [
-      ...this.outbox.pending.toReversed().map((one) => this.#pendingItem(one)),
-      ...this.separations.filter((one) => !this.leaving.has(one.id)).map((one) => this.#separationItem(one)),
+      ...pending.toReversed().map((one) => this.#pendingItem(one)),
+      ...this.separations.filter((one) => !this.deletions.has(one.id)).map((one) => this.#songItem(one)),
     ];
-    const wanted = rows.length ? rows : [element("li", { class: "empty quiet" }, TEXTS.noSongs)];
+    const wanted = rows.length ? rows : this.isLoaded ? [this.#emptyItem()] : [];
     const isSame = wanted.length === this.list.children.length && wanted.every((row, index) => row === this.list.children[index]);
     if (!isSame) fill(this.list, ...wanted);
     this.more.hidden = this.next === null;
+    this.tools.hidden = !text && rows.length < 2 && this.next === null;
+  }
+
+  #emptyItem() {
+    const text = this.wanted.title;
+    return this.#item("empty", text, () => {
+      const showAll = () => {
+        this.search.value = "";
+        this.#want({ title: "" }, 0);
+        this.search.focus();
+      };
+      const root = element(
+        "li",
+        { class: "empty quiet" },
+        element("p", {}, text ? TEXTS.noMatch(text) : TEXTS.noSongs),
+        text ? element("button", { onclick: showAll }, TEXTS.showAll) : null,
+      );
+      return { root, bar: null, status: root };
+    }).root;
   }
 
   /**
    * An item is made anew only where more than its progress has changed, so that focus and selection stay.
-   * @param {string} id @param {string} key @param {() => {root: HTMLElement, bar: HTMLElement | null, status: HTMLElement}} make
+   * @param {string} id @param {string} key @param {() => Item} make
    */
   #item(id, key, make) {
     const known = this.items.get(id);
@@ -160,77 +231,34 @@ export class SongList {
 
   /** @param {Pending} one */
   #pendingItem(one) {
-    const isFailed = one.state === "failed";
-    const item = this.#item(one.id, `${one.state} ${one.error ?? ""}`, () => {
-      const bar = isFailed ? null : element("progress", { max: 1, "aria-label": TEXTS.stages.uploading });
-      const status = element("span", { class: "status" });
-      const root = element(
-        "li",
-        { class: `song ${isFailed ? "failed" : "busy"}` },
-        element("div", { class: "what" }, element("strong", {}, one.title), status, bar, one.error ? element("p", { class: "error" }, one.error) : null),
-        element(
-          "div",
-          { class: "actions" },
-          isFailed ? element("button", { onclick: () => this.outbox.retry(one.id) }, TEXTS.again) : null,
-          element("button", { class: "tool", "aria-label": TEXTS.cancelSong(one.title), title: TEXTS.cancel, onclick: () => void this.outbox.drop(one.id) }, icon("close")),
-        ),
-      );
-      return { root, bar, status };
-    });
+    const actions = { retry: () => this.outbox.retry(one.id), drop: () => void this.outbox.drop(one.id) };
+    const item = this.#item(one.id, `${one.state} ${one.error ?? ""}`, () => pendingItem(one, actions));
     if (item.bar) /** @type {HTMLProgressElement} */ (item.bar).value = one.progress;
-    const text = one.state === "uploading" ? `${TEXTS.stages.uploading} · ${Math.round(100 * one.progress)} %` : TEXTS.stages[one.state];
-    if (item.status.textContent !== text) item.status.textContent = text;
+    const share = one.state === "uploading" ? ` · ${Math.round(100 * one.progress)} %` : "";
+    setText(item.status, `${TEXTS.stages[one.state]}${share}`);
     return item.root;
   }
 
   /** @param {Separation} one */
-  #separationItem(one) {
-    const title = this.titles.get(one.track_id) ?? TEXTS.loading;
-    const isBusy = !hasEnded(one);
-    const item = this.#item(one.id, `${one.state} ${one.cancelling} ${title}`, () => {
-      const bar = isBusy ? element("progress", { max: 1, "aria-label": title }) : null;
-      const status = element("span", { class: "status" });
-      const name = element("strong", {}, title);
-      const isDone = one.state === "succeeded";
-      const root = element(
-        "li",
-        { class: `song ${isBusy ? "busy" : one.state}` },
-        isDone ? stripes(one) : null,
-        element(
-          "div",
-          { class: "what" },
-          isDone ? element("a", { href: `#/song/${one.id}`, "aria-label": TEXTS.openSong(title) }, name) : name,
-          status,
-          bar,
-          one.error ? element("p", { class: "error" }, one.error.message) : null,
-        ),
-        element(
-          "div",
-          { class: "actions" },
-          isBusy
-            ? element("button", { class: "tool", disabled: one.cancelling, "aria-label": TEXTS.cancelSong(title), title: TEXTS.cancel, onclick: () => void this.#cancel(one) }, icon("close"))
-            : element("button", { class: "tool", "aria-label": TEXTS.removeSong(title), title: TEXTS.remove, onclick: () => this.#remove(one, title) }, icon("bin")),
-        ),
-      );
-      return { root, bar, status };
-    });
+  #songItem(one) {
+    const actions = {
+      cancel: () => void this.#change(this.wire.cancel(one.id)),
+      remove: () => this.deletions.add(one),
+      rename: (/** @type {string} */ title) => void this.#rename(one, title),
+    };
+    const item = this.#item(one.id, `${one.state} ${one.cancelling} ${one.title}`, () => songItem(one, actions));
     if (item.bar) {
       const bar = /** @type {HTMLProgressElement} */ (item.bar);
       if (one.state === "running" && one.progress > 0) bar.value = one.progress;
       else bar.removeAttribute("value");
     }
-    const text = this.#status(one);
-    if (item.status.textContent !== text) item.status.textContent = text;
+    setText(item.status, this.#status(one));
     return item.root;
   }
 
   /** @param {Separation} one */
   #status(one) {
-    if (one.state === "succeeded") {
-      return [one.seconds === null ? "" : clockTime(one.seconds), TEXTS.nStems(one.stems.length), TEXTS.formats[one.format]?.split(",")[0], one.plan]
-        .filter(Boolean)
-        .join(" · ");
-    }
+    if (one.state === "succeeded") return songFacts(one);
     if (one.cancelling) return TEXTS.cancelling;
     if (one.state !== "running") return TEXTS.stages[one.state];
     const stage = TEXTS.stages[one.stage ?? "running"] ?? TEXTS.stages.running;
@@ -243,33 +271,25 @@ export class SongList {
     return [stage, `${Math.round(100 * one.progress)} %`, left === null ? null : TEXTS.left(left)].filter(Boolean).join(" · ");
   }
 
-  /** @param {Separation} one */
-  async #cancel(one) {
+  /** @param {Promise<Separation>} changed */
+  async #change(changed) {
     try {
-      this.#replace(await this.wire.cancel(one.id));
+      this.#replace(await changed);
     } catch (error) {
       this.actions.onError(String(/** @type {Error} */ (error).message));
     }
   }
 
-  /** Deletes after some seconds, in which it can be undone. @param {Separation} one @param {string} title */
-  #remove(one, title) {
-    this.leaving.add(one.id);
-    this.#show();
-    let isUndone = false;
-    const undo = { text: TEXTS.undo, run: () => ((isUndone = true), this.leaving.delete(one.id), this.#show()) };
-    this.actions.onNote(TEXTS.removed(title), undo, UNDO_MS);
-    setTimeout(async () => {
-      if (isUndone) return;
-      try {
-        await this.wire.remove(one.id);
-        this.separations = this.separations.filter((other) => other.id !== one.id);
-      } catch (error) {
-        this.leaving.delete(one.id);
-        this.actions.onError(String(/** @type {Error} */ (error).message));
+  /** All separations of the song get the title. @param {Separation} one @param {string} title */
+  async #rename(one, title) {
+    try {
+      const track = await this.wire.rename(one.track_id, title);
+      for (const each of this.separations.filter((other) => other.track_id === track.id)) {
+        this.#replace({ ...each, title: track.title });
       }
-      this.#show();
-    }, UNDO_MS);
+    } catch (error) {
+      this.actions.onError(String(/** @type {Error} */ (error).message));
+    }
   }
 }
 
@@ -278,16 +298,7 @@ function hasEnded(one) {
   return one.state !== "pending" && one.state !== "running";
 }
 
-/** The stems of a song as stripes of their colours, as long as they are loud. @param {Separation} one */
-function stripes(one) {
-  return element(
-    "a",
-    { class: "stripes", href: `#/song/${one.id}`, tabIndex: -1, "aria-hidden": "true" },
-    ...one.stems.map((stem) => {
-      const stripe = element("span", { "data-stem": stem.name, title: stemName(stem.name) });
-      const level = stem.present && stem.rms_dbfs !== null ? Math.max(0.12, 1 + stem.rms_dbfs / 50) : 0.06;
-      stripe.style.setProperty("--level", String(Math.min(1, level)));
-      return stripe;
-    }),
-  );
+/** @param {HTMLElement} place @param {string} text */
+function setText(place, text) {
+  if (place.textContent !== text) place.textContent = text;
 }

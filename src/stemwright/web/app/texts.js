@@ -47,6 +47,19 @@ export const TEXTS = {
   },
 
   yourSongs: "Your songs",
+  searchSongs: "Search titles",
+  sortSongs: "Order",
+  /** @type {Record<string, string>} */
+  orders: { newest: "Newest first", oldest: "Oldest first", title: "Title", longest: "Longest first" },
+  /** @param {string} text */
+  noMatch: (text) => `No song has “${text}” in its title.`,
+  showAll: "Show all",
+  rename: "Rename",
+  /** @param {string} title */
+  renameSong: (title) => `Rename ${title}`,
+  newTitle: "New title",
+  /** @param {number} used @param {number | null} limit bytes */
+  storageUsed: (used, limit) => `${bytes(used)} ${limit === null ? "stored" : `of ${bytes(limit)} used`}`,
   noSongs: "Nothing here yet. Your songs and their stems will appear in this list.",
   more: "Show more",
   untitled: "Untitled",
@@ -194,6 +207,26 @@ export function clockTime(seconds, tenths = false) {
   const minutes = Math.floor((whole % 3600) / 60);
   const rest = (whole % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** Bytes as people read them. @param {number} count */
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, count ? Math.floor(Math.log10(count) / 3) : 0);
+  const value = count / 1000 ** power;
+  return `${power > 1 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+}
+
+/**
+ * A moment as a day, or as the time of today.
+ * @param {string} iso
+ * @param {Date} [now]
+ */
+export function day(iso, now = new Date()) {
+  const at = new Date(iso);
+  if (at.toDateString() === now.toDateString()) return `today ${at.toTimeString().slice(0, 5)}`;
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: isThisYear ? undefined : "numeric" });
 }
 
 /** @param {string} name */

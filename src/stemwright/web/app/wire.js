@@ -8,7 +8,7 @@ import { TEXTS } from "./texts.js";
  * @typedef {{id: string, name: string, url: string, format: string, seconds: number, size_bytes: number,
  *   present: boolean, presence: number, rms_dbfs: number | null, peak_dbfs: number | null}} Stem
  * @typedef {{id: string, state: "pending" | "running" | "succeeded" | "failed" | "cancelled", stage: string | null,
- *   progress: number, cancelling: boolean, track_id: string, mode: string, plan: string, format: string,
+ *   progress: number, cancelling: boolean, track_id: string, title: string | null, mode: string, plan: string, format: string,
  *   seconds: number | null, sample_rate: number | null, gain_db: number | null, stems: Stem[], zip: string | null,
  *   error: {code: number, message: string} | null, created_at: string}} Separation
  * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[]}} Plan
@@ -34,6 +34,8 @@ export class WireError extends Error {
 
 /** Sent with each request, since pages of other sites cannot send it. */
 const PAGE_HEADER = { "X-Stemwright-Page": "1" };
+
+/** @typedef {"newest" | "oldest" | "title" | "longest"} SongOrder */
 
 export class Wire {
   constructor() {
@@ -65,11 +67,15 @@ export class Wire {
   }
 
   /**
+   * @param {{title: string, order: SongOrder}} wanted
    * @param {string | null} after
    * @returns {Promise<{separations: Separation[], next: string | null}>}
    */
-  separations(after = null) {
-    return this.#json(`v1/separations?limit=50${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+  separations({ title, order }, after = null) {
+    const query = new URLSearchParams({ limit: "50", order });
+    if (title) query.set("title", title);
+    if (after) query.set("after", after);
+    return this.#json(`v1/separations?${query}`);
   }
 
   /** @param {string} id @returns {Promise<Separation>} */
@@ -77,14 +83,9 @@ export class Wire {
     return this.#json(`v1/separations/${encodeURIComponent(id)}`);
   }
 
-  /** @param {string} id @returns {Promise<Track>} */
-  track(id) {
-    return this.#json(`v1/tracks/${encodeURIComponent(id)}`);
-  }
-
-  /** @returns {Promise<{tracks: Track[], next: string | null}>} */
-  tracks() {
-    return this.#json("v1/tracks?limit=100");
+  /** @param {string} id @param {string} title @returns {Promise<Track>} */
+  rename(id, title) {
+    return this.#json(`v1/tracks/${encodeURIComponent(id)}`, jsonBody("PATCH", { title }));
   }
 
   /**
@@ -107,9 +108,14 @@ export class Wire {
     return this.#json(`v1/separations/${encodeURIComponent(id)}/cancel`, { method: "POST" });
   }
 
-  /** @param {string} id */
-  async remove(id) {
-    await this.#send(`v1/separations/${encodeURIComponent(id)}`, { method: "DELETE" });
+  /**
+   * Deletes a separation, and its song unless another separation needs it.
+   * @param {string} id
+   * @param {boolean} [isLeaving] send it even if the page is closed meanwhile
+   */
+  async remove(id, isLeaving = false) {
+    const path = `v1/separations/${encodeURIComponent(id)}?with_track=true`;
+    await this.#send(path, { method: "DELETE", keepalive: isLeaving });
   }
 
   /**
