@@ -43,7 +43,7 @@ def require_page(request: Request) -> None:
     Raises:
         NotPermitted: the header of the player is missing.
     """
-    if PAGE_HEADER not in request.headers:
+    if not request.headers.get(PAGE_HEADER):
         raise NotPermitted(
             f"A request with a session needs the header {PAGE_HEADER}; programs send a key in place of it."
         )

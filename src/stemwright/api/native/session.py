@@ -21,7 +21,7 @@ _HEADER = {
     "name": PAGE_HEADER,
     "required": True,
     "description": "Any value. Pages of other sites cannot send it.",
-    "schema": {"type": "string", "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1},
 }
 
 
