@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.postgresql import PostgresqlServer, running_postgresql
+from tests.seaweedfs import SeaweedFs, new_place
 
 # No test fails because a machine is slow; and a fixture of a function may serve all examples, as most of ours do.
 settings.register_profile(
@@ -33,6 +36,13 @@ def postgresql() -> Iterator[PostgresqlServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[SeaweedFs]:
+    """An object store for all tests of this process; each takes a prefix of its own."""
+    with tempfile.TemporaryDirectory(prefix="weed") as folder, SeaweedFs(Path(folder)) as server:
+        yield server
+
+
 @pytest.fixture
 def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
     """The URL of a new database with the tables of this release."""
@@ -47,3 +57,9 @@ def empty_postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
     url = postgresql.create_database()
     yield url
     postgresql.drop_database(url)
+
+
+@pytest.fixture
+def bucket(seaweedfs: SeaweedFs, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty place in the object store; the environment has the keys of its owner."""
+    return new_place(seaweedfs, monkeypatch)

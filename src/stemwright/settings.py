@@ -47,7 +47,17 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="postgresql://USER:PASSWORD@HOST/DATABASE; default: SQLite in the data folder."
     )
-    storage_url: str | None = Field(None, description="Where files are stored; default: a folder in the data folder.")
+    storage_url: str | None = Field(
+        None,
+        description="Where files are stored: s3://bucket/prefix, gs://bucket, az://container; "
+        "default: a folder in the data folder.",
+    )
+    storage_public_url: str | None = Field(
+        None, description="URL of the S3 store for clients, where it is not the endpoint that the server uses."
+    )
+    storage_links: Literal["redirect", "serve"] = Field(
+        "redirect", description="With S3, links to files redirect to the store, or the server sends the files itself."
+    )
     copies_mb: int = Field(
         4000, ge=0, description="MB of files of an object store that are kept on this machine to play and draw them."
     )
@@ -151,7 +161,7 @@ class Settings(BaseSettings):
         parse_rate(value)
         return value
 
-    @field_validator("public_url", "upstream_kie_url", "upstream_crun_url", "otlp_endpoint")
+    @field_validator("public_url", "storage_public_url", "upstream_kie_url", "upstream_crun_url", "otlp_endpoint")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

@@ -141,7 +141,9 @@ OpenServer = Callable[..., Server]
 
 @pytest.fixture
 def open_server(tmp_path: Path, mp3: bytes) -> Iterator[OpenServer]:
-    """Starts a server with settings of the test's own; ``loops=True`` lets it deliver callbacks and sweep by itself."""
+    """Starts a server with settings of the test's own; ``loops=True`` lets it deliver callbacks and sweep by
+    itself, ``key`` is one of another server on the same database.
+    """
     with starting(tmp_path, mp3) as start:
         yield start
 
@@ -177,7 +179,9 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
     with contextlib.ExitStack() as stack:
         count = 0
 
-        def start(*, loops: bool = False, clock: Callable[[], float] = time.time, **settings: object) -> Server:
+        def start(
+            *, loops: bool = False, clock: Callable[[], float] = time.time, key: str | None = None, **settings: object
+        ) -> Server:
             nonlocal count
             count += 1
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -191,7 +195,7 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
             )
             stack.callback(service.close)
             stack.enter_context(_serving(service, listener, loops=loops))
-            key = service.keys.create("alice").key
+            key = key or service.keys.create("alice").key
             url = f"http://127.0.0.1:{port}"
             client = stack.enter_context(
                 httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE_S)

@@ -17,9 +17,7 @@ from stemwright.service.task import Stem
 from stemwright.stems import select
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import problem
-from tests.storage.test_bucket import Objects, objects
-
-__all__ = ["objects"]
+from tests.storage.test_local_copies import watch_downloads
 
 RATE = 8000
 SECONDS = 12.0
@@ -139,12 +137,15 @@ def test_ranges_of_a_segment(shared: Server, path: str) -> None:
     assert outside.headers["content-range"] == f"bytes */{len(whole.content)}"
 
 
-def test_an_object_store_is_asked_for_each_file_once(open_server: OpenServer, objects: Objects) -> None:
-    server = open_server(storage_url="s3://bucket")
+def test_an_object_store_is_asked_for_each_file_once(
+    open_server: OpenServer, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = watch_downloads(monkeypatch)
+    server = open_server(storage_url=bucket)
     path = separated(server, "flac")
     total = sum(segments(server, f"{path}/stems/{name}") for name in ("vocals", "instrumental"))
     np.testing.assert_array_equal(total, segments(server, f"{path}/mix"))
-    assert sum(request.startswith("GET") for request in objects.requests) == 3
+    assert len(asked) == len(set(asked)) == 3
 
 
 def test_without_the_song_the_stems_still_play(open_server: OpenServer) -> None:

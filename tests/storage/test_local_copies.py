@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import pytest
 from stemwright.errors import StorageError
 from stemwright.settings import read_settings
 from stemwright.storage.blob import BlobMissing
+from stemwright.storage.bucket import BucketBackend
 from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store
-from tests.storage.test_bucket import Objects, Requests, objects, store
+from tests.storage.test_bucket import store
 from tests.waiting import wait_until
 
-__all__ = ["objects", "store"]
+__all__ = ["store"]
 
 
 @pytest.fixture
@@ -37,8 +38,23 @@ def add(store: Store) -> Callable[[bytes], str]:
     return add
 
 
-def downloads(objects: Objects) -> int:
-    return sum(request.startswith("GET") for request in objects.requests)
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The digests that the store was asked for."""
+    return watch_downloads(monkeypatch)
+
+
+def watch_downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that gets the digest of each file that is read from a bucket from now on."""
+    asked: list[str] = []
+    real = BucketBackend.read
+
+    def read(self: BucketBackend, digest: str, start: int, end: int | None) -> Iterator[bytes]:
+        asked.append(digest)
+        return real(self, digest, start, end)
+
+    monkeypatch.setattr(BucketBackend, "read", read)
+    return asked
 
 
 def use(copies: LocalCopies, digest: str, second: int) -> None:
@@ -48,18 +64,18 @@ def use(copies: LocalCopies, digest: str, second: int) -> None:
 
 
 def test_a_file_is_downloaded_once_and_keeps_its_path(
-    copies: LocalCopies, add: Callable[[bytes], str], objects: Objects
+    copies: LocalCopies, add: Callable[[bytes], str], downloads: list[str]
 ) -> None:
     digest = add(b"a")
     with copies.file(digest) as first, copies.file(digest) as second:
         assert first == second and first.read_bytes() == 400 * b"a"
     with copies.file(digest) as third:
         assert third == first
-    assert downloads(objects) == 1
+    assert downloads == [digest]
 
 
 def test_many_who_ask_at_once_wait_for_one_download(
-    copies: LocalCopies, add: Callable[[bytes], str], objects: Objects, monkeypatch: pytest.MonkeyPatch
+    copies: LocalCopies, add: Callable[[bytes], str], downloads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = add(b"a")
     go_on = threading.Event()
@@ -78,7 +94,7 @@ def test_many_who_ask_at_once_wait_for_one_download(
     go_on.set()
     for thread in threads:
         thread.join()
-    assert found == 4 * [400 * b"a"] and downloads(objects) == 1
+    assert found == 4 * [400 * b"a"] and downloads == [digest]
     assert not copies._users and not copies._downloads._locks
 
 
@@ -120,7 +136,11 @@ def test_a_file_that_is_not_there_and_a_store_that_fails(
     with pytest.raises(BlobMissing), copies.file("ab" * 32):
         pass
     digest = add(b"a")
-    monkeypatch.setattr(Requests, "do_GET", lambda self: self.reply(403))
+
+    def refuse(*_: object) -> None:
+        raise StorageError("the store failed")
+
+    monkeypatch.setattr(BucketBackend, "read", refuse)
     with pytest.raises(StorageError), copies.file(digest):
         pass
     assert not copies._users and not copies._downloads._locks

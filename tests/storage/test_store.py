@@ -34,11 +34,10 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.fixture(params=["folder", "bucket in memory", "bucket in a folder"])
+@pytest.fixture(params=["folder", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    (tmp_path / "bucket").mkdir()
-    urls = {"bucket in memory": "memory:///", "bucket in a folder": f"file://{tmp_path / 'bucket'}"}
-    return Store.open(read_settings(data=tmp_path / "data", storage_url=urls.get(request.param)))
+    url = request.getfixturevalue("bucket") if request.param == "bucket" else None
+    return Store.open(read_settings(data=tmp_path / "data", storage_url=url))
 
 
 def test_a_file_comes_back_whole_and_in_ranges(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Serves files by their signed links: stems, tracks and uploads."""
+"""Serves files by their signed links: stems, tracks and uploads. Where an object store can, it sends the bytes itself."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ from stemwright.service.linked_files import LinkedFile, find_linked_file
 from stemwright.service.links import Link
 from stemwright.service.media_types import MEDIA_TYPES, UNKNOWN
 from stemwright.service.service import Service
+from stemwright.storage.blob import FileLink
 
 CACHE_S = 3600
 """How long a browser may cache a file that does not change; then it asks again, so that expiry takes effect."""
+
+DIRECT_LINK_S = 3600
+"""How long a link to the object store is valid, in seconds; a download may last longer. Ours lives on."""
+
+REDIRECT_CACHE_S = 300
+"""How long a browser may use such a link without asking again: less than keys of a role are good for."""
 
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -38,6 +45,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _CONTENT},
     206: {"description": "A range of it", "content": _CONTENT},
     304: {"description": "The client has it already"},
+    307: {"description": "The object store sends the file: make the request again at `Location`, without the key"},
     **problem_responses(404, 410, 416),
 }
 
@@ -88,18 +96,47 @@ def _file_response(service: Service, request: Request, link: Link | None) -> Res
         file = find_linked_file(service.database, link)
     except NotFound as error:
         return _problem(404, str(error))
-    if not service.store.exists(file.digest):
-        logging.getLogger(__name__).error("the file %s of %s %s is lost", file.digest, link.kind, link.id)
-        return _problem(404, "This file is lost: create it again.")
-    return _send_file(service, request, file)
+    return _redirect(service, request, link, file) or _send_file(service, request, file)
+
+
+def _redirect(service: Service, request: Request, link: Link, file: LinkedFile) -> Response | None:
+    """A redirect to the object store; None if this server sends the file itself."""
+    if file.may_change and "if-range" in request.headers:
+        return None  # stores ignore it, and a client would join pieces of two files
+    if etag_matches(request.headers.get("if-none-match", ""), f'"{file.digest}"'):
+        return None
+    left_s = max(1, int(link.expires_at - service.clock()))
+    direct = FileLink(
+        method="HEAD" if request.method == "HEAD" else "GET",
+        seconds=min(DIRECT_LINK_S, left_s),
+        media_type=file.media_type,
+        disposition=_disposition(file.name, save="download" in request.query_params),
+        cache_control=_cache_control(file),
+    )
+    url = service.store.url(file.digest, direct)
+    if url is None:
+        return None
+    may_cache = request.method == "GET" and not file.may_change
+    headers = _CORS_HEADERS | {
+        "Cache-Control": f"private, max-age={min(REDIRECT_CACHE_S, left_s)}" if may_cache else "no-store",
+        "Location": url,
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(status_code=307, headers=headers)
+
+
+def _cache_control(file: LinkedFile) -> str:
+    return "private, no-transform, " + ("no-cache" if file.may_change else f"max-age={CACHE_S}, immutable")
 
 
 def _send_file(service: Service, request: Request, file: LinkedFile) -> Response:
+    if not service.store.exists(file.digest):
+        logging.getLogger(__name__).error("the file %s is lost", file.digest)
+        return _problem(404, "This file is lost: create it again.")
     etag = f'"{file.digest}"'
     headers = _CORS_HEADERS | {
         "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-transform, "
-        + ("no-cache" if file.may_change else f"max-age={CACHE_S}, immutable"),
+        "Cache-Control": _cache_control(file),
         "Content-Disposition": _disposition(file.name, save="download" in request.query_params),
         "Content-Security-Policy": _SANDBOX,
         "Content-Type": file.media_type,

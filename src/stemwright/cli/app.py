@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from stemwright.cli import administration, credits, doctor, evaluate, keys, models, plot, quota, separate, serve, setup
+from stemwright.cli import (
+    administration,
+    credits,
+    doctor,
+    evaluate,
+    keys,
+    models,
+    plot,
+    quota,
+    separate,
+    serve,
+    setup,
+    storage,
+)
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
 from stemwright.errors import CancelledError, StemwrightError
 from stemwright.formatting import printable
@@ -90,6 +103,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     administration.tasks,
     administration.backup,
     quota.quota,
+    storage.storage,
 )
 for command in COMMANDS:  # each has the name of its function
     app.command(cls=SectionedCommand, epilog=EXIT_CODES)(command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from stemwright.cli.common_options import DeviceOption, Json, Plan, Threads
-from stemwright.errors import ModelUnavailableError, StemwrightError
+from stemwright.errors import ModelUnavailableError, StemwrightError, UsageError
 
 if TYPE_CHECKING:
     from stemwright.separation.options import Device
@@ -25,7 +25,7 @@ def doctor(plan: Plan = "auto", device: DeviceOption = "auto", threads: Threads 
     from stemwright.cli.machine_facts import machine_facts
     from stemwright.formatting import json_text
 
-    facts = machine_facts()
+    facts = machine_facts() | _storage()
     unavailable: ModelUnavailableError | None = None
     try:
         facts.update(_speed(plan, device, threads))
@@ -38,6 +38,26 @@ def doctor(plan: Plan = "auto", device: DeviceOption = "auto", threads: Threads 
         _print_facts(facts)
     if unavailable is not None:
         raise typer.Exit(unavailable.exit_code)
+
+
+def _storage() -> dict[str, Any]:
+    """The object store of a server here, and what is wrong with it; nothing where there is none."""
+    from stemwright.cli.data_folder import load_settings
+
+    try:
+        settings = load_settings()
+    except UsageError:  # no server is installed here, or its own commands say what is wrong with its settings
+        return {}
+    if settings.storage_url is None:
+        return {}
+    from stemwright.storage.store import backend_of
+
+    try:
+        backend = backend_of(settings)
+        backend.check()
+    except StemwrightError as error:
+        return {"storage": settings.storage_url, "storage_problem": str(error)}
+    return {"storage": str(backend), "storage_problem": None}
 
 
 def _speed(plan: str, device: Device, threads: int | None) -> dict[str, Any]:
@@ -85,6 +105,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
         "cache": facts["cache_dir"]
         + ("" if facts["cache_writable"] else " - not writable: set STEMWRIGHT_CACHE_DIR to another folder"),
     }
+    if "storage" in facts:
+        lines["storage"] = facts["storage_problem"] or facts["storage"]
     if "estimate_s" in facts:
         estimated = ", estimated from its operations and earlier separations" if "counted_s" in facts else ""
         lines["speed"] = f"{speed(facts['realtime_factor'])} with plan {facts['plan']}{estimated}"

@@ -99,6 +99,8 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     _migrate_in_subprocess(settings)
     service = Service.open(settings)
     try:
+        if settings.storage_url:
+            service.store.check()
         first = _create_first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
         app = create_app(service, (lambda: supervisor.n_ready) if settings.workers else None)
@@ -107,6 +109,8 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
             typer.echo(f"Your API key, shown this once: {first}")
         page = _page_address(service)
         typer.echo(f"The player: {page}")
+        if settings.storage_url:
+            typer.echo(f"Files: {service.store}")
         if first:
             _tell_better(settings)
         server = uvicorn.Server(uvicorn_config(settings, app))

@@ -37,11 +37,10 @@ def check_database(service: Service) -> str:
 
 
 def check_storage(service: Service) -> str:
-    """``ok``, or what is wrong with the store. Writes one byte like an upload, without keeping it."""
+    """``ok``, or what is wrong with the store. Writes a small file and deletes it."""
     try:
-        with service.store.writer() as writer:
-            writer.write(b"\0")
+        service.store.check()
     except StorageError as error:
-        log.error("the store cannot be written", problem=str(error))
+        log.error("the store cannot be used", problem=str(error))
         return NO_STORAGE
     return OK

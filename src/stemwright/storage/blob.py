@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from stemwright.errors import StorageError
 
@@ -45,11 +45,47 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+@dataclass(frozen=True)
+class FileLink:
+    """What a direct link to a file of an object store is for.
+
+    Attributes:
+        method: it is good for this one only.
+        seconds: how long it is valid.
+        media_type, disposition, cache_control: the headers that the store sends with the file.
+    """
+
+    method: Literal["GET", "HEAD"]
+    seconds: int
+    media_type: str
+    disposition: str
+    cache_control: str
+
+
+class Upload(Protocol):
+    """A file that goes to the store while it arrives, under a temporary name."""
+
+    def write(self, piece: bytes) -> None:
+        """Sends bytes; raises StorageError."""
+
+    def finish(self, digest: str) -> None:
+        """Gives the whole file its name; raises StorageError."""
+
+    def discard(self) -> None:
+        """Deletes what was sent; has no effect after ``finish``."""
+
+
 class Backend(Protocol):
     """Storage backend: a local folder or an object store. All its errors are StorageErrors."""
 
+    def __str__(self) -> str:
+        """Where the files are, in words for the operator."""
+
     def place(self, path: Path, digest: str) -> None:
         """Moves a complete local file into the store, atomically; replaces an existing file."""
+
+    def upload(self) -> Upload | None:
+        """Begins a file that goes to the store while it arrives; None if it is written to a local file first."""
 
     def local_path(self, digest: str) -> Path | None:
         """Returns the path of the file on this machine; None if it is remote."""
@@ -66,5 +102,11 @@ class Backend(Protocol):
     def digests(self) -> Iterator[str]:
         """Yields the digests of all files."""
 
-    def url(self, digest: str, seconds: float) -> str | None:
-        """Returns a direct link to the file, valid for ``seconds``; None if the backend has no such links."""
+    def url(self, digest: str, link: FileLink) -> str | None:
+        """Returns a direct link to the file; None if the backend has no such links."""
+
+    def sweep(self, older_than_s: float) -> int:
+        """Deletes what uploads left in the store that ended ``older_than_s`` seconds ago or more; returns its number."""
+
+    def check(self) -> None:
+        """Writes, reads, lists and deletes a small file, and gives up soon; raises StorageError."""

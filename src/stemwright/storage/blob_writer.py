@@ -1,8 +1,9 @@
-"""Writes a new file to the store."""
+"""Writers of new files."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from io import FileIO
@@ -10,11 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from stemwright.errors import storage_error
-from stemwright.storage.blob import StoredBlob
+from stemwright.errors import StorageError, storage_error
+from stemwright.storage.blob import StoredBlob, Upload
 
 CommitFile = Callable[[Path, StoredBlob], None]
 """Moves a complete file from its path into the store."""
+
+
+CommitUpload = Callable[[Upload, StoredBlob], None]
+"""Gives an upload its name in the store."""
 
 
 class ByteWriter(Protocol):
@@ -24,7 +29,80 @@ class ByteWriter(Protocol):
         """Writes the next chunk."""
 
 
-class BlobWriter:
+class BlobWriter(ByteWriter, Protocol):
+    """Writes a new file of the store. A context manager; discards the file without ``commit``."""
+
+    def __enter__(self) -> BlobWriter:
+        """Begins the file; raises StorageError."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Number of bytes written."""
+
+    def write(self, piece: bytes | bytearray | memoryview, /) -> None:
+        """Writes bytes; raises StorageError."""
+
+    def commit(self) -> StoredBlob:
+        """Stores the file; it is there for good when this returns. Never call it in a transaction.
+
+        Raises:
+            StorageError: the file cannot be stored.
+        """
+
+
+class UploadWriter:
+    """Sends bytes to an object store as they arrive; no file is written on this machine."""
+
+    def __init__(self, upload: Upload, commit_upload: CommitUpload) -> None:
+        self._upload: Upload | None = upload
+        self._commit_upload = commit_upload
+        self._hash = hashlib.sha256()
+        self._size_bytes = 0
+
+    def __enter__(self) -> UploadWriter:
+        """Connects to nothing yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        upload, self._upload = self._upload, None
+        if upload is None:
+            return
+        try:
+            upload.discard()
+        except StorageError as failure:  # the sweep deletes it; what ended the upload is told, not this
+            logging.getLogger(__name__).warning("a part of an upload stays for now: %s", failure)
+
+    @property
+    def size_bytes(self) -> int:
+        """Number of bytes written."""
+        return self._size_bytes
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Sends bytes; raises StorageError."""
+        self._open_upload().write(bytes(piece))
+        self._hash.update(piece)
+        self._size_bytes += len(piece)
+
+    def commit(self) -> StoredBlob:
+        """Gives the file its name; raises StorageError."""
+        blob = StoredBlob(self._hash.hexdigest(), self._size_bytes)
+        self._commit_upload(self._open_upload(), blob)
+        self._upload = None
+        return blob
+
+    def _open_upload(self) -> Upload:
+        if self._upload is None:
+            raise ValueError("this writer is not open: it has ended")
+        return self._upload
+
+
+class FileWriter:
     """Streams bytes to a temporary file, unbuffered. A context manager; discards the file without ``commit``."""
 
     def __init__(self, path: Path, commit_file: CommitFile) -> None:
@@ -34,7 +112,7 @@ class BlobWriter:
         self._hash = hashlib.sha256()
         self._size_bytes = 0
 
-    def __enter__(self) -> BlobWriter:
+    def __enter__(self) -> FileWriter:
         """Opens the temporary file.
 
         Raises:

@@ -2,52 +2,95 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
-from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+from obstore.store import ObjectStore
 
-from stemwright.errors import StorageError, UsageError
-from stemwright.storage.blob import PIECE_BYTES, blob_missing, is_digest, object_key
+from stemwright.errors import StorageError
+from stemwright.storage.blob import PIECE_BYTES, FileLink, blob_missing, is_digest, object_key
+from stemwright.storage.bucket_connection import connect
+from stemwright.storage.bucket_errors import storage_errors
+from stemwright.storage.bucket_upload import MAX_CONCURRENT_PARTS, PART_BYTES, UPLOADS_FOLDER, BucketUpload
+from stemwright.storage.bucket_url import BucketUrl, parse_bucket_url
+from stemwright.storage.s3 import S3Bucket
 
-MAX_CONCURRENT_PARTS = 4
-"""Parallel parts of 5 MiB each: memory used to upload a large file."""
+WRITE_PATIENCE_S = 180.0
+"""How long a store may be unreachable before what is written fails: what was separated is worth the wait."""
+
+READ_PATIENCE_S = 30.0
+"""The same for what a client may be waiting for."""
+
+CHECK_PATIENCE_S = 5.0
+
+CHECK_FOLDER = ".check"
 
 
 class BucketBackend:
-    """Files under a prefix of an S3-compatible store, or of another store supported by obstore."""
+    """Files under a prefix of an object store."""
 
-    def __init__(self, store: ObjectStore, *, skip_existing: bool) -> None:
-        self._store = store
-        self._skip_existing = skip_existing
-
-    @classmethod
-    def from_url(cls, url: str, *, skip_existing: bool = False) -> BucketBackend:
-        """Opens the bucket at a URL, ``s3://bucket/prefix``; region, endpoint and keys come from ``AWS_*``.
+    def __init__(
+        self,
+        place: BucketUrl,
+        *,
+        public_url: str | None = None,
+        redirects: bool = True,
+        skip_existing: bool = False,
+    ) -> None:
+        """Opens the bucket; connects to nothing yet.
 
         Args:
-            url: URL of the bucket.
+            place: where the files are.
+            public_url: URL of the store for clients.
+            redirects: whether ``url`` gives links.
             skip_existing: do not upload a file that exists. The upload time then reveals whether any account has the
                 same file.
 
         Raises:
-            UsageError: unsupported kind of store.
+            UsageError: there are no keys, or a package is missing.
         """
-        try:
-            return cls(obstore.store.from_url(url), skip_existing=skip_existing)
-        except (BaseError, ValueError) as error:
-            raise UsageError(f"STEMWRIGHT_STORAGE_URL cannot be used ({_reason(error)}); write s3://bucket.") from error
+        self._s3 = S3Bucket(place, public_url) if place.scheme == "s3" else None
+        self._place = self._s3.place if self._s3 is not None else place
+        self._redirects = redirects and self._s3 is not None
+        self._skip_existing = skip_existing
+        self._writes, self._reads = self._connect(WRITE_PATIENCE_S), self._connect(READ_PATIENCE_S)
+        self._checks = self._connect(CHECK_PATIENCE_S)
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, public_url: str | None = None, redirects: bool = True, skip_existing: bool = False
+    ) -> BucketBackend:
+        """Opens the bucket at a URL, ``s3://bucket/prefix``; see ``__init__``."""
+        place = parse_bucket_url(url)
+        return cls(place, public_url=public_url, redirects=redirects, skip_existing=skip_existing)
+
+    def __str__(self) -> str:
+        """Where it is, and who sends the files to clients."""
+        if not self._redirects:
+            return f"{self._place}; this server sends the files to clients"
+        assert self._s3 is not None
+        return f"{self._place}; clients get the files from {self._s3.public_endpoint or 'there'}"
 
     def place(self, path: Path, digest: str) -> None:
         """Uploads a file and deletes the local one."""
-        if not (self._skip_existing and self.size(digest) == path.stat().st_size):
-            with _storage_errors():
-                obstore.put(self._store, object_key(digest), path, max_concurrency=MAX_CONCURRENT_PARTS)
+        if not self._may_skip(digest, path.stat().st_size):
+            with path.open("rb") as file, storage_errors(self._place, "write"):
+                obstore.put(
+                    self._writes,
+                    object_key(digest),
+                    file,
+                    chunk_size=PART_BYTES,
+                    max_concurrency=MAX_CONCURRENT_PARTS,
+                )
         path.unlink()
+
+    def upload(self) -> BucketUpload:
+        """Begins a file that is sent while it arrives."""
+        return BucketUpload(self._writes, self._place, self._may_skip)
 
     def local_path(self, digest: str) -> Path | None:
         """Returns None: files are remote."""
@@ -58,9 +101,9 @@ class BucketBackend:
         if end is not None and end <= start:
             return
         try:
-            with _storage_errors():
+            with storage_errors(self._place, "read"):
                 found = obstore.get(
-                    self._store,
+                    self._reads,
                     object_key(digest),
                     options={"range": {"offset": start} if end is None else (start, end)},
                 )
@@ -72,45 +115,80 @@ class BucketBackend:
     def size(self, digest: str) -> int | None:
         """Returns the size in bytes; None if missing."""
         try:
-            with _storage_errors():
-                return obstore.head(self._store, object_key(digest))["size"]
+            with storage_errors(self._place, "read"):
+                return obstore.head(self._reads, object_key(digest))["size"]
         except FileNotFoundError:
             return None
 
     def delete(self, digest: str) -> None:
-        """Deletes the file if it exists."""
-        with _storage_errors():
-            try:
-                obstore.delete(self._store, object_key(digest))
-            except FileNotFoundError:
-                return
+        """Deletes the file if it exists. Does not wait for a store that is down: the caller may hold a lock."""
+        self._delete(self._checks, object_key(digest))
 
     def digests(self) -> Iterator[str]:
         """Yields the digests of all files; skips names that are not digests."""
-        with _storage_errors():
-            for found in obstore.list(self._store):
+        with storage_errors(self._place, "list"):
+            for found in obstore.list(self._writes):
                 for meta in found:
                     name = meta["path"].replace("/", "")
                     if is_digest(name):
                         yield name
 
-    def url(self, digest: str, seconds: float) -> str | None:
-        """Returns a presigned GET URL."""
-        if not isinstance(self._store, S3Store | GCSStore | AzureStore):
+    def url(self, digest: str, link: FileLink) -> str | None:
+        """Returns a presigned link to a file in S3; None for other stores."""
+        if not self._redirects:
             return None
-        with _storage_errors():
-            return obstore.sign(self._store, "GET", object_key(digest), timedelta(seconds=seconds))
+        assert self._s3 is not None
+        return self._s3.signed_url(object_key(digest), link)
 
+    def sweep(self, older_than_s: float) -> int:
+        """Deletes files and parts of uploads whose process died."""
+        removed, limit = 0, time.time() - older_than_s
+        with storage_errors(self._place, "list"):
+            found = [meta for folder in (UPLOADS_FOLDER, CHECK_FOLDER) for meta in self._files(folder)]
+        for path, changed_at in found:
+            if changed_at <= limit:
+                self._delete(self._reads, path)
+                removed += 1
+        for upload in self._s3.unfinished_uploads() if self._s3 is not None else ():
+            if upload.began_at.timestamp() <= limit:
+                self._s3.abort(upload)  # type: ignore[union-attr]
+                removed += 1
+        return removed
 
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except BaseError as error:
-        raise StorageError(
-            f"The object store failed ({_reason(error)}): check that it can be reached and that its keys are right."
-        ) from error
+    def check(self) -> None:
+        """Writes, reads, lists and deletes a small file."""
+        name = f"{CHECK_FOLDER}/{uuid.uuid4().hex}"
+        try:
+            with storage_errors(self._place, "write"):
+                obstore.put(self._checks, name, b"stemwright")
+            with storage_errors(self._place, "read"):
+                obstore.get(self._checks, name).bytes()
+            with storage_errors(self._place, "list"):
+                next(iter(obstore.list(self._checks, CHECK_FOLDER)), None)
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{self._place} has lost a file at once: check that nothing else deletes in it, and that it runs well."
+            ) from error
+        except StorageError:
+            with suppress(StorageError):
+                self._delete(self._checks, name)
+            raise
+        self._delete(self._checks, name)
 
+    def _may_skip(self, digest: str, size_bytes: int) -> bool:
+        return self._skip_existing and self.size(digest) == size_bytes
 
-def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    def _files(self, folder: str) -> Iterator[tuple[str, float]]:
+        for found in obstore.list(self._reads, folder):
+            for meta in found:
+                yield meta["path"], meta["last_modified"].timestamp()
+
+    def _delete(self, store: ObjectStore, path: str) -> None:
+        with storage_errors(self._place, "delete"):
+            try:
+                obstore.delete(store, path)
+            except FileNotFoundError:
+                return
+
+    def _connect(self, patience_s: float) -> ObjectStore:
+        return connect(self._place, self._s3, patience_s)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from stemwright.errors import storage_error
-from stemwright.storage.blob import PIECE_BYTES, blob_missing, is_digest, object_key
+from stemwright.storage.blob import PIECE_BYTES, FileLink, blob_missing, is_digest, object_key
 
 
 class FolderBackend:
@@ -15,6 +16,10 @@ class FolderBackend:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def __str__(self) -> str:
+        """The folder."""
+        return str(self._root)
 
     def place(self, path: Path, digest: str) -> None:
         """Renames ``path``, which must be on the same file system (else OSError EXDEV)."""
@@ -24,6 +29,10 @@ class FolderBackend:
             sync_folder(self._root)
         path.replace(target)
         sync_folder(target.parent)
+
+    def upload(self) -> None:
+        """Returns None: a file is written to a temporary one first."""
+        return None
 
     def local_path(self, digest: str) -> Path | None:
         """Returns the path of the file."""
@@ -68,9 +77,23 @@ class FolderBackend:
                     if is_digest(shelf.name + path.name):
                         yield shelf.name + path.name
 
-    def url(self, digest: str, seconds: float) -> str | None:
+    def url(self, digest: str, link: FileLink) -> str | None:
         """Returns None: local files are served through the server's own links."""
         return None
+
+    def sweep(self, older_than_s: float) -> int:
+        """Returns 0: temporary files are the store's."""
+        return 0
+
+    def check(self) -> None:
+        """Writes a small file and deletes it."""
+        path = self._root / f".check-{uuid.uuid4().hex}"
+        try:
+            path.write_bytes(b"\0")
+            path.unlink()
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise storage_error(error, path) from error
 
 
 def sync_folder(folder: Path) -> None:

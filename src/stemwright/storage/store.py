@@ -13,8 +13,8 @@ from pathlib import Path
 
 from stemwright.errors import storage_error
 from stemwright.settings import Settings
-from stemwright.storage.blob import PIECE_BYTES, Backend, BlobMissing, StoredBlob, blob_missing
-from stemwright.storage.blob_writer import BlobWriter
+from stemwright.storage.blob import PIECE_BYTES, Backend, BlobMissing, FileLink, StoredBlob, Upload, blob_missing
+from stemwright.storage.blob_writer import BlobWriter, FileWriter, UploadWriter
 from stemwright.storage.folder import FolderBackend
 
 __all__ = ["BlobMissing", "RecordBlob", "Store", "StoredBlob"]
@@ -55,11 +55,19 @@ class Store:
             incoming.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(error, incoming) from error
-        if settings.storage_url is None:
-            return cls(FolderBackend(files), incoming, record)
-        from stemwright.storage.bucket import BucketBackend
+        return cls(backend_of(settings), incoming, record)
 
-        return cls(BucketBackend.from_url(settings.storage_url, skip_existing=settings.share_results), incoming, record)
+    def __str__(self) -> str:
+        """Where the files are, in words for the operator."""
+        return str(self._backend)
+
+    def check(self) -> None:
+        """Writes, reads, lists and deletes a small file, and gives up after some seconds.
+
+        Raises:
+            StorageError: says what is wrong, and what to do.
+        """
+        self._backend.check()
 
     @property
     def incoming(self) -> Path:
@@ -68,7 +76,12 @@ class Store:
 
     def writer(self) -> BlobWriter:
         """Returns a writer for a new file: ``with store.writer() as w: w.write(…); blob = w.commit()``."""
-        return BlobWriter(self._incoming / uuid.uuid4().hex, self._commit_file)
+        upload = self._backend.upload()
+        return self.file_writer() if upload is None else UploadWriter(upload, self._commit_upload)
+
+    def file_writer(self) -> FileWriter:
+        """Returns a writer whose bytes can be read at ``path`` on this machine before they are stored."""
+        return FileWriter(self._incoming / uuid.uuid4().hex, self._commit_file)
 
     def put_file(self, path: Path) -> StoredBlob:
         """Moves a complete local file into the store; it is gone from ``path`` when this returns.
@@ -119,16 +132,9 @@ class Store:
         if path is not None:
             yield path
             return
-        if self._backend.size(digest) is None:
-            raise blob_missing(digest)
         copy = self._incoming / uuid.uuid4().hex
         try:
-            try:
-                with copy.open("xb") as file:
-                    for piece in self._backend.read(digest, 0, None):
-                        file.write(piece)
-            except OSError as error:
-                raise storage_error(error, copy) from error
+            self._download(digest, copy)
             yield copy
         finally:
             copy.unlink(missing_ok=True)
@@ -156,9 +162,17 @@ class Store:
         """Yields the digests of all files in the store."""
         return self._backend.digests()
 
-    def url(self, digest: str, seconds: float) -> str | None:
-        """Returns a direct link to an object store, valid for ``seconds``; None for a local folder."""
-        return self._backend.url(digest, seconds)
+    def url(self, digest: str, link: FileLink) -> str | None:
+        """Returns a direct link to an object store; None where this server sends the files itself."""
+        return self._backend.url(digest, link)
+
+    def sweep_uploads(self, older_than_s: float) -> int:
+        """Deletes what interrupted uploads left in an object store; returns its number.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        return self._backend.sweep(older_than_s)
 
     def sweep(self, older_than_s: float) -> int:
         """Deletes temporary files not written to for ``older_than_s`` seconds; returns their number."""
@@ -180,11 +194,44 @@ class Store:
         if self._record is not None and self._backend.local_path(blob.digest) is None:
             self._record(blob)  # again, as an upload can take longer than the grace period
 
+    def _commit_upload(self, upload: Upload, blob: StoredBlob) -> None:
+        if self._record is not None:
+            self._record(blob)
+        upload.finish(blob.digest)
+        if self._record is not None:
+            self._record(blob)
+
+    def _download(self, digest: str, path: Path) -> None:
+        try:
+            with path.open("xb") as file:
+                for piece in self._backend.read(digest, 0, None):
+                    file.write(piece)
+        except OSError as error:
+            raise storage_error(error, path) from error
+
     def _copy(self, path: Path) -> StoredBlob:
-        with self.writer() as writer, path.open("rb", buffering=0) as file:
+        with self.file_writer() as writer, path.open("rb", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
                 writer.write(piece)
             return writer.commit()
+
+
+def backend_of(settings: Settings) -> Backend:
+    """Where a server's files are. Connects to nothing and creates nothing.
+
+    Raises:
+        UsageError: ``storage_url`` or its keys are invalid.
+    """
+    if settings.storage_url is None:
+        return FolderBackend(settings.data / "files")
+    from stemwright.storage.bucket import BucketBackend
+
+    return BucketBackend.from_url(
+        settings.storage_url,
+        public_url=settings.storage_public_url,
+        redirects=settings.storage_links == "redirect",
+        skip_existing=settings.share_results,
+    )
 
 
 def _hash_file(path: Path) -> StoredBlob:

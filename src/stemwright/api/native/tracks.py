@@ -109,7 +109,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 async def _add_upload(service: Service, account_id: str, request: Request) -> tracks.Track:
     # Leaving the writer without a commit deletes its data, so an interrupted upload needs no cleanup.
-    with service.store.writer() as writer:
+    with service.store.file_writer() as writer:
         async with upload_limit(service, account_id) as max_bytes:
             form = await read_multipart(request, writer, max_bytes)
         unknown = sorted(form.fields.keys() - {"title"})
