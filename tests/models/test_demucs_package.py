@@ -114,9 +114,10 @@ def test_a_network_comes_out_as_it_went_in(tmp_path: Path, demucs: type, network
     state, kwargs = read_package(path)
 
     assert kwargs == SETTINGS
-    assert all(weight.dtype is torch.float32 for weight in state.values())
+    arrays = {name: weight.array() for name, weight in state.items()}
+    assert all(array.dtype == np.float32 for array in arrays.values())
     made = HTDemucs(options(kwargs))
-    made.load_state_dict(state)
+    made.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
     for weight in network.parameters():
         weight.data = weight.data.half().float()
     mix = torch.randn(1, 2, 1000)
@@ -144,13 +145,6 @@ def test_files_in_the_form_from_before_zip_are_read(tmp_path: Path, demucs: type
     path = tmp_path / "old.th"
     torch.save(package(demucs, network), path, _use_new_zipfile_serialization=False)
     assert read_package(path).kwargs == SETTINGS
-
-
-def test_the_real_classes_may_be_allowed_by_others(tmp_path: Path, demucs: type, network: HTDemucs) -> None:
-    path = tmp_path / "plain.th"
-    torch.save(package(demucs, network), path)
-    with torch.serialization.safe_globals([demucs, Fraction]):
-        assert read_package(path).kwargs == SETTINGS
 
 
 @pytest.mark.parametrize("where", ["klass", "args", "kwargs", "state", "training_args", "everything"])

@@ -13,17 +13,13 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stemwright.errors import ModelUnavailableError
-
-WRAPPERS = ("best_state", "state_dict", "model_state_dict", "state", "model")
-"""Keys under which training programs save the weights; the first match is used. SCNet's own saves the best state and
-the last one."""
-
-PREFIXES = ("module.", "model.", "_orig_mod.")
-"""Name prefixes added by data-parallel training, wrapper classes and ``torch.compile``."""
+from stemwright.models.state_dict import named_weights
+from stemwright.models.torch_file import damaged
 
 _GLOBAL_NAME = re.compile(r"GLOBAL ([\w.]+)")
 """Matches the global named in an error of torch's weights-only loader."""
@@ -49,9 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         ) from error
     # only the newer of torch's two formats, a zip archive, can be memory-mapped
     content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path, mapped=zipped)
-    tensors = _without_prefix(
-        {str(name): value for name, value in _state(content).items() if isinstance(value, Tensor)}
-    )
+    tensors = named_weights(content, Tensor)
     if not tensors:
         raise ModelUnavailableError(f"{path} contains no tensors; give the checkpoint of a network.")
     return tensors
@@ -93,7 +87,7 @@ def _pickled(path: Path, *, mapped: bool) -> object:
     except pickle.UnpicklingError as error:
         code = _GLOBAL_NAME.search(str(error))
         if code is None:
-            raise _no_checkpoint(path) from error
+            raise damaged(path) from error
         if code[1].startswith("demucs."):
             return _demucs(path)
         raise ModelUnavailableError(
@@ -101,36 +95,14 @@ def _pickled(path: Path, *, mapped: bool) -> object:
         ) from error
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
         # torch's reader raises all kinds of errors for damaged files
-        raise _no_checkpoint(path) from error
+        raise damaged(path) from error
 
 
 def _demucs(path: Path) -> Mapping[str, Tensor]:
     """The weights of a Demucs checkpoint, which also references Demucs classes."""
     from stemwright.models.demucs_package import read_package
 
-    return read_package(path).state
-
-
-def _no_checkpoint(path: Path) -> ModelUnavailableError:
-    return ModelUnavailableError(
-        f"{path} is truncated or not a PyTorch checkpoint; download it again, or give another one."
-    )
-
-
-def _state(content: object) -> Mapping[str, object]:
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            return content
-        content = inner
-    return {}
-
-
-def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in PREFIXES:
-        if tensors and all(name.startswith(prefix) for name in tensors):
-            return _without_prefix({name.removeprefix(prefix): tensor for name, tensor in tensors.items()})
-    return tensors
+    return {name: torch.from_numpy(np.array(weight.array())) for name, weight in read_package(path).state.items()}
 
 
 def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
