@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,13 +71,26 @@ def test_it_can_be_started_before_it_is_asked(song: Path) -> None:
     reader.close()
 
 
-def test_a_process_that_dies_is_started_anew(reader: PreviewReader, song: Path) -> None:
+def test_segments_do_not_wait_for_what_takes_long(reader: PreviewReader, song: Path, tmp_path: Path) -> None:
     reader.peaks(song)
+    slow = reader._slow_process._process
+    assert slow is not None
+    os.kill(slow.pid, signal.SIGSTOP)
+    drawing = threading.Thread(target=reader.spectrogram, args=(song, tmp_path / "tiles"))
+    drawing.start()
+    assert reader.segment(song, 0, seekable=True).content and not (tmp_path / "tiles").exists()
+    os.kill(slow.pid, signal.SIGCONT)
+    drawing.join()
+    assert (tmp_path / "tiles").stat().st_size > 1000
+
+
+def test_a_process_that_dies_is_started_anew(reader: PreviewReader, song: Path) -> None:
+    reader.segment(song, 0, seekable=True)
     process = reader._processes[0]._process
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not psutil.pid_exists(process.pid))
-    assert reader.peaks(song)
+    assert reader.segment(song, 0, seekable=True)
 
 
 @pytest.mark.parametrize("code", ["import sys; sys.stdin.readline(); sys.exit(1)", "import signal; signal.pause()"])

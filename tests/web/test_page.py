@@ -100,7 +100,7 @@ def test_a_song_goes_in_and_its_stems_come_out(page: Page, server: Server, sound
     page.wait_for(f"document.querySelector('.song.succeeded a[href=\"#/song/{waiting['id']}\"]')")
     assert "A song of the tests" in page.evaluate("document.querySelector('.songs').innerText")
     page.click(f".song.succeeded .what a[href='#/song/{waiting['id']}']")
-    page.wait_for("document.querySelectorAll('.row').length === 2")
+    page.wait_for("document.querySelectorAll('.row[data-stem]:not(.song)').length === 2")
     assert page.evaluate("document.querySelector('.silent').innerText") == "1 stem is silent"
     page.press(" ", "Space", " ")
     page.wait_for("document.querySelector('.play').getAttribute('aria-label') === 'Pause'")

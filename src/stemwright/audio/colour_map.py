@@ -18,6 +18,8 @@ LIGHTNESS = (0.13, 0.97)
 HUES_DEG = (285.0, 465.0)
 """OKLab hues at both ends: violet, and yellow after one turn."""
 MOST_CHROMA = 0.175
+GREY_LIGHTNESS = 0.65
+"""Of the grey in a mixture, against that of the colour: what is coloured stands out."""
 STEPS = 4096
 """Points of the path before it is cut into equal steps."""
 
@@ -73,6 +75,6 @@ def colour_map(n: int) -> Colours:
 def mixed_map(n_levels: int, n_shares: int) -> Colours:
     """``(n_levels * n_shares, 3)``: for each share, from none to all, the levels from grey to the colours of the map."""
     colours = path(n_levels)
-    grey = colours * [1, 0, 0]
+    grey = colours * [GREY_LIGHTNESS, 0, 0]
     shares = np.linspace(0, 1, n_shares)[:, None, None]
     return srgb((grey + shares * (colours - grey)).reshape(-1, 3))

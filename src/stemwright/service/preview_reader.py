@@ -48,7 +48,8 @@ class Preview:
 class PreviewReader:
     """Asks the preview processes, which are started on first use and exit when idle. Thread-safe.
 
-    A file is always read by the same process, which keeps its decoder open.
+    A file's segments always come from the same process, which keeps its decoder open. What takes longer, peaks and
+    spectrograms, has a process of its own: a song must not fall silent while it is drawn.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class PreviewReader:
     ) -> None:
         n_processes = n_processes or max(1, min(MAX_PROCESSES, cores()))
         self._processes = [_PreviewProcess(command, timeout_s) for _ in range(n_processes)]
+        self._slow_process = _PreviewProcess(command, timeout_s)
 
     def peaks(self, path: Path) -> bytes:
         """The content of the peaks file of a sound file.
@@ -106,12 +108,14 @@ class PreviewReader:
 
     def close(self) -> None:
         """Stops the processes."""
-        for process in self._processes:
+        for process in (*self._processes, self._slow_process):
             process.close()
 
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         name = str(path.absolute())
-        process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
+        process = self._slow_process
+        if request["do"] in ("segment", "samples"):
+            process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
         head, body = process.ask(json.dumps({**request, "path": name, "task": bound_task()}).encode() + b"\n")
         if "error" not in head:
             return head, body

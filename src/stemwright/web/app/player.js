@@ -7,6 +7,7 @@ import { Mixer } from "./mixer.js";
 import { readPeaks } from "./peaks.js";
 import { Playback } from "./playback.js";
 import { Segments } from "./segments.js";
+import { SongRow } from "./song-row.js";
 import { presenceOf, StemRow } from "./stem-row.js";
 import { clockTime, stemName, TEXTS } from "./texts.js";
 import { Timeline } from "./timeline.js";
@@ -14,8 +15,10 @@ import { bindKeys, showShortcuts } from "./shortcuts.js";
 import { bindMediaSession } from "./media-session.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
+/** @typedef {import("./lane.js").Look} Look */
 
 const SEGMENTS_KEPT = 4;
+const TOLD_MS = 8000;
 
 /**
  * Opens the player in a place.
@@ -45,9 +48,28 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
   const playback = new Playback(context, segments, mixer, { length, segmentLength, parts });
   const rate = context.sampleRate;
 
-  const rows = audible.map(
-    (stem) => new StemRow(stem, mixer, (number) => segments.ready(`stems/${stem.name}`, number)),
-  );
+  /** Twelve pictures fail for one reason: it is said once. @param {string} message */
+  function tellOnce(message) {
+    if (message === told) return;
+    told = message;
+    setTimeout(() => (told = ""), TOLD_MS);
+    onError(message);
+  }
+  let told = "";
+
+  /** @param {string} part @param {boolean} canTake */
+  const picture = (part, canTake) => ({
+    wire,
+    path: `${base}/${part}`,
+    canTake,
+    decoded: (/** @type {number} */ number) => segments.ready(part, number),
+    onChange: () => (isStale = true),
+    onError: tellOnce,
+  });
+  const rows = audible.map((stem) => new StemRow(stem, mixer, picture(`stems/${stem.name}`, true)));
+  const song = new SongRow(picture("mix", false));
+  const lanes = [song.lane, ...rows.map((row) => row.lane)];
+  let isStale = true;
   const timeline = new Timeline(seconds, {
     onSeek: (time) => playback.seek(time * rate),
     onLoop: (region) =>
@@ -114,12 +136,25 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     element("label", { class: "right" }, element("span", {}, TEXTS.master), master, meterCanvas),
   );
 
+  // --- pictures
+  const look = element(
+    "select",
+    { "aria-label": TEXTS.look, title: TEXTS.lookHint, onchange: () => showLook(/** @type {Look} */ (look.value)) },
+    ...Object.entries(TEXTS.looks).map(([value, text]) => element("option", { value }, text)),
+  );
+  const songButton = element(
+    "button",
+    { class: "toggle", title: TEXTS.songRow, "aria-label": TEXTS.songRow, "aria-pressed": "false", onclick: switchSong },
+    TEXTS.stemNames.song,
+  );
+
   // --- page
   const area = element(
     "div",
     { class: "stems" },
-    element("div", { class: "corner" }, TEXTS.nStems(audible.length)),
+    element("div", { class: "corner" }, look, songButton),
     timeline.ruler,
+    song.root,
     ...rows.map((row) => row.root),
     timeline.lanes,
   );
@@ -151,7 +186,6 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
   );
 
   // --- behaviour
-  let isStale = true;
   let frame = 0;
 
   function toggle() {
@@ -164,6 +198,34 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     const now = playback.frame / rate;
     const isSeen = now >= timeline.view.start && now <= timeline.view.end;
     timeline.zoom(factor, isSeen ? now : (timeline.view.start + timeline.view.end) / 2);
+  }
+
+  /** @param {Look} wanted */
+  function showLook(wanted) {
+    look.value = wanted;
+    for (const lane of lanes) lane.show(wanted === "taken" && lane === song.lane ? "spectrogram" : wanted);
+  }
+
+  function switchLook() {
+    const all = /** @type {Look[]} */ (Object.keys(TEXTS.looks));
+    showLook(all[(all.indexOf(/** @type {Look} */ (look.value)) + 1) % all.length]);
+  }
+
+  async function switchSong() {
+    song.root.hidden = !song.root.hidden;
+    songButton.setAttribute("aria-pressed", String(!song.root.hidden));
+    area.style.setProperty("--n", String(audible.length + (song.root.hidden ? 0 : 1)));
+    isStale = true;
+    if (song.root.hidden || song.lane.waveform.peaks) return;
+    try {
+      song.lane.waveform.peaks = readPeaks(await wire.bytes(`${base}/mix/peaks`));
+      isStale = true;
+    } catch (error) {
+      song.root.hidden = true;
+      songButton.setAttribute("aria-pressed", "false");
+      const isGone = /** @type {{status?: number}} */ (error).status === 404;
+      onError(isGone ? TEXTS.noOriginal : String(/** @type {Error} */ (error).message));
+    }
   }
 
   function switchFollow() {
@@ -219,14 +281,14 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     const region = playback.loop && { start: playback.loop.start / rate, end: playback.loop.end / rate };
     timeline.showLoop(region, playback.isLooping);
     timeline.draw();
-    for (const row of rows) row.waveform.draw(timeline.view);
+    for (const lane of lanes) lane.draw(timeline.view);
   }
 
   const media = bindMediaSession({ title, seconds, playback, rate });
   playback.onChange = update;
   playback.onError = (error) => onError(error.message);
   mixer.onChange = update;
-  const unbind = bindKeys({ playback, mixer, rows, rate, seconds, toggle, zoom, switchOriginal, switchFollow });
+  const unbind = bindKeys({ playback, mixer, rows, rate, seconds, toggle, zoom, switchOriginal, switchFollow, switchLook });
   const observer = new ResizeObserver(() => (isStale = true));
   observer.observe(area);
   const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -238,11 +300,11 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
 
   await Promise.all(
     rows.map(async (row) => {
-      row.waveform.peaks = readPeaks(await wire.bytes(`${base}/stems/${row.stem.name}/peaks`));
+      row.lane.waveform.peaks = readPeaks(await wire.bytes(`${base}/stems/${row.stem.name}/peaks`));
       isStale = true;
     }),
   );
-  rows.forEach((row) => (row.waveform.gain = displayGain(rows)));
+  for (const { waveform } of lanes) waveform.gain = displayGain(rows);
   isStale = true;
   // The first segments are there when Play is pressed.
   Promise.all(parts.map((part) => segments.load(part, 0))).catch(() => {});
@@ -254,6 +316,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     document.removeEventListener("stemwright-theme", restyle);
     unbind();
     media.close();
+    for (const lane of lanes) lane.close();
     playback.close();
     void context.close();
   };
@@ -272,7 +335,7 @@ function openContext(sampleRate) {
 /** One factor for all waveforms, so that the loudest fills its row and levels can be compared. @param {StemRow[]} rows */
 function displayGain(rows) {
   let highest = 1;
-  for (const { waveform } of rows) {
+  for (const { waveform } of rows.map((row) => row.lane)) {
     for (const value of waveform.peaks?.levels.at(-1)?.values ?? []) highest = Math.max(highest, Math.abs(value));
   }
   return 128 / highest;

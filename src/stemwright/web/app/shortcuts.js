@@ -17,7 +17,8 @@ const SOLO_CODES = [
 /**
  * Listens until the returned function is called.
  * @param {{playback: Playback, mixer: Mixer, rows: StemRow[], rate: number, seconds: number, toggle: () => void,
- *   zoom: (factor: number) => void, switchOriginal: () => Promise<void>, switchFollow: () => void}} player
+ *   zoom: (factor: number) => void, switchOriginal: () => Promise<void>, switchFollow: () => void,
+ *   switchLook: () => void}} player
  */
 export function bindKeys(player) {
   const { playback, mixer, rows, rate, seconds } = player;
@@ -84,6 +85,9 @@ export function bindKeys(player) {
         return true;
       case "l":
         playback.setLooping(!playback.isLooping);
+        return true;
+      case "v":
+        player.switchLook();
         return true;
       case "f":
         player.switchFollow();

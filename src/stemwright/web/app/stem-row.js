@@ -2,8 +2,8 @@
 // One stem: name, presence in words, mute, solo, volume, pan, waveform.
 
 import { element } from "./dom.js";
+import { Lane } from "./lane.js";
 import { stemName, TEXTS } from "./texts.js";
-import { Waveform } from "./waveform.js";
 
 /** @typedef {import("./wire.js").Stem} Stem @typedef {import("./mixer.js").Mixer} Mixer */
 
@@ -19,9 +19,9 @@ export class StemRow {
   /**
    * @param {Stem} stem
    * @param {Mixer} mixer
-   * @param {(number: number) => AudioBuffer | null} decoded
+   * @param {ConstructorParameters<typeof Lane>[1]} source of its picture
    */
-  constructor(stem, mixer, decoded) {
+  constructor(stem, mixer, source) {
     this.stem = stem;
     this.mixer = mixer;
     const name = stemName(stem.name);
@@ -72,8 +72,7 @@ export class StemRow {
       ondblclick: () => mixer.set(stem.name, { pan: 0 }),
     });
     const presence = presenceOf(stem);
-    this.canvas = element("canvas", { class: "waveform", role: "img", "aria-label": TEXTS.waveformOf(name) });
-    this.waveform = new Waveform(this.canvas, decoded);
+    this.lane = new Lane(name, source);
     this.controls = element(
       "div",
       { class: "controls" },
@@ -84,13 +83,13 @@ export class StemRow {
         element("span", { class: "label" }, name),
         presence === "plays" ? null : element("span", { class: "presence" }, TEXTS.presence[presence]),
       ),
-      element("div", { class: "strip" }, this.mute, this.solo, this.volume, this.pan),
+      element("div", { class: "strip" }, this.mute, this.solo, this.volume, this.pan, this.lane.button),
     );
     this.root = element(
       "div",
       { class: "row", role: "group", "aria-label": name, "data-stem": stem.name },
       this.controls,
-      this.canvas,
+      this.lane.canvas,
     );
   }
 

@@ -151,8 +151,24 @@ export const TEXTS = {
   volumeOf: (stem) => `Volume of ${stem}`,
   /** @param {string} stem */
   panOf: (stem) => `Pan of ${stem}`,
-  /** @param {string} stem */
-  waveformOf: (stem) => `Waveform of ${stem}`,
+  drawing: "Drawing …",
+  look: "Picture",
+  /** @type {Record<string, string>} */
+  looks: { waveform: "Waveforms", spectrogram: "Spectrograms", taken: "What was taken" },
+  lookHint: "Waveforms, spectrograms, or the song with what each stem took of it (V)",
+  songRow: "Show the song above its stems",
+  /** @type {Record<"waveform" | "spectrogram" | "taken", (stem: string) => string>} */
+  showLook: {
+    waveform: (stem) => `Show the waveform of ${stem}`,
+    spectrogram: (stem) => `Show the spectrogram of ${stem}`,
+    taken: (stem) => `Show what ${stem} took of the song`,
+  },
+  /** @type {Record<"waveform" | "spectrogram" | "taken", (stem: string) => string>} */
+  lookOf: {
+    waveform: (stem) => `Waveform of ${stem}`,
+    spectrogram: (stem) => `Spectrogram of ${stem}`,
+    taken: (stem) => `What ${stem} took of the song`,
+  },
   /** @type {Record<string, string>} */
   presence: { plays: "plays", hardly: "hardly plays", silent: "silent" },
   /** @param {number} n */
@@ -190,6 +206,7 @@ export const TEXTS = {
     ["A", "original or mix of the stems"],
     ["L", "loop on or off; drag on the ruler to choose where"],
     ["+, -", "zoom (with Shift where - and = are stems)"],
+    ["V", "waveforms, spectrograms, or what each stem took"],
     ["F", "follow the playhead"],
     ["R", "reset the mix"],
     ["?", "these keys"],

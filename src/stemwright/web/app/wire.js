@@ -13,6 +13,8 @@ import { TEXTS } from "./texts.js";
  *   error: {code: number, message: string} | null, created_at: string}} Separation
  * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[]}} Plan
  * @typedef {{stems: string | string[], plan: string, format: string}} Order
+ * @typedef {{sample_rate: number, samples: number, tile_columns: number, rows: number, highest_hz: number,
+ *   levels: {samples_per_column: number, columns: number, tiles: number}[]}} SpectrogramFacts
  * @typedef {{id: string, name: string, hint: string, scopes: string[]}} UsedKey
  * @typedef {{name: string, key: UsedKey, storage: {used_bytes: number, limit_bytes: number | null},
  *   retention_days: number, server_url: string}} Account
@@ -175,6 +177,11 @@ export class Wire {
    */
   async bytes(path, signal) {
     return (await this.#send(path, { signal })).arrayBuffer();
+  }
+
+  /** @param {string} path @param {AbortSignal} signal @returns {Promise<SpectrogramFacts>} */
+  spectrogram(path, signal) {
+    return this.#json(path, { signal });
   }
 
   /** @param {string} path */
