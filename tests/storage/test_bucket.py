@@ -18,9 +18,8 @@ from stemwright.errors import StorageError, UsageError
 from stemwright.settings import read_settings
 from stemwright.storage import bucket as bucket_module
 from stemwright.storage import bucket_upload
-from stemwright.storage.blob import BlobMissing, FileLink, StoredBlob
+from stemwright.storage.blob import BlobMissing, FileLink, StoredBlob, StoreUnreachable
 from stemwright.storage.bucket import BucketBackend
-from stemwright.storage.bucket_errors import StoreUnreachable
 from stemwright.storage.bucket_setup import set_up
 from stemwright.storage.store import Store
 from tests.seaweedfs import BUCKET, READER, STRANGER, WRITER, Keys, SeaweedFs

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
@@ -18,9 +18,10 @@ from stemwright.service.blobs import BlobRecords, is_unreferenced, start_grace_p
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.clock_check import ClockCheck
 from stemwright.service.derived_files import KEEP_UNUSED_S
+from stemwright.service.sweep_lease import LEASE_S, SweepLease
 from stemwright.service.task import ACTIVE_STATES
 from stemwright.settings import Settings
-from stemwright.storage.blob import StoredBlob
+from stemwright.storage.blob import StoredBlob, StoreUnreachable
 from stemwright.storage.store import Store
 
 BATCH_ROWS = 200
@@ -70,14 +71,18 @@ class Retention:
         self._blobs = BlobRecords(database, clock)
         self._clock_check = ClockCheck(database, clock, steady)
         self._recorded_untracked_files = False
+        self._lease = SweepLease(database, clock) if store.is_remote else None
 
     def sweep(self) -> SweepResult:
         """Deletes expired tasks (with stems and deliveries), tracks and uploads, then unreferenced and abandoned files.
 
         An unfinished task, or one with a callback due, does not expire, nor does its track. A file is deleted when no
         row has referred to it for an hour, a derived file a week after its last use. After a clock jump nothing is
-        deleted until the clock has been steady for an hour.
+        deleted until the clock has been steady for an hour. Of several servers on one object store one does all this,
+        and the others delete their own temporary files.
         """
+        if self._lease is not None and not self._lease.take():
+            return replace(NOTHING_REMOVED, abandoned_files=self._store.sweep(ABANDONED_AFTER_S))
         self._record_untracked_files()
         if not self._clock_check.may_delete():
             return NOTHING_REMOVED
@@ -88,10 +93,22 @@ class Retention:
             idempotency_keys=self._in_batches(self._delete_idempotency_keys),
             derived_files=self._in_batches(self._delete_derived_files),
             blobs=self._delete_blobs(),
-            abandoned_files=self._store.sweep(ABANDONED_AFTER_S),
+            abandoned_files=self._store.sweep(ABANDONED_AFTER_S) + self._sweep_uploads(),
         )
         self._clock_check.record_sweep()
         return swept
+
+    def stop(self) -> None:
+        """Lets another server sweep."""
+        if self._lease is not None:
+            self._lease.give_back()
+
+    def _sweep_uploads(self) -> int:
+        try:
+            return self._store.sweep_uploads(ABANDONED_AFTER_S)
+        except StorageError as error:
+            _log.warning("what broken uploads left could not be deleted; trying again later: %s", error)
+            return 0
 
     def _in_batches(self, delete_some: Callable[[Session, float], int]) -> int:
         total = 0
@@ -165,6 +182,9 @@ class Retention:
         for digest in digests:
             try:
                 deleted += self._delete_blob(digest)
+            except StoreUnreachable as error:  # each of the others would wait for it too, and hold a lock
+                _log.warning("unused files cannot be deleted now; trying again later: %s", error)
+                break
             except StorageError as error:
                 _log.warning("an unused file could not be deleted; trying again later: %s", error)
         return deleted
@@ -213,6 +233,10 @@ class RetentionLoop:
         """Stops the thread and waits for a running sweep."""
         self._stopped.set()
         self._thread.join()
+        try:
+            self._retention.stop()
+        except StorageError as error:
+            _log.warning("another server sweeps in %.0f minutes only: %s", LEASE_S / 60, error)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

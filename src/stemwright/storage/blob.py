@@ -28,6 +28,10 @@ class BlobMissing(StorageError):
     """The file is not in the store."""
 
 
+class StoreUnreachable(StorageError):
+    """The object store does not answer."""
+
+
 def blob_missing(digest: str) -> BlobMissing:
     """Returns the error for a missing file."""
     return BlobMissing(f"The file {digest[:12]}… is no longer in the store: create or upload it again.")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from stemwright.errors import StorageError
+from stemwright.storage.blob import StoreUnreachable
 from stemwright.storage.bucket_url import BucketUrl
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
@@ -30,10 +31,6 @@ _CLOCK = frozenset(("RequestTimeTooSkewed", "RequestExpired"))
 _REGION = frozenset(("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"))
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 _UNREACHABLE = ("error sending request", "operation timed out", "connection closed", "error decoding response")
-
-
-class StoreUnreachable(StorageError):
-    """The object store does not answer."""
 
 
 @contextmanager

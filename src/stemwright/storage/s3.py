@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from stemwright.errors import StorageError, UsageError
-from stemwright.storage.blob import FileLink
-from stemwright.storage.bucket_errors import StoreUnreachable
+from stemwright.storage.blob import FileLink, StoreUnreachable
 from stemwright.storage.bucket_url import BucketUrl
 
 if TYPE_CHECKING:

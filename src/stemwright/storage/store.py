@@ -70,6 +70,11 @@ class Store:
         self._backend.check()
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the files are in an object store, which other servers may use too."""
+        return not isinstance(self._backend, FolderBackend)
+
+    @property
     def incoming(self) -> Path:
         """The folder of temporary files, on this machine."""
         return self._incoming
