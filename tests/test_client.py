@@ -128,6 +128,15 @@ class TestOnARealServer:
             client.track(second.track_id)
         account = client.account()
         assert (account.name, account.key.scopes, account.server_url) == ("alice", ("read", "write"), server.url)
+        assert [day.separations for day in client.usage(2)] == [0, 1]
+        made = client.create_key("phone", ["read"])
+        _, listed = client.keys()
+        assert (listed.name, listed.scopes) == ("phone", ("read",))
+        with Client(server.url, key=made.key) as phone:
+            assert phone.account().key.id == made.id
+            client.revoke_key(made)
+            with pytest.raises(parts.AuthenticationError):
+                phone.account()
         assert account.storage.used_bytes == song.stat().st_size and account.storage.limit_bytes is None
 
     def test_cancel_delete_and_log(self, client: Client, song: Path) -> None:
@@ -139,6 +148,9 @@ class TestOnARealServer:
             client.wait(ordered)
         assert [one.state for one in client.deliveries(ordered)] == ["pending"]
         assert client.replay(ordered).attempt == 1
+        assert [(one.separation_id, one.callback_url) for one in client.all_deliveries()] == [
+            (ordered.id, "http://127.0.0.1:9/")
+        ]
         client.delete(ordered)
         with pytest.raises(parts.NotFoundError):
             client.separation(ordered)
@@ -217,6 +229,11 @@ class TestOnARealServer:
                 assert (await client.rename_track(ordered.track_id, "Named")).title == "Named"
                 assert [one.title async for one in client.separations(title="name", order="oldest")] == ["Named"]
                 assert (await client.account()).name == "alice"
+                made = await client.create_key("phone")
+                assert made.id in [key.id for key in await client.keys()]
+                await client.revoke_key(made.id)
+                assert len(await client.usage()) == 30
+                assert [one async for one in client.all_deliveries()] == []
                 another = await client.separate(await client.add_url("https://example.com/a.mp3"))
                 with pytest.raises(parts.WaitTimeoutError):
                     await client.wait(another, timeout_s=0.3, poll_s=0.05)

@@ -46,6 +46,9 @@ READING = (
             TRACKS,
             ORDERS,
             "/v1/account",
+            "/v1/keys",
+            "/v1/usage",
+            "/v1/deliveries",
             "/v1/credits",
             "/v1/plans",
             f"{TRACKS}/{UNKNOWN}",
@@ -62,6 +65,8 @@ WRITING = (
     ("POST", ORDERS),
     ("DELETE", f"{TRACKS}/{UNKNOWN}"),
     ("DELETE", f"{ORDERS}/{UNKNOWN}"),
+    ("POST", "/v1/keys"),
+    ("DELETE", f"/v1/keys/{UNKNOWN}"),
     ("POST", f"{ORDERS}/{UNKNOWN}/cancel"),
     ("POST", f"{ORDERS}/{UNKNOWN}/deliveries/replay"),
 )
@@ -121,6 +126,25 @@ encoded("own", TRACKS, ORDERS)
 for cause, content in BODIES.items():
     provokes("own", "POST with JSON", cause)(sending(content, TRACKS, ORDERS))
 provokes("own", "POST with JSON", "the body does not come within a minute")(dripping(ORDERS, b"{"))
+
+# --- keys, usage, deliveries
+
+
+def creating_key(cause: str, *bodies: dict[str, object]) -> None:
+    """Provokes with bodies of a new key."""
+
+    @provokes("own", "POST /v1/keys", cause)
+    def create(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        return [outcome(server, partial(server.client.post, "/v1/keys", json=body)) for body in bodies]
+
+
+creating_key("the name or the scopes make no sense", {}, {"name": " "}, {"name": "a", "scopes": []})
+creating_key("a scope that the key lacks", {"name": "root", "scopes": ["operator"]})
+creating_key("a key of the account has the name", {"name": "alice"})
+asked("DELETE /v1/keys/{id}", "no key of yours has the id", ("DELETE", f"/v1/keys/{UNKNOWN}"))
+asked("GET /v1/usage", "days is not from 1 to 366", ("GET", "/v1/usage?days=0"), ("GET", "/v1/usage?days=367"))
+asked("GET /v1/deliveries", "after is gone", ("GET", f"/v1/deliveries?after={UNKNOWN}"))
 
 # --- sessions of browsers
 

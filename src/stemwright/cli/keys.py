@@ -113,6 +113,9 @@ def list_keys(data: Data = None, as_json: Json = False) -> None:
 @app.command("revoke")
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name.")],
+    account: Annotated[
+        str | None, typer.Option(metavar="A", help="Account of the key, where several have a key of that name.")
+    ] = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -120,5 +123,5 @@ def revoke(
     from stemwright.service.keys import Keys
 
     with open_data_folder(data) as (_, database):
-        Keys(database).revoke(name)
+        Keys(database).revoke(name, account)
     typer.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"The key '{name}' is revoked.")

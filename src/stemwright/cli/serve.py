@@ -237,7 +237,7 @@ def open_listener(settings: Settings) -> socket.socket:
 
 def _create_first_key(service: Service) -> str | None:
     """Creates the first key, which may do everything, unless other machines can reach the server already."""
-    from stemwright.service.keys import SCOPES
+    from stemwright.service.key_rows import SCOPES
 
     if service.keys.any():
         return None

@@ -13,6 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("stemwright.Client needs httpx: pip install 'stemwright[server]'.") from error
 
+from stemwright.client.account_records import Account, AccountDelivery, Credits, DayUsage, Delivery, Key, NewKey
 from stemwright.client.asynchronous import AsyncClient
 from stemwright.client.errors import (
     ApiError,
@@ -28,11 +29,12 @@ from stemwright.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
-from stemwright.client.records import Account, Credits, Delivery, Plan, Separation, Stem, Track
+from stemwright.client.records import Plan, Separation, Stem, Track
 from stemwright.client.synchronous import Client
 
 __all__ = [
     "Account",
+    "AccountDelivery",
     "ApiError",
     "AsyncClient",
     "AuthenticationError",
@@ -40,9 +42,12 @@ __all__ = [
     "ConflictError",
     "Credits",
     "CreditsInsufficientError",
+    "DayUsage",
     "Delivery",
     "FieldError",
     "InvalidRequestError",
+    "Key",
+    "NewKey",
     "NotFoundError",
     "Plan",
     "Separation",

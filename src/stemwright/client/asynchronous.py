@@ -16,10 +16,11 @@ import httpx
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.client import calls, retries, waiting
+from stemwright.client.account_methods import AsyncAccountMethods
 from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
-from stemwright.client.records import Account, Credits, Delivery, Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
@@ -28,7 +29,7 @@ OnProgress = Callable[[Separation], None]
 Updates = AsyncGenerator[Separation, None]
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccountMethods):
     """Client of a Stemwright server for asyncio; close it, or use it in an ``async with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
@@ -210,22 +211,6 @@ class AsyncClient:
         """Downloads all stems as one ZIP file; raises StorageError too."""
         url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
         return await self._fetch(url, arguments.path(path, "path"), self._key)
-
-    async def deliveries(self, separation: Separation | UUID | str) -> list[Delivery]:
-        """All attempts to deliver the callback."""
-        return await self._do(calls.deliveries(calls.id_of(separation)))
-
-    async def replay(self, separation: Separation | UUID | str) -> Delivery:
-        """Sends the callback once more."""
-        return await self._do(calls.replay(calls.id_of(separation)))
-
-    async def account(self) -> Account:
-        """The account of the key, and the storage that it uses."""
-        return await self._do(calls.account())
-
-    async def credits(self) -> Credits:
-        """The credits of the account."""
-        return await self._do(calls.credits_left())
 
     async def plans(self) -> list[Plan]:
         """The plans that the server offers."""

@@ -17,18 +17,12 @@ from stemwright.client.errors import (
     ServerError,
 )
 from stemwright.client.records import (
-    Account,
-    Credits,
-    Delivery,
     Order,
     Page,
     Plan,
     Separation,
     State,
     Track,
-    read_account,
-    read_credits,
-    read_delivery,
     read_plan,
     read_separation,
     read_track,
@@ -126,7 +120,7 @@ def tracks(after: str | None) -> Call[Page[Track]]:
         "GET",
         "/v1/tracks",
         lambda reply: Page(tuple(map(read_track, reply["tracks"])), reply["next"]),
-        query=_query(after),
+        query=page_query(after),
     )
 
 
@@ -137,7 +131,7 @@ def rename_track(track_id: str, title: str) -> Call[Track]:
 
 def delete_track(track_id: str) -> Call[None]:
     """Deletes a track."""
-    return Call("DELETE", f"/v1/tracks/{track_id}", _nothing)
+    return Call("DELETE", f"/v1/tracks/{track_id}", nothing)
 
 
 def separate(
@@ -175,7 +169,7 @@ def separation(separation_id: str) -> Call[Separation]:
 
 def separations(after: str | None, state: str | None, title: str | None, order: str) -> Call[Page[Separation]]:
     """A page of separations."""
-    query = _query(after) | {"order": arguments.choice(order, "order", get_args(Order))}
+    query = page_query(after) | {"order": arguments.choice(order, "order", get_args(Order))}
     if title is not None:
         query["title"] = arguments.text(title, "title")
     if state is not None:
@@ -196,31 +190,7 @@ def cancel(separation_id: str) -> Call[Separation]:
 def delete(separation_id: str, *, with_track: bool) -> Call[None]:
     """Forgets a separation."""
     query = {"with_track": "true"} if with_track else {}
-    return Call("DELETE", f"/v1/separations/{separation_id}", _nothing, query=query)
-
-
-def deliveries(separation_id: str) -> Call[list[Delivery]]:
-    """The log of a callback."""
-    return Call(
-        "GET",
-        f"/v1/separations/{separation_id}/deliveries",
-        lambda reply: [read_delivery(delivery) for delivery in reply["deliveries"]],
-    )
-
-
-def replay(separation_id: str) -> Call[Delivery]:
-    """Sends a callback once more."""
-    return Call("POST", f"/v1/separations/{separation_id}/deliveries/replay", read_delivery, repeatable=False)
-
-
-def account() -> Call[Account]:
-    """The account of the key."""
-    return Call("GET", "/v1/account", read_account)
-
-
-def credits_left() -> Call[Credits]:
-    """The credits of the account."""
-    return Call("GET", "/v1/credits", read_credits)
+    return Call("DELETE", f"/v1/separations/{separation_id}", nothing, query=query)
 
 
 def plans() -> Call[list[Plan]]:
@@ -294,9 +264,11 @@ def _optional(value: object, name: str, unit: str) -> int | None:
     return None if value is None else arguments.whole(value, name, unit, lowest=1, highest=1_000_000)
 
 
-def _query(after: str | None) -> dict[str, str]:
+def page_query(after: str | None) -> dict[str, str]:
+    """The query of a page."""
     return {"limit": str(PAGE)} if after is None else {"limit": str(PAGE), "after": after}
 
 
-def _nothing(_reply: Any) -> None:
+def nothing(_reply: Any) -> None:
+    """Reads no reply."""
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
@@ -110,57 +110,6 @@ class Separation:
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One attempt to deliver a callback: ``pending``, ``delivered``, ``failed``, ``blocked`` or ``dead``."""
-
-    id: str
-    attempt: int
-    state: str
-    due_at: datetime
-    attempted_at: datetime | None
-    status_code: int | None
-    error: str | None
-
-
-@dataclass(frozen=True)
-class Credits:
-    """What the account has; None where it pays for nothing. ``price`` is that of one separation."""
-
-    metered: bool
-    credits: float | None
-    price: float
-
-
-@dataclass(frozen=True)
-class UsedKey:
-    """The key that the client sends; ``hint`` is its first characters."""
-
-    id: str
-    name: str
-    hint: str
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Storage that an account uses; ``limit_bytes`` is None without a quota."""
-
-    used_bytes: int
-    limit_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Account:
-    """The account that the key belongs to."""
-
-    name: str
-    key: UsedKey
-    storage: Storage
-    retention_days: float
-    server_url: str
-
-
-@dataclass(frozen=True)
 class PlanModel:
     """A model of a plan, and the licence of its weights."""
 
@@ -190,31 +139,15 @@ def read_separation(facts: dict[str, Any]) -> Separation:
     """A separation as the server writes it."""
     error = facts["error"]
     parts = {
-        "stems": tuple(_read(Stem, stem) for stem in facts["stems"]),
-        "error": None if error is None else _read(Failure, error),
+        "stems": tuple(read_record(Stem, stem) for stem in facts["stems"]),
+        "error": None if error is None else read_record(Failure, error),
     }
-    return _read(Separation, {**facts, **parts})
+    return read_record(Separation, {**facts, **parts})
 
 
 def read_track(facts: dict[str, Any]) -> Track:
     """A track as the server writes it."""
-    return _read(Track, facts)
-
-
-def read_delivery(facts: dict[str, Any]) -> Delivery:
-    """A delivery as the server writes it."""
-    return _read(Delivery, facts)
-
-
-def read_credits(facts: dict[str, Any]) -> Credits:
-    """Credits as the server writes them."""
-    return _read(Credits, facts)
-
-
-def read_account(facts: dict[str, Any]) -> Account:
-    """An account as the server writes it."""
-    parts = {"key": _read(UsedKey, facts["key"]), "storage": _read(Storage, facts["storage"])}
-    return _read(Account, {**facts, **parts})
+    return read_record(Track, facts)
 
 
 def read_plan(facts: dict[str, Any]) -> Plan:
@@ -223,11 +156,14 @@ def read_plan(facts: dict[str, Any]) -> Plan:
     return Plan(facts["name"], facts["title"], tuple(facts["stems"]), models)
 
 
-def _read(record: type[_Record], facts: dict[str, Any]) -> _Record:
+def read_record(record: type[_Record], facts: dict[str, Any]) -> _Record:
+    """A record from a JSON object; times are parsed and lists become tuples."""
     return record(**{field.name: _value(field.name, facts[field.name]) for field in fields(record)})  # type: ignore[arg-type]
 
 
 def _value(name: str, value: Any) -> Any:
     if name.endswith("_at") and value is not None:
         return datetime.fromisoformat(value)
+    if name == "day":
+        return date.fromisoformat(value)
     return tuple(value) if isinstance(value, list) else value

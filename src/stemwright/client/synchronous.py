@@ -15,10 +15,11 @@ import httpx
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.client import calls, retries, waiting
+from stemwright.client.account_methods import AccountMethods
 from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
-from stemwright.client.records import Account, Credits, Delivery, Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
@@ -26,7 +27,7 @@ Record = TypeVar("Record")
 OnProgress = Callable[[Separation], None]
 
 
-class Client:
+class Client(AccountMethods):
     """Client of a Stemwright server. Thread-safe; close it, or use it in a ``with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
@@ -207,22 +208,6 @@ class Client:
         """Downloads all stems as one ZIP file; raises StorageError too."""
         url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
         return self._fetch(url, arguments.path(path, "path"), self._key)
-
-    def deliveries(self, separation: Separation | UUID | str) -> list[Delivery]:
-        """All attempts to deliver the callback."""
-        return self._do(calls.deliveries(calls.id_of(separation)))
-
-    def replay(self, separation: Separation | UUID | str) -> Delivery:
-        """Sends the callback once more."""
-        return self._do(calls.replay(calls.id_of(separation)))
-
-    def account(self) -> Account:
-        """The account of the key, and the storage that it uses."""
-        return self._do(calls.account())
-
-    def credits(self) -> Credits:
-        """The credits of the account."""
-        return self._do(calls.credits_left())
 
     def plans(self) -> list[Plan]:
         """The plans that the server offers."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
@@ -111,6 +111,26 @@ class Callbacks:
         with self._database.read() as session:
             query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
             return [_delivery_from_row(row) for row in session.scalars(query.order_by(tables.Delivery.attempt))]
+
+    def recent(self, account_id: str, *, after: str | None = None, limit: int = 20) -> list[tuple[Delivery, str]]:
+        """Returns attempts of all tasks of an account with their URLs, newest first, from after the attempt ``after``.
+
+        Raises:
+            NotFound: there is no attempt ``after`` any more.
+        """
+        row = tables.Delivery
+        query = select(row, tables.Task.callback_url).join(tables.Task, tables.Task.id == row.task_id)
+        query = query.where(row.account_id == account_id)
+        with self._database.read() as session:
+            if after:
+                last = session.scalar(select(row).where(row.id == after, row.account_id == account_id))
+                if last is None:
+                    raise NotFound(
+                        "The attempt after which the page starts no longer exists; start from the first page."
+                    )
+                query = query.where(or_(row.due_at < last.due_at, and_(row.due_at == last.due_at, row.id < after)))
+            rows = session.execute(query.order_by(row.due_at.desc(), row.id.desc()).limit(limit))
+            return [(_delivery_from_row(delivery), url or "") for delivery, url in rows]
 
     def replay(self, account_id: str, task_id: str) -> Delivery:
         """Sends a task's callback again, now. A scheduled attempt is brought forward.

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
-import string
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -19,23 +15,13 @@ from stemwright.database.engine import Database
 from stemwright.service.accounts import find_account, open_account
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, NotPermitted
-from stemwright.service.ids import new_id
-from stemwright.settings import parse_rate
-
-KeyFormat = Literal["stemwright", "crun"]
-
-KEY_FORMATS: dict[KeyFormat, tuple[str, int]] = {"stemwright": ("sw_", 40), "crun": ("ak_", 32)}
-"""Prefix of a key, and number of characters after it. crun's command line accepts only keys in its own format."""
+from stemwright.service.key_rows import DEFAULT_SCOPES, SCOPES, KeyFormat, NewRow, add_key, check_key, digest
 
 IDS_PER_QUERY = 500
 """Maximum ids per query; SQLite's limit is 32,766."""
 
-HINT_CHARACTERS = 4
 NO_ACCESS = "You do not have access permissions"
 """The vendor's message for a wrong key (docs/contracts.md, section 1)."""
-
-SCOPES = ("read", "write", "operator")
-DEFAULT_SCOPES = ("read", "write")
 
 
 @dataclass(frozen=True)
@@ -70,6 +56,7 @@ class Caller:
 class Key:
     """Public data of a key; ``hint`` is its first characters."""
 
+    id: str
     name: str
     account: str
     hint: str
@@ -112,17 +99,15 @@ class Keys:
         With ``credits_hundredths`` the account is metered and gets them. ``form`` sets only the format of the key.
 
         Raises:
-            Conflict: a key with that name is active.
+            Conflict: the account has an active key of that name.
             NotFound: no such account.
             InvalidRequest: a scope, limit or number of credits is invalid.
         """
-        _check(scopes, rate_limit, credits_hundredths)
-        prefix, length = KEY_FORMATS[form]
-        key = prefix + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+        check_key(scopes, rate_limit)
+        if credits_hundredths is not None and credits_hundredths < 0:
+            raise InvalidRequest("credits", "Credits are 0 or more.")
         with self._database.write() as session:
-            if _active(session, name) is not None:
-                raise Conflict(f"There is already a key named '{name}'; revoke it first, or choose another name.")
-            row = find_account(session, account) if account else find_account(session, name)
+            row = find_account(session, account or name)
             if row is None and account:
                 raise NotFound(f"There is no account named '{account}'; `stemwright keys list` names them.")
             if row is None:
@@ -136,20 +121,8 @@ class Keys:
                             account_id=row.id, amount=credits_hundredths, reason="grant", created_at=self._clock()
                         )
                     )
-            session.add(
-                tables.ApiKey(
-                    id=new_id(),
-                    account_id=row.id,
-                    name=name,
-                    digest=_digest(key),
-                    hint=key[: len(prefix) + HINT_CHARACTERS],
-                    scopes=",".join(scopes),
-                    rate_limit=rate_limit,
-                    max_running=max_running,
-                    created_at=self._clock(),
-                )
-            )
-            return NewKey(name, row.name, key)
+            made = NewRow(row.id, name, scopes, rate_limit, max_running)
+            return NewKey(name, row.name, add_key(session, made, self._clock(), form)[1])
 
     def authenticate(self, key: str | None) -> Caller:
         """Returns the caller that a key belongs to.
@@ -160,10 +133,10 @@ class Keys:
         if key:
             # One look-up by digest for any key. Digests of similar keys are unrelated, so the timing of the look-up
             # reveals nothing about valid keys.
-            digest = _digest(key)
+            wanted = digest(key)
             with self._database.read() as session:
-                found = session.execute(_with_account().where(tables.ApiKey.digest == digest)).one_or_none()
-                if found is not None and hmac.compare_digest(found[0].digest, digest):
+                found = session.execute(_with_account().where(tables.ApiKey.digest == wanted)).one_or_none()
+                if found is not None and hmac.compare_digest(found[0].digest, wanted):
                     return _caller(*found)
         raise NotAuthenticated(NO_ACCESS)
 
@@ -181,9 +154,10 @@ class Keys:
 
     @staticmethod
     def id_of(session: Session, name: str) -> str | None:
-        """Returns the id of the active key of that name, in a transaction."""
-        row = _active(session, name)
-        return row.id if row is not None else None
+        """Returns the id of the active key of that name in the account of the same name, in a transaction."""
+        query = _with_account().where(tables.ApiKey.name == name, tables.Account.name == name)
+        found = session.execute(query).first()
+        return found[0].id if found is not None else None
 
     def in_use(self, key_ids: Collection[str]) -> set[str]:
         """Returns those of the keys that are not revoked, by ``Caller.key_id``."""
@@ -194,17 +168,22 @@ class Keys:
                 found.update(session.scalars(query.where(tables.ApiKey.id.in_(ids[start : start + IDS_PER_QUERY]))))
         return found
 
-    def revoke(self, name: str) -> None:
+    def revoke(self, name: str, account: str | None = None) -> None:
         """Revokes a key permanently.
 
         Raises:
-            NotFound: no active key has that name.
+            NotFound: no active key of the account, or of any, has that name.
+            Conflict: keys of several accounts have that name.
         """
         with self._database.write() as session:
-            row = _active(session, name)
-            if row is None:
+            query = _with_account().where(tables.ApiKey.name == name)
+            rows = session.execute(query.where(tables.Account.name == account) if account else query).all()
+            if not rows:
                 raise NotFound(f"No key named '{name}' is in use; `stemwright keys list` names them.")
-            row.revoked_at = self._clock()
+            if len(rows) > 1:
+                owners = ", ".join(sorted(owner.name for _, owner in rows))
+                raise Conflict(f"Several accounts have a key named '{name}' ({owners}): name one with --account.")
+            rows[0][0].revoked_at = self._clock()
 
     def all(self) -> list[Key]:
         """Returns all keys, including revoked ones, oldest first."""
@@ -214,30 +193,13 @@ class Keys:
                 .join(tables.Account, tables.Account.id == tables.ApiKey.account_id)
                 .order_by(tables.ApiKey.created_at)
             )
-            return [
-                Key(
-                    row.name,
-                    account,
-                    row.hint,
-                    tuple(row.scopes.split(",")),
-                    row.rate_limit,
-                    row.max_running,
-                    row.created_at,
-                    row.revoked_at,
-                )
-                for row, account in rows
-            ]
+            return [key_from_row(row, account) for row, account in rows]
 
     def any(self) -> bool:
         """Whether any key is active."""
         with self._database.read() as session:
             count = session.scalar(select(func.count()).where(tables.ApiKey.revoked_at.is_(None)))
             return bool(count)
-
-
-def _digest(key: str) -> str:
-    # A key has at least 190 random bits, so a plain digest needs neither salt nor stretching.
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _with_account() -> Select[tables.ApiKey, tables.Account]:
@@ -260,17 +222,16 @@ def _caller(row: tables.ApiKey, account: tables.Account) -> Caller:
     )
 
 
-def _active(session: Session, name: str) -> tables.ApiKey | None:
-    return session.scalar(select(tables.ApiKey).where(tables.ApiKey.name == name, tables.ApiKey.revoked_at.is_(None)))
-
-
-def _check(scopes: Sequence[str], rate_limit: str | None, credits_hundredths: int | None) -> None:
-    if not scopes or set(scopes) - set(SCOPES):
-        raise InvalidRequest("scopes", f"Scopes are: {', '.join(SCOPES)}.")
-    if credits_hundredths is not None and credits_hundredths < 0:
-        raise InvalidRequest("credits", "Credits are 0 or more.")
-    if rate_limit is not None:
-        try:
-            parse_rate(rate_limit)
-        except ValueError as error:
-            raise InvalidRequest("rate_limit", f"{error}.") from error
+def key_from_row(row: tables.ApiKey, account: str) -> Key:
+    """Converts a table row to a Key."""
+    return Key(
+        row.id,
+        row.name,
+        account,
+        row.hint,
+        tuple(row.scopes.split(",")),
+        row.rate_limit,
+        row.max_running,
+        row.created_at,
+        row.revoked_at,
+    )

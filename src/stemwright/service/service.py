@@ -9,6 +9,7 @@ from stemwright.database.engine import Database
 from stemwright.jobs.embedded import EmbeddedQueue
 from stemwright.jobs.queue import Queue
 from stemwright.service import server_state
+from stemwright.service.account_keys import AccountKeys
 from stemwright.service.accounts import Accounts
 from stemwright.service.blobs import BlobRecords
 from stemwright.service.callbacks import Callbacks
@@ -33,6 +34,7 @@ from stemwright.service.tracks import Tracks
 from stemwright.service.uploads import Uploads
 from stemwright.service.upstream import Upstream
 from stemwright.service.url_fetcher import Fetcher
+from stemwright.service.usage import Usage
 from stemwright.service.worker_tasks import WorkerTasks
 from stemwright.settings import Settings
 from stemwright.storage.local_copies import LocalCopies
@@ -51,7 +53,9 @@ class Service:
     queue: Queue
     accounts: Accounts
     keys: Keys
+    account_keys: AccountKeys
     sessions: Sessions
+    usage: Usage
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
@@ -109,7 +113,9 @@ class Service:
             queue=queue,
             accounts=Accounts(database, clock),
             keys=keys,
+            account_keys=AccountKeys(database, clock),
             sessions=Sessions(database, keys, clock),
+            usage=Usage(database, clock),
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +16,8 @@ from stemwright.api.problems import problem_responses
 from stemwright.service.ids import dashed
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service, public_url
+
+MAX_DAYS = 366
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
@@ -52,6 +56,22 @@ def add_routes(router: APIRouter, service: Service) -> None:
                 price=service.settings.price(KIND) / 100,
             )
         )
+
+    @router.get(
+        "/v1/usage",
+        summary="Credits, separations and minutes, day by day",
+        response_model=schemas.Usage,
+        responses=problem_responses(401, 403),
+    )
+    def usage(request: Request, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30) -> Response:
+        used = service.usage.by_day(authenticate(request, service, "read").account_id, days)
+        views = [
+            schemas.DayUsage(
+                day=one.day, credits=one.credits / 100, separations=one.separations, seconds=round(one.seconds, 3)
+            )
+            for one in used
+        ]
+        return json_response(schemas.Usage(days=views))
 
 
 def key_view(caller: Caller) -> schemas.UsedKey:

@@ -16,6 +16,7 @@ from stemwright.api.native import (
     account,
     deliveries,
     events,
+    keys,
     mixdown,
     previews,
     schemas,
@@ -49,7 +50,7 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (account, tracks, separations, zip, previews, spectrograms, mixdown, deliveries):
+    for part in (account, keys, tracks, separations, zip, previews, spectrograms, mixdown, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
     _add_plans(native, service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -85,6 +85,48 @@ class SessionView(BaseModel):
     account: str
     key: UsedKey
     expires_at: datetime
+
+
+class KeyRequest(_Request):
+    """A new key. ``operator`` administers the server."""
+
+    name: str = Field(min_length=1, max_length=200)
+    scopes: list[Scope] = Field(["read", "write"], min_length=1, max_length=3)
+
+
+class Key(UsedKey):
+    """A key of the account."""
+
+    rate_limit: str | None = Field(description="New tasks, COUNT/SECONDS; null: the server's limit.")
+    max_running: int | None = Field(description="Unfinished tasks at once; null: the server's limit.")
+    created_at: datetime
+
+
+class NewKey(Key):
+    """A new key with its secret, which is not shown again."""
+
+    key: str
+
+
+class Keys(BaseModel):
+    """Keys in use, oldest first."""
+
+    keys: list[Key]
+
+
+class DayUsage(BaseModel):
+    """One day, in UTC. ``separations`` are those that are still kept; ``seconds`` is the length of their songs."""
+
+    day: date
+    credits: float = Field(description="Charged that day, less what was given back that day.")
+    separations: int
+    seconds: float
+
+
+class Usage(BaseModel):
+    """Days, today last."""
+
+    days: list[DayUsage]
 
 
 class Storage(BaseModel):
@@ -229,6 +271,20 @@ class Deliveries(BaseModel):
     """All attempts, oldest first."""
 
     deliveries: list[Delivery]
+
+
+class AccountDelivery(Delivery):
+    """An attempt with its task, which may be of any of the APIs."""
+
+    separation_id: str = Field(json_schema_extra=UUID)
+    callback_url: str
+
+
+class DeliveryPage(BaseModel):
+    """Attempts of all tasks, newest first."""
+
+    deliveries: list[AccountDelivery]
+    next: str | None = Field(description="`after` of the next page; null on the last.")
 
 
 class Credits(BaseModel):

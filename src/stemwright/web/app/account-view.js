@@ -1,8 +1,12 @@
 // @ts-check
-// The account: who is signed in.
+// The account: who is signed in, keys, usage, callbacks, and lines to copy.
 
+import { deliveryList } from "./delivery-list.js";
 import { element, fill } from "./dom.js";
+import { keyList } from "./key-list.js";
+import { serverAddress, snippets } from "./snippets.js";
 import { TEXTS } from "./texts.js";
+import { usage } from "./usage.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Account} Account */
 
@@ -21,6 +25,7 @@ export function showAccount(place, { wire, account, onSignedOut, onError }) {
     }
   }
 
+  const lines = snippets(serverAddress(account.server_url));
   fill(
     place,
     element(
@@ -37,6 +42,10 @@ export function showAccount(place, { wire, account, onSignedOut, onError }) {
         ),
         element("button", { onclick: () => void signOut() }, TEXTS.signOut),
       ),
+      usage({ wire, account, onError }),
+      keyList({ wire, account, onError, onNewKey: lines.useKey, onOwnRevoked: onSignedOut }),
+      lines.root,
+      deliveryList({ wire, mayWrite: account.key.scopes.includes("write"), onError }),
     ),
   );
 }

@@ -77,6 +77,7 @@ const PATHS = {
   pencil: "M15.6 4.2a2 2 0 0 1 2.8 0l1.4 1.4a2 2 0 0 1 0 2.8L9.2 19 4 20l1-5.2zm-8.8 11.6-.4 1.8 1.8-.4 8.4-8.4-1.4-1.4z",
   wave: "M3 10h2v4H3zm4-4h2v12H7zm4-3h2v18h-2zm4 5h2v8h-2zm4 2h2v4h-2z",
   spectrum: "M4 15h4v5H4zm0-5h4v3H4zm6 2h4v8h-4zm0-6h4v4h-4zm6 10h4v4h-4zm0-8h4v6h-4zm0-4h4v2h-4z",
+  copy: "M8 3h10a2 2 0 0 1 2 2v11h-2V5H8zM5 7h9a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2zm0 2v10h9V9z",
   check: "M9.5 16.2 5.3 12l-1.4 1.4 5.6 5.6L20.5 8l-1.4-1.4z",
 };
 

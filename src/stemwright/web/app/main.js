@@ -66,7 +66,7 @@ async function show() {
   showWhere();
   if (!account) return showSignIn(view, { wire, problem, onSignedIn: () => void begin() });
   try {
-    const closing = await openView(account, () => now === turn);
+    const closing = await openView(() => now === turn);
     if (now === turn) close = closing;
     else closing();
   } catch (error) {
@@ -76,11 +76,12 @@ async function show() {
 
 /**
  * The view that the address names; gives what closes it.
- * @param {Account} who @param {() => boolean} isCurrent
+ * @param {() => boolean} isCurrent
  */
-async function openView(who, isCurrent) {
+async function openView(isCurrent) {
   if (location.hash === "#/account") {
-    showAccount(view, { wire, account: who, onSignedOut, onError: note });
+    account = await wire.account(); // what is stored has changed
+    if (isCurrent()) showAccount(view, { wire, account, onSignedOut, onError: note });
     return () => {};
   }
   const song = /^#\/song\/([0-9a-f-]+)$/.exec(location.hash)?.[1];

@@ -111,6 +111,91 @@ export const TEXTS = {
   keyNeeded: "Paste a key first.",
   sessionEnded: "You are signed out: the session has expired, or its key was revoked. Sign in again; nothing is lost.",
 
+  keysTitle: "API keys",
+  keysWhy: "A key opens the account for one program or person. Revoking it ends its sessions too.",
+  keyName: "Name",
+  keyNameExample: "website",
+  keyMay: "It may",
+  /** @type {Record<string, string>} */
+  keyScopes: {
+    read: "look only",
+    write: "change only",
+    "read,write": "look and change",
+    "read,write,operator": "administer the server too",
+  },
+  createKey: "Create a key",
+  /** @param {string} name */
+  newKey: (name) => `This is the key “${name}”. Copy it now: it is not shown again.`,
+  revoke: "Revoke",
+  revokeForGood: "Revoke for good",
+  keep: "Keep",
+  /** @param {string} name */
+  revokeKey: (name) => `Revoke ${name}`,
+  /** @param {string} day */
+  madeOn: (day) => `created ${day}`,
+  thisOne: "in use here",
+  copy: "Copy",
+  copied: "Copied",
+  copyFailed: "Select and copy it",
+
+  usageTitle: "Usage",
+  creditsLeft: "Credits left",
+  unmetered: "no limit",
+  storage: "Storage",
+  today: "today",
+  day: "Day",
+  /** @param {number} value */
+  amount: (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 2 }),
+  /** @param {number} days */
+  separationsIn: (days) => `Separations, ${days} days`,
+  /** @param {number} days */
+  minutesIn: (days) => `Minutes of music, ${days} days`,
+  creditsADay: "Credits a day",
+  separationsADay: "Separations a day",
+  /** @param {string} day @param {number | null} credits @param {number} separations @param {number} minutes */
+  usageTip: (day, credits, separations, minutes) =>
+    [
+      day,
+      credits === null ? null : `${TEXTS.amount(credits)} credits`,
+      separations === 1 ? "1 separation" : `${separations} separations`,
+      `${minutes.toFixed(1)} min`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
+  /** @param {number} days */
+  keptFor: (days) => `Songs and stems are kept for ${TEXTS.amount(days)} days. Days are in UTC; separations count while they are kept.`,
+
+  callbacksTitle: "Callbacks",
+  noCallbacks: "No callbacks yet. A separation that is ordered with callback_url posts its result there; each attempt shows here.",
+  sendAgain: "Send again",
+  sendNow: "Send now",
+  /** @type {Record<string, string>} */
+  deliveryStates: {
+    pending: "waits",
+    delivered: "delivered",
+    failed: "failed, comes again",
+    blocked: "blocked by this server",
+    dead: "given up",
+  },
+  /** @param {number} number */
+  attempt: (number) => `attempt ${number}`,
+  /** @param {number} code */
+  httpStatus: (code) => `answered ${code}`,
+
+  snippetsTitle: "Use it from a program",
+  face: "API",
+  language: "Language",
+  /** @type {Record<string, string>} */
+  faces: { own: "Stemwright", kie: "kie.ai", crun: "crun.ai" },
+  /** @type {Record<string, string>} */
+  languages: { curl: "curl", python: "Python" },
+  /** @type {Record<string, string>} */
+  snippetHints: {
+    own: "All functions. The Python client comes with pip install 'stemwright[server]'.",
+    kie: "The same calls as at kie.ai, with this address and a key of this server.",
+    crun: "The same calls as at crun.ai, with this address and a key of this server.",
+  },
+
   unreachable: "The server cannot be reached. What was sent is safe; this page goes on by itself when it is back.",
   brokeOff: "The upload broke off several times. The file may be larger than the server takes, or the network is bad.",
   odd: "The server sent something that this page cannot read. Reload the page.",

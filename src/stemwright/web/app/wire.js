@@ -18,6 +18,10 @@ import { TEXTS } from "./texts.js";
  * @typedef {{id: string, name: string, hint: string, scopes: string[]}} UsedKey
  * @typedef {{name: string, key: UsedKey, storage: {used_bytes: number, limit_bytes: number | null},
  *   retention_days: number, server_url: string}} Account
+ * @typedef {UsedKey & {created_at: string}} Key
+ * @typedef {{day: string, credits: number, separations: number, seconds: number}} DayUsage
+ * @typedef {{id: string, separation_id: string, callback_url: string, attempt: number, state: string, due_at: string,
+ *   attempted_at: string | null, status_code: number | null, error: string | null}} AccountDelivery
  */
 
 /** What the server refused, or that it cannot be reached; the message is for people. */
@@ -61,6 +65,41 @@ export class Wire {
   /** @returns {Promise<Account>} */
   account() {
     return this.#json("v1/account");
+  }
+
+  /** @returns {Promise<Key[]>} */
+  async keys() {
+    return (await this.#json("v1/keys")).keys;
+  }
+
+  /** @param {string} name @param {string[]} scopes @returns {Promise<Key & {key: string}>} */
+  createKey(name, scopes) {
+    return this.#json("v1/keys", jsonBody("POST", { name, scopes }));
+  }
+
+  /** @param {string} id */
+  async revokeKey(id) {
+    await this.#send(`v1/keys/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  /** @returns {Promise<{metered: boolean, credits: number | null, price: number}>} */
+  credits() {
+    return this.#json("v1/credits");
+  }
+
+  /** @param {number} days @returns {Promise<DayUsage[]>} */
+  async usage(days) {
+    return (await this.#json(`v1/usage?days=${days}`)).days;
+  }
+
+  /** @param {string | null} after @returns {Promise<{deliveries: AccountDelivery[], next: string | null}>} */
+  accountDeliveries(after) {
+    return this.#json(`v1/deliveries?limit=10${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+  }
+
+  /** Sends a callback again. @param {string} separationId */
+  async replay(separationId) {
+    await this.#send(`v1/separations/${encodeURIComponent(separationId)}/deliveries/replay`, { method: "POST" });
   }
 
   /** @returns {Promise<Plan[]>} */

@@ -1,0 +1,81 @@
+// @ts-check
+// Callbacks: each attempt to deliver one, and sending it again.
+
+import { element, fill } from "./dom.js";
+import { day, TEXTS } from "./texts.js";
+
+/** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").AccountDelivery} AccountDelivery */
+
+/** @param {{wire: Wire, mayWrite: boolean, onError: (message: string) => void}} options */
+export function deliveryList({ wire, mayWrite, onError }) {
+  const list = element("ul", { class: "lines" });
+  const more = element("button", { hidden: true, onclick: () => void load(next) }, TEXTS.more);
+  /** @type {string | null} */
+  let next = null;
+  /** @type {AccountDelivery[]} */
+  let known = [];
+
+  /** @param {string | null} after */
+  async function load(after) {
+    try {
+      const page = await wire.accountDeliveries(after);
+      known = after ? [...known, ...page.deliveries] : page.deliveries;
+      next = page.next;
+    } catch (error) {
+      onError(String(/** @type {Error} */ (error).message));
+    }
+    more.hidden = next === null;
+    const seen = new Set();
+    fill(
+      list,
+      ...known.map((one) => {
+        const isNewest = !seen.has(one.separation_id);
+        seen.add(one.separation_id);
+        return item(one, isNewest);
+      }),
+    );
+    if (!known.length) fill(list, element("li", { class: "quiet" }, TEXTS.noCallbacks));
+  }
+
+  /** @param {AccountDelivery} one @param {boolean} isNewest of its separation */
+  function item(one, isNewest) {
+    const button = element("button", { onclick: () => void replay() }, one.state === "pending" ? TEXTS.sendNow : TEXTS.sendAgain);
+    async function replay() {
+      button.disabled = true;
+      try {
+        await wire.replay(one.separation_id);
+        setTimeout(() => void load(null), 1500); // the server delivers within a second
+      } catch (error) {
+        onError(String(/** @type {Error} */ (error).message));
+      }
+      await load(null);
+    }
+    const at = day(one.attempted_at ?? one.due_at);
+    const outcome = one.error ?? (one.status_code === null ? null : TEXTS.httpStatus(one.status_code));
+    return element(
+      "li",
+      {},
+      element(
+        "div",
+        { class: "what" },
+        element("strong", { class: "address" }, one.callback_url),
+        element(
+          "span",
+          { class: "status" },
+          element("span", { class: `state ${one.state}` }, TEXTS.deliveryStates[one.state] ?? one.state),
+          ` · ${[TEXTS.attempt(one.attempt), at, outcome].filter(Boolean).join(" · ")}`,
+        ),
+      ),
+      element("div", { class: "actions" }, mayWrite && isNewest ? button : null),
+    );
+  }
+
+  void load(null);
+  return element(
+    "section",
+    { class: "card", "aria-labelledby": "callbacks-title" },
+    element("h2", { id: "callbacks-title" }, TEXTS.callbacksTitle),
+    list,
+    more,
+  );
+}
