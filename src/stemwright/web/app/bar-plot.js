@@ -98,9 +98,9 @@ function table(bars, { title, column, series }) {
   );
 }
 
-/** The least of 1, 2, 5, 10, 20, … that is not below a value. @param {number} value */
+/** The least of 1, 2, 2.5, 5, 10, 20, … that is not below a value. @param {number} value */
 export function niceTop(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * (1 - 1e-9)) ?? value;
+  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * (1 - 1e-9)) ?? value;
 }

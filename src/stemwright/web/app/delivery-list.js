@@ -58,7 +58,7 @@ export function deliveryList({ wire, mayWrite, onError }) {
       element(
         "div",
         { class: "what" },
-        element("strong", { class: "address" }, one.callback_url),
+        element("strong", { class: "address", title: one.callback_url }, one.callback_url),
         element(
           "span",
           { class: "status" },
