@@ -17,8 +17,10 @@ import yaml
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from stemwright.api import service_metrics
 from stemwright.api.app import create_app
 from stemwright.database import tables
+from stemwright.models.device_memory import DeviceMemory
 from tests.api.conftest import mp3, starting
 
 __all__ = ["mp3"]  # a fixture
@@ -69,7 +71,8 @@ def labels_of(expression: str) -> set[str]:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> dict[str, set[str]]:
     """The samples that a server exports, with their labels, once a task waits and another has ended."""
-    with starting(tmp_path_factory.mktemp("metrics"), mp3) as start:
+    with starting(tmp_path_factory.mktemp("metrics"), mp3) as start, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_metrics, "device_memory", lambda: (DeviceMemory(0, 1, 2),))
         server = start()
         for _ in range(2):
             server.client.post("/v1/separations", json={"track_id": server.add_track().id})

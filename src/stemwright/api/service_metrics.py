@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import stemwright
+from stemwright.models.device_memory import DeviceMemory, device_memory
 from stemwright.service.service import Service
 from stemwright.service.task_statistics import ENDED_STATES, Statistics
 
@@ -41,10 +42,23 @@ class ServiceMetrics(Collector):
                 "Workers of this server that have loaded their model.",
                 value=self._n_workers_ready(),
             )
+        yield from _device_metrics(device_memory())
         disk = shutil.disk_usage(self._service.settings.data)
         yield GaugeMetricFamily(
             "stemwright_disk_free_bytes", "Room left where the data folder is.", value=float(disk.free)
         )
+
+
+def _device_metrics(devices: tuple[DeviceMemory, ...]) -> Iterator[Metric]:
+    used = GaugeMetricFamily(
+        "stemwright_device_memory_used_bytes", "Memory in use on a GPU of this machine.", labels=["device"]
+    )
+    total = GaugeMetricFamily("stemwright_device_memory_bytes", "Memory of a GPU of this machine.", labels=["device"])
+    for device in devices:
+        used.add_metric([f"cuda:{device.index}"], device.used_bytes)
+        total.add_metric([f"cuda:{device.index}"], device.total_bytes)
+    yield used
+    yield total
 
 
 def _task_metrics(statistics: Statistics) -> Iterator[Metric]:
