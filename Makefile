@@ -48,7 +48,8 @@ serve: .venv/served
 test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 4 --dist worksteal
 
-test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
+test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made .azurite/made
+	STEMWRIGHT_AZURITE=$(CURDIR)/.azurite/node_modules/.bin/azurite-blob \
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
 	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long -n 3 --dist worksteal
 
@@ -88,7 +89,7 @@ test-packages:
 	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)
 
 clean:
-	rm -rf .venv .venv-peers build dist
+	rm -rf .venv .venv-peers .azurite build dist
 
 # Each peer has an environment of its own: they are measured, never imported.
 .venv-peers/bs_roformer_infer/made: PEER := bs-roformer-infer==0.1.5
@@ -97,6 +98,10 @@ clean:
 	$(PYTHON) -m venv .venv-peers/$*
 	.venv-peers/$*/bin/pip install --quiet $(CONSTRAINTS) $(PEER) torch
 	@touch $@
+
+.azurite/made:
+	@npm install --silent --prefix .azurite azurite || echo "left out: the tests of az:// (they need npm)"
+	@mkdir -p .azurite && touch $@
 
 # Each mark is made once all that it stands for is installed, so a broken install is begun again.
 .venv/made:

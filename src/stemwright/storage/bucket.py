@@ -14,7 +14,7 @@ from obstore.store import ObjectStore
 from stemwright.errors import StorageError
 from stemwright.storage.blob import PIECE_BYTES, FileLink, blob_missing, is_digest, object_key
 from stemwright.storage.bucket_connection import connect
-from stemwright.storage.bucket_errors import storage_errors
+from stemwright.storage.bucket_errors import no_bucket, storage_errors
 from stemwright.storage.bucket_upload import MAX_CONCURRENT_PARTS, PART_BYTES, UPLOADS_FOLDER, BucketUpload
 from stemwright.storage.bucket_url import BucketUrl, parse_bucket_url
 from stemwright.storage.s3 import S3Bucket
@@ -165,10 +165,8 @@ class BucketBackend:
                 obstore.get(self._checks, name).bytes()
             with storage_errors(self._place, "list"):
                 next(iter(obstore.list(self._checks, CHECK_FOLDER)), None)
-        except FileNotFoundError as error:
-            raise StorageError(
-                f"{self._place} has lost a file at once: check that nothing else deletes in it, and that it runs well."
-            ) from error
+        except FileNotFoundError as error:  # where nothing can be written there is no bucket, in Google's words
+            raise no_bucket(self._place) from error
         except StorageError:
             with suppress(StorageError):
                 self._delete(self._checks, name)

@@ -33,7 +33,7 @@ def connect(place: BucketUrl, s3: S3Bucket | None, patience_s: float) -> ObjectS
     Raises:
         UsageError: the environment is not enough for this kind of store.
     """
-    url, prefix = f"{place.scheme}://{place.bucket}", place.prefix or None
+    prefix = place.prefix or None
     try:
         match place.scheme:
             case "s3":
@@ -48,12 +48,12 @@ def connect(place: BucketUrl, s3: S3Bucket | None, patience_s: float) -> ObjectS
                 )
             case "gs":
                 options = _client_options(patience_s, allow_http=True)  # the service account names the server
-                return GCSStore.from_url(url, prefix=prefix, client_options=options, retry_config=_retries(patience_s))
+                return GCSStore(place.bucket, prefix=prefix, client_options=options, retry_config=_retries(patience_s))
             case "az":
                 emulated = os.environ.get("AZURE_STORAGE_USE_EMULATOR", "").lower() in ("true", "1")
                 options = _client_options(patience_s, allow_http=emulated)
-                return AzureStore.from_url(
-                    url, prefix=prefix, client_options=options, retry_config=_retries(patience_s)
+                return AzureStore(
+                    place.bucket, prefix=prefix, client_options=options, retry_config=_retries(patience_s)
                 )
     except (BaseError, ValueError) as error:
         reason = str(error).partition("\n")[0]

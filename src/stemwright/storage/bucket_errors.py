@@ -15,7 +15,14 @@ from stemwright.storage.bucket_url import BucketUrl
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
 
 _KEYS = frozenset(
-    ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthenticationFailed")
+    (
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "AuthenticationFailed",
+        "AuthorizationFailure",
+    )
 )
 _NO_BUCKET = frozenset(("NoSuchBucket", "ContainerNotFound"))
 _FULL = frozenset(
@@ -55,10 +62,7 @@ def explained(error: Exception, place: BucketUrl, verb: str) -> StorageError:
     """The error in words."""
     code = _code(error)
     if code in _NO_BUCKET:
-        return StorageError(
-            f"There is no bucket '{place.bucket}' ({place}): create it with `stemwright storage --setup`, "
-            "or correct STEMWRIGHT_STORAGE_URL."
-        )
+        return no_bucket(place)
     if code in _KEYS or isinstance(error, UnauthenticatedError):
         return StorageError(
             f"{place} refuses the keys ({code or 'unauthenticated'}): set {_keys(place)} that are valid there."
@@ -85,6 +89,14 @@ def explained(error: Exception, place: BucketUrl, verb: str) -> StorageError:
         reason = f"{status[1]}, {code}" if code else status[1]
     return StorageError(
         f"{place} failed to {verb} a file ({reason}): its own log says why; a store that is full can answer this too."
+    )
+
+
+def no_bucket(place: BucketUrl) -> StorageError:
+    """The error for a bucket that does not exist."""
+    command = " with `stemwright storage --setup`" if place.scheme == "s3" else ""
+    return StorageError(
+        f"There is no bucket '{place.bucket}' ({place}): create it{command}, or correct STEMWRIGHT_STORAGE_URL."
     )
 
 
