@@ -27,8 +27,8 @@ from stemwright.service.clock import steady_time
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.service import Service
+from stemwright.service.submissions import MAINTENANCE
 from stemwright.service.task import Stem, Task
-from stemwright.service.tasks import MAINTENANCE
 from stemwright.service.tracks import Track
 from stemwright.settings import read_settings
 from stemwright.stems import select

@@ -376,7 +376,7 @@ def test_too_many_under_way(open_server: OpenServer) -> None:
 
 def test_maintenance(server: Server) -> None:
     from stemwright.database import tables
-    from stemwright.service.tasks import MAINTENANCE
+    from stemwright.service.submissions import MAINTENANCE
 
     with server.service.database.write() as session:
         session.merge(tables.Fact(name=MAINTENANCE, value="on"))

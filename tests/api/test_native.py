@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from stemwright.database import tables
-from stemwright.service.tasks import MAINTENANCE
+from stemwright.service.submissions import MAINTENANCE
 from tests.api.conftest import Server
 from tests.api.native import hex_id, order, problem
 

@@ -14,6 +14,7 @@ from stemwright.jobs.queue import Lease
 from stemwright.service.errors import RateLimited
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
+from stemwright.service.rate_limits import MemoryRateLimiter
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Submission, Task
 from stemwright.settings import read_settings
@@ -176,7 +177,8 @@ def test_limits_of_rate_are_not_measured_by_a_clock_that_can_be_set(
     with pytest.raises(RateLimited):
         shop.submit()
     jump_s[0] = -5 * HOUR_S
-    limiter = shop.service.tasks._rate_limiter
+    limiter = shop.service.tasks._submissions._rate_limiter
+    assert isinstance(limiter, MemoryRateLimiter)
     measured = limiter._clock
     monkeypatch.setattr(limiter, "_clock", lambda: measured() + 601)
     shop.submit()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stemwright.service.accounts import Accounts
 from stemwright.service.credit_ledger import Ledger
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller, Keys
-from stemwright.service.rate_limits import RateLimiter
+from stemwright.service.rate_limits import MemoryRateLimiter
 from stemwright.service.task import Stem, Submission, Task
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.tasks import Tasks
@@ -90,12 +91,42 @@ class Domain:
 OpenDomain = Callable[..., Domain]
 
 
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+postgresql_only = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+LONG_ON_POSTGRESQL = ("test_callbacks", "test_derived_files", "test_retention", "test_sessions", "test_task_statistics")
+"""Modules that run on PostgreSQL in the long tests only."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        is_postgresql = "postgresql" in item.name
+        if is_postgresql and item.path.parent == Path(__file__).parent and item.path.stem in LONG_ON_POSTGRESQL:
+            item.add_marker(pytest.mark.long)
+
+
+def database_environment(domain: Domain) -> dict[str, str]:
+    """The environment in which another process finds the same database."""
+    url = domain.settings.database_url
+    return {**os.environ, "STEMWRIGHT_DATABASE_URL": url.get_secret_value() if url is not None else ""}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """A test runs on each kind of database; None is SQLite in the data folder."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+
+
 @pytest.fixture
-def open_domain(tmp_path: Path) -> OpenDomain:
+def open_domain(tmp_path: Path, database_url: str | None) -> Iterator[OpenDomain]:
+    databases: list[Database] = []
+
     def opened(**changes: object) -> Domain:
-        settings = read_settings(data=tmp_path / "data", **changes)
+        settings = read_settings(data=tmp_path / "data", database_url=database_url, **changes)
         clock = MovableClock()
-        database = Database.in_folder(settings.data)
+        database = Database.open(settings)
+        databases.append(database)
         database.migrate()
         queue, ledger = EmbeddedQueue(database, clock), Ledger(database, clock)
         tracks, ending = Tracks(database, settings, clock), TaskCompletion(queue, ledger, clock)
@@ -108,11 +139,13 @@ def open_domain(tmp_path: Path) -> OpenDomain:
             keys=Keys(database, clock),
             ledger=ledger,
             tracks=tracks,
-            tasks=Tasks(database, settings, queue, ledger, tracks, RateLimiter(), ending, clock),
+            tasks=Tasks(database, settings, queue, ledger, tracks, MemoryRateLimiter(), ending, clock),
             work=WorkerTasks(database, ending, clock),
         )
 
-    return opened
+    yield opened
+    for database in databases:
+        database.close()
 
 
 @pytest.fixture

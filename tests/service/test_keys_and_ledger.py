@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, NotPermitted
-from tests.service.conftest import Domain
+from tests.service.conftest import Domain, sqlite_only
 
 
 def test_a_wrong_key_takes_the_same_work_whatever_is_wrong_with_it(domain: Domain) -> None:
@@ -69,6 +69,7 @@ def test_any_other_key_opens_nothing(domain: Domain, key: str | None) -> None:
         domain.keys.authenticate(key)
 
 
+@sqlite_only
 def test_the_key_itself_is_stored_nowhere(domain: Domain) -> None:
     made = domain.keys.create("web")
     connection = sqlite3.connect(domain.settings.data / "stemwright.db")

@@ -38,6 +38,7 @@ def task(expires_at: float = NOW + 1000.5) -> Task:
         state="succeeded",
         stems_asked="twelve",
         plan="fast",
+        trace_context=None,
         format="mp3",
         bit_depth=None,
         bitrate_kbps=None,

@@ -33,7 +33,7 @@ from stemwright.service.uploads import Uploads
 from stemwright.settings import Settings, read_settings
 from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store, StoredBlob
-from tests.service.conftest import Domain, MovableClock
+from tests.service.conftest import Domain, MovableClock, database_environment, sqlite_only
 
 DAY_S = 86_400.0
 
@@ -252,6 +252,7 @@ def test_a_file_that_cannot_be_deleted_stops_no_other(
     assert retention.sweep().blobs == 1 and not store.exists(stuck.digest)
 
 
+@sqlite_only  # test_concurrency has it for PostgreSQL
 def test_a_file_stored_again_while_it_is_swept_is_there(domain: Domain, store: Store, retention: Retention) -> None:
     """Both at once, many times: whichever comes first, what a commit has promised is there."""
     digest = put(store, b"song").digest
@@ -369,7 +370,7 @@ from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store
 
 settings = read_settings(data=Path(sys.argv[1]))
-database = Database.in_folder(settings.data)
+database = Database.open(settings)
 now = float(sys.argv[2])
 store = Store.open(settings, BlobRecords(database, lambda: now).record)
 Retention(database, settings, store, lambda: now, lambda: now).sweep()
@@ -384,9 +385,8 @@ def test_kill_while_it_sweeps(domain: Domain, store: Store, retention: Retention
         add_track(domain, blob, account_id)
     domain.clock.now += GRACE_PERIOD_S
     for target in (119, 110, 100):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SWEEPS, str(domain.settings.data), str(domain.clock.now)], stdout=subprocess.PIPE
-        )
+        command = [sys.executable, "-c", SWEEPS, str(domain.settings.data), str(domain.clock.now)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=database_environment(domain))
         while len(there := set(store.digests())) > target:
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from sqlalchemy import event
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.service.keys import Caller
 from stemwright.service.task_statistics import WINDOW_S, PlanQueue, PlanSpeed, TaskStatistics
-from tests.service.conftest import Domain, OpenDomain
-
-OpenOn = Callable[[str], Domain]
+from tests.service.conftest import Domain, sqlite_only
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def on_each(request: pytest.FixtureRequest, open_domain: OpenDomain) -> Domain:
-    if request.param == "sqlite":
-        return open_domain()
-    return open_domain(database_url=request.getfixturevalue("postgresql_url"))
-
-
-def test_what_waits_runs_and_ended(on_each: Domain) -> None:
-    domain, statistics = on_each, TaskStatistics(on_each.database, on_each.clock)
+def test_what_waits_runs_and_ended(domain: Domain) -> None:
+    statistics = TaskStatistics(domain.database, domain.clock)
     assert statistics.read().queues == () and statistics.read().running == 0
     alice = domain.caller()
     domain.submit(alice, plan="best")
@@ -55,8 +44,8 @@ def test_what_waits_runs_and_ended(on_each: Domain) -> None:
     assert statistics.read().ended == {} and statistics.read().speeds == ()
 
 
-def test_callbacks_that_are_late_and_those_given_up(on_each: Domain) -> None:
-    domain, statistics = on_each, TaskStatistics(on_each.database, on_each.clock)
+def test_callbacks_that_are_late_and_those_given_up(domain: Domain) -> None:
+    statistics = TaskStatistics(domain.database, domain.clock)
     alice = domain.caller()
     assert (statistics.read().callbacks_due, statistics.read().callback_lag_s) == (0, 0.0)
     for _ in range(2):
@@ -73,6 +62,7 @@ def test_callbacks_that_are_late_and_those_given_up(on_each: Domain) -> None:
     assert statistics.read().callbacks_dead == 0
 
 
+@sqlite_only
 def test_no_query_reads_the_tasks_that_are_merely_kept(domain: Domain) -> None:
     statements: list[tuple[str, Any]] = []
     event.listen(

@@ -17,9 +17,9 @@ from stemwright.service.errors import (
     TooManyRunning,
     UnderMaintenance,
 )
+from stemwright.service.submissions import MAINTENANCE
 from stemwright.service.task import Task
 from stemwright.service.task_list import TaskQuery
-from stemwright.service.tasks import MAINTENANCE
 from tests.service.conftest import Domain, OpenDomain
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stemwright.database import tables
 from stemwright.service import server_state
-from stemwright.service.tasks import MAINTENANCE
+from stemwright.service.submissions import MAINTENANCE
 from stemwright.stems import select
 from tests.api.conftest import Server
 from tests.waiting import wait_until

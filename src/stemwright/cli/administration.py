@@ -26,7 +26,7 @@ def maintenance(
 ) -> None:
     """Switches maintenance on or off: new tasks are refused, running ones continue, and everything can be read."""
     from stemwright.service import server_state
-    from stemwright.service.tasks import MAINTENANCE
+    from stemwright.service.submissions import MAINTENANCE
 
     with open_data_folder(data) as (_, database), database.write() as session:
         server_state.put(session, MAINTENANCE, state)

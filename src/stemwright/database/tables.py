@@ -240,6 +240,17 @@ class Delivery(Base):
     attempted_at: Mapped[float | None]
     status_code: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
+    claimed_until: Mapped[float | None]  # by the database's clock: until then one of several servers is sending it
+
+
+class RateEvent(Base):
+    """A new task that counts for a rate limit, where several servers share one database."""
+
+    __tablename__ = "rate_events"
+    __table_args__ = (Index("rate_events_by_scope", "scope", "at"),)
+    id: Mapped[int] = mapped_column(Large, primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(String(80))
+    at: Mapped[float] = mapped_column(index=True)  # by the database's clock
 
 
 class IdempotencyKey(Base):

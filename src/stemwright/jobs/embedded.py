@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from stemwright.database.engine import Database
+from stemwright.database.statements import insert_if_missing
 from stemwright.database.tables import Fact, Job
 from stemwright.jobs.queue import Lease, Queue
 
@@ -45,20 +46,19 @@ class EmbeddedQueue(Queue):
         now = self._clock()
         token = uuid.uuid4().hex
         with self._database.write() as session:
-            turn = session.get(Fact, LAST_ACCOUNT)
+            # Locked: where several servers use the database, one claim at a time.
+            insert_if_missing(session, Fact, name=LAST_ACCOUNT, value="")
+            turn = session.get_one(Fact, LAST_ACCOUNT, with_for_update=True)
             taken = session.execute(
                 update(Job)
-                .where(Job.task_id == _next_task_id(now, turn.value if turn else "").scalar_subquery())
+                .where(Job.task_id == _next_task_id(now, turn.value).scalar_subquery())
                 .values(leased_by=worker, leased_until=now + lease_s, token=token, attempts=Job.attempts + 1)
                 .returning(Job.task_id, Job.account_id, Job.attempts)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
             if taken is None:
                 return None
-            if turn is None:
-                session.add(Fact(name=LAST_ACCOUNT, value=taken.account_id))
-            else:
-                turn.value = taken.account_id
+            turn.value = taken.account_id
         return Lease(taken.task_id, token, taken.attempts)
 
     def extend(self, lease: Lease, lease_s: float) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.formatting import printable
-from stemwright.service.accounts import NAME_CHARACTERS
+from stemwright.service.accounts import NAME_CHARACTERS, lock_account
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, InvalidRequest, NotFound, NotPermitted
 from stemwright.service.key_rows import NewRow, add_key, check_key
@@ -50,6 +50,7 @@ class AccountKeys:
         if lacking:
             raise NotPermitted(f"Your key lacks the scope {lacking[0]}, so it cannot create a key that has it.")
         with self._database.write() as session:
+            lock_account(session, caller.account_id)
             count = session.scalar(select(func.count()).select_from(_in_use(caller.account_id).subquery())) or 0
             if count >= MAX_KEYS:
                 raise Conflict(f"The account has {MAX_KEYS} keys in use: revoke one first.")

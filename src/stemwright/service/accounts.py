@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.statements import insert_if_missing
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, InvalidRequest, NotFound
 from stemwright.service.ids import new_id, parse_id
@@ -43,21 +44,35 @@ def open_account(session: Session, name: str, *, metered: bool, now: float) -> t
     """
     if not name.strip() or len(name) > NAME_CHARACTERS:
         raise InvalidRequest("name", f"A name has 1 to {NAME_CHARACTERS} characters.")
-    if session.scalar(select(tables.Account.id).where(tables.Account.name == name)):
+    account_id = new_id()
+    if not insert_if_missing(
+        session, tables.Account, id=account_id, name=name, metered=metered, balance=0, created_at=now
+    ):
         raise Conflict(f"There is already an account named '{name}'; choose another name.")
-    row = tables.Account(id=new_id(), name=name, metered=metered, balance=0, created_at=now)
-    session.add(row)
-    session.flush()
-    return row
+    return session.get_one(tables.Account, account_id)
 
 
-def find_account(session: Session, name_or_id: str) -> tables.Account | None:
-    """Returns the account with that name or id, in a transaction."""
-    by_name = session.scalar(select(tables.Account).where(tables.Account.name == name_or_id))
-    if by_name is not None:
-        return by_name
-    known = parse_id(name_or_id)
-    return session.get(tables.Account, known) if known else None
+def find_account(session: Session, name_or_id: str, *, lock: bool = False) -> tables.Account | None:
+    """Returns the account with that name or id, in a transaction.
+
+    Args:
+        session: of the transaction.
+        name_or_id: of the account.
+        lock: no other transaction changes the account until this one ends.
+    """
+    found = session.scalar(select(tables.Account.id).where(tables.Account.name == name_or_id)) or parse_id(name_or_id)
+    if not found:
+        return None
+    return lock_account(session, found) if lock else session.get(tables.Account, found)
+
+
+def lock_account(session: Session, account_id: str) -> tables.Account | None:
+    """Returns an account as it is now; no other transaction changes it, or locks it, until this one ends.
+
+    What an account may have at most (tasks, bytes, credits) is counted under this lock. New tasks and tracks, which
+    refer to the account, do not wait for it.
+    """
+    return session.get(tables.Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def account_from_row(row: tables.Account) -> Account:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.statements import upsert
 from stemwright.service.clock import Clock
 from stemwright.storage.blob import StoredBlob
 
@@ -27,12 +28,17 @@ class BlobRecords:
     def record(self, blob: StoredBlob) -> None:
         """Starts the grace period of a file that is about to be stored, or stored again. Called by the store."""
         with self._database.write() as session:
-            session.merge(tables.Blob(digest=blob.digest, size_bytes=blob.size_bytes, created_at=self._clock()))
+            upsert(session, tables.Blob, digest=blob.digest, size_bytes=blob.size_bytes, created_at=self._clock())
 
 
 def start_grace_period(session: Session, digests: Collection[str], now: float) -> None:
     """Restarts the grace period of files whose rows this transaction deletes: others may be about to reuse them."""
-    session.execute(update(tables.Blob).where(tables.Blob.digest.in_(digests)).values(created_at=now))
+    if not digests:
+        return
+    # In order, so that two transactions do not wait for each other.
+    row = tables.Blob
+    session.execute(select(row.digest).where(row.digest.in_(digests)).order_by(row.digest).with_for_update())
+    session.execute(update(row).where(row.digest.in_(digests)).values(created_at=now))
 
 
 def is_unreferenced(now: float) -> ColumnElement[bool]:

@@ -15,12 +15,14 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, or_, select, update
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
+from stemwright.database.statements import changed_rows
 from stemwright.service.clock import Clock
+from stemwright.service.due_callbacks import MAX_TIMEOUT_DOUBLINGS, DueCallbacks
 from stemwright.service.errors import Conflict, NotFound, SourceUnavailable, UrlRefused
 from stemwright.service.ids import dashed, new_id
 from stemwright.service.signatures import signed_headers, signed_task_id
@@ -31,13 +33,9 @@ from stemwright.settings import Settings
 from stemwright.tracing import Attributes, span
 
 MAX_CONCURRENT = 64
-MAX_CONCURRENT_PER_ACCOUNT = 8
 POLL_S = 0.25
 DEBOUNCE_S = 0.02
 ERROR_PAUSE_S = 30.0
-
-MAX_TIMEOUT_DOUBLINGS = 3
-"""Maximum number of times the timeout is doubled from attempt to attempt."""
 
 Bodies = Mapping[Face, Callable[[Task], dict[str, Any]]]
 """Callback body for each face."""
@@ -79,6 +77,7 @@ class Callbacks:
         self._fetcher = fetcher
         self._tasks = tasks
         self._clock = clock
+        self._due_callbacks = DueCallbacks(database, settings, clock)
         self._in_flight: set[str] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -94,8 +93,7 @@ class Callbacks:
 
     def start_due(self, bodies: Bodies) -> list[Future[None]]:
         """Starts the due attempts that are not running yet, without waiting for them."""
-        with self._database.read() as session:
-            due = self._due(session)
+        due = self._due_callbacks.take()
         with self._lock:
             new = [delivery_id for delivery_id in due if delivery_id not in self._in_flight]
             self._in_flight.update(new)
@@ -132,6 +130,7 @@ class Callbacks:
             rows = session.execute(query.order_by(row.due_at.desc(), row.id.desc()).limit(limit))
             return [(_delivery_from_row(delivery), url or "") for delivery, url in rows]
 
+    @retry_conflicts
     def replay(self, account_id: str, task_id: str) -> Delivery:
         """Sends a task's callback again, now. A scheduled attempt is brought forward.
 
@@ -145,6 +144,9 @@ class Callbacks:
         if not task.has_ended:
             raise Conflict("The task has not ended: its callback is sent when it does.")
         with self._database.write() as session:
+            # Locked: retention keeps the task, and a second replay waits.
+            if session.get(tables.Task, task_id, with_for_update=True) is None:
+                raise NotFound("There is no task with this id.")
             query = select(tables.Delivery).where(tables.Delivery.task_id == task_id)
             last = session.scalars(query.order_by(tables.Delivery.attempt.desc()).limit(1)).first()
             if last is not None and last.state == "pending":
@@ -158,22 +160,13 @@ class Callbacks:
         """Waits for running attempts; attempts not started stay due."""
         self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._due_callbacks.give_back(self._in_flight)  # taken, and not started
 
     def _task(self, account_id: str, task_id: str) -> Task:
         task = self._tasks.get(account_id, task_id)
         if task is None:
             raise NotFound("There is no task with this id.")
         return task
-
-    def _due(self, session: Session) -> list[str]:
-        """Ids of each account's oldest due deliveries: slow receivers of one account must not block others."""
-        now, row = self._clock(), tables.Delivery
-        # A due time beyond the retry schedule, or a first attempt not yet due, means that the clock was set back.
-        longest = max(self._settings.callback_retry_s, default=0.0)
-        is_due: ColumnElement[bool] = or_(row.due_at <= now, row.due_at > now + longest, row.attempt == 1)
-        place = func.row_number().over(partition_by=row.account_id, order_by=row.due_at)
-        ranked = select(row.id, place.label("place")).where(row.state == "pending", is_due).subquery()
-        return list(session.scalars(select(ranked.c.id).where(ranked.c.place <= MAX_CONCURRENT_PER_ACCOUNT)))
 
     def _attempt(self, delivery_id: str, bodies: Bodies) -> None:
         try:
@@ -220,6 +213,7 @@ class Callbacks:
             return "failed", None, str(error)
         return ("delivered" if 200 <= status < 300 else "failed"), status, None
 
+    @retry_conflicts
     def _record_outcome(
         self, delivery: Delivery, task: Task, state: DeliveryState, status_code: int | None, error: str | None
     ) -> None:
@@ -233,7 +227,7 @@ class Callbacks:
                 .where(tables.Delivery.id == delivery.id, tables.Delivery.state == "pending")
                 .values(state=state, attempted_at=self._clock(), status_code=status_code, error=error)
             )
-            if again and changed.rowcount:  # type: ignore[attr-defined]
+            if again and changed_rows(changed):
                 session.add(self._next_attempt(task.id, task.account_id, delivery.attempt, waits[delivery.attempt - 1]))
         _log.info("callback", attempt=delivery.attempt, state=state, status=status_code, error=error)
 

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
+from stemwright.database.statements import changed_rows
 from stemwright.service.accounts import find_account
 from stemwright.service.clock import Clock
 from stemwright.service.errors import InsufficientCredits, InvalidRequest, NotFound
@@ -41,6 +43,7 @@ class Ledger:
             row = session.get(tables.Account, account_id)
             return row.balance if row is not None and row.metered else None
 
+    @retry_conflicts
     def grant(self, name_or_id: str, amount: int) -> int:
         """Adds credits (negative: removes them), makes the account metered, and returns the new balance.
 
@@ -51,7 +54,7 @@ class Ledger:
         if amount == 0:
             raise InvalidRequest("credits", "Grant a number of credits other than 0.")
         with self._database.write() as session:
-            account = find_account(session, name_or_id)
+            account = find_account(session, name_or_id, lock=True)
             if account is None:
                 raise NotFound(f"There is no account named '{name_or_id}'; `stemwright keys list` names them.")
             if account.balance + amount < 0:
@@ -75,7 +78,7 @@ class Ledger:
             .where(tables.Account.id == account_id, tables.Account.balance >= amount)
             .values(balance=tables.Account.balance - amount)
         )
-        if not taken.rowcount:  # type: ignore[attr-defined]
+        if not changed_rows(taken):
             raise InsufficientCredits("The current credits are insufficient. Please top up.")
         self._enter(session, account_id, -amount, "charge", task_id)
 

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.statements import upsert
 from stemwright.service.clock import Clock
 from stemwright.storage.blob import blob_missing
 from stemwright.storage.keyed_locks import KeyedLocks
@@ -74,8 +75,7 @@ class DerivedFiles:
 
     def _add(self, source: str, kind: str, blob: StoredBlob) -> None:
         with self._database.write() as session:
-            if session.scalar(select(tables.Blob.digest).where(tables.Blob.digest == source)) is not None:
-                row = tables.DerivedFile(
-                    source=source, kind=kind, blob=blob.digest, size_bytes=blob.size_bytes, used_at=self._clock()
-                )
-                session.merge(row)
+            known = select(tables.Blob.digest).where(tables.Blob.digest == source)
+            if session.scalar(known.with_for_update()) is not None:  # retention deletes both or neither
+                file = {"blob": blob.digest, "size_bytes": blob.size_bytes, "used_at": self._clock()}
+                upsert(session, tables.DerivedFile, source=source, kind=kind, **file)

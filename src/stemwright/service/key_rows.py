@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
+from stemwright.service.accounts import lock_account
 from stemwright.service.errors import Conflict, InvalidRequest
 from stemwright.service.ids import new_id
 from stemwright.settings import parse_rate
@@ -44,6 +45,7 @@ def add_key(session: Session, made: NewRow, now: float, form: KeyFormat = "stemw
     Raises:
         Conflict: the account has an active key of that name.
     """
+    lock_account(session, made.account_id)  # names of revoked keys may be used again, so no constraint can tell
     row = tables.ApiKey
     same = select(row.id).where(row.account_id == made.account_id, row.name == made.name, row.revoked_at.is_(None))
     if session.scalar(same.limit(1)) is not None:

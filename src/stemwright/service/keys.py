@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
 from stemwright.service.accounts import find_account, open_account
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, NotPermitted
@@ -83,6 +84,7 @@ class Keys:
         self._database = database
         self._clock = clock
 
+    @retry_conflicts
     def create(
         self,
         name: str,
@@ -107,7 +109,7 @@ class Keys:
         if credits_hundredths is not None and credits_hundredths < 0:
             raise InvalidRequest("credits", "Credits are 0 or more.")
         with self._database.write() as session:
-            row = find_account(session, account or name)
+            row = find_account(session, account or name, lock=True)
             if row is None and account:
                 raise NotFound(f"There is no account named '{account}'; `stemwright keys list` names them.")
             if row is None:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.statements import upsert
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store, StoredBlob
@@ -23,8 +24,9 @@ class PeaksFiles:
     def add(self, source: str, peaks: StoredBlob) -> None:
         """Records the stored peaks of a sound file; it has no effect if the sound file was deleted."""
         with self._database.write() as session:
-            if session.scalar(select(tables.Blob.digest).where(tables.Blob.digest == source)) is not None:
-                session.merge(tables.Peaks(source=source, blob=peaks.digest, size_bytes=peaks.size_bytes))
+            known = select(tables.Blob.digest).where(tables.Blob.digest == source)
+            if session.scalar(known.with_for_update()) is not None:  # retention deletes both or neither
+                upsert(session, tables.Peaks, source=source, blob=peaks.digest, size_bytes=peaks.size_bytes)
 
     def get(self, source: str) -> StoredBlob:
         """The stored peaks of a sound file. Results of older releases have none: they are computed once, here.

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
 from stemwright.errors import StorageError
 from stemwright.service.blobs import BlobRecords, is_unreferenced, start_grace_period
 from stemwright.service.clock import Clock, steady_time
@@ -54,7 +55,7 @@ NOTHING_REMOVED = SweepResult(
 
 
 class Retention:
-    """Deletes expired data. Only one process per server sweeps; all others may run meanwhile."""
+    """Deletes expired data. Several servers on one database may sweep at once; all else may run meanwhile."""
 
     def __init__(
         self,
@@ -113,11 +114,15 @@ class Retention:
     def _in_batches(self, delete_some: Callable[[Session, float], int]) -> int:
         total = 0
         while True:
-            with self._database.write() as session:
-                deleted = delete_some(session, self._clock())
+            deleted = self._delete_batch(delete_some)
             total += deleted
             if deleted < BATCH_ROWS:
                 return total
+
+    @retry_conflicts
+    def _delete_batch(self, delete_some: Callable[[Session, float], int]) -> int:
+        with self._database.write() as session:
+            return delete_some(session, self._clock())
 
     @staticmethod
     def _delete_tasks(session: Session, now: float) -> int:
@@ -127,7 +132,9 @@ class Retention:
         expired = select(tables.Task.id).where(
             tables.Task.expires_at <= now, tables.Task.state.not_in(ACTIVE_STATES), ~due.exists()
         )
-        ids = session.scalars(expired.limit(BATCH_ROWS)).all()
+        # Locked first, looked at again then: a replay may have come between. Others' sweeps take other rows.
+        locked = session.scalars(expired.limit(BATCH_ROWS).with_for_update(skip_locked=True)).all()
+        ids = session.scalars(expired.where(tables.Task.id.in_(locked))).all()
         blobs = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id.in_(ids))).all()
         start_grace_period(session, blobs, now)
         session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries cascade
@@ -141,15 +148,19 @@ class Retention:
             tables.Task.state.in_(ACTIVE_STATES),
         )
         expired = select(tables.Track).where(tables.Track.expires_at <= now, ~needed.exists())
-        rows = session.scalars(expired.limit(BATCH_ROWS)).all()
+        # Locked first, looked at again then: a new task may have come between.
+        locked = session.scalars(expired.limit(BATCH_ROWS).with_for_update(skip_locked=True)).all()
+        column = tuple_(tables.Track.id, tables.Track.account_id)
+        rows = session.scalars(expired.where(column.in_([(row.id, row.account_id) for row in locked]))).all()
         start_grace_period(session, [row.blob for row in rows if row.blob], now)
         names = [(row.id, row.account_id) for row in rows]
-        session.execute(delete(tables.Track).where(tuple_(tables.Track.id, tables.Track.account_id).in_(names)))
+        session.execute(delete(tables.Track).where(column.in_(names)))
         return len(rows)
 
     @staticmethod
     def _delete_uploads(session: Session, now: float) -> int:
-        rows = session.scalars(select(tables.Upload).where(tables.Upload.expires_at <= now).limit(BATCH_ROWS)).all()
+        expired = select(tables.Upload).where(tables.Upload.expires_at <= now)
+        rows = session.scalars(expired.limit(BATCH_ROWS).with_for_update(skip_locked=True)).all()
         start_grace_period(session, [row.blob for row in rows if row.blob], now)
         session.execute(delete(tables.Upload).where(tables.Upload.id.in_([row.id for row in rows])))
         return len(rows)
@@ -169,7 +180,7 @@ class Retention:
     def _delete_derived_files(session: Session, now: float) -> int:
         table = tables.DerivedFile
         unused = select(table).where(table.used_at <= now - KEEP_UNUSED_S)
-        rows = session.scalars(unused.limit(BATCH_ROWS)).all()
+        rows = session.scalars(unused.limit(BATCH_ROWS).with_for_update(skip_locked=True)).all()
         start_grace_period(session, [row.blob for row in rows], now)
         for row in rows:
             session.delete(row)
@@ -189,10 +200,12 @@ class Retention:
                 _log.warning("an unused file could not be deleted; trying again later: %s", error)
         return deleted
 
+    @retry_conflicts
     def _delete_blob(self, digest: str) -> bool:
-        # The file is deleted under the write lock. A writer of the same bytes records them first, so it waits: the new
+        # The file is deleted under a lock. A writer of the same bytes records them first, so it waits: the new
         # file is stored after the old one is deleted. In any other order the new file could be deleted.
         with self._database.write() as session:
+            session.get(tables.Blob, digest, with_for_update=True)  # before the check, which then sees its last change
             condition = (tables.Blob.digest == digest) & is_unreferenced(self._clock())
             if session.scalar(select(tables.Blob.digest).where(condition)) is None:
                 return False

@@ -21,9 +21,10 @@ from stemwright.service.keys import Keys
 from stemwright.service.links import Links
 from stemwright.service.peaks_files import PeaksFiles
 from stemwright.service.preview_reader import PreviewReader
-from stemwright.service.rate_limits import RateLimiter
+from stemwright.service.rate_limits import MemoryRateLimiter
 from stemwright.service.retention import Retention
 from stemwright.service.sessions import Sessions
+from stemwright.service.shared_rate_limits import SharedRateLimiter
 from stemwright.service.spectrograms import Spectrograms
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
@@ -95,7 +96,8 @@ class Service:
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)
         completion = TaskCompletion(queue, ledger, clock)
-        tasks = Tasks(database, settings, queue, ledger, tracks, RateLimiter(), completion, clock)
+        rate_limiter = MemoryRateLimiter() if database.is_sqlite else SharedRateLimiter(database)
+        tasks = Tasks(database, settings, queue, ledger, tracks, rate_limiter, completion, clock)
         uploads = Uploads(database, settings, clock)
         links = Links(public_url(settings), server_state.secret(database, "link_secret"), clock)
         fetcher = Fetcher(settings)

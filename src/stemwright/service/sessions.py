@@ -89,7 +89,7 @@ class Sessions:
             NotAuthenticated: its key is revoked.
         """
         with self._database.write() as session:
-            fact = session.get(tables.Fact, OPENING)
+            fact = session.get(tables.Fact, OPENING, with_for_update=True)
             digest, _, key_id = fact.value.partition(" ") if fact is not None else ("", "", "")
             if fact is None or not hmac.compare_digest(digest, _digest(token)):
                 raise LinkUsed(

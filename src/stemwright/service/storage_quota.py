@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.formatting import megabytes
-from stemwright.service.accounts import find_account
+from stemwright.service.accounts import find_account, lock_account
 from stemwright.service.errors import InvalidRequest, NotFound, QuotaExceeded
 from stemwright.settings import Settings
 
@@ -84,6 +84,9 @@ def check_quota(session: Session, settings: Settings, account_id: str, more_byte
     Raises:
         QuotaExceeded: its files and ``more_bytes`` exceed the quota.
     """
+    if _limit(session, settings, account_id) is None:
+        return
+    lock_account(session, account_id)  # what others have added by now is counted, and what they add waits
     limit = _limit(session, settings, account_id)
     if limit is not None and _used(session, account_id) + more_bytes > limit:
         raise quota_exceeded(limit)

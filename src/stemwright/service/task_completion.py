@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
+from stemwright.database.statements import changed_rows
 from stemwright.jobs.queue import Queue
 from stemwright.service.clock import Clock
 from stemwright.service.credit_ledger import Ledger
@@ -31,7 +32,7 @@ class TaskCompletion:
             .where(tables.Task.id == row.id, tables.Task.state.in_(ACTIVE_STATES))
             .values(state=state, ended_at=self._clock(), stage=None)
         )
-        if not ended.rowcount:  # type: ignore[attr-defined]
+        if not changed_rows(ended):
             return False
         session.refresh(row)
         self._queue.remove(session, row.id)

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
+from stemwright.database.statements import insert_if_missing
 from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound
@@ -80,6 +82,7 @@ class Tracks:
         self._settings = settings
         self._clock = clock
 
+    @retry_conflicts
     def add_stored(
         self,
         account_id: str,
@@ -114,17 +117,14 @@ class Tracks:
         session.flush()
         return track_from_row(row)
 
+    @retry_conflicts
     def add_vendor(self, account_id: str, task_id: str, songs: Sequence[VendorTrack]) -> list[Track]:
         """Adds the songs of a vendor's task, under the vendor's ids. Existing songs are unchanged."""
         with self._database.write() as session:
             for song in songs:
-                if session.get(tables.Track, (song.audio_id, account_id)) is not None:
-                    continue
-                row = self._new(account_id, song.title, "vendor")
-                row.id, row.task_id, row.position = song.audio_id, task_id, song.position
-                row.url, row.seconds, row.details = song.url, song.seconds, song.details
-                session.add(row)
-            session.flush()
+                new = self._columns(account_id, song.title, "vendor") | {"id": song.audio_id, "task_id": task_id}
+                new |= {"position": song.position, "url": song.url, "seconds": song.seconds, "details": song.details}
+                insert_if_missing(session, tables.Track, **new)
             return [track_from_row(row) for row in _songs(session, account_id, task_id)]
 
     def get(self, account_id: str, track_id: str) -> Track | None:
@@ -160,6 +160,7 @@ class Tracks:
             query = query.order_by(tables.Track.created_at.desc(), tables.Track.id.desc()).limit(limit)
             return [track_from_row(row) for row in session.scalars(query)]
 
+    @retry_conflicts
     def set_audio(
         self,
         account_id: str,
@@ -171,7 +172,7 @@ class Tracks:
     ) -> None:
         """Records the fetched audio of a track."""
         with self._database.write() as session:
-            row = session.get(tables.Track, (track_id, account_id))
+            row = session.get(tables.Track, (track_id, account_id), with_for_update=True)
             if row is None:
                 raise NotFound("The track was deleted.")
             row.blob, row.size_bytes = blob.digest, blob.size_bytes
@@ -186,12 +187,13 @@ class Tracks:
             NotFound: the account has no such track.
         """
         with self._database.write() as session:
-            row = session.get(tables.Track, (track_id, account_id))
+            row = session.get(tables.Track, (track_id, account_id), with_for_update=True)
             if row is None:
                 raise NotFound("There is no track with this id.")
             row.title = title
             return track_from_row(row)
 
+    @retry_conflicts
     def delete(self, account_id: str, track_id: str) -> None:
         """Deletes a track; its tasks keep their stems.
 
@@ -200,7 +202,8 @@ class Tracks:
             Conflict: an unfinished task needs it.
         """
         with self._database.write() as session:
-            row = session.get(tables.Track, (track_id, account_id))
+            # Locked before the tasks are looked at: a task that needs it locks it too (``lock_track``).
+            row = session.get(tables.Track, (track_id, account_id), with_for_update=True)
             if row is None:
                 raise NotFound("There is no track with this id.")
             under_way = select(tables.Task.id).where(
@@ -216,24 +219,33 @@ class Tracks:
     def delete_unused(self, session: Session, account_id: str, track_id: str) -> None:
         """Deletes a track in a transaction, unless a task of it is kept."""
         kept = select(tables.Task.id).where(tables.Task.track_id == track_id, tables.Task.account_id == account_id)
-        row = session.get(tables.Track, (track_id, account_id))
+        row = session.get(tables.Track, (track_id, account_id), with_for_update=True)
         if row is not None and session.scalar(kept.limit(1)) is None:
             session.delete(row)
             start_grace_period(session, [row.blob] if row.blob else [], self._clock())
 
     def _new(self, account_id: str, title: str, origin: str) -> tables.Track:
+        return tables.Track(**self._columns(account_id, title, origin))
+
+    def _columns(self, account_id: str, title: str, origin: str) -> dict[str, Any]:
         now = self._clock()
-        return tables.Track(
-            id=new_id(),
-            account_id=account_id,
-            task_id=new_id(),
-            position=0,
-            origin=origin,
-            title=title,
-            details={},
-            created_at=now,
-            expires_at=now + self._settings.retention_days * DAY_S,
-        )
+        return {
+            "id": new_id(),
+            "account_id": account_id,
+            "task_id": new_id(),
+            "position": 0,
+            "origin": origin,
+            "title": title,
+            "details": {},
+            "created_at": now,
+            "expires_at": now + self._settings.retention_days * DAY_S,
+        }
+
+
+def lock_track(session: Session, account_id: str, track_id: str) -> bool:
+    """Whether the account has the track. It cannot be deleted before the transaction ends."""
+    query = select(tables.Track.id).where(tables.Track.id == track_id, tables.Track.account_id == account_id)
+    return session.scalar(query.with_for_update(read=True, key_share=True)) is not None
 
 
 def _songs(session: Session, account_id: str, task_id: str) -> list[tables.Track]:

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
+from stemwright.database.statements import insert_if_missing
 from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.errors import InvalidRequest, NotFound
@@ -44,6 +46,7 @@ class Uploads:
         self._settings = settings
         self._clock = clock
 
+    @retry_conflicts
     def add(self, account_id: str, path: str, blob: StoredBlob, media_type: str) -> Upload:
         """Records a stored file under a path; replaces an existing file.
 
@@ -55,6 +58,7 @@ class Uploads:
             self._set_blob(session, row, blob)
             return _upload_from_row(row)
 
+    @retry_conflicts
     def reserve(self, account_id: str, path: str, media_type: str) -> Upload:
         """Reserves a path for a file to come; an existing file is kept until then.
 
@@ -64,6 +68,7 @@ class Uploads:
         with self._database.write() as session:
             return _upload_from_row(self._row(session, account_id, path, media_type))
 
+    @retry_conflicts
     def fill(self, upload_id: str, blob: StoredBlob) -> Upload:
         """Records the file of a reserved upload; a later call replaces it.
 
@@ -71,7 +76,7 @@ class Uploads:
             NotFound: no reservation, or it has expired.
         """
         with self._database.write() as session:
-            row = session.get(tables.Upload, upload_id)
+            row = session.get(tables.Upload, upload_id, with_for_update=True)
             if row is None or row.expires_at <= self._clock():
                 raise NotFound("This upload has expired; ask for a new link.")
             self._set_blob(session, row, blob)
@@ -92,14 +97,12 @@ class Uploads:
 
     def _row(self, session: Session, account_id: str, path: str, media_type: str) -> tables.Upload:
         path, now = clean_path(path), self._clock()
-        row = session.scalar(
-            select(tables.Upload).where(tables.Upload.account_id == account_id, tables.Upload.path == path)
-        )
-        if row is None:
-            row = tables.Upload(id=new_id(), account_id=account_id, path=path, size_bytes=0)
-            session.add(row)
-        row.media_type, row.created_at = media_type[:100], now
-        row.expires_at = now + self._settings.upload_days * DAY_S
+        dates = {"created_at": now, "expires_at": now + self._settings.upload_days * DAY_S}
+        new = {"id": new_id(), "media_type": media_type[:100], "size_bytes": 0, **dates}
+        insert_if_missing(session, tables.Upload, account_id=account_id, path=path, **new)
+        query = select(tables.Upload).where(tables.Upload.account_id == account_id, tables.Upload.path == path)
+        row = session.scalars(query.with_for_update()).one()
+        row.media_type, row.created_at, row.expires_at = media_type[:100], dates["created_at"], dates["expires_at"]
         session.flush()
         return row
 

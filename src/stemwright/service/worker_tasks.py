@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.database.retry import retry_conflicts
 from stemwright.service.clock import Clock
 from stemwright.service.task import ACTIVE_STATES, Stem, Task, load_task, task_from_row
 from stemwright.service.task_completion import TaskCompletion
@@ -32,6 +33,7 @@ class WorkerTasks:
         self._completion = completion
         self._clock = clock
 
+    @retry_conflicts
     def begin(self, task_id: str, token: str) -> Task | None:
         """Starts a task; None if it has ended or another worker holds it."""
         with self._database.write() as session:
@@ -43,6 +45,7 @@ class WorkerTasks:
         _log.info("task begun", task=task.id, plan=task.plan, waited_s=round(self._clock() - task.created_at, 3))
         return task
 
+    @retry_conflicts
     def progress(self, task_id: str, token: str, stage: str, fraction: float | None) -> bool:
         """Records progress. Returns False if the worker should stop: task cancelled, or held by another worker."""
         with self._database.write() as session:
@@ -59,6 +62,7 @@ class WorkerTasks:
             asked = session.scalar(select(tables.Task.cancel_requested).where(tables.Task.id == task_id))
             return bool(asked) or asked is None
 
+    @retry_conflicts
     def succeed(
         self,
         task_id: str,
@@ -88,6 +92,7 @@ class WorkerTasks:
             _log.info("task succeeded", task=task_id, song_s=round(seconds, 3))
         return has_ended
 
+    @retry_conflicts
     def fail(self, task_id: str, token: str | None, code: int, message: str) -> bool:
         """Marks a task as failed and refunds its credits. ``token=None`` ends it regardless of the lease."""
         with self._database.write() as session:
@@ -100,6 +105,7 @@ class WorkerTasks:
             _log.info("task failed", task=task_id, code=code, reason=message)
         return has_ended
 
+    @retry_conflicts
     def cancelled(self, task_id: str, token: str) -> bool:
         """Marks a task as cancelled after its worker has stopped."""
         with self._database.write() as session:
@@ -127,10 +133,11 @@ class WorkerTasks:
             return load_task(session, found) if found else None
 
     def _row_of_lease(self, session: Session, task_id: str, token: str | None) -> tables.Task | None:
-        row = session.get(tables.Task, task_id)
+        # Locked: neither the state nor the lease can change before this transaction ends.
+        row = session.get(tables.Task, task_id, with_for_update=True)
         if row is None or row.state not in ACTIVE_STATES:
             return None
         if token is None:
             return row
-        job = session.get(tables.Job, task_id)
+        job = session.get(tables.Job, task_id, with_for_update=True)
         return row if job is not None and job.token == token else None
