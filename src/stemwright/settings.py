@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,6 +25,8 @@ from stemwright.errors import UsageError
 from stemwright.prices import DEFAULT_PRICES, in_hundredths, with_defaults
 
 SETTINGS_FILE = "settings.toml"
+
+SHARED_LEASE_S = 10.0
 
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Words separated by commas in the environment."""
@@ -71,7 +73,11 @@ class Settings(BaseSettings):
     attempts: int = Field(
         3, ge=1, description="Number of times a task is started before a crash of its worker fails it."
     )
-    lease_s: float = Field(120.0, gt=0, description="Seconds without a heartbeat after which a task is started again.")
+    lease_s: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds without a heartbeat after which a task is started again; on PostgreSQL 10 by default.",
+    )
 
     allowed_hosts: NameList = Field((), description="Hosts that may be reached at any address, including private ones.")
     upstream_kie_key: SecretStr | None = Field(
@@ -126,6 +132,12 @@ class Settings(BaseSettings):
         False, description="Reuse the files of another account's equal task; its speed then shows that there was one."
     )
     offline: bool = Field(False, description="Connect to no other machine: no songs by URL, no callbacks, no vendor.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_lease_on_many_machines(cls, values: dict[str, object]) -> dict[str, object]:
+        """No supervisor sees a machine die, so its tasks wait for the end of their leases."""
+        return {"lease_s": SHARED_LEASE_S, **values} if values.get("database_url") else values
 
     @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")
     @classmethod

@@ -44,9 +44,14 @@ def add_fact(database: Database, name: str, value: str = "x") -> None:
         session.add(tables.Fact(name=name, value=value))
 
 
+def _is_ours(name: str | None, _kind: object, _parents: object) -> bool:
+    return not (name or "").startswith("procrastinate_")
+
+
 def test_the_migrations_make_the_tables_that_the_code_names(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        options = {"compare_server_default": True, "include_name": _is_ours}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, tables.Base.metadata) == []
 
 
@@ -75,14 +80,14 @@ def test_ten_processes_may_migrate_from_nothing_at_once(empty_postgresql_url: st
 def test_a_reader_sees_one_moment_and_cannot_write(database: Database) -> None:
     add_fact(database, "first")
     with database.read() as session:
-        assert session.query(tables.Fact).count() == 1
+        before = session.query(tables.Fact).count()
         add_fact(database, "second")
-        assert session.query(tables.Fact).count() == 1
+        assert session.query(tables.Fact).count() == before
         session.add(tables.Fact(name="third", value="x"))
         with pytest.raises(sqlalchemy.exc.InternalError, match="read-only"):
             session.flush()
     with database.read() as session:
-        assert session.query(tables.Fact).count() == 2
+        assert session.query(tables.Fact).count() == before + 1
 
 
 def test_large_sizes_and_nul_are_stored(database: Database) -> None:
@@ -201,4 +206,5 @@ def test_a_restarted_server_is_found_again(postgresql: PostgresqlServer, databas
         session.get(tables.Fact, "before", populate_existing=True)
     add_fact(database, "after")
     with database.read() as session:
-        assert set(session.scalars(sqlalchemy.select(tables.Fact.name))) == {"before", "after"}
+        names = session.scalars(sqlalchemy.select(tables.Fact.name)).all()
+        assert {"before", "after"} <= set(names) and "lost" not in names

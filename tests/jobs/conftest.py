@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stemwright.database.engine import Database
-from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.database.engine import DATABASE_FILE, Database
+from stemwright.jobs.open_queue import open_queue
+from stemwright.jobs.queue import Order, Queue, QueueName
 from stemwright.jobs.supervisor import Supervisor
 from stemwright.settings import Settings, read_settings
 from tests.jobs.handlers import Journal
@@ -32,17 +33,35 @@ class Clock:
         return self.now
 
 
+ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+"""For tests of what every queue keeps."""
+
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.in_folder(tmp_path)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path / DATABASE_FILE}"
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     database.migrate()
     yield database
     database.close()
 
 
 @pytest.fixture
-def queue(database: Database) -> EmbeddedQueue:
-    return EmbeddedQueue(database)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(database: Database) -> Queue:
+    return open_queue(database)
 
 
 @pytest.fixture
@@ -51,12 +70,12 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return read_settings(data=tmp_path, attempts=3, workers=1)
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return read_settings(data=tmp_path, database_url=database_url, lease_s=120, attempts=3, workers=1)
 
 
 @pytest.fixture
-def start(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts a supervisor; the options are settings, the name of the handler, ``stall_s`` and ``clock``."""
     monkeypatch.setenv("PYTHONPATH", MODULES)
     started: list[Supervisor] = []
@@ -79,7 +98,15 @@ def start(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPa
         supervisor.drain()
 
 
-def enqueue(database: Database, queue: EmbeddedQueue, *tasks: str, account: str = "alice", priority: int = 0) -> None:
+def enqueue(
+    database: Database,
+    queue: Queue,
+    *tasks: str,
+    account: str = "alice",
+    priority: int = 0,
+    kind: QueueName = "separation",
+    plan: str = "",
+) -> None:
     for task in tasks:
         with database.write() as session:
-            queue.enqueue(session, task, account, priority)
+            queue.enqueue(session, Order(task, account, kind, plan, priority))

@@ -57,8 +57,10 @@ class Trivial:
                     context.advance()
                     time.sleep(STEP_S)
             case "long":
-                while True:
+                while not context.is_cancelled():
                     self._step(context)
+                self._journal.write("cancelled", lease.task_id)
+                return
             case "slow":
                 for _ in range(STEPS * 4):
                     self._step(context)

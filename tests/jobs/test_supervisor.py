@@ -16,18 +16,18 @@ from stemwright.database.engine import Database
 from stemwright.database.tables import Job
 from stemwright.errors import StorageError
 from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.queue import Queue
 from stemwright.jobs.supervisor import lock_data_folder
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import MAX_BACKOFF_S
 from stemwright.settings import Settings
-from tests.jobs.conftest import MODULES, Clock, Start, enqueue
+from tests.jobs.conftest import MODULES, ON_BOTH, Clock, Start, enqueue
 from tests.jobs.handlers import Journal
 from tests.waiting import PATIENCE_S, wait_until
 
 
-def test_a_task_starts_and_leaves_the_queue(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
-) -> None:
+@ON_BOTH
+def test_a_task_starts_and_leaves_the_queue(database: Database, queue: Queue, journal: Journal, start: Start) -> None:
     supervisor = start()
     wait_until(lambda: supervisor.n_ready == 1)
     enqueue(database, queue, "quick-1")
@@ -36,8 +36,9 @@ def test_a_task_starts_and_leaves_the_queue(
     assert os.getpriority(os.PRIO_PROCESS, supervisor.pids[0]) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
 
 
+@ON_BOTH
 def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     start(workers=2)
     enqueue(database, queue, "slow-1", account="alice")
@@ -50,8 +51,9 @@ def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
     assert begun == {("slow-1", "1"), ("slow-2", "1"), (task, "2")}
 
 
+@ON_BOTH
 def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     enqueue(database, queue, "crash-1", account="alice")
     enqueue(database, queue, "quick-1", account="bob")
@@ -64,8 +66,9 @@ def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
     assert names.index("quick-1") == 1  # not behind all that alice's file broke
 
 
+@ON_BOTH
 def test_a_fault_of_the_handler_counts_as_an_attempt_and_spares_the_worker(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     enqueue(database, queue, "fault-1")
     start()
@@ -75,7 +78,7 @@ def test_a_fault_of_the_handler_counts_as_an_attempt_and_spares_the_worker(
 
 
 def test_a_task_that_takes_too_much_memory_is_ended_once(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     enqueue(database, queue, "hog-1", "quick-1")
     start(worker_memory_mb=500)
@@ -86,7 +89,7 @@ def test_a_task_that_takes_too_much_memory_is_ended_once(
 
 
 def test_a_task_that_makes_no_progress_is_ended_once(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     enqueue(database, queue, "stuck-1")
     supervisor = start(stall_s=1.0)
@@ -101,7 +104,7 @@ def test_a_task_that_makes_no_progress_is_ended_once(
     wait_until(lambda: queue.depth() == 0)
 
 
-def test_a_long_task_keeps_its_lease(database: Database, queue: EmbeddedQueue, journal: Journal, start: Start) -> None:
+def test_a_long_task_keeps_its_lease(database: Database, queue: Queue, journal: Journal, start: Start) -> None:
     start(lease_s=1.0)  # extended every third of a second
     enqueue(database, queue, "long-1")
     wait_until(lambda: journal.of("begin"))
@@ -111,7 +114,7 @@ def test_a_long_task_keeps_its_lease(database: Database, queue: EmbeddedQueue, j
 
 
 def test_a_worker_whose_lease_is_anothers_stops(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     start(lease_s=0.9)
     enqueue(database, queue, "long-1")
@@ -124,8 +127,9 @@ def test_a_worker_whose_lease_is_anothers_stops(
     assert queue.extend(lease, 3600)
 
 
+@ON_BOTH
 def test_draining_gives_the_task_back_uncounted(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     supervisor = start()
     enqueue(database, queue, "slow-1")
@@ -145,7 +149,7 @@ def test_a_worker_that_cannot_start_is_tried_again(journal: Journal, start: Star
 
 
 def test_a_hanging_worker_is_killed(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start, monkeypatch: pytest.MonkeyPatch
+    database: Database, queue: Queue, journal: Journal, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stemwright.jobs.supervisor.CHECK_INTERVAL_S", 0.01)
     clock = Clock()
@@ -165,24 +169,24 @@ def test_a_hanging_worker_is_killed(
     assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
 
 
-SERVER = """
-import sys, threading
-from stemwright.database.engine import Database
-from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.supervisor import Supervisor, lock_data_folder
-from stemwright.settings import read_settings
-settings = read_settings(data=sys.argv[1], attempts=1)
-with lock_data_folder(settings.data):
-    supervisor = Supervisor(settings, EmbeddedQueue(Database.in_folder(settings.data)), "tests.jobs.handlers:trivial")
-    supervisor.start()
-    threading.Event().wait()
-"""
-
-
 def leased_until(database: Database, task: str) -> float:
     with database.read() as session:
         job = session.get(Job, task)
         return job.leased_until or 0.0 if job is not None else 0.0
+
+
+SERVER = """
+import sys, threading
+from stemwright.database.engine import Database
+from stemwright.jobs.open_queue import open_queue
+from stemwright.jobs.supervisor import Supervisor, lock_data_folder
+from stemwright.settings import read_settings
+settings = read_settings(data=sys.argv[1], attempts=1)
+with lock_data_folder(settings.data):
+    supervisor = Supervisor(settings, open_queue(Database.open(settings)), "tests.jobs.handlers:trivial")
+    supervisor.start()
+    threading.Event().wait()
+"""
 
 
 def serve(data: Path) -> subprocess.Popen[bytes]:
@@ -194,7 +198,7 @@ def serve(data: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("task", ["slow-1", "uninterruptible-1"])
 def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
-    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, task: str
+    tmp_path: Path, database: Database, queue: Queue, journal: Journal, task: str
 ) -> None:
     enqueue(database, queue, task)
     server = serve(tmp_path)
@@ -216,7 +220,7 @@ def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
 
 
 def test_kill_9_of_both_is_an_attempt(
-    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    tmp_path: Path, database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     enqueue(database, queue, "slow-1")
     server = serve(tmp_path)
@@ -250,7 +254,7 @@ def test_secrets_reach_workers_and_no_argument_or_environment_shows_them(setting
 
 @pytest.mark.long
 def test_twenty_random_kills_lose_nothing(
-    tmp_path: Path, database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    tmp_path: Path, database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     chance = random.Random(0)
     tasks = [f"slow-{place}" for place in range(12)]
@@ -269,7 +273,7 @@ def test_twenty_random_kills_lose_nothing(
 
 @pytest.mark.long
 def test_draining_waits_for_no_handler_that_does_not_listen(
-    database: Database, queue: EmbeddedQueue, journal: Journal, start: Start
+    database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     supervisor = start()
     enqueue(database, queue, "uninterruptible-1")

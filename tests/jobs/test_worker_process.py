@@ -11,7 +11,7 @@ import pytest
 
 from stemwright.database.engine import Database
 from stemwright.jobs import worker_process as processes
-from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.queue import Queue
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import HEARTBEAT_TIMEOUT_S, MAX_BACKOFF_S, START_TIMEOUT_S, WorkerProcess
 from stemwright.settings import Settings
@@ -73,7 +73,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(queue: EmbeddedQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def machine(queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setenv("PYTHONPATH", MODULES)
     clock = Clock()
     process = WorkerProcess(WorkerConfig("local/0", "tests.jobs.handlers:heavy", settings, PATIENCE_S), queue, clock)
@@ -106,7 +106,7 @@ def test_a_start_may_be_ten_times_slower_than_it_ever_was(machine: Machine, rele
 
 
 def test_a_start_that_does_not_end_gets_twice_as_long_each_time(
-    machine: Machine, release: Path, settings: Settings, database: Database, queue: EmbeddedQueue, journal: Journal
+    machine: Machine, release: Path, settings: Settings, database: Database, queue: Queue, journal: Journal
 ) -> None:
     machine.process.start()
     assert [machine.seconds_until_killed() for _ in range(4)] == [
@@ -141,7 +141,7 @@ def test_the_pulse_begins_before_the_libraries_of_a_worker_are_loaded() -> None:
 
 
 def test_who_hangs_is_killed_and_a_task_that_ends_makes_the_limit_short_again(
-    machine: Machine, settings: Settings, database: Database, queue: EmbeddedQueue, journal: Journal
+    machine: Machine, settings: Settings, database: Database, queue: Queue, journal: Journal
 ) -> None:
     (settings.data / "loaded").touch()
     machine.process.start()
@@ -188,7 +188,7 @@ def test_a_supervisor_that_did_not_read_for_long_still_learns_that_a_worker_is_r
 
 
 def test_a_worker_that_does_not_stop_in_time_gives_its_task_back_uncounted(
-    machine: Machine, settings: Settings, database: Database, queue: EmbeddedQueue, journal: Journal
+    machine: Machine, settings: Settings, database: Database, queue: Queue, journal: Journal
 ) -> None:
     (settings.data / "loaded").touch()
     enqueue(database, queue, "uninterruptible-1")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
-from stemwright.jobs.embedded import EmbeddedQueue
-from stemwright.jobs.queue import Lease
+from stemwright.jobs.open_queue import open_queue
+from stemwright.jobs.queue import Lease, Queue
 from stemwright.service.accounts import Accounts
 from stemwright.service.credit_ledger import Ledger
 from stemwright.service.ids import new_id
@@ -52,7 +53,7 @@ class Domain:
     settings: Settings
     clock: MovableClock
     database: Database
-    queue: EmbeddedQueue
+    queue: Queue
     accounts: Accounts
     keys: Keys
     ledger: Ledger
@@ -72,6 +73,13 @@ class Domain:
         assert lease is not None
         assert self.work.begin(lease.task_id, lease.token) is not None
         return lease
+
+    def lose_leases(self) -> None:
+        """Lets the leases of all workers run out."""
+        self.clock.now += self.settings.lease_s + 1
+        if not self.database.is_sqlite:
+            with self.database.write() as session:
+                session.execute(text("UPDATE procrastinate_workers SET last_heartbeat = '-infinity'"))
 
     def succeed(self, lease: Lease, cache_key: str | None = None) -> bool:
         names = ("vocals", "instrumental")
@@ -128,7 +136,7 @@ def open_domain(tmp_path: Path, database_url: str | None) -> Iterator[OpenDomain
         database = Database.open(settings)
         databases.append(database)
         database.migrate()
-        queue, ledger = EmbeddedQueue(database, clock), Ledger(database, clock)
+        queue, ledger = open_queue(database, clock), Ledger(database, clock)
         tracks, ending = Tracks(database, settings, clock), TaskCompletion(queue, ledger, clock)
         return Domain(
             settings=settings,
@@ -140,7 +148,7 @@ def open_domain(tmp_path: Path, database_url: str | None) -> Iterator[OpenDomain
             ledger=ledger,
             tracks=tracks,
             tasks=Tasks(database, settings, queue, ledger, tracks, MemoryRateLimiter(), ending, clock),
-            work=WorkerTasks(database, ending, clock),
+            work=WorkerTasks(database, queue, ending, clock),
         )
 
     yield opened

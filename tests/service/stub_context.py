@@ -16,5 +16,8 @@ class StubContext:
     def should_stop(self) -> bool:
         return self.stops or (self.stops_after is not None and self.advances >= self.stops_after)
 
+    def is_cancelled(self) -> bool:
+        return False
+
     def advance(self) -> None:
         self.advances += 1

@@ -159,7 +159,7 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(domain: Domain) -> None
     caller = domain.caller()
     task = domain.submit(caller)
     old = domain.hold("old")
-    domain.clock.now += domain.settings.lease_s + 1
+    domain.lose_leases()
     new = domain.hold("new")
     assert (new.task_id, new.attempt) == (task.id, 2)
     assert not domain.work.progress(task.id, old.token, "writing", 0.9)

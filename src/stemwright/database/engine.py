@@ -73,7 +73,7 @@ class Database:
         Raises:
             StorageError: the disk is full or failed, or the database server cannot be reached.
         """
-        with self._storage_errors(), self._dialect.reading() as session:
+        with self.storage_errors(), self._dialect.reading() as session:
             self._dialect.begin_reading(session)
             yield session
 
@@ -88,7 +88,7 @@ class Database:
             TransactionConflictError: another transaction came first; see ``retry.retry_conflicts``.
             StorageError: the disk is full or failed, or the database server cannot be reached.
         """
-        with self._storage_errors(), self._dialect.writing() as session:
+        with self.storage_errors(), self._dialect.writing() as session:
             self._dialect.begin_writing(session)
             try:
                 yield session
@@ -129,7 +129,7 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
+    def storage_errors(self) -> Iterator[None]:
         """Converts errors of the disk or the server to StorageError; errors in a statement are bugs and pass through."""
         try:
             yield

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy
 
+from stemwright.database import procrastinate_schema
 from stemwright.database.dialect import Dialect
 from stemwright.errors import StorageError
 
@@ -40,6 +41,18 @@ def migrate(dialect: Dialect, revision: str = "head") -> None:
         )
     if found != newest:
         _run(dialect, "upgrade", revision)
+    _upgrade_queue(dialect)
+
+
+def _upgrade_queue(dialect: Dialect) -> None:
+    """Upgrades Procrastinate's tables, if a newer one than theirs is installed now."""
+    with dialect.engine.connect() as connection:
+        found = procrastinate_schema.found_version(connection)
+        connection.rollback()
+        if found is not None and found != procrastinate_schema.newest_version():
+            dialect.lock_schema(connection)
+            procrastinate_schema.upgrade(connection)
+            connection.commit()
 
 
 def downgrade(dialect: Dialect, revision: str) -> None:

@@ -217,6 +217,22 @@ class Job(Base):
     token: Mapped[str | None] = mapped_column(HexId)  # new for each lease: a former holder cannot write
 
 
+class Worker(Base):
+    """A worker on any machine, while its row in Procrastinate's table of workers has a recent heartbeat."""
+
+    __tablename__ = "workers"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # of procrastinate_workers
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    host: Mapped[str] = mapped_column(String(100))
+    pid: Mapped[int]
+    queues: Mapped[str] = mapped_column(Text)  # separated by commas, as plans
+    plans: Mapped[str | None] = mapped_column(Text)  # None: any
+    device: Mapped[str] = mapped_column(String(32))
+    memory_mb: Mapped[int]
+    release: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[float]
+
+
 class Delivery(Base):
     """One attempt to deliver the callback of a task."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from stemwright.database.engine import Database
 from stemwright.database.statements import insert_if_missing
 from stemwright.database.tables import Fact, Job
-from stemwright.jobs.queue import Lease, Queue
+from stemwright.jobs.queue import Lease, Order, Queue
 
 LAST_ACCOUNT = "queue_turn"
 """Name of the fact that holds the account with the last lease."""
@@ -26,18 +26,46 @@ class EmbeddedQueue(Queue):
     which therefore orders tasks only within an account. Then by age.
     """
 
+    is_local = True
+    poll_s = 0.25
+
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
 
-    def enqueue(self, session: Session, task_id: str, account_id: str, priority: int) -> None:
+    def enqueue(self, session: Session, order: Order) -> None:
         """See ``Queue``."""
-        session.add(Job(task_id=task_id, account_id=account_id, priority=priority, queued_at=self._clock(), attempts=0))
+        session.add(
+            Job(
+                task_id=order.task_id,
+                account_id=order.account_id,
+                priority=order.priority,
+                queued_at=self._clock(),
+                attempts=0,
+            )
+        )
         session.flush()
 
     def remove(self, session: Session, task_id: str) -> None:
         """See ``Queue``."""
         session.execute(delete(Job).where(Job.task_id == task_id))
+
+    def holds(self, session: Session, task_id: str, token: str) -> bool:
+        """See ``Queue``."""
+        job = session.get(Job, task_id)
+        return job is not None and job.token == token
+
+    def request_cancel(self, session: Session, task_id: str) -> bool:
+        """See ``Queue``. The worker finds out with its next report of progress."""
+        job = session.get(Job, task_id)
+        return job is not None and job.leased_by is not None
+
+    def listen(self, on_waiting: Callable[[], None], on_cancel: Callable[[str], None]) -> Callable[[], None]:
+        """See ``Queue``."""
+        return lambda: None
+
+    def keep_alive(self, workers: Collection[str]) -> None:
+        """See ``Queue``. A supervisor on the same machine knows who is alive."""
 
     def claim(self, worker: str, lease_s: float) -> Lease | None:
         """See ``Queue``."""

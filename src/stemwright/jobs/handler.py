@@ -23,6 +23,9 @@ class TaskContext(Protocol):
     def should_stop(self) -> bool:
         """Whether to raise ``TaskInterrupted`` soon: worker shutting down, or lease lost. Call it often."""
 
+    def is_cancelled(self) -> bool:
+        """Whether the client has cancelled the task, as far as the queue has told; the handler then ends it."""
+
     def advance(self) -> None:
         """Reports progress. A task without progress for too long fails."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +14,15 @@ from pathlib import Path
 import structlog
 
 from stemwright.errors import StorageError, storage_error
-from stemwright.jobs.queue import Queue
+from stemwright.jobs.queue import Abilities, Queue
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import WorkerProcess
 from stemwright.settings import Settings
 
 WORKER_PREFIX = "local"
-"""The workers of a data folder are ``local/0``, ``local/1`` and so on: a folder has only one server."""
+"""The workers of a data folder are ``local/0``, ``local/1`` and so on: a folder has only one server.
+
+On many machines their names begin with the host's name and some random digits instead."""
 
 CHECK_INTERVAL_S = 0.1
 STALL_TIMEOUT_S = 1800.0
@@ -61,6 +65,7 @@ class Supervisor:
         handler: ``package.module:function``, the factory of the workers' handler (``jobs.handler``).
         stall_s: seconds without progress after which a task is given up.
         clock: monotonic seconds, used to time missing heartbeats.
+        abilities: the tasks that each worker takes.
     """
 
     def __init__(
@@ -71,10 +76,17 @@ class Supervisor:
         *,
         stall_s: float = STALL_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
+        abilities: Abilities | None = None,
     ) -> None:
         self._queue = queue
+        self._prefix = WORKER_PREFIX if queue.is_local else f"{socket.gethostname()}-{secrets.token_hex(3)}"
+        self._lease_s = settings.lease_s
         self._processes = [
-            WorkerProcess(WorkerConfig(f"{WORKER_PREFIX}/{place}", handler, settings, stall_s), queue, clock)
+            WorkerProcess(
+                WorkerConfig(f"{self._prefix}/{place}", handler, settings, stall_s, abilities or Abilities()),
+                queue,
+                clock,
+            )
             for place in range(settings.workers)
         ]
         self._draining = threading.Event()
@@ -92,11 +104,13 @@ class Supervisor:
 
     def start(self) -> None:
         """Starts all workers. Call it once, while holding ``lock_data_folder``."""
-        for task in self._queue.release_worker(WORKER_PREFIX):  # workers of a killed server are dead or about to exit
+        for task in self._queue.release_worker(self._prefix):  # workers of a killed server are dead or about to exit
             logger.warning("task returned to the queue: its server was killed", task=task)
         for process in self._processes:
             process.start()
         self._thread.start()
+        if not self._queue.is_local:
+            threading.Thread(target=self._keep_alive, name="leases", daemon=True).start()
 
     def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         """Stops all workers: each stops at its next chunk, and its task returns to the queue."""
@@ -116,3 +130,11 @@ class Supervisor:
                     process.check()
                 except Exception:
                     logger.exception("worker %s could not be checked; trying again", process.name)
+
+    def _keep_alive(self) -> None:
+        """Extends the leases of the workers that live, also while one of them loads a library, which stops its threads."""
+        while not self._draining.wait(self._lease_s / 4):
+            try:
+                self._queue.keep_alive([process.name for process in self._processes if process.process is not None])
+            except Exception as error:
+                logger.warning("the workers' leases could not be extended: %s", error)

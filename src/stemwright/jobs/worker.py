@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 import psutil
@@ -21,17 +21,14 @@ import structlog
 
 from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit, threads_per_worker
 from stemwright.database.engine import Database
-from stemwright.errors import StorageError
-from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.errors import DatabaseUnavailableError, StorageError
 from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, load_factory
 from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, HeartbeatPipe
-from stemwright.jobs.queue import Lease, Queue
+from stemwright.jobs.open_queue import open_queue
+from stemwright.jobs.queue import Abilities, Lease, Queue
 from stemwright.logs import configure_logs
 from stemwright.settings import Settings
 from stemwright.tracing import configure_tracing, shutdown_tracing
-
-POLL_S = 0.25
-"""Poll interval of an idle worker, in seconds."""
 
 STORAGE_RETRY_S = 2.0
 """Pause in seconds when the queue cannot be written."""
@@ -61,12 +58,14 @@ class WorkerConfig:
         name: name of the worker in its leases, ``local/0``.
         handler: ``package.module:function``, the factory of its handler.
         stall_s: seconds without progress after which a task is given up.
+        abilities: the tasks that it takes.
     """
 
     name: str
     handler: str
     settings: Settings
     stall_s: float
+    abilities: Abilities = field(default_factory=Abilities)
 
     def to_line(self) -> bytes:
         """Returns one line for the worker's standard input; arguments would expose the secrets in the settings."""
@@ -86,12 +85,17 @@ class RunningTask:
         self._worker = worker
         self.lease = lease
         self.lost = False
+        self.cancelled = False
         self.extended_at = time.monotonic()
         self.stalled_s = 0.0
 
     def should_stop(self) -> bool:
         """See ``TaskContext``."""
         return self.lost or self._worker.is_stopping
+
+    def is_cancelled(self) -> bool:
+        """See ``TaskContext``."""
+        return self.cancelled
 
     def advance(self) -> None:
         """See ``TaskContext``."""
@@ -108,7 +112,8 @@ class Worker:
         self._handler: Handler | None = None
         self._running: RunningTask | None = None
         self._stopped_at: float | None = None
-        self._has_open_lease = False  # the task has ended, but its lease is still in the database
+        self._open_lease_counts: bool | None = None  # a lease may be left in the database; whether it is an attempt
+        self._wake = threading.Event()
         self._process = psutil.Process()
         self._memory_limit = worker_memory_limit(config.settings, memory_limit())
 
@@ -125,6 +130,7 @@ class Worker:
         """Runs tasks until ``stop``. Call it in the main thread."""
         threading.Thread(target=self._watch_stdin, name="server", daemon=True).start()
         threading.Thread(target=self._renew_lease, name="lease", daemon=True).start()
+        self._queue.listen(self._wake.set, self._on_cancel)
         self._heartbeat.on_tick = self._on_heartbeat
         self._handler = load_factory(self._config.handler)(self._config.settings)
         self._heartbeat.state = READY
@@ -137,16 +143,25 @@ class Worker:
                 time.sleep(STORAGE_RETRY_S)
 
     def _poll(self, handler: Handler) -> None:
-        if self._has_open_lease:
-            self._queue.release_worker(self._config.name)
-            self._has_open_lease = False
-        lease = self._queue.claim(self._config.name, self._config.settings.lease_s)
+        if self._open_lease_counts is not None:
+            self._queue.release_worker(self._config.name, counts=self._open_lease_counts)
+            self._open_lease_counts = None
+        self._wake.clear()
+        try:
+            lease = self._queue.claim(self._config.name, self._config.settings.lease_s)
+        except DatabaseUnavailableError:
+            self._open_lease_counts = False  # whether it was granted is not known
+            raise
         if lease is None:
-            time.sleep(POLL_S)
+            self._wake.wait(self._queue.poll_s)
             return
-        self._has_open_lease = True
-        self._run_task(handler, lease)
-        self._has_open_lease = False
+        self._open_lease_counts = True
+        try:
+            self._run_task(handler, lease)
+        except DatabaseUnavailableError:
+            self._open_lease_counts = False  # no fault of the task's
+            raise
+        self._open_lease_counts = None
         self._heartbeat.send(TASK_DONE)
 
     def _run_task(self, handler: Handler, lease: Lease) -> None:
@@ -202,6 +217,11 @@ class Worker:
             except Exception:
                 logger.exception("the lease could not be extended", task=running.lease.task_id)
 
+    def _on_cancel(self, task_id: str) -> None:
+        """The queue says that a client has cancelled a task, held by this worker or another."""
+        if (running := self._running) is not None and running.lease.task_id == task_id:
+            running.cancelled = True
+
     def _fail_and_exit(self, running: RunningTask, reason: FailureReason) -> None:
         """Fails the task and exits the process: nothing else can stop a thread inside a decoder."""
         try:
@@ -243,7 +263,8 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     configure_logs(f"worker {config.name}")
     configure_tracing(config.settings, "worker")
     limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
-    worker = Worker(config, EmbeddedQueue(Database.open(config.settings)), heartbeat)
+    queue = open_queue(Database.open(config.settings), abilities=config.abilities)
+    worker = Worker(config, queue, heartbeat)
 
     def on_term(number: int, frame: FrameType | None) -> None:
         worker.stop()

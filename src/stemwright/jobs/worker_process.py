@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from stemwright.errors import DatabaseUnavailableError
 from stemwright.jobs.heartbeat_pipe import READY, TASK_DONE
 from stemwright.jobs.queue import Queue
 from stemwright.jobs.worker import WorkerConfig
@@ -142,7 +143,12 @@ class WorkerProcess:
         process.stdout.close()
         self.process = None
         self.is_ready = False
-        for task in self._queue.release_worker(self.name, counts=counts):
+        try:
+            released = self._queue.release_worker(self.name, counts=counts)
+        except DatabaseUnavailableError as error:
+            logger.warning("worker %s is gone, and its lease runs out by itself: %s", self.name, error)
+            return
+        for task in released:
             logger.warning("task returned to the queue: its worker is gone", task=task, worker=self.name)
 
     def _read_heartbeats(self, process: subprocess.Popen[bytes]) -> None:

@@ -41,7 +41,7 @@ class ProgressReporter:
 
     def should_stop(self) -> bool:
         """Whether to stop: the task was cancelled, another worker holds it, or this worker is shutting down."""
-        return not self._may_continue or self._context.should_stop()
+        return not self._may_continue or self._context.is_cancelled() or self._context.should_stop()
 
 
 class ReportingWriter:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from stemwright.database.engine import Database
-from stemwright.jobs.embedded import EmbeddedQueue
+from stemwright.jobs.open_queue import open_queue
 from stemwright.jobs.queue import Queue
 from stemwright.service import server_state
 from stemwright.service.account_keys import AccountKeys
@@ -92,7 +92,7 @@ class Service:
         database.migrate()
         store = Store.open(settings, BlobRecords(database, clock).record)
         copies = LocalCopies(store, settings.copies_mb * 1_000_000)
-        queue = EmbeddedQueue(database, clock)
+        queue = open_queue(database, clock)
         ledger = Ledger(database, clock)
         tracks = Tracks(database, settings, clock)
         completion = TaskCompletion(queue, ledger, clock)
@@ -121,7 +121,7 @@ class Service:
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,
-            worker_tasks=WorkerTasks(database, completion, clock),
+            worker_tasks=WorkerTasks(database, queue, completion, clock),
             uploads=uploads,
             storage_quota=StorageQuota(database, settings),
             links=links,

@@ -12,7 +12,7 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.database.retry import retry_conflicts
 from stemwright.database.statements import insert_if_missing, upsert
-from stemwright.jobs.queue import Queue
+from stemwright.jobs.queue import Order, Queue
 from stemwright.service.accounts import lock_account
 from stemwright.service.clock import Clock
 from stemwright.service.credit_ledger import Ledger
@@ -137,7 +137,7 @@ class Submissions:
             )
             session.add(task)
             session.flush()
-            self._queue.enqueue(session, task.id, caller.account_id, submission.priority)
+            self._queue.enqueue(session, _order_of(submission, task))
             accepted = task_from_row(session, task)
             # Last: from here to the commit, other charges of the account wait.
             self._ledger.charge(session, caller.account_id, task.id, task.price)
@@ -205,3 +205,15 @@ def _task_of_key(session: Session, account_id: str, submission: Submission, *, l
 def _wav_cache_key(submission: Submission) -> str | None:
     """Returns the cache key of a WAV before work begins, so that a second submission for the audio can be refused."""
     return f"wav of {submission.audio_id}" if submission.kind == WAV else None
+
+
+def _order_of(submission: Submission, task: tables.Task) -> Order:
+    """Returns what the queue must know of a new task."""
+    is_wav = submission.kind == WAV
+    return Order(
+        task_id=task.id,
+        account_id=task.account_id,
+        queue="conversion" if is_wav else "separation",
+        plan="" if is_wav else task.plan,
+        priority=submission.priority,
+    )

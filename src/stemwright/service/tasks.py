@@ -46,6 +46,7 @@ class Tasks:
         self._database = database
         self._submissions = Submissions(database, settings, queue, ledger, tracks, rate_limiter, clock)
         self._tracks = tracks
+        self._queue = queue
         self._completion = completion
         self._clock = clock
 
@@ -104,11 +105,11 @@ class Tasks:
             row = _own(session, account_id, task_id, lock=True)
             if row is None:
                 raise NotFound("There is no task with this id.")
-            job = session.get(tables.Job, task_id, with_for_update=True)
-            if row.state in ACTIVE_STATES and (job is None or job.leased_by is None):  # not held by a worker
-                self._completion.end(session, row, "cancelled")
-            elif row.state in ACTIVE_STATES:
-                row.cancel_requested = True
+            if row.state in ACTIVE_STATES:
+                if self._queue.request_cancel(session, task_id):
+                    row.cancel_requested = True
+                else:  # not held by a worker
+                    self._completion.end(session, row, "cancelled")
             return task_from_row(session, row)
 
     @retry_conflicts

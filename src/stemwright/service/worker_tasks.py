@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.database.retry import retry_conflicts
+from stemwright.jobs.queue import Queue
 from stemwright.service.clock import Clock
 from stemwright.service.task import ACTIVE_STATES, Stem, Task, load_task, task_from_row
 from stemwright.service.task_completion import TaskCompletion
@@ -28,8 +29,9 @@ _log = structlog.stdlib.get_logger(__name__)
 class WorkerTasks:
     """Operations on tasks that workers hold."""
 
-    def __init__(self, database: Database, completion: TaskCompletion, clock: Clock = time.time) -> None:
+    def __init__(self, database: Database, queue: Queue, completion: TaskCompletion, clock: Clock = time.time) -> None:
         self._database = database
+        self._queue = queue
         self._completion = completion
         self._clock = clock
 
@@ -139,5 +141,4 @@ class WorkerTasks:
             return None
         if token is None:
             return row
-        job = session.get(tables.Job, task_id, with_for_update=True)
-        return row if job is not None and job.token == token else None
+        return row if self._queue.holds(session, task_id, token) else None
