@@ -6,6 +6,7 @@
 # make check      ruff and mypy; tsc for the player's modules, where there is npm
 # make bench      speed and memory of the separator on this machine
 # make bench-server  latency, memory, queue and callbacks of the server
+# make bench-storage  files in an S3-compatible store: uploads, downloads, redirects
 # make bench-capacity  a simulated day of a million songs: what it needs, and what breaks first
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
@@ -37,7 +38,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long test-web check bench bench-server bench-capacity bench-models train clean test-packages
+.PHONY: run serve test test-long test-web check bench bench-server bench-storage bench-capacity bench-models train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -68,6 +69,9 @@ bench: .venv/installed
 
 bench-server: .venv/served
 	$(BIN)/python -m benchmarks.serve
+
+bench-storage: .venv/tested
+	$(BIN)/python -m benchmarks.storage
 
 bench-capacity: .venv/served
 	$(BIN)/python -m benchmarks.capacity --find-workers 10

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from stemwright import Client
 from stemwright.service.tracks import Track
 from stemwright.service.uploads import Upload
 from stemwright.storage.bucket_setup import set_up
@@ -168,6 +170,16 @@ def test_an_upload_goes_to_the_store_and_comes_from_there(remote: Server) -> Non
     )
     answer = follow(made.json()["data"]["downloadUrl"])
     assert answer.history[0].status_code == 307 and answer.content == content
+
+
+def test_our_own_client_follows(remote: Server, tmp_path: Path) -> None:
+    path = separated(remote, "wav")
+    with Client(remote.url, key=remote.key) as client:
+        made = client.download(path.rpartition("/")[2], tmp_path)
+    assert {file.name: file.read_bytes() for file in made} == {
+        "vocals.wav": wav(sound(1)),
+        "instrumental.wav": wav(sound(2)),
+    }
 
 
 def test_two_servers_on_one_store_and_database(
