@@ -21,6 +21,7 @@ import stemwright
 from stemwright import client as parts
 from stemwright.api.native import schemas
 from stemwright.client import AsyncClient, Client, Separation, calls, retries, waiting
+from stemwright.client.records import Failure
 from stemwright.errors import StorageError, UnreadableInputError
 from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
 from tests.http_stub import HttpStub, StubHandler
@@ -138,6 +139,38 @@ class TestOnARealServer:
             with pytest.raises(parts.AuthenticationError):
                 phone.account()
         assert account.storage.used_bytes == song.stat().st_size and account.storage.limit_bytes is None
+
+    def test_an_operator_sees_the_whole_server(self, server: Server, client: Client, song: Path) -> None:
+        ordered = client.separate(song)
+        server.fail(hex_id(ordered), 500, "The song cannot be decoded.")
+        key = server.service.keys.create("root", scopes=("read", "write", "operator")).key
+        with Client(server.url, key=key) as root:
+            assert root.operator.overview().tasks["failed"] == 1
+            (failed,) = root.operator.tasks("failed")
+            assert (failed.id, failed.account, failed.error) == (
+                ordered.id,
+                "alice",
+                Failure(500, "The song cannot be decoded."),
+            )
+            assert [step.failed for step in root.operator.throughput(2)] == [0, 1]
+            assert root.operator.set_maintenance(on=True) is True
+            with pytest.raises(parts.ServerError, match="maintenance"):
+                client.separate("https://example.com/a.mp3")
+            assert "STEMWRIGHT_WORKERS" in [setting.variable for setting in root.operator.settings()]
+            assert [model.name for model in root.operator.models() if model.in_wheel] == ["stemwright-12"]
+            with pytest.raises(parts.NotFoundError):
+                root.operator.download_model("none/../none")
+        with pytest.raises(parts.AuthenticationError):
+            client.operator.overview()
+
+        async def run() -> None:
+            async with AsyncClient(server.url, key=key) as root:
+                assert (await root.operator.overview()).maintenance
+                assert [task.id async for task in root.operator.tasks()] == [ordered.id]
+                assert not await root.operator.set_maintenance(on=False)
+                assert len(await root.operator.throughput(48, 24)) == 2
+
+        asyncio.run(run())
 
     def test_cancel_delete_and_log(self, client: Client, song: Path) -> None:
         ordered = client.separate(song, callback_url="http://127.0.0.1:9/")

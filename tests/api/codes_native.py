@@ -146,6 +146,41 @@ asked("DELETE /v1/keys/{id}", "no key of yours has the id", ("DELETE", f"/v1/key
 asked("GET /v1/usage", "days is not from 1 to 366", ("GET", "/v1/usage?days=0"), ("GET", "/v1/usage?days=367"))
 asked("GET /v1/deliveries", "after is gone", ("GET", f"/v1/deliveries?after={UNKNOWN}"))
 
+# --- operators
+
+OPERATING = (
+    *(("GET", f"/v1/operator{path}") for path in ("", "/tasks", "/throughput", "/settings", "/models")),
+    ("PUT", "/v1/operator/maintenance"),
+    ("POST", "/v1/operator/models/none/download"),
+)
+
+
+@provokes("own", "/v1/operator and what is below it", "key without operator")
+def no_operator(stage: Stage) -> list[Outcome]:
+    return scoped(stage, "read", *OPERATING)
+
+
+def operating(endpoint: str, cause: str, method: str, path: str, body: object = None) -> None:
+    """Provokes with a request of an operator."""
+
+    @provokes("own", endpoint, cause)
+    def operate(stage: Stage) -> Outcome:
+        server = stage.server()
+        with server.another(scopes=("operator",)) as root:
+            return outcome(server, partial(root.request, method, path, json=body))
+
+
+operating("GET /v1/operator/tasks", "after is gone", "GET", f"/v1/operator/tasks?after={UNKNOWN}")
+operating("GET /v1/operator/throughput", "hours is not from 1 to 744", "GET", "/v1/operator/throughput?hours=0")
+operating("PUT /v1/operator/maintenance", "on is no boolean", "PUT", "/v1/operator/maintenance", {"on": 1})
+operating("POST /v1/operator/models/{name}/download", "no model has the name", "POST", OPERATING[-1][1])
+operating(
+    "POST /v1/operator/models/{name}/download",
+    "the model is on disk",
+    "POST",
+    "/v1/operator/models/stemwright-12/download",
+)
+
 # --- sessions of browsers
 
 

@@ -107,7 +107,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     app.include_router(pages.router(service))
     app.include_router(files.router(service))
     app.include_router(session.router(service))
-    app.include_router(native.router(service, streams))
+    app.include_router(native.router(service, streams, n_workers_ready))
     # crun's paths begin like kie's, so crun comes first. Each catch-all comes after the other routes of its API.
     app.include_router(crun.router(service))
     app.include_router(uploads.router(service))

@@ -29,6 +29,7 @@ from stemwright.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
+from stemwright.client.operator_records import Model, OperatorTask, Overview, Setting, ThroughputStep
 from stemwright.client.records import Plan, Separation, Stem, Track
 from stemwright.client.synchronous import Client
 
@@ -47,13 +48,18 @@ __all__ = [
     "FieldError",
     "InvalidRequestError",
     "Key",
+    "Model",
     "NewKey",
     "NotFoundError",
+    "OperatorTask",
+    "Overview",
     "Plan",
     "Separation",
     "SeparationFailedError",
     "ServerError",
+    "Setting",
     "Stem",
+    "ThroughputStep",
     "TooManyRequestsError",
     "Track",
     "UnreachableError",

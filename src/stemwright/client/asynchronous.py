@@ -20,6 +20,7 @@ from stemwright.client.account_methods import AsyncAccountMethods
 from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
+from stemwright.client.operator_methods import AsyncOperator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
@@ -50,6 +51,8 @@ class AsyncClient(AsyncAccountMethods):
         # Links to files carry their own signature: the key is sent to our own API only, never to the target of a link.
         self._key = calls.authorization(key)
         self._http = httpx.AsyncClient(timeout=calls.seconds(timeout_s, "timeout_s"), follow_redirects=False)
+        self.operator = AsyncOperator(self._do, self._pages)
+        """The whole server, for a key with the scope ``operator``."""
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -19,6 +19,7 @@ from stemwright.client.account_methods import AccountMethods
 from stemwright.client.calls import Call, Value
 from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
+from stemwright.client.operator_methods import Operator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
@@ -48,6 +49,8 @@ class Client(AccountMethods):
         # Links to files carry their own signature: the key is sent to our own API only, never to the target of a link.
         self._key = calls.authorization(key)
         self._http = httpx.Client(timeout=calls.seconds(timeout_s, "timeout_s"), follow_redirects=False)
+        self.operator = Operator(self._do, self._pages)
+        """The whole server, for a key with the scope ``operator``."""
 
     def __enter__(self) -> Client:
         return self

@@ -19,6 +19,8 @@ from stemwright.service.derived_files import DerivedFiles
 from stemwright.service.duration_reader import DurationReader
 from stemwright.service.keys import Keys
 from stemwright.service.links import Links
+from stemwright.service.model_downloads import ModelDownloads
+from stemwright.service.operations import Operations
 from stemwright.service.peaks_files import PeaksFiles
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.rate_limits import MemoryRateLimiter
@@ -57,6 +59,8 @@ class Service:
     account_keys: AccountKeys
     sessions: Sessions
     usage: Usage
+    operations: Operations
+    model_downloads: ModelDownloads
     ledger: Ledger
     tracks: Tracks
     tasks: Tasks
@@ -118,6 +122,8 @@ class Service:
             account_keys=AccountKeys(database, clock),
             sessions=Sessions(database, keys, clock),
             usage=Usage(database, clock),
+            operations=Operations(database, clock),
+            model_downloads=ModelDownloads(),
             ledger=ledger,
             tracks=tracks,
             tasks=tasks,
@@ -141,6 +147,7 @@ class Service:
     def close(self) -> None:
         """Waits for running callbacks, then closes the connections and the processes that read sound files."""
         self.callbacks.close()
+        self.model_downloads.close()
         self.headers.close()
         self.previews.close()
         self.database.close()

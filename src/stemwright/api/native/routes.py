@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from stemwright.api.native import (
     events,
     keys,
     mixdown,
+    operator,
+    operator_models,
     previews,
     schemas,
     separations,
@@ -42,7 +45,7 @@ from stemwright.stems import STEMS, select
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def router(service: Service, streams: EventStreams) -> APIRouter:
+def router(service: Service, streams: EventStreams, n_workers_ready: Callable[[], int] | None = None) -> APIRouter:
     """All endpoints of our own API."""
     native = APIRouter(
         route_class=ProblemRoute,
@@ -53,6 +56,8 @@ def router(service: Service, streams: EventStreams) -> APIRouter:
     for part in (account, keys, tracks, separations, zip, previews, spectrograms, mixdown, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
+    operator.add_routes(native, service, n_workers_ready)
+    operator_models.add_routes(native, service)
     _add_plans(native, service)
     _add_catch_all(native)
     return native

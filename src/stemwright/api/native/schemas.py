@@ -19,24 +19,26 @@ UUID: dict[str, Any] = {"format": "uuid"}
 ID = Field(examples=["0b6f1a52-3d0c-4c2e-9d2f-2f6f0a7d9b11"])
 
 
-class _Request(BaseModel):
+class ApiRequest(BaseModel):
+    """A body: unknown fields are refused, and no type is converted."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class TrackRequest(_Request):
+class TrackRequest(ApiRequest):
     """A song by its URL."""
 
     url: str = Field(description="URL of the song; it is fetched for the first separation.", json_schema_extra=URI)
     title: str | None = Field(None, max_length=500)
 
 
-class TrackChange(_Request):
+class TrackChange(ApiRequest):
     """A new title of a song."""
 
     title: str = Field(min_length=1, max_length=500)
 
 
-class SeparationRequest(_Request):
+class SeparationRequest(ApiRequest):
     """Which song to separate, and how."""
 
     track_id: str | None = Field(None, description="Id of a track. Send this or `url`.", json_schema_extra=UUID)
@@ -62,7 +64,7 @@ class SeparationRequest(_Request):
         raise PydanticCustomError("stems", "Send two, twelve, or a list of names")
 
 
-class SessionRequest(_Request):
+class SessionRequest(ApiRequest):
     """A key, or the token of a one-time link."""
 
     key: str | None = Field(None, description="An API key. Send this or `link`.")
@@ -87,7 +89,7 @@ class SessionView(BaseModel):
     expires_at: datetime
 
 
-class KeyRequest(_Request):
+class KeyRequest(ApiRequest):
     """A new key. ``operator`` administers the server."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -325,7 +327,7 @@ class Event(BaseModel):
     data: Separation
 
 
-_RequestT = TypeVar("_RequestT", bound=_Request)
+_RequestT = TypeVar("_RequestT", bound=ApiRequest)
 
 
 def parse_request(model: type[_RequestT], body: dict[str, Any]) -> _RequestT:

@@ -65,8 +65,8 @@ def separation_view(service: Service, task: Task) -> schemas.Separation:
         zip=f"/v1/separations/{dashed(task.id)}/stems.zip" if task.stems else None,
         error=schemas.Failure(code=task.error_code or 500, message=task.error_message or "") if failed else None,
         created_at=to_datetime(task.created_at),
-        started_at=_to_optional_datetime(task.started_at),
-        ended_at=_to_optional_datetime(task.ended_at),
+        started_at=to_optional_datetime(task.started_at),
+        ended_at=to_optional_datetime(task.ended_at),
         expires_at=to_datetime(task.expires_at),
     )
 
@@ -91,7 +91,8 @@ def to_datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _to_optional_datetime(seconds: float | None) -> datetime | None:
+def to_optional_datetime(seconds: float | None) -> datetime | None:
+    """The same, or None."""
     return None if seconds is None else to_datetime(seconds)
 
 

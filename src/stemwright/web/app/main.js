@@ -7,6 +7,7 @@ import { dropZone } from "./drop-zone.js";
 import { element, fill, icon } from "./dom.js";
 import { orderForm } from "./order-form.js";
 import { Outbox } from "./outbox.js";
+import { showOperator } from "./operator-view.js";
 import { openPlayer } from "./player.js";
 import { showSignIn, signInFromAddress } from "./sign-in.js";
 import { SongList } from "./song-list.js";
@@ -84,6 +85,7 @@ async function openView(isCurrent) {
     if (isCurrent()) showAccount(view, { wire, account, onSignedOut, onError: note });
     return () => {};
   }
+  if (location.hash === "#/operator") return showOperator(view, { wire, onError: note });
   const song = /^#\/song\/([0-9a-f-]+)$/.exec(location.hash)?.[1];
   if (!song) return showHome(isCurrent);
   fill(view, element("p", { class: "quiet loading", role: "status" }, TEXTS.loading));
@@ -99,6 +101,9 @@ function onSignedOut() {
 
 /** Marks where one is. */
 function showWhere() {
+  const nav = /** @type {HTMLElement} */ (document.getElementById("views"));
+  nav.hidden = !account;
+  /** @type {HTMLElement} */ (nav.querySelector("[href='#/operator']")).hidden = !account?.key.scopes.includes("operator");
   for (const link of document.querySelectorAll(".bar nav a")) {
     const isHere = link.getAttribute("href") === (location.hash || "#/");
     if (isHere) link.setAttribute("aria-current", "page");

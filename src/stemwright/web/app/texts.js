@@ -196,6 +196,67 @@ export const TEXTS = {
     crun: "The same calls as at crun.ai, with this address and a key of this server.",
   },
 
+  now: "Now",
+  /** @param {string} version @param {number} accounts */
+  release: (version, accounts) => `Release ${version} · ${accounts === 1 ? "1 account" : `${accounts} accounts`}`,
+  maintenance: "Maintenance",
+  maintenanceWhy: "New songs are refused; running ones continue.",
+  waiting: "Waiting",
+  running: "Running",
+  workers: "Workers ready",
+  /** @param {number} ready @param {number} configured */
+  workersReady: (ready, configured) => `${ready} of ${configured}`,
+  workersElsewhere: "elsewhere",
+  failedTasks: "Failed, kept",
+  stored: "Stored",
+  diskFree: "Disk free",
+  throughput: "Throughput",
+  finished: "Finished tasks",
+  succeeded: "succeeded",
+  failed: "failed",
+  realTimeFactor: "Times real time",
+  begins: "From",
+  range: "Time",
+  ranges: ["24 hours", "7 days", "30 days"],
+  /** @param {string} iso @param {number} hours */
+  stepLabel: (iso, hours) =>
+    hours < 24
+      ? new Date(iso).toLocaleString("en-GB", hours === 1 ? { hour: "2-digit", minute: "2-digit" } : { weekday: "short", hour: "2-digit" })
+      : new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short" }),
+  /** @param {string} label @param {number} succeeded @param {number} failed @param {number | null} factor */
+  stepTip: (label, succeeded, failed, factor) =>
+    [label, `${succeeded} succeeded`, failed ? `${failed} failed` : null, factor === null ? null : `${factor.toFixed(1)} × real time`]
+      .filter(Boolean)
+      .join(" · "),
+  tasksTitle: "Tasks",
+  taskState: "State",
+  /** @type {Record<string, string>} */
+  taskStates: {
+    "": "all",
+    pending: "waits",
+    running: "running",
+    succeeded: "succeeded",
+    failed: "failed",
+    cancelled: "cancelled",
+  },
+  noTasks: "No tasks.",
+  /** @param {number} seconds */
+  took: (seconds) => `took ${seconds < 100 ? `${Math.max(1, Math.round(seconds))} s` : clockTime(seconds)}`,
+  modelsTitle: "Models",
+  /** @param {number} count @param {string} size */
+  onDisk: (count, size) => `${count} on disk, ${size}`,
+  inWheel: "built in",
+  installed: "on disk",
+  needsTorch: "needs PyTorch",
+  /** @param {string} licence */
+  licence: (licence) => (licence === "unstated" ? "licence not stated" : `licence ${licence}`),
+  /** @param {string} name @param {string} size @param {string} licence */
+  downloadModel: (name, size, licence) => `Download ${name}: ${size}, licence of the weights ${licence}`,
+  settingsTitle: "Settings",
+  settingsWhy: "As this server was started; secrets are not shown. Those that differ from the default stand out.",
+  settingsColumns: ["Variable", "Value", "What it does"],
+  none: "none",
+
   unreachable: "The server cannot be reached. What was sent is safe; this page goes on by itself when it is back.",
   brokeOff: "The upload broke off several times. The file may be larger than the server takes, or the network is bad.",
   odd: "The server sent something that this page cannot read. Reload the page.",

@@ -19,6 +19,16 @@ import { TEXTS } from "./texts.js";
  * @typedef {{name: string, key: UsedKey, storage: {used_bytes: number, limit_bytes: number | null},
  *   retention_days: number, server_url: string}} Account
  * @typedef {UsedKey & {created_at: string}} Key
+ * @typedef {{version: string, maintenance: boolean, waiting: number, running: number, tasks: {failed: number},
+ *   workers: {ready: number | null, configured: number}, storage: {stored_bytes: number, free_bytes: number},
+ *   accounts: number, tracks: number}} Overview
+ * @typedef {{begins_at: string, succeeded: number, failed: number, real_time_factor: number | null}} ThroughputStep
+ * @typedef {{id: string, account: string, api: string, kind: string, state: string, progress: number, title: string | null,
+ *   plan: string, seconds: number | null, error: {code: number, message: string} | null, created_at: string,
+ *   started_at: string | null, ended_at: string | null}} OperatorTask
+ * @typedef {{name: string, title: string, stems: string[], licence: string, licence_note: string, permissive: boolean,
+ *   size_bytes: number, in_wheel: boolean, installed: boolean, can_run: boolean,
+ *   download: {state: string, done_bytes: number, error: string | null} | null}} Model
  * @typedef {{day: string, credits: number, separations: number, seconds: number}} DayUsage
  * @typedef {{id: string, separation_id: string, callback_url: string, attempt: number, state: string, due_at: string,
  *   attempted_at: string | null, status_code: number | null, error: string | null}} AccountDelivery
@@ -100,6 +110,48 @@ export class Wire {
   /** Sends a callback again. @param {string} separationId */
   async replay(separationId) {
     await this.#send(`v1/separations/${encodeURIComponent(separationId)}/deliveries/replay`, { method: "POST" });
+  }
+
+  /** @returns {Promise<Overview>} */
+  overview() {
+    return this.#json("v1/operator");
+  }
+
+  /** @param {boolean} on */
+  async setMaintenance(on) {
+    await this.#send("v1/operator/maintenance", jsonBody("PUT", { on }));
+  }
+
+  /** @param {number} hours @param {number} step @returns {Promise<ThroughputStep[]>} */
+  async throughput(hours, step) {
+    return (await this.#json(`v1/operator/throughput?hours=${hours}&step_hours=${step}`)).steps;
+  }
+
+  /**
+   * @param {string} state empty: all
+   * @param {string | null} after
+   * @returns {Promise<{tasks: OperatorTask[], next: string | null}>}
+   */
+  operatorTasks(state, after) {
+    const query = new URLSearchParams({ limit: "10" });
+    if (state) query.set("state", state);
+    if (after) query.set("after", after);
+    return this.#json(`v1/operator/tasks?${query}`);
+  }
+
+  /** @returns {Promise<Model[]>} */
+  async models() {
+    return (await this.#json("v1/operator/models")).models;
+  }
+
+  /** @param {string} name */
+  async downloadModel(name) {
+    await this.#send(`v1/operator/models/${encodeURIComponent(name)}/download`, { method: "POST" });
+  }
+
+  /** @returns {Promise<{variable: string, value: string | null, is_default: boolean, description: string}[]>} */
+  async settings() {
+    return (await this.#json("v1/operator/settings")).settings;
   }
 
   /** @returns {Promise<Plan[]>} */
