@@ -57,7 +57,7 @@ READING = (
     ),
     *(
         ("GET", f"{ORDERS}/{UNKNOWN}/{part}")
-        for part in ("events", "stems.zip", "mixdown", "deliveries", *PREVIEWS, *PICTURES)
+        for part in ("events", "stems.zip", "daw.zip", "stem.mp4", "mixdown", "deliveries", *PREVIEWS, *PICTURES)
     ),
 )
 WRITING = (
@@ -295,24 +295,26 @@ previewing(
 # --- mixdown
 
 
-def mixing(cause: str, query: str = "", **facts: object) -> None:
-    """Provokes with a separation that succeeded, and faders."""
+def mixing(cause: str, query: str = "", file: str = "mixdown", seconds: float = 0.3, **facts: object) -> None:
+    """Provokes with a separation that succeeded, and the query of one of its files."""
 
-    @provokes("own", f"GET {ORDERS}/{{id}}/mixdown", cause)
+    @provokes("own", f"GET {ORDERS}/{{id}}/{file}", cause)
     def mix(stage: Stage) -> Outcome:
         server = stage.server()
         made = server.client.post(ORDERS, json={"track_id": server.add_track().id, "format": "mp3"}).json()
         task = server.succeed(made["id"].replace("-", ""))
         with server.service.database.write() as session:
-            session.get_one(tables.Task, task.id).facts = facts
-        return outcome(server, lambda: server.client.get(f"{ORDERS}/{made['id']}/mixdown?{query}"))
+            row = session.get_one(tables.Task, task.id)
+            row.facts, row.seconds = facts, seconds
+        return outcome(server, lambda: server.client.get(f"{ORDERS}/{made['id']}/{file}?{query}"))
 
 
-@provokes("own", f"GET {ORDERS}/{{id}}/mixdown", "it has no stems")
+@provokes("own", f"GET {ORDERS}/{{id}}/mixdown, GET …/daw.zip, GET …/stem.mp4", "it has no stems")
 def no_stems_to_mix(stage: Stage) -> list[Outcome]:
     server = stage.server()
     made = server.client.post(ORDERS, json={"track_id": server.add_track().id}).json()
-    return asking(server, server.client, ("GET", f"{ORDERS}/{made['id']}/mixdown"))
+    files = ("mixdown", "daw.zip", "stem.mp4")
+    return asking(server, server.client, *(("GET", f"{ORDERS}/{made['id']}/{file}") for file in files))
 
 
 mixing("a fader is malformed", "stem=vocals")
@@ -321,6 +323,20 @@ mixing("master is not from 0 to 4", "master=5")
 mixing("more than 32 faders", "&".join(["stem=vocals:1"] * 33))
 mixing("its length is not known")
 mixing("it has more than 4 GB", sample_rate=44_100, samples=2**30)
+mixing("its length is not known", file="daw.zip")
+mixing("a stem has more than 4 GB", file="daw.zip", sample_rate=44_100, samples=2**30)
+for cause, groups in {
+    "a group is malformed": ("vocals",),
+    "there are not four groups": ("A:vocals",),
+    "there are more than four": ("A:", "B:", "C:", "D:", "E:"),
+    "the name of a group is missing or too long": ("A:vocals", "B:instrumental", "C:", ":"),
+    "it has no such stem": ("A:drums", "B:", "C:", "D:"),
+    "a stem is in two groups": ("A:vocals", "B:vocals", "C:", "D:"),
+    "a stem that plays is in no group": ("A:vocals", "B:", "C:", "D:"),
+}.items():
+    mixing(cause, "&".join(f"group={group}" for group in groups), "stem.mp4")
+mixing("codec is neither aac nor alac", "codec=mp3", "stem.mp4")
+mixing("the song is longer than 15 minutes", file="stem.mp4", seconds=901)
 
 # --- POST /v1/tracks
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stemwright.audio.colour_map import colour_map, mixed_map
 from stemwright.audio.decode import Decoder
-from stemwright.audio.frame import with_channels
+from stemwright.audio.in_step import in_step
 from stemwright.audio.mel_spectrum import ROWS, MelBands, MelSpectrum, Powers, Samples
 from stemwright.audio.resample import Resampler
 from stemwright.audio.tile_file import Painter, TileWriter
@@ -58,7 +58,7 @@ def write_taken(song: Path, stem: Path, out: Path, *, gain: float) -> None:
         whole = _at_rate(song_decoder, rate)
         blocks = (
             np.stack([mix * gain, part, mix * gain - part])
-            for mix, part in _in_step(whole, iter(stem_decoder), channels)
+            for mix, part in in_step([whole, iter(stem_decoder)], channels)
         )
         _write(out, blocks, rate, _paint_shares, mixed_map(SONG_LEVELS, SHARES))
 
@@ -85,28 +85,6 @@ def _at_rate(decoder: Decoder, rate: int) -> Iterator[Samples]:
     for block in decoder:
         yield resampler.process(block)
     yield resampler.process(np.zeros((decoder.format.channels, 0), np.float32), last=True)
-
-
-def _in_step(first: Iterator[Samples], second: Iterator[Samples], channels: int) -> Iterator[tuple[Samples, Samples]]:
-    """Blocks of two streams that have the same length; a stream that ends first goes on with silence."""
-    nothing = np.zeros((channels, 0), np.float32)
-    waiting = [nothing, nothing]
-    streams: list[Iterator[Samples] | None] = [first, second]
-    while True:
-        for number, stream in enumerate(streams):
-            while stream is not None and not waiting[number].shape[1]:
-                block = next(stream, None)
-                if block is None:
-                    streams[number] = stream = None
-                else:
-                    waiting[number] = with_channels(block, channels)
-        lengths = [one.shape[1] for one in waiting]
-        if not any(lengths):
-            return
-        length = min(lengths) or max(lengths)
-        pair = [np.pad(one[:, :length], ((0, 0), (0, length - min(length, one.shape[1])))) for one in waiting]
-        waiting = [one[:, length:] for one in waiting]
-        yield pair[0], pair[1]
 
 
 def _levels(power: Powers, n_levels: int) -> NDArray[np.intp]:

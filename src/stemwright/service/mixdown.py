@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.audio.encode import nearest_rate
-from stemwright.audio.resample import resampled_length
-from stemwright.audio.segments import SEEKABLE_FORMATS, segment_length
-from stemwright.service.errors import Conflict, InvalidRequest, NotFound
+from stemwright.audio.wave_header import SAMPLE_BYTES, float_wave_header
+from stemwright.service.errors import Conflict, InvalidRequest
 from stemwright.service.preview_reader import PreviewReader
+from stemwright.service.stem_samples import check_stored, silent_segments, stem_length, stem_segments
 from stemwright.service.task import Task
 from stemwright.storage.local_copies import LocalCopies
-
-MAX_WAV_BYTES = (1 << 32) - 1
-HEADER = struct.Struct("<4sI4s 4sIHHIIHHH 4sII 4sI")
-FLOAT_FORMAT = 3
-SAMPLE_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -74,72 +65,26 @@ def mix_down(
     for name in faders:
         if name not in names:
             raise InvalidRequest("stem", f"The separation has no stem named '{name}': it has {', '.join(names)}.")
-    rate, samples = task.facts.get("sample_rate"), task.facts.get("samples")
-    if not rate or samples is None:
-        raise Conflict("This separation does not say how long its stems are: separate the song again.")
-    file_rate = nearest_rate(task.format, rate)
-    n_samples = resampled_length(samples, rate, file_rate)
-    size_bytes = HEADER.size + n_samples * 2 * SAMPLE_BYTES
-    if size_bytes - 8 > MAX_WAV_BYTES:
-        raise Conflict("The mix would have more than 4 GB, the most that a WAV file holds: download the stems.")
+    length = stem_length(task)
+    try:
+        header = float_wave_header(length.sample_rate, 2, length.samples)
+    except ValueError as error:
+        raise Conflict(
+            "The mix would have more than 4 GB, the most that a WAV file holds: download the stems."
+        ) from error
     heard = [stem for stem in task.stems if stem.present and faders.get(stem.name, Fader()).gain * master > 0]
-    for stem in heard:
-        if not copies.exists(stem.blob):
-            raise NotFound(f"The file of the stem '{stem.name}' is gone; separate the song again.")
+    check_stored(heard, copies)
 
     def content() -> Iterator[bytes]:
-        yield _header(file_rate, n_samples)
-        length = segment_length(file_rate)
-        with ExitStack() as files:
-            parts = [
-                (files.enter_context(copies.file(stem.blob)), faders.get(stem.name, Fader()).matrix()) for stem in heard
-            ]
-            for index in range(-(-n_samples // length)):
-                mix = np.zeros((min(length, n_samples - index * length), 2), np.float64)
-                for path, matrix in parts:
-                    _add(mix, previews, path, index, matrix, seekable=task.format in SEEKABLE_FORMATS)
-                yield (mix * master).astype("<f4").tobytes()
+        yield header
+        matrices = [faders.get(stem.name, Fader()).matrix() for stem in heard]
+        silence = silent_segments(length)
+        streams = [stem_segments(task, stem, length, 2, copies, previews) for stem in heard]
+        for blocks in zip(silence, *streams, strict=True):
+            mix = blocks[0].astype(np.float64)
+            for block, matrix in zip(blocks[1:], matrices, strict=True):
+                mix += block @ matrix.T
+            yield (mix * master).astype("<f4").tobytes()
 
+    size_bytes = len(header) + length.samples * 2 * SAMPLE_BYTES
     return Mixdown(size_bytes, content())
-
-
-def _add(
-    mix: NDArray[np.float64],
-    previews: PreviewReader,
-    path: Path,
-    index: int,
-    matrix: NDArray[np.float32],
-    *,
-    seekable: bool,
-) -> None:
-    """Adds a segment of a stem to ``(samples, 2)``. A lossy stem may be some samples shorter than the song."""
-    try:
-        samples = previews.samples(path, index, seekable=seekable)[: len(mix)]
-    except NotFound:
-        return
-    stereo = np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
-    mix[: len(stereo)] += stereo @ matrix.T
-
-
-def _header(sample_rate: int, n_samples: int) -> bytes:
-    """A WAV header for stereo floats: RIFF, fmt, fact and data chunks."""
-    data_bytes = n_samples * 2 * SAMPLE_BYTES
-    return HEADER.pack(
-        b"RIFF",
-        HEADER.size - 8 + data_bytes,
-        b"WAVE",
-        b"fmt ",
-        18,
-        FLOAT_FORMAT,
-        2,
-        sample_rate,
-        sample_rate * 2 * SAMPLE_BYTES,
-        2 * SAMPLE_BYTES,
-        8 * SAMPLE_BYTES,
-        0,
-        b"fact",
-        4,
-        n_samples,
-        b"data",
-        data_bytes,
-    )

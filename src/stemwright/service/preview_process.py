@@ -2,8 +2,8 @@
 
 Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
 "index": …, "seekable": …}``, each with ``task``, the id that log lines name; with ``samples`` in place of ``segment``
-the reply is float32, interleaved. Each reply is a line of JSON with ``bytes`` and ``media_type``, or ``error``, and then
-that many bytes. Exits at end of input, and after an idle period.
+the reply is float32, interleaved. Requests with ``out`` write a file to that path. Each reply is a line of JSON with
+``bytes`` and ``media_type``, or ``error``, and then that many bytes. Exits at end of input, and after an idle period.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
         if request["do"] == "samples":
             samples, _rate = cutter.samples(path, request["index"], seekable=request["seekable"])
             return {"media_type": "application/octet-stream", "channels": samples.shape[1]}, samples.tobytes()
-        if request["do"] in ("spectrogram", "taken"):
-            _draw(path, request)
+        if "out" in request:
+            _write(path, request)
             return {}, b""
         segment = cutter.cut(path, request["index"], seekable=request["seekable"])
         return {"media_type": segment.media_type}, segment.content
@@ -84,13 +84,21 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
         return {"error": UNREADABLE}, b""
 
 
-def _draw(path: Path, request: dict[str, Any]) -> None:
+def _write(path: Path, request: dict[str, Any]) -> None:
+    """Writes what was asked for to ``out``."""
+    out = Path(request["out"])
+    if request["do"] == "stem_mp4":
+        from stemwright.audio.stem_mp4 import StemGroup, write_stem_mp4
+
+        groups = [StemGroup(name, colour, tuple(map(Path, files))) for name, colour, files in request["groups"]]
+        write_stem_mp4(groups, out, codec=request["codec"], title=request["title"])
+        return
     from stemwright.audio.spectrogram import write_spectrogram, write_taken
 
     if request["do"] == "spectrogram":
-        write_spectrogram(path, Path(request["out"]))
+        write_spectrogram(path, out)
     else:
-        write_taken(path, Path(request["stem"]), Path(request["out"]), gain=request["gain"])
+        write_taken(path, Path(request["stem"]), out, gain=request["gain"])
 
 
 def peaks(path: Path) -> bytes:

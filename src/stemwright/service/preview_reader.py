@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stemwright.audio.stem_mp4 import Codec, StemGroup
+
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.preview_process import main; main()")
 
 TIMEOUT_S = 180.0
@@ -100,6 +102,17 @@ class PreviewReader:
         """
         names = {"stem": str(stem.absolute()), "out": str(out.absolute())}
         self._ask(song, {"do": "taken", "gain": gain, **names})
+
+    def stem_mp4(self, groups: Sequence[StemGroup], out: Path, *, codec: Codec, title: str) -> None:
+        """Writes a ``.stem.mp4`` to ``out``; see ``audio.stem_mp4.write_stem_mp4``.
+
+        Raises:
+            PreviewUnavailable: a file cannot be read, or not in time.
+        """
+        described = [(group.name, group.colour, [str(file.absolute()) for file in group.files]) for group in groups]
+        first = next(file for group in groups for file in group.files)
+        names = {"out": str(out.absolute()), "codec": codec, "title": title}
+        self._ask(first, {"do": "stem_mp4", "groups": described, **names})
 
     def start(self) -> None:
         """Starts the processes that do not run yet, without waiting: somebody opens a song and will play it soon."""

@@ -28,6 +28,7 @@ from stemwright.service.retention import Retention
 from stemwright.service.sessions import Sessions
 from stemwright.service.shared_rate_limits import SharedRateLimiter
 from stemwright.service.spectrograms import Spectrograms
+from stemwright.service.stem_files import StemFiles
 from stemwright.service.storage_quota import StorageQuota
 from stemwright.service.task_completion import TaskCompletion
 from stemwright.service.task_sources import TaskSources
@@ -74,6 +75,7 @@ class Service:
     previews: PreviewReader
     derived_files: DerivedFiles
     spectrograms: Spectrograms
+    stem_files: StemFiles
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -136,6 +138,7 @@ class Service:
             peaks=PeaksFiles(database, store, copies, previews),
             previews=previews,
             derived_files=derived_files,
+            stem_files=StemFiles(derived_files, copies, previews),
             spectrograms=Spectrograms(derived_files, store, copies, previews),
             fetcher=fetcher,
             upstream=upstream,

@@ -15,6 +15,7 @@ from starlette.routing import Match
 from stemwright.api.authentication import key_schemes
 from stemwright.api.native import (
     account,
+    daw_set,
     deliveries,
     events,
     keys,
@@ -25,6 +26,7 @@ from stemwright.api.native import (
     schemas,
     separations,
     spectrograms,
+    stem_file,
     tracks,
     zip,
 )
@@ -53,7 +55,8 @@ def router(service: Service, streams: EventStreams, n_workers_ready: Callable[[]
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    for part in (account, keys, tracks, separations, zip, previews, spectrograms, mixdown, deliveries):
+    files = (zip, daw_set, stem_file, previews, spectrograms, mixdown)
+    for part in (account, keys, tracks, separations, *files, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)
     operator.add_routes(native, service, n_workers_ready)

@@ -30,7 +30,10 @@ def add_routes(router: APIRouter, service: Service) -> None:
         if task.state != "succeeded":
             raise Conflict(f"There are no stems: the separation is {task.state}.")
         archive = _archive(service, task)
-        headers = {"Content-Length": str(len(archive)), "Content-Disposition": _disposition(service, task)}
+        headers = {
+            "Content-Length": str(len(archive)),
+            "Content-Disposition": attachment(f"{title_of(service, task)} stems.zip"),
+        }
         return StreamingResponse(iter(archive), media_type="application/zip", headers=headers)
 
 
@@ -43,8 +46,14 @@ def _archive(service: Service, task: Task) -> ZipStream:
     return archive
 
 
-def _disposition(service: Service, task: Task) -> str:
+def title_of(service: Service, task: Task) -> str:
+    """The title of a task's song, as a part of a file name that every system takes."""
     track = service.tracks.get(task.account_id, task.track_id)
     title = track.title if track is not None else "stems"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in " -_.()") else "_" for char in title)
-    return f'attachment; filename="{plain[:100]} stems.zip"'
+    return plain[:100].strip(" .") or "stems"
+
+
+def attachment(name: str) -> str:
+    """The ``Content-Disposition`` of a file that a browser saves; the name has no quotes."""
+    return f'attachment; filename="{name}"'

@@ -2,6 +2,7 @@
 // The player of one separation: all stems under each other, the transport below.
 
 import { element, fill, icon } from "./dom.js";
+import { downloads } from "./downloads.js";
 import { Meter } from "./meter.js";
 import { Mixer } from "./mixer.js";
 import { readPeaks } from "./peaks.js";
@@ -171,7 +172,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
         element("h1", {}, title),
         element("p", { class: "quiet" }, facts(separation, seconds)),
       ),
-      downloads(wire, separation, mixer, onError),
+      downloads(wire, separation, title, mixer, onError),
     ),
     element("section", { class: "deck", "aria-label": TEXTS.stems }, area),
     silent.length
@@ -347,66 +348,4 @@ function facts(separation, seconds) {
   return [clockTime(seconds), TEXTS.formats[separation.format]?.split(",")[0], rate, separation.plan]
     .filter(Boolean)
     .join(" · ");
-}
-
-/** @param {Wire} wire @param {Separation} separation @param {Mixer} mixer @param {(message: string) => void} onError */
-function downloads(wire, separation, mixer, onError) {
-  const mixdown = `v1/separations/${separation.id}/mixdown`;
-  const singing = separation.stems.filter((stem) => stem.name === "vocals" || stem.name === "backing_vocals");
-
-  /** @param {string} text @param {() => string} path @param {string} name of the file */
-  function fetched(text, path, name) {
-    const button = element("button", { class: "item", onclick: save }, text);
-    async function save() {
-      button.disabled = true;
-      try {
-        const address = URL.createObjectURL(await wire.blob(path()));
-        element("a", { href: address, download: name }).click();
-        setTimeout(() => URL.revokeObjectURL(address), 60_000);
-      } catch (error) {
-        onError(String(/** @type {Error} */ (error).message));
-      } finally {
-        button.disabled = false;
-      }
-    }
-    return button;
-  }
-
-  return element(
-    "details",
-    { class: "menu" },
-    element("summary", { class: "button" }, icon("down"), element("span", {}, TEXTS.download)),
-    element(
-      "div",
-      { class: "items" },
-      fetched(TEXTS.downloadMix, () => `${mixdown}?${faders(mixer)}`, "mix.wav"),
-      singing.length && singing.length < separation.stems.length
-        ? fetched(TEXTS.downloadKaraoke, () => `${mixdown}?${mutedStems(singing)}`, "karaoke.wav")
-        : null,
-      fetched(TEXTS.downloadAll, () => separation.zip ?? "", "stems.zip"),
-      ...separation.stems.map((stem) =>
-        element(
-          "a",
-          { class: "item", href: `${stem.url}?download=1`, "data-stem": stem.name },
-          element("span", { class: "chip" }),
-          stemName(stem.name),
-          element("span", { class: "quiet" }, `${(stem.size_bytes / 1e6).toFixed(1)} MB`),
-        ),
-      ),
-    ),
-  );
-}
-
-/** The mix as it is heard, for the server. @param {Mixer} mixer */
-function faders(mixer) {
-  const query = new URLSearchParams({ master: String(mixer.masterVolume) });
-  for (const [name, strip] of mixer.strips) {
-    query.append("stem", `${name}:${mixer.isAudible(name) ? strip.volume : 0}:${strip.pan}`);
-  }
-  return query;
-}
-
-/** @param {{name: string}[]} stems */
-function mutedStems(stems) {
-  return new URLSearchParams(stems.map(({ name }) => ["stem", `${name}:0`]));
 }

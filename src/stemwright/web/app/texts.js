@@ -268,6 +268,13 @@ export const TEXTS = {
   downloadAll: "All stems, one zip",
   downloadMix: "This mix, as it sounds now (WAV)",
   downloadKaraoke: "Karaoke: all but the singing (WAV)",
+  downloadDaw: "For a DAW: WAVs and a REAPER project",
+  downloadStemFile: "For DJs: a .stem.mp4 …",
+  stemFileTitle: "Native Instruments’ Stems",
+  stemFileWhy: "One file with the mix and four groups, for Traktor and other DJ software. Which stem goes where?",
+  stemFileLossless: "Lossless (ALAC), four times as large",
+  /** @param {number} number */
+  groupName: (number) => `Name of group ${number}`,
   loading: "Loading …",
   notReady: "This song is not separated yet.",
   play: "Play",

@@ -1,0 +1,89 @@
+// @ts-check
+// The menu of what can be saved of a separation.
+
+import { element, icon } from "./dom.js";
+import { chooseGroups } from "./stem-groups.js";
+import { stemName, TEXTS } from "./texts.js";
+
+/** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
+/** @typedef {import("./mixer.js").Mixer} Mixer */
+
+/** @param {Wire} wire @param {Separation} separation @param {string} title @param {Mixer} mixer @param {(message: string) => void} onError */
+export function downloads(wire, separation, title, mixer, onError) {
+  const base = `v1/separations/${separation.id}`;
+  const singing = separation.stems.filter((stem) => stem.name === "vocals" || stem.name === "backing_vocals");
+
+  /** What the server makes while one waits. @param {string} text @param {() => Promise<string | null>} path null: not after all @param {string} name of the file */
+  function made(text, path, name) {
+    const button = element("button", { class: "item", onclick: save }, text);
+    async function save() {
+      const wanted = await path();
+      if (wanted === null) return;
+      button.disabled = true;
+      button.classList.add("busy");
+      try {
+        const address = URL.createObjectURL(await wire.blob(wanted));
+        element("a", { href: address, download: name }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      } catch (error) {
+        onError(String(/** @type {Error} */ (error).message));
+      } finally {
+        button.disabled = false;
+        button.classList.remove("busy");
+      }
+    }
+    return button;
+  }
+
+  /** What may be large, so the browser saves it as it comes. @param {string} text @param {string} path */
+  function streamed(text, path) {
+    return element("a", { class: "item", href: path, download: "" }, text);
+  }
+
+  return element(
+    "details",
+    { class: "menu" },
+    element("summary", { class: "button" }, icon("down"), element("span", {}, TEXTS.download)),
+    element(
+      "div",
+      { class: "items" },
+      made(TEXTS.downloadMix, async () => `${base}/mixdown?${faders(mixer)}`, "mix.wav"),
+      singing.length && singing.length < separation.stems.length
+        ? made(TEXTS.downloadKaraoke, async () => `${base}/mixdown?${mutedStems(singing)}`, "karaoke.wav")
+        : null,
+      streamed(TEXTS.downloadAll, `${base}/stems.zip`),
+      streamed(TEXTS.downloadDaw, `${base}/daw.zip`),
+      made(
+        TEXTS.downloadStemFile,
+        async () => {
+          const query = await chooseGroups(separation.stems);
+          return query && `${base}/stem.mp4?${query}`;
+        },
+        `${title.replace(/[\\/:*?"<>|]/g, "_").slice(0, 100)}.stem.mp4`,
+      ),
+      ...separation.stems.map((stem) =>
+        element(
+          "a",
+          { class: "item", href: `${stem.url}?download=1`, "data-stem": stem.name },
+          element("span", { class: "chip" }),
+          stemName(stem.name),
+          element("span", { class: "quiet" }, `${(stem.size_bytes / 1e6).toFixed(1)} MB`),
+        ),
+      ),
+    ),
+  );
+}
+
+/** The mix as it is heard, for the server. @param {Mixer} mixer */
+function faders(mixer) {
+  const query = new URLSearchParams({ master: String(mixer.masterVolume) });
+  for (const [name, strip] of mixer.strips) {
+    query.append("stem", `${name}:${mixer.isAudible(name) ? strip.volume : 0}:${strip.pan}`);
+  }
+  return query;
+}
+
+/** @param {{name: string}[]} stems */
+function mutedStems(stems) {
+  return new URLSearchParams(stems.map(({ name }) => ["stem", `${name}:0`]));
+}
