@@ -11,7 +11,8 @@ import pytest
 
 from tests.cli.conftest import COMMAND, one_error, run
 from tests.seaweedfs import READER, SeaweedFs
-from tests.waiting import PATIENCE_S
+from tests.serving import Serving
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def test_a_folder_needs_nothing(data: Path) -> None:
@@ -56,3 +57,13 @@ def test_doctor_says_where_the_files_are(bucket: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("STEMWRIGHT_STORAGE_URL", bucket)
     facts = json.loads(run("doctor", "--plan", "best", "--json").out)
     assert facts["storage"].startswith(f"{bucket} at http://127.0.0.1:") and facts["storage_problem"] is None
+
+
+def test_a_store_that_browsers_would_refuse_is_told(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_STORAGE_URL", bucket)
+    data = tmp_path / "served"
+    with Serving(data, "--workers", "0", "--public-url", "https://stems.example.org") as server:
+        server.read_key()
+        wait_until(lambda: "Browsers will refuse the files" in server.log, "the warning")

@@ -111,6 +111,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
         typer.echo(f"The player: {page}")
         if settings.storage_url:
             typer.echo(f"Files: {service.store}")
+            _warn_of_mixed_content(public_url(settings), str(service.store))
         if first:
             _tell_better(settings)
         server = uvicorn.Server(uvicorn_config(settings, app))
@@ -126,6 +127,16 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     finally:
         service.close()
         shutdown_tracing()
+
+
+def _warn_of_mixed_content(pages: str, store: str) -> None:
+    """Says that browsers will not load the files: a page under https:// plays nothing from http://."""
+    if pages.startswith("https://") and "clients get the files from http://" in store:
+        typer.echo(
+            "Browsers will refuse the files, which are at http:// while the pages are at https://: set "
+            "STEMWRIGHT_STORAGE_PUBLIC_URL to an address of the store at https://, or STEMWRIGHT_STORAGE_LINKS=serve.",
+            err=True,
+        )
 
 
 def _open_in_browser(address: str) -> None:
