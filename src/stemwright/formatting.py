@@ -58,6 +58,11 @@ def decibels(value: float | None) -> str:
     return "–" if value is None else f"{round(value, 1) + 0.0:.1f}"  # + 0.0 turns -0.0 into 0.0
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def megabytes(n_bytes: float) -> str:
     """MB of 10^6 bytes; GB from 1,000 MB."""
     megas = n_bytes / 1e6

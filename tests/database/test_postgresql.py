@@ -169,7 +169,8 @@ def test_a_wrong_url_is_one_sentence_without_the_password(
             act()
         assert "\n" not in str(caught.value)
         assert PASSWORD not in str(caught.value) and quoted not in str(caught.value)
-    assert not database.is_current()
+    with pytest.raises(StorageError):
+        database.schema_state()
 
 
 @pytest.mark.parametrize(

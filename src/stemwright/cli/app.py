@@ -13,6 +13,7 @@ from stemwright.cli import (
     doctor,
     evaluate,
     keys,
+    migrate,
     models,
     plot,
     quota,
@@ -102,6 +103,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     administration.tracks,
     administration.tasks,
     administration.backup,
+    migrate.migrate,
     quota.quota,
     storage.storage,
 )

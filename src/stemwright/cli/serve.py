@@ -89,6 +89,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     from stemwright.api.app import create_app
     from stemwright.jobs.supervisor import Supervisor
     from stemwright.logs import configure_logs
+    from stemwright.service.peer_check import peer_problems
     from stemwright.service.service import Service, public_url
     from stemwright.tracing import configure_tracing, shutdown_tracing
 
@@ -101,6 +102,8 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
     try:
         if settings.storage_url:
             service.store.check()
+        for problem in peer_problems(service.database, settings):
+            typer.echo(f"warning: {problem}", err=True)
         first = _create_first_key(service)
         supervisor = Supervisor(settings, service.queue, handler)
         app = create_app(service, (lambda: supervisor.n_ready) if settings.workers else None)
@@ -218,7 +221,10 @@ def _migrate_in_subprocess(settings: Settings) -> None:
     from stemwright.database.engine import Database
 
     database = Database.open(settings)
-    if not database.is_current():
+    is_usable = False
+    with suppress(StorageError):
+        is_usable = database.schema_state() == "usable"
+    if not is_usable:
         script = "import sys; from stemwright.database.engine import Database; Database(sys.stdin.read()).migrate()"
         # On standard input: the URL may contain a password, and every user can see arguments.
         subprocess.run(
@@ -248,6 +254,7 @@ def open_listener(settings: Settings) -> socket.socket:
 
 def _create_first_key(service: Service) -> str | None:
     """Creates the first key, which may do everything, unless other machines can reach the server already."""
+    from stemwright.service.errors import Conflict
     from stemwright.service.key_rows import SCOPES
 
     if service.keys.any():
@@ -257,7 +264,10 @@ def _create_first_key(service: Service) -> str | None:
             f"Other machines can reach {service.settings.host} and there is no API key yet: "
             f"run `stemwright keys create NAME --data {service.settings.data}` first, or listen on 127.0.0.1."
         )
-    return service.keys.create(FIRST_KEY, scopes=SCOPES).key
+    try:
+        return service.keys.create(FIRST_KEY, scopes=SCOPES).key
+    except Conflict:  # another server on the same database was first, and prints it
+        return None
 
 
 def _page_address(service: Service) -> str:

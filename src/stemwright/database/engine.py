@@ -101,28 +101,22 @@ class Database:
         """Migrates the tables to this release, from an empty database or any older release.
 
         Raises:
-            StorageError: the database cannot be read or written, or is from a newer release.
+            StorageError: the database cannot be read or written, or a newer release has made tables that this one
+                cannot work with.
         """
         try:
             schema.migrate(self._dialect)
         except sqlalchemy.exc.DBAPIError as error:
             raise self._dialect.any_error(error) from error
 
-    def is_current(self) -> bool:
-        """Whether the tables match this release; False also if the database cannot be read."""
-        try:
-            return schema.found_revision(self.engine) == schema.newest_revision()
-        except sqlalchemy.exc.DBAPIError:
-            return False
-
-    def needs_migration(self) -> bool:
-        """Whether the tables are missing, or older than this release's. Newer ones serve this release too.
+    def schema_state(self) -> schema.SchemaState:
+        """Whether this release can work with the tables, or must migrate them.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the database cannot be read.
+            StorageError: the database cannot be read.
         """
-        found = schema.found_revision(self.engine)
-        return found is None or found < schema.newest_revision()
+        with self.storage_errors():
+            return schema.schema_state(self.engine)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -15,6 +15,7 @@ NO_DATABASE = (
     "the log says what is wrong. If the file is damaged, restore a backup."
 )
 OLD_TABLES = "has the tables of an older release: start a server of this release on it once, which migrates them."
+NEW_TABLES = "has the tables of a newer release, which this one cannot work with: install that release here too."
 NO_STORAGE = (
     "cannot be written: free some space, or let the server write to its data folder or bucket; "
     "the log says what is wrong."
@@ -26,8 +27,9 @@ log = structlog.stdlib.get_logger(__name__)
 def check_database(service: Service) -> str:
     """``ok``, or what is wrong with the database, and the remedy."""
     try:
-        if service.database.needs_migration():
-            return OLD_TABLES
+        state = service.database.schema_state()
+        if state != "usable":
+            return NEW_TABLES if state == "too new" else OLD_TABLES
         with service.database.read() as session:
             session.execute(sqlalchemy.text("SELECT 1 FROM facts LIMIT 1"))
     except (sqlalchemy.exc.SQLAlchemyError, StorageError) as error:

@@ -95,7 +95,11 @@ class Service:
             StorageError: the folder cannot be created or written.
         """
         database = Database.open(settings)
-        database.migrate()
+        try:
+            database.migrate()
+        except BaseException:
+            database.close()
+            raise
         store = Store.open(settings, BlobRecords(database, clock).record)
         copies = LocalCopies(store, settings.copies_mb * 1_000_000)
         queue = open_queue(database, clock)

@@ -12,7 +12,7 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.database.retry import retry_conflicts
 from stemwright.database.statements import insert_if_missing, upsert
-from stemwright.jobs.queue import Order, Queue
+from stemwright.jobs.queue import Queue
 from stemwright.service.accounts import lock_account
 from stemwright.service.clock import Clock
 from stemwright.service.credit_ledger import Ledger
@@ -28,7 +28,7 @@ from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.storage_quota import check_quota
-from stemwright.service.task import ACTIVE_STATES, WAV, Submission, Task, load_task, task_from_row
+from stemwright.service.task import ACTIVE_STATES, WAV, Submission, Task, load_task, order_of, task_from_row
 from stemwright.service.tracks import DAY_S, Tracks, lock_track
 from stemwright.settings import Settings
 from stemwright.stems import select as select_stems
@@ -137,7 +137,7 @@ class Submissions:
             )
             session.add(task)
             session.flush()
-            self._queue.enqueue(session, _order_of(submission, task))
+            self._queue.enqueue(session, order_of(task, submission.priority))
             accepted = task_from_row(session, task)
             # Last: from here to the commit, other charges of the account wait.
             self._ledger.charge(session, caller.account_id, task.id, task.price)
@@ -205,15 +205,3 @@ def _task_of_key(session: Session, account_id: str, submission: Submission, *, l
 def _wav_cache_key(submission: Submission) -> str | None:
     """Returns the cache key of a WAV before work begins, so that a second submission for the audio can be refused."""
     return f"wav of {submission.audio_id}" if submission.kind == WAV else None
-
-
-def _order_of(submission: Submission, task: tables.Task) -> Order:
-    """Returns what the queue must know of a new task."""
-    is_wav = submission.kind == WAV
-    return Order(
-        task_id=task.id,
-        account_id=task.account_id,
-        queue="conversion" if is_wav else "separation",
-        plan="" if is_wav else task.plan,
-        priority=submission.priority,
-    )

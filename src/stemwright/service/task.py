@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
+from stemwright.jobs.queue import Order
 from stemwright.service.tracks import StoredSong
 
 Face = Literal["kie", "crun", "native"]
@@ -152,4 +153,16 @@ def task_from_row(session: Session, row: tables.Task) -> Task:
         stems_asked=row.stems,
         title=session.scalar(title),
         **{name: getattr(row, name) for name in names},
+    )
+
+
+def order_of(row: tables.Task, priority: int) -> Order:
+    """What the queue must know of a task."""
+    is_wav = row.kind == WAV
+    return Order(
+        task_id=row.id,
+        account_id=row.account_id,
+        queue="conversion" if is_wav else "separation",
+        plan="" if is_wav else row.plan,
+        priority=priority,
     )

@@ -14,6 +14,7 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.database.retry import retry_conflicts
 from stemwright.database.statements import insert_if_missing
+from stemwright.service.accounts import lock_account
 from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.errors import Conflict, NotFound
@@ -172,6 +173,7 @@ class Tracks:
     ) -> None:
         """Records the fetched audio of a track."""
         with self._database.write() as session:
+            lock_account(session, account_id)  # for its quota, and before the track, as in a submission
             row = session.get(tables.Track, (track_id, account_id), with_for_update=True)
             if row is None:
                 raise NotFound("The track was deleted.")
