@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stemwright.separation.plan import plan_of
-from tests.api.conftest import Server
+from tests.api.conftest import OpenServer, Server
 from tests.api.kie import submit
 from tests.api.native import hex_id, order, problem
 from tests.separation.installed import install, own_machine
@@ -52,6 +52,25 @@ def test_the_same_key_gives_the_same_task_whatever_was_installed_meanwhile(share
     install(models, GOOD)
     again = shared.client.post("/v1/separations", json=body, headers=headers).json()
     assert (again["id"], again["plan"]) == (first["id"], "fast")
+
+
+def test_plans_have_minutes_and_what_a_better_one_needs(shared: Server, models: Path) -> None:
+    before = shared.client.get("/v1/plans").json()
+    fast = next(plan for plan in before["plans"] if plan["name"] == "fast")
+    assert (fast["song_minutes"], fast["is_bound"]) == (0.0, True)
+    good = next(plan for plan in before["not_installed"] if plan["name"] == "good")
+    assert [model["name"] for model in good["missing"]] == [GOOD] and good["download_bytes"] > 10**6
+    assert good["song_minutes"] > 0 and good["missing"][0]["licence"]
+    install(models, GOOD)
+    after = shared.client.get("/v1/plans").json()
+    assert "good" not in [plan["name"] for plan in after["not_installed"]]
+    here = {plan["name"]: plan["song_minutes"] for plan in after["plans"]}
+    assert here["good"] == here["auto"] == good["song_minutes"]
+
+
+def test_minutes_of_workers_elsewhere_are_not_known(open_server: OpenServer) -> None:
+    server = open_server(workers=0)
+    assert {plan["song_minutes"] for plan in server.client.get("/v1/plans").json()["plans"]} == {None}
 
 
 def test_plans_are_those_that_are_installed_with_the_models_that_they_have(shared: Server, models: Path) -> None:

@@ -119,12 +119,19 @@ class PlanModel:
 
 @dataclass(frozen=True)
 class Plan:
-    """What can be named as ``plan``."""
+    """What can be named as ``plan``.
+
+    Attributes:
+        song_minutes: estimated minutes for a song of three minutes on the server; None: not known.
+        is_bound: the server's speed was not measured yet: it takes less, most likely.
+    """
 
     name: str
     title: str
     stems: tuple[str, ...]
     models: tuple[PlanModel, ...]
+    song_minutes: float | None
+    is_bound: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def read_track(facts: dict[str, Any]) -> Track:
 def read_plan(facts: dict[str, Any]) -> Plan:
     """Reads a plan."""
     models = tuple(PlanModel(model["name"], model["licence"]) for model in facts["models"])
-    return Plan(facts["name"], facts["title"], tuple(facts["stems"]), models)
+    return read_record(Plan, {**facts, "models": models})
 
 
 def read_record(record: type[_Record], facts: dict[str, Any]) -> _Record:

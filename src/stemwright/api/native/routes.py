@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -22,6 +21,7 @@ from stemwright.api.native import (
     mixdown,
     operator,
     operator_models,
+    plans,
     previews,
     schemas,
     separations,
@@ -30,19 +30,12 @@ from stemwright.api.native import (
     tracks,
     zip,
 )
-from stemwright.api.native.access import authenticate
 from stemwright.api.native.event_streams import EventStreams
-from stemwright.api.native.views import json_response, separation_view, to_datetime
-from stemwright.api.problems import Problem, ProblemRoute, problem_responses
-from stemwright.models import licences, registry
-from stemwright.separation.auto_choice import AUTO, TITLE, resolved
-from stemwright.separation.model_choice import installed_choice
-from stemwright.separation.plan import Plan, plan_of
-from stemwright.separation.plan import plans as all_plans
+from stemwright.api.native.views import separation_view, to_datetime
+from stemwright.api.problems import Problem, ProblemRoute
 from stemwright.service.errors import NotFound
 from stemwright.service.service import Service
 from stemwright.service.task import Task
-from stemwright.stems import STEMS, select
 
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -61,7 +54,7 @@ def router(service: Service, streams: EventStreams, n_workers_ready: Callable[[]
     events.add_routes(native, service, streams)
     operator.add_routes(native, service, n_workers_ready)
     operator_models.add_routes(native, service)
-    _add_plans(native, service)
+    plans.add_routes(native, service)
     _add_catch_all(native)
     return native
 
@@ -74,35 +67,6 @@ def callback_body(service: Service, task: Task) -> dict[str, Any]:
         data=separation_view(service, task),
     )
     return event.model_dump(mode="json")
-
-
-def _add_plans(native: APIRouter, service: Service) -> None:
-    @native.get(
-        "/v1/plans",
-        summary="Plans that can be chosen",
-        response_model=schemas.Plans,
-        responses=problem_responses(401, 403),
-    )
-    def plans(request: Request) -> Response:
-        authenticate(request, service, "read")
-        chosen = replace(plan_of(resolved(AUTO, "twelve")), name=AUTO, title=TITLE)
-        known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
-        views = [_plan_view(plan) for plan in known]
-        return json_response(schemas.Plans(plans=[view for view in views if view is not None]))
-
-
-def _plan_view(plan: Plan) -> schemas.Plan | None:
-    """A plan with the models that it has here; None if they are not installed."""
-    choice = installed_choice(plan, select("twelve"), licences.policy())
-    if choice is None:
-        return None
-    stems = {stem for model in choice.models for stem in model.stems}
-    return schemas.Plan(
-        name=plan.name,
-        title=plan.title,
-        stems=[stem for stem in STEMS if stem in stems],
-        models=[schemas.PlanModel(name=model.name, licence=model.licence) for model in choice.models],
-    )
 
 
 def _add_catch_all(native: APIRouter) -> None:

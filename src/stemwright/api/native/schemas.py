@@ -311,12 +311,30 @@ class Plan(BaseModel):
     title: str
     stems: list[str]
     models: list[PlanModel]
+    song_minutes: float | None = Field(
+        description="Estimated minutes for a song of three minutes on this machine, beside the network in the wheel, "
+        "which takes seconds; null where workers run elsewhere, or nothing is known."
+    )
+    is_bound: bool = Field(description="The machine's speed was not measured yet: it takes less, most likely.")
+
+
+class MissingPlan(BaseModel):
+    """A plan whose models are not all on this server. ``can_run``: its memory and its runtime would be enough."""
+
+    name: str
+    title: str
+    missing: list[PlanModel]
+    download_bytes: int
+    song_minutes: float | None
+    is_bound: bool
+    can_run: bool
 
 
 class Plans(BaseModel):
-    """The values of ``plan``."""
+    """The values of ``plan``, and plans that need a download first."""
 
     plans: list[Plan]
+    not_installed: list[MissingPlan]
 
 
 class Event(BaseModel):

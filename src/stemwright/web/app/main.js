@@ -115,7 +115,7 @@ function showWhere() {
 async function showHome(isCurrent) {
   const plans = await wire.plans();
   if (!isCurrent()) return () => {};
-  const order = orderForm(plans);
+  const order = orderForm(plans, account?.key.scopes.includes("operator") ?? false);
   const zone = dropZone({
     onError: note,
     onSongs(songs) {

@@ -2,9 +2,10 @@
 // Which stems, which plan, which format. The choice is kept for the next visit.
 
 import { element, fill } from "./dom.js";
-import { stemName, TEXTS } from "./texts.js";
+import { bytes, stemName, TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Order} Order @typedef {import("./wire.js").Plan} Plan */
+/** @typedef {import("./wire.js").MissingPlan} MissingPlan */
 
 const NAME = "stemwright-order";
 const STEMS = [
@@ -33,10 +34,11 @@ function kept() {
 }
 
 /**
- * @param {Plan[]} plans
+ * @param {{plans: Plan[], not_installed: MissingPlan[]}} offered
+ * @param {boolean} isOperator
  * @returns {{root: HTMLElement, order: () => Order | null}} the order is null while no stem is chosen
  */
-export function orderForm(plans) {
+export function orderForm({ plans, not_installed: missing }, isOperator) {
   const choice = kept();
   if (!plans.some((plan) => plan.name === choice.plan)) choice.plan = plans[0]?.name ?? "auto";
   const message = element("p", { class: "error", role: "alert" });
@@ -86,11 +88,34 @@ export function orderForm(plans) {
     localStorage.setItem(NAME, JSON.stringify(choice));
   }
 
-  const plan = select(
-    plans.map((one) => [one.name, one.title ? `${one.name} · ${one.title}` : one.name]),
-    choice.plan,
-    (value) => ((choice.plan = value), save()),
-  );
+  const plan = element("select", { "aria-describedby": "plan-why", onchange: () => ((choice.plan = plan.value), save(), showPlan()) });
+  for (const one of plans) {
+    const text = TEXTS.planOption(one.name, TEXTS.songMinutes(one.song_minutes, one.is_bound));
+    plan.append(element("option", { value: one.name, selected: one.name === choice.plan }, text));
+  }
+  for (const one of missing) {
+    const installed = plans.some((other) => other.name === one.name);
+    if (!installed) plan.append(element("option", { disabled: true }, TEXTS.planMissing(one.name, bytes(one.download_bytes))));
+  }
+  const why = element("p", { class: "quiet hint", id: "plan-why" });
+
+  function showPlan() {
+    const chosen = plans.find((one) => one.name === plan.value);
+    if (!chosen) return;
+    const models = chosen.models.map((model) => `${model.name} (${TEXTS.licence(model.licence)})`).join(", ");
+    const better = missing.findLast((one) => one.can_run && !plans.some((other) => other.name === one.name));
+    const licences = [...new Set((better?.missing ?? []).map((model) => TEXTS.licence(model.licence)))].join(", ");
+    why.textContent = [
+      chosen.title.replace(/\.?$/, "."),
+      TEXTS.planUses(models),
+      plans.some((one) => one.song_minutes !== null) ? TEXTS.costFor : null,
+      better ? TEXTS.planNeeds(better.name, bytes(better.download_bytes), licences, isOperator) : null,
+    ]
+      .filter(Boolean)
+      .join(" ");
+  }
+
+  showPlan();
   const format = select(Object.entries(TEXTS.formats), choice.format, (value) => ((choice.format = value), save()));
   showModes();
   return {
@@ -101,6 +126,7 @@ export function orderForm(plans) {
       element("label", { class: "field" }, element("span", { class: "label" }, TEXTS.plan), plan),
       element("label", { class: "field" }, element("span", { class: "label" }, TEXTS.format), format),
       names,
+      why,
       message,
     ),
     order() {

@@ -34,6 +34,19 @@ export const TEXTS = {
   restComes: "The rest of the song comes as one more stem.",
   chooseOne: "Choose at least one stem.",
   plan: "Quality",
+  /** @param {number | null} minutes @param {boolean} isBound */
+  songMinutes: (minutes, isBound) =>
+    minutes === null ? "" : `${isBound && minutes >= 1 ? "at most " : ""}${minutes < 1 ? "under a minute" : `about ${Math.round(minutes)} min`}`,
+  /** @param {string} name @param {string} cost */
+  planOption: (name, cost) => (cost ? `${name} · ${cost}` : name),
+  /** @param {string} name @param {string} size */
+  planMissing: (name, size) => `${name} · needs ${size} more`,
+  costFor: "Times are for a song of three minutes on this server.",
+  /** @param {string} models */
+  planUses: (models) => `It uses ${models}.`,
+  /** @param {string} name @param {string} size @param {string} licences @param {boolean} isOperator */
+  planNeeds: (name, size, licences, isOperator) =>
+    `${name} is not on this server: ${size} of weights (${licences}). ${isOperator ? "Download them under Operator." : "The operator can download them."}`,
   format: "Format",
   /** @type {Record<string, string>} */
   formats: {

@@ -11,7 +11,10 @@ import { TEXTS } from "./texts.js";
  *   progress: number, cancelling: boolean, track_id: string, title: string | null, mode: string, plan: string, format: string,
  *   seconds: number | null, sample_rate: number | null, gain_db: number | null, stems: Stem[], zip: string | null,
  *   error: {code: number, message: string} | null, created_at: string}} Separation
- * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[]}} Plan
+ * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[],
+ *   song_minutes: number | null, is_bound: boolean}} Plan
+ * @typedef {{name: string, title: string, missing: {name: string, licence: string}[], download_bytes: number,
+ *   song_minutes: number | null, is_bound: boolean, can_run: boolean}} MissingPlan
  * @typedef {{stems: string | string[], plan: string, format: string}} Order
  * @typedef {{sample_rate: number, samples: number, tile_columns: number, rows: number, highest_hz: number,
  *   levels: {samples_per_column: number, columns: number, tiles: number}[]}} SpectrogramFacts
@@ -154,9 +157,9 @@ export class Wire {
     return (await this.#json("v1/operator/settings")).settings;
   }
 
-  /** @returns {Promise<Plan[]>} */
-  async plans() {
-    return (await this.#json("v1/plans")).plans;
+  /** @returns {Promise<{plans: Plan[], not_installed: MissingPlan[]}>} */
+  plans() {
+    return this.#json("v1/plans");
   }
 
   /**
