@@ -88,7 +88,10 @@ def test_a_demucs_package_is_one_file_that_needs_no_configuration_of_weights(son
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a Unix signal")
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [one if one in ("htdemucs", "mel_band_roformer") else pytest.param(one, marks=pytest.mark.long) for one in ARCHITECTURES],
+)
 def test_a_killed_run_resumes_to_the_same_bytes(architecture: str, tmp_path: Path) -> None:
     added(msst_pair(tmp_path, architecture), "mine")
     song = excerpt(tmp_path / "song.wav", 10)
