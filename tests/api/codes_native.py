@@ -381,7 +381,9 @@ uploading("no boundary", content=b"sound", headers={"Content-Type": "multipart/f
 @provokes("own", "POST /v1/tracks, a form", "nothing can be stored")
 def without_room(stage: Stage) -> Outcome:
     server = stage.server()
-    with mock.patch.object(Store, "writer", side_effect=StorageError(f"No room is left in {SECRET}: free some space.")):
+    with mock.patch.object(
+        Store, "file_writer", side_effect=StorageError(f"No room is left in {SECRET}: free some space.")
+    ):
         return outcome(server, lambda: server.client.post(TRACKS, files={"file": b"sound"}))
 
 

@@ -20,6 +20,7 @@ from stemwright.cli import (
     separate,
     serve,
     setup,
+    stem_file,
     storage,
 )
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
@@ -98,6 +99,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     evaluate.evaluate,
     plot.plot,
+    stem_file.stem_file,
     serve.serve,
     administration.maintenance,
     administration.tracks,

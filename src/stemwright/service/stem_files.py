@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,42 +13,14 @@ from stemwright.service.derived_files import DerivedFiles
 from stemwright.service.errors import Conflict, InvalidRequest, NotFound
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.task import Task
+from stemwright.stem_groups import COLOURS, N_GROUPS, Group
 from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import StoredBlob
 
 VERSION = 1
-N_GROUPS = 4
 MAX_NAME_CHARACTERS = 30
 MAX_SECONDS = 15 * 60
 """Of a song: five tracks of AAC take a tenth of its time to encode."""
-
-COLOURS = ("#E3B341", "#7C83F2", "#3FAE74", "#E8695C")
-
-
-@dataclass(frozen=True)
-class Group:
-    """One of the four parts: its name, and the names of its stems."""
-
-    name: str
-    stems: tuple[str, ...]
-
-
-USUAL = (
-    Group("Drums", ("drums", "percussion")),
-    Group("Bass", ("bass",)),
-    Group(
-        "Other",
-        ("guitar", "keyboard", "strings", "brass", "woodwinds", "synth", "fx", "instrumental", "residual"),
-    ),
-    Group("Vocals", ("vocals", "backing_vocals")),
-)
-"""In the order that players expect."""
-
-
-def usual_groups(task: Task) -> tuple[Group, ...]:
-    """The usual groups, with those of their stems that the task has."""
-    names = {stem.name for stem in task.stems}
-    return tuple(Group(group.name, tuple(name for name in group.stems if name in names)) for group in USUAL)
 
 
 def check_groups(task: Task, groups: Sequence[Group]) -> None:

@@ -13,7 +13,7 @@ from stemwright.api.native.zip import attachment, title_of
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.service import Service
-from stemwright.service.stem_files import N_GROUPS, Group, usual_groups
+from stemwright.stem_groups import N_GROUPS, Group, usual_groups
 from stemwright.storage.store import BlobMissing
 
 _GROUP = (
@@ -41,7 +41,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         codec: Annotated[Literal["aac", "alac"], Query(description="alac is lossless, with 24 bits.")] = "aac",
     ) -> Response:
         task = succeeded_task(service, request, separation_id)
-        groups = [_read_group(text) for text in group] or usual_groups(task)
+        groups = [_read_group(text) for text in group] or usual_groups(stem.name for stem in task.stems)
         title = title_of(service, task)
         try:
             blob = service.stem_files.get(task, title, groups, codec)
