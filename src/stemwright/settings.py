@@ -65,6 +65,17 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(1, ge=0, description="Worker processes; 0 where workers run elsewhere.")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
+        "auto", description="Where workers compute: auto, cpu, cuda, cuda:N or mps."
+    )
+    worker_queues: NameList = Field(
+        ("separation", "conversion"), description="Kinds of tasks that workers take, on PostgreSQL."
+    )
+    worker_plans: NameList = Field(
+        (),
+        description="Plans and models that workers take, on PostgreSQL; default: all that are installed. For an API "
+        "server: those of workers elsewhere that may be started later.",
+    )
     worker_threads: int | None = Field(
         None, ge=1, description="Threads per worker; default: all cores but one, shared by the workers."
     )
@@ -77,6 +88,12 @@ class Settings(BaseSettings):
         120.0,
         gt=0,
         description="Seconds without a heartbeat after which a task is started again; on PostgreSQL 10 by default.",
+    )
+
+    copy_work_s: float = Field(
+        20.0,
+        ge=0,
+        description="On PostgreSQL, seconds after which a task's working files are copied to the store again.",
     )
 
     allowed_hosts: NameList = Field((), description="Hosts that may be reached at any address, including private ones.")
@@ -139,7 +156,7 @@ class Settings(BaseSettings):
         """No supervisor sees a machine die, so its tasks wait for the end of their leases."""
         return {"lease_s": SHARED_LEASE_S, **values} if values.get("database_url") else values
 
-    @field_validator("trusted_proxies", "allowed_hosts", "disabled", mode="before")
+    @field_validator("trusted_proxies", "allowed_hosts", "disabled", "worker_queues", "worker_plans", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
@@ -153,6 +170,13 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_key_as_none(cls, value: object) -> object:
         return None if value == "" else value  # as a variable that is there and empty is meant
+
+    @field_validator("worker_queues")
+    @classmethod
+    def _check_queues(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not set(value) <= {"separation", "conversion"}:
+            raise ValueError("write separation, conversion, or both with a comma")
+        return value
 
     @field_validator("webhook_key")
     @classmethod

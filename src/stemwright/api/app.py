@@ -116,6 +116,13 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
     return app
 
 
+def create_health_app(service: Service, n_workers_ready: Callable[[], int]) -> FastAPI:
+    """The endpoints of a worker: ``/livez``, ``/readyz`` and ``/metrics``."""
+    app = FastAPI(title="Stemwright worker", version=stemwright.__version__, docs_url=None, redoc_url=None)
+    app.include_router(health.router(service, CollectorRegistry(), n_workers_ready))
+    return app
+
+
 def _error_response(service: Service, request: Request, error: Exception) -> Response:
     """An error outside the routes (404, 405), in the format of the API that the path belongs to."""
     path = request.scope["path"]  # not request.url, which is built from the Host header, and that may be anything

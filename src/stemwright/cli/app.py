@@ -22,6 +22,7 @@ from stemwright.cli import (
     setup,
     stem_file,
     storage,
+    worker,
 )
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
 from stemwright.errors import CancelledError, StemwrightError
@@ -101,6 +102,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     plot.plot,
     stem_file.stem_file,
     serve.serve,
+    worker.worker,
+    worker.workers,
     administration.maintenance,
     administration.tracks,
     administration.tasks,

@@ -95,7 +95,8 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
 
     configure_logs("server")
     configure_tracing(settings, "server")
-    _check_plan(settings.plan)
+    if settings.workers or not settings.database_url:
+        _check_plan(settings.plan)
     _raise_file_limit()
     _migrate_in_subprocess(settings)
     service = Service.open(settings)
@@ -105,7 +106,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
         for problem in peer_problems(service.database, settings):
             typer.echo(f"warning: {problem}", err=True)
         first = _create_first_key(service)
-        supervisor = Supervisor(settings, service.queue, handler)
+        supervisor = Supervisor(_with_plans(settings), service.queue, handler)
         app = create_app(service, (lambda: supervisor.n_ready) if settings.workers else None)
         typer.echo(f"Stemwright listens on {public_url(settings)} (API: {public_url(settings)}/docs)")
         if first:
@@ -140,6 +141,15 @@ def _warn_of_mixed_content(pages: str, store: str) -> None:
             "STEMWRIGHT_STORAGE_PUBLIC_URL to an address of the store at https://, or STEMWRIGHT_STORAGE_LINKS=serve.",
             err=True,
         )
+
+
+def _with_plans(settings: Settings) -> Settings:
+    """Names the plans of this machine's workers, where there are others elsewhere."""
+    if not settings.database_url or not settings.workers or settings.worker_plans:
+        return settings
+    from stemwright.service.fleet import installed_plans
+
+    return settings.model_copy(update={"worker_plans": installed_plans()})
 
 
 def _open_in_browser(address: str) -> None:

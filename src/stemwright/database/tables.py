@@ -217,6 +217,17 @@ class Job(Base):
     token: Mapped[str | None] = mapped_column(HexId)  # new for each lease: a former holder cannot write
 
 
+class WorkingPart(Base):
+    """A piece of a working file of an unfinished task, stored so that another machine can go on from it."""
+
+    __tablename__ = "working_parts"
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(200), primary_key=True)
+    start: Mapped[int] = mapped_column(Large, primary_key=True)
+    blob: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int] = mapped_column(Large)
+
+
 class Worker(Base):
     """A worker on any machine, while its row in Procrastinate's table of workers has a recent heartbeat."""
 

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 from sqlalchemy.orm import Session
 
+from stemwright.settings import Settings
+
 QueueName = Literal["separation", "conversion"]
 
 QUEUES: tuple[QueueName, ...] = ("separation", "conversion")
@@ -43,10 +45,15 @@ class Abilities:
         memory_mb: memory for a task, in MB.
     """
 
-    queues: tuple[QueueName, ...] = QUEUES
+    queues: tuple[str, ...] = QUEUES
     plans: tuple[str, ...] | None = None
     device: str = "auto"
     memory_mb: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Abilities:
+        """The abilities of a worker with these settings."""
+        return cls(settings.worker_queues, settings.worker_plans or None, settings.device, settings.worker_memory_mb)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from stemwright.errors import StorageError, storage_error
-from stemwright.jobs.queue import Abilities, Queue
+from stemwright.jobs.queue import Queue
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import WorkerProcess
 from stemwright.settings import Settings
@@ -65,7 +65,6 @@ class Supervisor:
         handler: ``package.module:function``, the factory of the workers' handler (``jobs.handler``).
         stall_s: seconds without progress after which a task is given up.
         clock: monotonic seconds, used to time missing heartbeats.
-        abilities: the tasks that each worker takes.
     """
 
     def __init__(
@@ -76,17 +75,12 @@ class Supervisor:
         *,
         stall_s: float = STALL_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
-        abilities: Abilities | None = None,
     ) -> None:
         self._queue = queue
         self._prefix = WORKER_PREFIX if queue.is_local else f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self._lease_s = settings.lease_s
         self._processes = [
-            WorkerProcess(
-                WorkerConfig(f"{self._prefix}/{place}", handler, settings, stall_s, abilities or Abilities()),
-                queue,
-                clock,
-            )
+            WorkerProcess(WorkerConfig(f"{self._prefix}/{place}", handler, settings, stall_s), queue, clock)
             for place in range(settings.workers)
         ]
         self._draining = threading.Event()

@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 import psutil
@@ -58,14 +58,12 @@ class WorkerConfig:
         name: name of the worker in its leases, ``local/0``.
         handler: ``package.module:function``, the factory of its handler.
         stall_s: seconds without progress after which a task is given up.
-        abilities: the tasks that it takes.
     """
 
     name: str
     handler: str
     settings: Settings
     stall_s: float
-    abilities: Abilities = field(default_factory=Abilities)
 
     def to_line(self) -> bytes:
         """Returns one line for the worker's standard input; arguments would expose the secrets in the settings."""
@@ -263,7 +261,7 @@ def run_worker(heartbeat: HeartbeatPipe) -> None:
     configure_logs(f"worker {config.name}")
     configure_tracing(config.settings, "worker")
     limit_blas(config.settings.worker_threads or threads_per_worker(config.settings.workers, cores()))
-    queue = open_queue(Database.open(config.settings), abilities=config.abilities)
+    queue = open_queue(Database.open(config.settings), abilities=Abilities.of(config.settings))
     worker = Worker(config, queue, heartbeat)
 
     def on_term(number: int, frame: FrameType | None) -> None:

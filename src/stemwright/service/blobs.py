@@ -51,4 +51,5 @@ def is_unreferenced(now: float) -> ColumnElement[bool]:
         & ~select(tables.Upload.id).where(tables.Upload.blob == digest).exists()
         & ~select(tables.Peaks.source).where(tables.Peaks.blob == digest).exists()
         & ~select(tables.DerivedFile.source).where(tables.DerivedFile.blob == digest).exists()
+        & ~select(tables.WorkingPart.task_id).where(tables.WorkingPart.blob == digest).exists()
     )

@@ -23,7 +23,7 @@ from stemwright.errors import (
 from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
 from stemwright.jobs.queue import Lease
 from stemwright.separation.auto_choice import resolved
-from stemwright.separation.options import FormatName, Options
+from stemwright.separation.options import FormatName, Options, read_device
 from stemwright.separation.progress import Progress
 from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
@@ -34,6 +34,7 @@ from stemwright.service.result_storage import ResultStorage
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
 from stemwright.service.task_folder import locked_task_folder
+from stemwright.service.working_copies import WorkingCopy
 from stemwright.settings import Settings
 from stemwright.tracing import Attributes, span
 from stemwright.wire_names import SONG
@@ -41,6 +42,9 @@ from stemwright.wire_names import SONG
 if TYPE_CHECKING:
     from stemwright.separation.result import Result
     from stemwright.separation.separator import Separator
+
+SONG_FOLDER = "stems"
+"""Name of the folder of stems within that of the task."""
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -58,7 +62,7 @@ class SeparationHandler:
         self._settings = service.settings
         self._worker_tasks = service.worker_tasks
         self._storage = ResultStorage(service.store, service.peaks)
-        self._separator = self._load(resolved(service.settings.plan, "two"))
+        self._separator = self._load(_first_plan(service.settings))
         self._remove_ended()
 
     def run(self, lease: Lease, context: TaskContext) -> None:
@@ -114,7 +118,7 @@ class SeparationHandler:
             self._succeed(lease, stems, cached_result.seconds or 0.0, cache_key, cached_result.facts)
             return
         with self._service.store.as_file(song) as path, span("separate"):
-            result = self._run_separator(task, path, folder, reporter)
+            result = self._run_separator(task, path, folder, reporter, lease)
         reporter.report("storing", None)
         files = [*(stem.path for stem in result.stems), *result.output_dir.glob("*.peaks")]
         self._service.storage_quota.room(task.account_id, sum(file.stat().st_size for file in files))
@@ -200,7 +204,7 @@ class SeparationHandler:
             return None
         return cached_result
 
-    def _run_separator(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter) -> Result:
+    def _run_separator(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter, lease: Lease) -> Result:
         from stemwright.separation.source import FileSource
 
         song = self._link_song(folder, path)
@@ -212,8 +216,15 @@ class SeparationHandler:
         ):  # removed since the task was accepted: workers download no models
             raise ModelUnavailableError(f"{', '.join(model.name for model in missing)}: no longer installed")
 
+        working = folder / f".{SONG_FOLDER}.stemwright"
+        copy = WorkingCopy(self._service.working_copies, lease, working, self._settings.copy_work_s)
+        if not self._service.queue.is_local:
+            copy.restore()
+
         def on_progress(progress: Progress) -> None:
             self._check_length(progress.done_s)
+            if progress.stage == "separating" and not self._service.queue.is_local:
+                copy.save_if_due(at_once=reporter.should_stop())
             reporter.report(progress.stage, progress.fraction)
 
         return self._separator.separate_file(
@@ -226,7 +237,7 @@ class SeparationHandler:
                 bitrate_kbps=task.bitrate_kbps,
                 resume=True,
             ),
-            name="stems",
+            name=SONG_FOLDER,
             on_progress=on_progress,
             is_cancelled=reporter.should_stop,
             with_peaks=True,
@@ -252,7 +263,8 @@ class SeparationHandler:
         from stemwright.separation.separator import Separator
 
         threads = self._settings.worker_threads or threads_per_worker(self._settings.workers, cores())
-        return Separator(plan, threads=threads, download=False)
+        device = read_device(self._settings.device.partition(":")[0])  # the worker sees no other GPU than its own
+        return Separator(plan, device=device, threads=threads, download=False)
 
     def _clear(self, folder: Path) -> None:
         """Deletes the folder of a task, unless the task is still running."""
@@ -265,6 +277,12 @@ class SeparationHandler:
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         for folder in self._settings.work_folder.iterdir():
             self._clear(folder)
+
+
+def _first_plan(settings: Settings) -> str:
+    """Returns the plan whose model is loaded at the start: the default one, if this worker takes it."""
+    plan = resolved(settings.plan, "two")
+    return plan if not settings.worker_plans or plan in settings.worker_plans else settings.worker_plans[0]
 
 
 def _facts(result: Result) -> dict[str, object]:

@@ -17,6 +17,7 @@ from stemwright.service.clock import Clock, steady_time
 from stemwright.service.credit_ledger import Ledger
 from stemwright.service.derived_files import DerivedFiles
 from stemwright.service.duration_reader import DurationReader
+from stemwright.service.fleet import Fleet
 from stemwright.service.keys import Keys
 from stemwright.service.links import Links
 from stemwright.service.model_downloads import ModelDownloads
@@ -40,6 +41,7 @@ from stemwright.service.upstream import Upstream
 from stemwright.service.url_fetcher import Fetcher
 from stemwright.service.usage import Usage
 from stemwright.service.worker_tasks import WorkerTasks
+from stemwright.service.working_copies import WorkingCopies
 from stemwright.settings import Settings
 from stemwright.storage.local_copies import LocalCopies
 from stemwright.storage.store import Store
@@ -55,6 +57,7 @@ class Service:
     store: Store
     copies: LocalCopies
     queue: Queue
+    fleet: Fleet
     accounts: Accounts
     keys: Keys
     account_keys: AccountKeys
@@ -66,6 +69,7 @@ class Service:
     tracks: Tracks
     tasks: Tasks
     worker_tasks: WorkerTasks
+    working_copies: WorkingCopies
     uploads: Uploads
     storage_quota: StorageQuota
     links: Links
@@ -123,6 +127,7 @@ class Service:
             store=store,
             copies=copies,
             queue=queue,
+            fleet=Fleet(database, settings),
             accounts=Accounts(database, clock),
             keys=keys,
             account_keys=AccountKeys(database, clock),
@@ -134,6 +139,7 @@ class Service:
             tracks=tracks,
             tasks=tasks,
             worker_tasks=WorkerTasks(database, queue, completion, clock),
+            working_copies=WorkingCopies(database, queue, store, clock),
             uploads=uploads,
             storage_quota=StorageQuota(database, settings),
             links=links,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import func, select
@@ -24,6 +25,7 @@ from stemwright.service.errors import (
     TooManyRunning,
     UnderMaintenance,
 )
+from stemwright.service.fleet import Fleet
 from stemwright.service.ids import new_id
 from stemwright.service.keys import Caller
 from stemwright.service.rate_limits import RateLimiter
@@ -54,6 +56,7 @@ class Submissions:
         ledger: Ledger,
         tracks: Tracks,
         rate_limiter: RateLimiter,
+        fleet: Fleet,
         clock: Clock = time.time,
     ) -> None:
         self._database = database
@@ -62,6 +65,7 @@ class Submissions:
         self._ledger = ledger
         self._tracks = tracks
         self._rate_limiter = rate_limiter
+        self._fleet = fleet
         self._clock = clock
 
     def submit(self, caller: Caller, submission: Submission) -> Task:
@@ -79,6 +83,8 @@ class Submissions:
         mode = WAV if submission.kind == WAV else select_stems(submission.stems).mode
         if submission.idempotency_key and (before := self._repeated_task(caller.account_id, submission)) is not None:
             return before
+        if submission.kind != WAV:
+            submission = replace(submission, plan=self._fleet.resolve(submission.plan, submission.stems))
         rate = self._settings.native_rate_limit if submission.face == "native" else self._settings.rate_limit
         self._rate_limiter.acquire(caller, submission.face, rate)
         accepted = self._accept(caller, submission, mode)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.statements import changed_rows
 from stemwright.jobs.queue import Queue
+from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.credit_ledger import Ledger
 from stemwright.service.ids import new_id
@@ -36,6 +37,8 @@ class TaskCompletion:
             return False
         session.refresh(row)
         self._queue.remove(session, row.id)
+        parts = delete(tables.WorkingPart).where(tables.WorkingPart.task_id == row.id)
+        start_grace_period(session, session.scalars(parts.returning(tables.WorkingPart.blob)).all(), self._clock())
         if state != "succeeded":
             self._ledger.refund(session, row.account_id, row.id)
         if row.callback_url:

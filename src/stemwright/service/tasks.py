@@ -16,6 +16,8 @@ from stemwright.service.blobs import start_grace_period
 from stemwright.service.clock import Clock
 from stemwright.service.credit_ledger import Ledger
 from stemwright.service.errors import Conflict, NotFound
+from stemwright.service.failure_messages import SEPARATION_FAILED
+from stemwright.service.fleet import Fleet
 from stemwright.service.keys import Caller
 from stemwright.service.rate_limits import RateLimiter
 from stemwright.service.submissions import Submissions
@@ -44,15 +46,27 @@ class Tasks:
         clock: Clock = time.time,
     ) -> None:
         self._database = database
-        self._submissions = Submissions(database, settings, queue, ledger, tracks, rate_limiter, clock)
+        self._fleet = Fleet(database, settings)
+        self._submissions = Submissions(database, settings, queue, ledger, tracks, rate_limiter, self._fleet, clock)
         self._tracks = tracks
         self._queue = queue
         self._completion = completion
         self._clock = clock
 
     def submit(self, caller: Caller, submission: Submission) -> Task:
-        """Accepts a submission (``Submissions.submit``)."""
-        return self._submissions.submit(caller, submission)
+        """Accepts a submission (``Submissions.submit``). One that no worker can run fails at once."""
+        task = self._submissions.submit(caller, submission)
+        if task.has_ended or task.is_wav or self._fleet.may_run(task.plan):
+            return task
+        return self._fail(task.id, f"No worker has the plan '{task.plan}' now: choose another one, or try again later.")
+
+    @retry_conflicts
+    def _fail(self, task_id: str, message: str) -> Task:
+        with self._database.write() as session:
+            row = session.get_one(tables.Task, task_id, with_for_update=True)
+            row.error_code, row.error_message = SEPARATION_FAILED, message
+            self._completion.end(session, row, "failed")
+            return task_from_row(session, row)
 
     def get(self, account_id: str, task_id: str) -> Task | None:
         """Returns a task by id."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from stemwright.api.crun.models import MODEL_NAMES, MODES
-from stemwright.separation.auto_choice import resolved
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
 from stemwright.service.links import Links
@@ -61,7 +60,7 @@ def read_order(
         face="crun",
         kind=mode,
         stems=MODES[mode],
-        plan=resolved(settings.plan, MODES[mode]),
+        plan=settings.plan,
         format=settings.stem_format,
         track_id=source.track_id,
         source_url=source.url,

@@ -7,7 +7,6 @@ from typing import Any
 
 from stemwright.api.kie.fields import CAMEL_CASE, FieldNames, optional_text, read_callback_url, required_text
 from stemwright.api.kie.instruments import stem_for_instrument
-from stemwright.separation.auto_choice import resolved
 from stemwright.service.errors import InvalidRequest, RecordMissing
 from stemwright.service.ids import parse_id
 from stemwright.service.ssrf_guard import check_syntax
@@ -56,7 +55,7 @@ class OrderReader:
             face="kie",
             kind=kind,
             stems=stems,
-            plan=resolved(self.settings.plan, stems),
+            plan=self.settings.plan,
             format=self.settings.stem_format,
             track_id=source.track_id,
             source_url=source.url,

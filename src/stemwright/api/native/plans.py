@@ -17,9 +17,9 @@ from stemwright.api.problems import problem_responses
 from stemwright.cpu_memory_limits import cores
 from stemwright.models import licences, registry, speed
 from stemwright.models.registry import Model
-from stemwright.separation.auto_choice import AUTO, TITLE, AutoChoice, resolved
+from stemwright.separation.auto_choice import AUTO, TITLE, AutoChoice
 from stemwright.separation.ladder import Rung
-from stemwright.separation.model_choice import installed_choice
+from stemwright.separation.model_choice import PlanChoice, choose_models, installed_choice
 from stemwright.separation.plan import Plan, plan_of
 from stemwright.separation.plan import plans as all_plans
 from stemwright.service.service import Service
@@ -39,11 +39,13 @@ def add_routes(router: APIRouter, service: Service) -> None:
     )
     def plans(request: Request) -> Response:
         authenticate(request, service, "read")
-        chosen = replace(plan_of(resolved(AUTO, MODE)), name=AUTO, title=TITLE)
-        known = [chosen, *all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
+        elsewhere = service.fleet.plans()
+        chosen = replace(plan_of(service.fleet.resolve(AUTO, MODE)), name=AUTO, title=TITLE)
+        known = [*all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
+        shown = [chosen, *(plan for plan in known if not elsewhere or plan.name in elsewhere)]
         minutes = _Minutes(service)
-        views = [_plan_view(plan, minutes) for plan in known]
-        rungs = AutoChoice("auto", cores()).rungs(select(MODE))
+        views = [_plan_view(plan, minutes, is_elsewhere=bool(elsewhere)) for plan in shown]
+        rungs = () if elsewhere else AutoChoice("auto", cores()).rungs(select(MODE))
         return json_response(
             schemas.Plans(
                 plans=[view for view in views if view is not None],
@@ -69,9 +71,13 @@ class _Minutes:
         return round(ratio * speed.SONG_S / 60, 1) if math.isfinite(ratio) else None
 
 
-def _plan_view(plan: Plan, minutes: _Minutes) -> schemas.Plan | None:
-    """A plan with the models that it has here; None if they are not installed."""
-    choice = installed_choice(plan, select(MODE), licences.policy())
+def _plan_view(plan: Plan, minutes: _Minutes, *, is_elsewhere: bool) -> schemas.Plan | None:
+    """A plan with its models; None if they are not installed here, unless workers elsewhere have them."""
+    choice: PlanChoice | None
+    if is_elsewhere:
+        choice = choose_models(plan, select(MODE), licences.policy(), download=True)
+    else:
+        choice = installed_choice(plan, select(MODE), licences.policy())
     if choice is None:
         return None
     stems = {stem for model in choice.models for stem in model.stems}

@@ -12,10 +12,9 @@ from stemwright.api.native.schemas import SeparationRequest, parse_request
 from stemwright.audio.formats import output_format
 from stemwright.audio.input_file import SourceFormat
 from stemwright.errors import ModelUnavailableError, UsageError
-from stemwright.separation.auto_choice import resolved
-from stemwright.separation.model_choice import is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.service.errors import InvalidRequest
+from stemwright.service.fleet import Fleet
 from stemwright.service.ids import new_id, parse_id
 from stemwright.service.ssrf_guard import check_syntax
 from stemwright.service.task import Submission
@@ -33,7 +32,7 @@ _EXAMPLE_FORMAT = SourceFormat("wav", "pcm_s16le", 44_100, 2, "stereo", 16, Fals
 
 
 def read_submission(
-    sources: TaskSources, account_id: str, body: dict[str, Any], idempotency_key: str | None
+    sources: TaskSources, fleet: Fleet, account_id: str, body: dict[str, Any], idempotency_key: str | None
 ) -> Submission:
     """The submission for the service.
 
@@ -47,8 +46,8 @@ def read_submission(
     with _errors_of_field("stems"):
         select(stems)
     with _errors_of_field("plan"):
-        plan = plan_of(resolved(order.plan, stems))
-        if not is_installed(plan, stems):
+        plan = plan_of(fleet.resolve(order.plan, stems))
+        if not fleet.has(plan.name, stems):
             raise ModelUnavailableError(f"'{plan.name}' is not installed on this server; /v1/plans lists what is.")
     _check_format(order)
     if order.callback_url is not None:

@@ -45,7 +45,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
         body = await read_json_object(request)
 
         def submit() -> Response:
-            order = read_submission(service.task_sources, caller.account_id, body, idempotency_key)
+            order = read_submission(service.task_sources, service.fleet, caller.account_id, body, idempotency_key)
             try:
                 task = service.tasks.submit(caller, order)
             except NotFound as error:

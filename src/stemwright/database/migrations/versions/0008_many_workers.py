@@ -81,7 +81,7 @@ BEGIN
         RETURN;
     END IF;
 
-    PERFORM pg_advisory_xact_lock(x'57E30002'::int);  -- one choice at a time: each must see the one before
+    PERFORM pg_advisory_xact_lock(x'57E30003'::int);  -- one choice at a time: each must see the one before
     SELECT value INTO _turn FROM facts WHERE name = 'queue_turn';
     LOOP
         WITH RECURSIVE waiting(queue, plan, account) AS (
