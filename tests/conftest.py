@@ -46,9 +46,8 @@ def seaweedfs() -> Iterator[SeaweedFs]:
 @pytest.fixture
 def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
     """The URL of a new database with the tables of this release."""
-    url = postgresql.create_database(template="template")
-    yield url
-    postgresql.drop_database(url)
+    with postgresql.new_database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -99,6 +99,13 @@ class PostgresqlServer:
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
+    @contextmanager
+    def new_database(self) -> Iterator[str]:
+        """A new database with the tables of this release, dropped at the end."""
+        url = self.create_database(template="template")
+        yield url
+        self.drop_database(url)
+
     def drop_database(self, url: str) -> None:
         """Drops a database, whoever is connected to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')

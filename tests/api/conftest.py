@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from sqlalchemy import text
 
 from stemwright.api.app import callback_bodies, create_app
 from stemwright.api.http_protocol import StrictHttpProtocol
@@ -34,6 +35,7 @@ from stemwright.settings import read_settings
 from stemwright.stems import select
 from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
+from tests.postgresql import PostgresqlServer
 from tests.stand_in import StandIn
 from tests.waiting import PATIENCE_S
 
@@ -86,7 +88,12 @@ class Server:
     def hold(self, task_id: str) -> Lease:
         """Takes the task from the queue and begins it."""
         with self.service.database.write() as session:
-            session.get_one(tables.Job, task_id).priority = 1_000_000  # others may wait before it
+            # Others may wait before it.
+            if self.service.database.is_sqlite:
+                session.get_one(tables.Job, task_id).priority = 1_000_000
+            else:
+                first = text("UPDATE procrastinate_jobs SET priority = 1000000 WHERE lock = :task")
+                session.execute(first, {"task": task_id})
         lease = self.service.queue.claim("a worker of the tests", 30.0)
         assert lease is not None and lease.task_id == task_id
         assert self.service.worker_tasks.begin(task_id, lease.token) is not None
@@ -137,14 +144,25 @@ def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 OpenServer = Callable[..., Server]
+NewDatabase = Callable[[], contextlib.AbstractContextManager[str | None]]
+"""Makes a database for one server, and gives its URL; None is SQLite in the data folder."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def new_database(request: pytest.FixtureRequest) -> NewDatabase:
+    """The same tests run on SQLite and, among the long ones, on PostgreSQL."""
+    if request.param == "sqlite":
+        return contextlib.nullcontext
+    postgresql: PostgresqlServer = request.getfixturevalue("postgresql")
+    return postgresql.new_database
 
 
 @pytest.fixture
-def open_server(tmp_path: Path, mp3: bytes) -> Iterator[OpenServer]:
+def open_server(tmp_path: Path, mp3: bytes, new_database: NewDatabase) -> Iterator[OpenServer]:
     """Starts a server with settings of the test's own; ``loops=True`` lets it deliver callbacks and sweep by
     itself, ``key`` is one of another server on the same database.
     """
-    with starting(tmp_path, mp3) as start:
+    with starting(tmp_path, mp3, new_database) as start:
         yield start
 
 
@@ -155,9 +173,9 @@ def server(open_server: OpenServer) -> Server:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Server]:
+def strict(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_database: NewDatabase) -> Iterator[Server]:
     """As the vendor answers, with nothing added."""
-    with starting(tmp_path_factory.mktemp("strict"), mp3) as start:
+    with starting(tmp_path_factory.mktemp("strict"), mp3, new_database) as start:
         yield start(lenient=False, rate_limit="0")
 
 
@@ -168,14 +186,14 @@ def world() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Server]:
+def shared(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_database: NewDatabase) -> Iterator[Server]:
     """One server for all tests of a module that leave others alone; it has no limit of rate."""
-    with starting(tmp_path_factory.mktemp("shared"), mp3) as start:
+    with starting(tmp_path_factory.mktemp("shared"), mp3, new_database) as start:
         yield start(rate_limit="0")
 
 
 @contextlib.contextmanager
-def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
+def starting(folder: Path, mp3: bytes, new_database: NewDatabase = contextlib.nullcontext) -> Iterator[OpenServer]:
     with contextlib.ExitStack() as stack:
         count = 0
 
@@ -188,8 +206,11 @@ def starting(folder: Path, mp3: bytes) -> Iterator[OpenServer]:
             # asyncio does this to sockets of its own only, and a reply would wait 40 ms for an acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             port = listener.getsockname()[1]
+            named = {"data": folder / f"data-{count}", "host": "127.0.0.1", "port": port}
+            if "database_url" not in settings:
+                named["database_url"] = stack.enter_context(new_database())
             service = Service.open(
-                read_settings(**{"data": folder / f"data-{count}", "host": "127.0.0.1", "port": port, **settings}),
+                read_settings(**{**named, **settings}),
                 clock,
                 steady_time if clock is time.time else clock,  # a clock of the test moves both, so it does not jump
             )

@@ -209,3 +209,39 @@ def test_a_restarted_server_is_found_again(postgresql: PostgresqlServer, databas
     with database.read() as session:
         names = session.scalars(sqlalchemy.select(tables.Fact.name)).all()
         assert {"before", "after"} <= set(names) and "lost" not in names
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "sentence"),
+    [
+        (
+            "53100",
+            DatabaseUnavailableError,
+            "No room is left on the disk of the PostgreSQL database .*: free some space",
+        ),
+        ("53300", DatabaseUnavailableError, "has no connections left: raise its max_connections, or run fewer"),
+        (
+            "55P03",
+            DatabaseUnavailableError,
+            "is overloaded, a lock was not free within 30 s: look for long transactions",
+        ),
+        ("25006", DatabaseUnavailableError, "is read-only, so it is a standby: let STEMWRIGHT_DATABASE_URL name the"),
+        ("42501", DatabaseUnavailableError, "does not let this user do that: make the user the owner of the database"),
+        ("57P01", DatabaseUnavailableError, "cannot be used: "),
+        ("40001", TransactionConflictError, "was changed by another process at the same moment: try again"),
+        ("22012", sqlalchemy.exc.DBAPIError, "trouble"),  # a wrong statement is a bug, and keeps its traceback
+    ],
+)
+def test_the_servers_troubles_are_sentences(
+    database: Database, state: str, error: type[Exception], sentence: str
+) -> None:
+    raises = f"DO $$ BEGIN RAISE EXCEPTION 'trouble' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(error, match=sentence), database.write() as session:
+        session.connection().exec_driver_sql(raises)
+    add_fact(database, "after")
+
+
+def test_a_connection_waits_for_nothing_without_end(database: Database) -> None:
+    with database.read() as session:
+        for name, value in (("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "1min")):
+            assert session.scalar(sqlalchemy.text(f"SHOW {name}")) == value
