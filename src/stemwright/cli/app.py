@@ -22,6 +22,7 @@ from stemwright.cli import (
     setup,
     stem_file,
     storage,
+    stretch,
     worker,
 )
 from stemwright.cli.help_sections import SectionedCommand, SummaryGroup, narrow_width
@@ -101,6 +102,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate.evaluate,
     plot.plot,
     stem_file.stem_file,
+    stretch.stretch,
     serve.serve,
     worker.worker,
     worker.workers,
