@@ -58,10 +58,16 @@ class Browser:
 
     def new_page(self, width: int = 1280, height: int = 800, *, is_phone: bool = False) -> Page:
         """A tab with a storage of its own."""
-        context = self.call("Target.createBrowserContext")["browserContextId"]
+        return self._open_tab(self.call("Target.createBrowserContext")["browserContextId"], width, height, is_phone)
+
+    def another_tab(self, page: Page, width: int = 1280, height: int = 800) -> Page:
+        """A tab with the storage of another one."""
+        return self._open_tab(page.context, width, height, False)
+
+    def _open_tab(self, context: str, width: int, height: int, is_phone: bool) -> Page:
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session)
+        page = Page(self, session, context)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.call(f"{domain}.enable")
         page.resize(width, height, is_phone=is_phone)
@@ -81,7 +87,8 @@ class Browser:
 class Page:
     """A tab."""
 
-    def __init__(self, browser: Browser, session: str) -> None:
+    def __init__(self, browser: Browser, session: str, context: str) -> None:
+        self.context = context
         self._browser = browser
         self._session = session
 

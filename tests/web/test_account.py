@@ -117,7 +117,7 @@ def pasted(page: Page, server: Server, face: str, language: str, key: str, hook:
     return lines.replace("https://example.com/song.mp3", song).replace("https://example.com/hook", hook)
 
 
-@pytest.mark.parametrize("face", ["own", "kie", "crun"])
+@pytest.mark.parametrize("face", ["own", *(pytest.param(face, marks=pytest.mark.long) for face in ("kie", "crun"))])
 def test_the_lines_work_as_they_stand(page: Page, server: Server, tmp_path: Path, face: str) -> None:
     show_account(page)
     key = create_key(page, f"pasted-{face}")

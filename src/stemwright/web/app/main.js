@@ -150,6 +150,7 @@ function showProblem(message, again) {
     element(
       "section",
       { class: "card problem", role: "alert" },
+      element("h1", {}, TEXTS.problemTitle),
       element("p", {}, message),
       element(
         "div",

@@ -1,6 +1,8 @@
 // @ts-check
-// Songs that wait to be sent. They are kept in the browser's own database, files too, so a reload loses none.
+// Songs that wait to be sent. They are kept in the browser's own database, files too, so a reload loses none. All tabs
+// show them, and one tab sends them.
 
+import { inTurn } from "./sender-turn.js";
 import { TEXTS } from "./texts.js";
 import { WireError } from "./wire.js";
 
@@ -8,7 +10,7 @@ import { WireError } from "./wire.js";
 /**
  * @typedef {{id: string, title: string, order: Order, file: File | null, url: string | null, trackId: string | null,
  *   addedAt: number}} Entry
- * @typedef {Entry & {state: "waiting" | "uploading" | "failed", progress: number, breaks: number,
+ * @typedef {Entry & {state: "waiting" | "uploading" | "failed", progress: number, breaks: number, isKept: boolean,
  *   error: string | null}} Pending
  */
 
@@ -30,8 +32,14 @@ export class Outbox {
     this.onSent = () => {};
     /** @type {AbortController | null} */
     this.sending = null;
+    this.sendingId = "";
     this.isRunning = false;
     this.isStopped = false;
+    /** Called when another tab has sent a song. @type {() => void} */
+    this.onSentElsewhere = () => {};
+    /** Tells other tabs what was added, and what was sent or dropped: its id. */
+    this.channel = new BroadcastChannel(NAME);
+    this.channel.onmessage = ({ data }) => (data.gone ? this.#forget(data.gone) : void this.restore());
     /** @type {Promise<IDBDatabase | null>} null where the browser keeps nothing, as in some private windows */
     this.database = openDatabase();
   }
@@ -40,7 +48,7 @@ export class Outbox {
   async restore() {
     const kept = await this.#request("readonly", (store) => store.getAll()).catch(() => []);
     for (const entry of /** @type {Entry[]} */ (kept ?? [])) {
-      if (!this.pending.some((one) => one.id === entry.id)) this.pending.push(waiting(entry));
+      if (!this.pending.some((one) => one.id === entry.id)) this.pending.push({ ...waiting(entry), isKept: true });
     }
     this.pending.sort((a, b) => a.addedAt - b.addedAt);
     this.isStopped = false;
@@ -55,16 +63,26 @@ export class Outbox {
     const entry = { id: randomId(), title, order, file, url, trackId: null, addedAt: Date.now() + this.pending.length / 1e3 };
     this.pending.push(waiting(entry));
     this.onChange();
-    await this.#keep(entry);
+    await this.#keep(this.pending.find((one) => one.id === entry.id) ?? waiting(entry));
+    this.channel.postMessage({ added: entry.id });
     void this.#run();
+  }
+
+  /** Another tab has sent or dropped a song. @param {string} id */
+  #forget(id) {
+    if (this.sendingId === id) this.sending?.abort();
+    this.pending = this.pending.filter((one) => one.id !== id);
+    this.onChange();
+    this.onSentElsewhere();
   }
 
   /** @param {string} id */
   async drop(id) {
-    if (this.pending[0]?.id === id) this.sending?.abort();
+    if (this.sendingId === id) this.sending?.abort();
     this.pending = this.pending.filter((one) => one.id !== id);
     this.onChange();
     await this.#request("readwrite", (store) => store.delete(id)).catch(() => {});
+    this.channel.postMessage({ gone: id });
   }
 
   /** @param {string} id */
@@ -77,20 +95,28 @@ export class Outbox {
   async #run() {
     if (this.isRunning) return;
     this.isRunning = true;
-    try {
+    await inTurn(async () => {
       for (;;) {
         const next = this.pending.find((one) => one.state !== "failed");
         if (!next || this.isStopped) return;
-        await this.#send(next);
+        if (await this.#isStillThere(next)) await this.#send(next);
+        else this.pending = this.pending.filter((one) => one !== next);
       }
-    } finally {
-      this.isRunning = false;
-    }
+    }).finally(() => (this.isRunning = false));
+  }
+
+  /** Whether no other tab has sent it meanwhile; a song that could not be kept is known to this tab alone. @param {Pending} one */
+  async #isStillThere(one) {
+    if (!one.isKept) return true;
+    const kept = await this.#request("readonly", (store) => store.get(one.id)).catch(() => one);
+    if (kept) one.trackId ??= kept.trackId;
+    return Boolean(kept);
   }
 
   /** @param {Pending} one */
   async #send(one) {
     this.sending = new AbortController();
+    this.sendingId = one.id;
     try {
       if (!one.trackId && one.file) {
         one.state = "uploading";
@@ -128,13 +154,16 @@ export class Outbox {
       }
     } finally {
       this.sending = null;
+      this.sendingId = "";
     }
   }
 
-  /** @param {Entry} entry */
-  async #keep({ id, title, order, file, url, trackId, addedAt }) {
+  /** @param {Pending} one */
+  async #keep(one) {
+    const { id, title, order, file, url, trackId, addedAt } = one;
     const kept = { id, title, order, file: trackId ? null : file, url, trackId, addedAt };
-    await this.#request("readwrite", (store) => store.put(kept)).catch(() => {}); // no room: the page still has it
+    const key = await this.#request("readwrite", (store) => store.put(kept)).catch(() => null); // no room: the page still has it
+    one.isKept ||= key !== null;
   }
 
   /**
@@ -155,7 +184,7 @@ export class Outbox {
 
 /** @param {Entry} entry @returns {Pending} */
 function waiting(entry) {
-  return { ...entry, state: "waiting", progress: 0, breaks: 0, error: null };
+  return { ...entry, state: "waiting", progress: 0, breaks: 0, isKept: false, error: null };
 }
 
 /** @returns {Promise<IDBDatabase | null>} */

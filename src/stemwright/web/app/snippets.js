@@ -29,7 +29,7 @@ export function snippets(host) {
   /** @type {string | null} */
   let key = null;
   const code = element("code", {});
-  const block = element("pre", { class: "snippet", tabIndex: 0, role: "region", "aria-label": TEXTS.snippetsTitle }, code);
+  const block = element("pre", { class: "snippet", tabIndex: 0, role: "region", "aria-label": TEXTS.snippetLines }, code);
   const hint = element("p", { class: "quiet hint" });
 
   function show() {

@@ -72,6 +72,7 @@ export class SongList {
       this.#show();
       this.#plan(0);
     };
+    this.outbox.onSentElsewhere = () => this.#plan(0);
     this.deletions.onChange = () => {
       this.#show();
       void this.#showStorage();
@@ -85,6 +86,7 @@ export class SongList {
     clearTimeout(this.timer);
     this.followed?.abort.abort();
     this.outbox.onChange = () => {};
+    this.outbox.onSentElsewhere = () => {};
     this.deletions.onChange = () => {};
   }
 

@@ -196,6 +196,7 @@ export const TEXTS = {
   httpStatus: (code) => `answered ${code}`,
 
   snippetsTitle: "Use it from a program",
+  snippetLines: "Lines to copy",
   face: "API",
   language: "Language",
   /** @type {Record<string, string>} */
@@ -270,6 +271,7 @@ export const TEXTS = {
   settingsColumns: ["Variable", "Value", "What it does"],
   none: "none",
 
+  problemTitle: "That did not work",
   unreachable: "The server cannot be reached. What was sent is safe; this page goes on by itself when it is back.",
   brokeOff: "The upload broke off several times. The file may be larger than the server takes, or the network is bad.",
   odd: "The server sent something that this page cannot read. Reload the page.",
