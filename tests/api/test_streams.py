@@ -108,7 +108,7 @@ def test_a_stream_ends_with_its_task(server: Server) -> None:
     with ExitStack() as stack:
         events = follow(stack, server.client, separation)
         with server.service.database.write() as session:
-            session.delete(session.get_one(tables.Job, hex_id(separation)))
+            server.service.queue.remove(session, hex_id(separation))
             session.delete(session.get_one(tables.Task, hex_id(separation)))
         assert list(events) == []
 

@@ -43,6 +43,7 @@ def test_what_cannot_be_moved(data: Path, tmp_path: Path, postgresql_url: str, m
     one_error(done, words=["is not empty", "name a new database"])
 
 
+@pytest.mark.long
 def test_a_server_says_in_one_sentence_why_it_does_not_start(
     data: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_server_says_in_one_sentence_why_it_does_not_start(
     assert "secret-word" not in done.out + done.err
 
 
+@pytest.mark.long
 def test_a_newer_release_has_made_the_tables(data: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from stemwright.database import tables
     from stemwright.database.engine import Database

@@ -137,6 +137,7 @@ def test_an_error_while_rows_are_copied_leaves_an_empty_target(installation: Ins
     assert digests(target) == digests(installation.domain.database)
 
 
+@pytest.mark.long
 def test_after_a_kill_it_goes_on(installation: Installation, target: Database) -> None:
     files = Store.open(read_settings(data=installation.target_folder))
     source = installation.domain.settings.data
