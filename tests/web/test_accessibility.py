@@ -128,7 +128,8 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     page = browser.new_page()
     show(page, server, finished, key, view)
     page.evaluate("document.activeElement.blur(); document.body.tabIndex = -1; document.body.focus()")
-    reached, hidden = [], []
+    reached: list[str] = []
+    hidden: list[str] = []
     for _ in range(150):
         page.press("Tab", "Tab")
         focused = page.evaluate(FOCUSED)
