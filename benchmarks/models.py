@@ -27,6 +27,9 @@ from stemwright.models import registry
 SINGLE_MODELS = ("mel-band-roformer-kim", "scnet-large")
 """Models of the other architectures, for speed and error of half precision."""
 
+BOTH_RUNTIMES = ("htdemucs-6s",)
+"""Models that PyTorch and ONNX Runtime can run; which is faster decides ``models.devices.runtime_of``."""
+
 CHUNK_SAMPLES = 352_800
 """Chunk length of published RoFormers: 8 s."""
 
@@ -126,6 +129,29 @@ def benchmark_model(name: str, precision: str, threads: int, turns: int) -> None
     print(f"{model.name} {precision}: {taken_s:.2f} s for {chunk_s:.1f} s of song{error}", flush=True)
 
 
+def benchmark_runtimes(name: str, precision: str, threads: int, turns: int, *, processor_time: bool) -> None:
+    """Runs a model that has a graph in PyTorch and in ONNX Runtime, alternately, and prints their times.
+
+    Processor time is that of one thread: more wait for each other in loops.
+    """
+    model = registry.find(name)
+    facts = {"model": model.name, "precision": precision, "threads": 1 if processor_time else threads}
+    facts |= {"processor_time": processor_time}
+    graph = [sys.executable, "-m", "benchmarks.in_onnx_runtime"]
+    with Runner([sys.executable, "-m", "benchmarks.ours"], facts) as ours, Runner(graph, facts) as other:
+        in_torch, in_graph = json.loads(ours.first), json.loads(other.first)
+        pairs = [(ours.seconds(), other.seconds()) for _ in range(turns)]
+    torch_s, graph_s = (statistics.median(pair[place] for pair in pairs) for place in (0, 1))
+    best_torch_s, best_graph_s = (min(pair[place] for pair in pairs) for place in (0, 1))
+    print(
+        f"{model.name} in PyTorch, {precision}: {torch_s:.2f} s (best {best_torch_s:.2f}), "
+        f"{in_torch['peak_rss_mb']:.0f} MB; "
+        f"in ONNX Runtime, float32: {graph_s:.2f} s (best {best_graph_s:.2f}), {in_graph['peak_rss_mb']:.0f} MB: "
+        f"{statistics.median(first / second for first, second in pairs):.2f} times its speed",
+        flush=True,
+    )
+
+
 def memory(minutes: Sequence[float]) -> None:
     """Separates songs of several lengths with a narrow network at the published chunk length."""
     from tests.models.published import msst_pair
@@ -157,6 +183,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=5, help="chunks that each of the two runs")
     parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument(
+        "--processor-time", action="store_true", help="compare runtimes by processor time, where the machine is busy"
+    )
     parser.add_argument("--only", nargs="*", metavar="MODEL", help="these models only")
     parser.add_argument("--minutes", type=float, nargs="*", default=[3.0, 20.0], help="songs to measure memory with")
     options = parser.parse_args()
@@ -170,6 +199,9 @@ def main() -> None:
     for name in (name for name in SINGLE_MODELS if name in requested):
         for precision in options.precision:
             benchmark_model(name, precision, options.threads, options.turns)
+    for name in (name for name in BOTH_RUNTIMES if options.only is None or name in requested):
+        for precision in options.precision:
+            benchmark_runtimes(name, precision, options.threads, options.turns, processor_time=options.processor_time)
     memory(options.minutes)
 
 

@@ -37,6 +37,7 @@ def random_network(model: registry.Model) -> nn.Module:
 def main() -> None:
     """Handles requests line by line."""
     facts = json.loads(sys.stdin.readline())
+    clock = time.process_time if facts.get("processor_time") else time.perf_counter
     torch.set_num_threads(facts["threads"])
     device = torch.device(facts.get("device", "cpu"))
     model = registry.find(facts["model"])
@@ -62,9 +63,9 @@ def main() -> None:
             error_db = float(10 * torch.log10((found - full).square().sum() / full.square().sum()))
         print(json.dumps({"error_db": error_db, "peak_rss_mb": peak_rss_mb()}), flush=True)
         for _ in sys.stdin:
-            began = time.perf_counter()
+            began = clock()
             run()
-            print(time.perf_counter() - began, flush=True)
+            print(clock() - began, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from tests.models.small_registry import Mirror, small_registry
 from tests.separation.installed import install, own_machine
 
 ROOT = Path(__file__).parents[2]
-GOOD, GOOD_ONNX = plan_of("good").steps[0].models[:2]
+GOOD = plan_of("good").steps[0].models[0]
 
 
 @pytest.fixture(autouse=True)
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     own_machine(tmp_path, monkeypatch)
     monkeypatch.setattr("stemwright.cli.speed_test.measured_time_ratio", lambda plan, device, threads: 0.05)
-    with small_registry(tmp_path, monkeypatch, GOOD, GOOD_ONNX) as mirror:
+    with small_registry(tmp_path, monkeypatch, GOOD) as mirror:
         yield mirror
 
 
@@ -38,12 +39,15 @@ def plans(done: Run) -> dict[str, dict[str, Any]]:
     return {plan["plan"]: plan for plan in json.loads(done.out)["plans"]}
 
 
-@pytest.mark.parametrize("network", [GOOD, GOOD_ONNX])
+@pytest.mark.parametrize("runtime", ["pytorch", "onnx"])
 def test_the_same_command_gets_better_once_a_plan_is_set_up(
-    network: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    runtime: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a stranger does: `make run`, the line that it prints, `make run` again; with PyTorch, and without."""
-    monkeypatch.setattr("stemwright.models.devices.has_torch", lambda: network == GOOD)
+    monkeypatch.setenv("STEMWRIGHT_RUNTIME", runtime)
+    if runtime == "onnx":
+        for package in ("torch", "safetensors", "yaml", "onnx"):
+            monkeypatch.setitem(sys.modules, package, None)
     shutil.copy(ROOT / "examples/song.mp3", "song.mp3")
     command = ("separate", "song.mp3", "--stems", "twelve", "--duration", "2", "--threads", "2")
     first = run(*command, "--json")
@@ -56,14 +60,14 @@ def test_the_same_command_gets_better_once_a_plan_is_set_up(
 
     done = setup("--plan", "good", "--yes")
     assert "good is installed: `stemwright separate SONG` uses it from now on" in done.out
-    assert set(mirror.asked) == {file.name for file in registry.find(network).files}
+    assert set(mirror.asked) == {file.name for file in registry.find(GOOD).files}
 
     second = run(*command)
     assert "plan good" in second.out and "song.mp3: separated" in second.out, "the stems of the other plan are replaced"
     assert "setup --plan good" not in second.err
     result = json.loads(Path("stems/song/.stemwright.json").read_text())["result"]
     assert result["plan"] == "good"
-    assert result["models"][0].startswith(f"{network}@")
+    assert result["models"][0].startswith(f"{GOOD}@")
     assert result["residual_db"] <= -85
     kept = run(*command)
     assert "those of plan good" in kept.out

@@ -27,6 +27,9 @@ from torch import Tensor
 from stemwright.models.networks import build
 from tests.models.architectures.filling import fill
 
+GRAPHS = Path(__file__).parent / "graphs"
+"""The graph ``small``, of an HTDemucs with six sources (``scripts/graph-templates small``)."""
+
 LABELS = ("drums", "bass", "other", "vocals")
 RATE_HZ = 44_100
 CHUNK_SAMPLES = 44_100
@@ -235,13 +238,13 @@ def demucs_package(folder: Path, *, labels: tuple[str, ...] = LABELS, name: str 
     path = folder / name
     made = options("htdemucs", labels)
     state = {key: tensor.half() for key, tensor in weights("htdemucs", made).items()}
-    with _demucs_class() as network:
+    with demucs_class() as network:
         torch.save({"klass": network, "args": (), "kwargs": {**made, "segment": Fraction(1)}, "state": state}, path)
     return path
 
 
 @contextmanager
-def _demucs_class() -> Iterator[type]:
+def demucs_class() -> Iterator[type]:
     """A class that pickles as ``demucs.htdemucs.HTDemucs``, while it is saved."""
     modules = {name: types.ModuleType(name) for name in ("demucs", "demucs.htdemucs")}
     network = type("HTDemucs", (), {"__module__": "demucs.htdemucs"})

@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import torch
 
-from stemwright.models import registry
+from stemwright.models import graph_templates, registry
+from stemwright.models.graph_templates import GraphTemplate
 from stemwright.models.registry import Model
 from tests.http_stub import HttpStub, StubHandler
-from tests.models.published import CHUNK_SAMPLES, demucs_package, options, weights
+from tests.models.published import CHUNK_SAMPLES, GRAPHS, demucs_package, options, weights
 from tests.models.runtimes.onnx_graphs import Graph, write_identity
 
 
@@ -54,6 +55,8 @@ def small_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *names: str)
     small = {name: _small(registry.find(name), folder) for name in names}
     shipped = tuple(small.get(model.name, model) for model in registry.models())
     monkeypatch.setattr(registry, "_shipped", lambda: shipped)
+    graphs = (GraphTemplate.read(GRAPHS, "small"),)
+    monkeypatch.setattr(graph_templates, "templates", lambda: graphs)
     monkeypatch.delenv("STEMWRIGHT_OFFLINE", raising=False)
     monkeypatch.delenv("STEMWRIGHT_LICENSE", raising=False)
     with Mirror(folder) as mirror:

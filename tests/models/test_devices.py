@@ -7,7 +7,7 @@ import pytest
 
 from stemwright.models import devices, registry
 
-TORCH_MODEL = registry.find("htdemucs")
+TORCH_MODEL = registry.find("scnet-large")
 ONNX_MODEL = registry.find("stemwright-12")
 
 

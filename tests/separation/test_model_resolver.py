@@ -99,8 +99,14 @@ def test_what_could_not_run_is_told_before_anything_is_downloaded(plan: str, mon
     with pytest.raises(ModelUnavailableError, match="has no device mps"):
         Separator(plan, device="mps", threads=1)
     monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelUnavailableError, match="has no device mps" if plan == "htdemucs" else "needs PyTorch"):
+        Separator(plan, device="mps", threads=1)
+
+
+def test_without_pytorch_what_needs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelUnavailableError, match=r"needs PyTorch: pip install 'stemwright\[torch\]'"):
-        Separator(plan, threads=1)
+        Separator("mega-53", threads=1)
 
 
 def test_without_pytorch_networks_in_onnx_files_stand_in_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

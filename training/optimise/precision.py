@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stemwright.models.runtimes.pytorch import has_bf16
+from stemwright.models.devices import has_bf16
 
 _FAST_ON_CPU = has_bf16()
 

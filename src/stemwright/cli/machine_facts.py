@@ -44,7 +44,9 @@ def machine_facts() -> dict[str, Any]:
 
 def _torch_devices() -> list[str]:
     """The devices that PyTorch can use; empty if it is not installed."""
-    if _version("torch") is None:
+    from stemwright.models.devices import has_torch
+
+    if not has_torch():
         return []
     import torch
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import weight_store
+from stemwright.models import devices, weight_store
 from stemwright.models.engine import MaskEngine, WaveformEngine
+from stemwright.models.graph_templates import template_of
 from stemwright.models.registry import Model
+from stemwright.models.runtimes.onnx_providers import providers
 from stemwright.models.weight_download import DownloadProgress, download
 
 OnDownload = Callable[[DownloadProgress], None]
@@ -34,6 +36,12 @@ def load_engine(
 
         paths = fetch_weights(model, is_cancelled=is_cancelled)
         return OnnxWaveformEngine(model, paths, device=device, threads=threads)
+    if model.runtime == "pytorch" and model.kind == "waveform" and devices.runtime_of(model, device) == "onnx":
+        from stemwright.models.runtimes.onnx_waveform import OnnxWaveformEngine
+
+        check_runtime(model, device)
+        paths = fetch_weights(model, is_cancelled=is_cancelled)
+        return OnnxWaveformEngine(model, paths, device=device, threads=threads, template=template_of(model))
     if model.runtime == "pytorch" and model.kind == "waveform":
         check_runtime(model, device)
         from stemwright.models.runtimes.pytorch import TorchWaveformEngine
@@ -46,12 +54,17 @@ def load_engine(
 
 
 def check_runtime(model: Model, device: str) -> None:
-    """Checks that PyTorch can run the model, before gigabytes are downloaded.
+    """Checks that the runtime of a model can run it, before gigabytes are downloaded.
 
     Raises:
-        ModelUnavailableError: PyTorch is not installed, or does not support the device.
+        ModelUnavailableError: PyTorch is not installed, or the runtime does not support the device.
     """
     if model.runtime != "pytorch":
+        return
+    if devices.runtime_of(model, device) == "onnx":
+        import onnxruntime
+
+        providers(device, onnxruntime.get_available_providers())
         return
     try:
         import torch  # noqa: F401  # checks that it is installed

@@ -171,7 +171,7 @@ def _write_graph(graph: Any, path: Path, *, half: bool) -> None:
     import torch
 
     contract: OnnxContract = graph.contract
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph,
             graph.example(),
@@ -263,7 +263,7 @@ def _written_whole(parts: Mapping[Path, Path]) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the exporter's remarks, which are about its own code."""
     names = ("torch.onnx", "onnxscript", "onnx_ir")
     levels = {name: logging.getLogger(name).level for name in names}

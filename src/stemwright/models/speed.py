@@ -76,7 +76,7 @@ class MachineSpeed:
         if model.in_wheel:
             return 0.0  # beside any published network
         place = devices.likely_device(model, device)
-        measured = _number(self.time_ratios, _key(model, place, threads))
+        measured = _number(self.time_ratios, _key(model, place, threads, devices.runtime_of(model, device)))
         if measured is not None:
             return measured
         if not model.gflop_per_s:
@@ -106,7 +106,7 @@ def record_time_ratio(model: Model, device: str, threads: int, ratio: float) -> 
     is slower."""
     if not 0 < ratio < math.inf:
         return
-    key = _key(model, devices.likely_device(model, device), threads)
+    key = _key(model, devices.likely_device(model, device), threads, devices.runtime_of(model, device))
     known = _number(known_speed().time_ratios, key)
     if known is None or ratio < known:
         _update("models", {key: round(ratio, 4)})
@@ -131,8 +131,9 @@ def is_measured() -> bool:
     return _number(_read(), "gflop_per_s") is not None
 
 
-def _key(model: Model, device: str, threads: int) -> str:
-    return f"{model.identity} {device} {threads}" if device == "cpu" else f"{model.identity} {device}"
+def _key(model: Model, device: str, threads: int, runtime: str = "") -> str:
+    key = f"{model.identity} {device} {threads}" if device == "cpu" else f"{model.identity} {device}"
+    return key if runtime in ("", model.runtime) else f"{key} {runtime}"
 
 
 def _machine() -> str:

@@ -219,11 +219,7 @@ def _parameter(data: object, *_: object) -> object:
 
 
 def _storage(type_: object, content: mmap.mmap, start: int, count: int) -> _Storage:
-    """Numbers of the file.
-
-    Raises:
-        ValueError: the file ends before they do.
-    """
+    """Numbers of the file; raises ValueError if it ends before they do."""
     assert isinstance(type_, _Storage)
     return _Storage(type_.type, np.frombuffer(content, type_.numbers.dtype, count, start))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stemwright.errors import ModelUnavailableError
-from stemwright.models import networks
+from stemwright.models import devices, networks
 from stemwright.models.engine import WaveformEngine
 from stemwright.models.registry import Model
 from stemwright.models.runtimes import pytorch
@@ -224,7 +224,7 @@ def test_a_processor_gets_the_precision_that_it_is_fast_in(
 ) -> None:
     monkeypatch.delenv("STEMWRIGHT_PRECISION")
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(pytorch, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "CPU_INFO", tmp_path / "cpuinfo")
     path = checkpoint(tmp_path)
     assert engine(model(path), path).precision == wanted
     monkeypatch.setattr(pytorch, "FLOAT32_ON_CPU", ("bs_roformer",))

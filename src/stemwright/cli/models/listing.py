@@ -75,7 +75,7 @@ def show(name: Name, as_json: Json = False) -> None:
 
 def _facts(model: Model) -> dict[str, Any]:
     from stemwright.cpu_memory_limits import memory_bytes
-    from stemwright.models import licences, weight_store
+    from stemwright.models import devices, licences, weight_store
     from stemwright.models.speed import minutes_for_a_song
     from stemwright.separation.plan import plans
 
@@ -90,6 +90,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "labels": list(model.labels),
         "sources": {stem: list(labels) for stem, labels in model.sources.items()},
         "runtime": model.runtime,
+        "runtimes": list(devices.runtimes_of(model)),
         "architecture": model.architecture,
         "licence": model.licence,
         "licence_code": model.licence_code,
@@ -121,7 +122,7 @@ def _detail_rows(model: Model, facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("stems", " ".join(model.stems)),
         ("from labels", "; ".join(f"{stem} = {' + '.join(labels)}" for stem, labels in model.sources.items())),
         ("labels", " ".join(model.labels)),
-        ("runtime", f"{model.runtime} {model.architecture}".strip()),
+        ("runtime", f"{' or '.join(facts['runtimes'])} {model.architecture}".strip()),
         ("licence", f"weights {model.licence}, code {model.licence_code}"),
         ("", model.licence_note),
         ("chunk", chunk),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -27,6 +27,7 @@ class OnnxSession:
         threads: CPU threads.
         keeps_memory: keep the memory of a run for the next one. It is a tenth faster, but takes the largest sum of all
             sizes ever in use; a large network gives it back after each run.
+        weights: reads the weights of a graph that has only their names; they are copied into the session.
 
     Raises:
         ModelUnavailableError: ONNX Runtime cannot load the graph.
@@ -40,12 +41,14 @@ class OnnxSession:
         providers: Sequence[Provider],
         threads: int,
         keeps_memory: bool = True,
+        weights: Callable[[], Mapping[str, NDArray[Any]]] | None = None,
     ) -> None:
         self._graph = graph
         self._label = label
         self._providers = providers
         self._threads = threads
         self._keeps_memory = keeps_memory
+        self._weights = weights
         self._loading = threading.Lock()
         self._session: Any = self._load()
         _SESSIONS.add(self)
@@ -95,6 +98,10 @@ class OnnxSession:
         # Memory patterns take 62 MB more after the first run of the network in the wheel, and are not faster.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = self._keeps_memory
+        arrays = self._weights() if self._weights is not None else {}
+        if arrays:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+            options.add_external_initializers(list(arrays), values)
         graph = self._graph if isinstance(self._graph, bytes) else str(self._graph)
         try:
             return onnxruntime.InferenceSession(

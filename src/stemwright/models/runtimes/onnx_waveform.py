@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models.engine import ChunkSize
+from stemwright.models.graph_templates import GraphTemplate
 from stemwright.models.onnx_contract import GraphTensor, OnnxContract
 from stemwright.models.registry import REMAINDER_LABEL, Model
 from stemwright.models.runtimes.chunk_stft import ChunkStft
 from stemwright.models.runtimes.onnx_providers import providers
 from stemwright.models.runtimes.onnx_session import OnnxSession
+from stemwright.models.weight_arrays import WeightArrays
 
 Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -28,8 +32,9 @@ class OnnxWaveformEngine:
     """A separator in an ONNX file, or a bag of files with one label each.
 
     Args:
-        model: the model, with its contract.
-        paths: its verified files.
+        model: the model, with its contract, unless it has a template.
+        paths: its verified files: ONNX files, or the checkpoints of a template.
+        template: the graph of the network, which gets its weights from the checkpoints; None for ONNX files.
         device: a device of ``--device``.
         threads: CPU threads.
 
@@ -40,9 +45,19 @@ class OnnxWaveformEngine:
     batch = 1
     """One chunk: the graphs of most published files have a batch of one."""
 
-    def __init__(self, model: Model, paths: Sequence[Path], *, device: str, threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        paths: Sequence[Path],
+        *,
+        device: str,
+        threads: int,
+        template: GraphTemplate | None = None,
+    ) -> None:
         import onnxruntime
 
+        if template is not None:
+            model = replace(model, onnx=template.contract)
         if model.onnx is None:
             raise ModelUnavailableError(
                 f"{model.name} has no contract, which says what the tensors of {paths[0].name} mean."
@@ -50,6 +65,7 @@ class OnnxWaveformEngine:
         self._contract: OnnxContract = model.onnx
         self._sources = [model.sources[stem] for stem in model.stems]
         self._sizes = sizes_of(model, self._contract)
+        self._threads = threads
         wanted = {label for labels in self._sources for label in labels}
         self._labels = {
             label: index for index, label in enumerate(model.labels) if label in wanted or REMAINDER_LABEL in wanted
@@ -60,11 +76,12 @@ class OnnxWaveformEngine:
             if not indices:
                 continue
             session = OnnxSession(
-                path,
+                path if template is None else template.graph(),
                 f"{model.name} ({path.name})",
                 providers=providers(device, onnxruntime.get_available_providers()),
                 threads=threads,
-                keeps_memory=False,
+                keeps_memory=template is not None and len(paths) == 1,
+                weights=None if template is None else _weights_of(path, template),
             )
             check_graph(session, self._contract, self._sizes, path.name)
             self._graphs.append(_Graph(session, path.name, tuple(indices)))
@@ -95,8 +112,12 @@ class OnnxWaveformEngine:
         found: dict[int, Samples] = {}
         for graph in self._graphs:
             outputs = self._outputs(graph, inputs)
-            for index in graph.indices:
-                found[index] = self._waveform(outputs, index, spectrum)[:, inside] * deviation + mean
+
+            def waveform(index: int, outputs: Mapping[str, Samples] = outputs) -> Samples:
+                return self._waveform(outputs, index, spectrum)[:, inside] * deviation + mean
+
+            with ThreadPoolExecutor(self._threads) as pool:  # NumPy and SciPy leave Python's lock to others meanwhile
+                found |= zip(graph.indices, pool.map(waveform, graph.indices), strict=True)
         sources = {label: found[index] for label, index in self._labels.items()}
         if any(REMAINDER_LABEL in labels for labels in self._sources):
             total = np.sum(list(sources.values()), axis=0, dtype=np.float32)
@@ -184,6 +205,10 @@ class _Graph:
     session: OnnxSession
     file: str
     indices: tuple[int, ...]
+
+
+def _weights_of(path: Path, template: GraphTemplate) -> Callable[[], Mapping[str, NDArray[Any]]]:
+    return lambda: WeightArrays(path).fitting(template.shapes)
 
 
 def sizes_of(model: Model, contract: OnnxContract) -> dict[str, int]:

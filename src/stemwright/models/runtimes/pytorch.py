@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import networks
+from stemwright.models.devices import has_bf16
 from stemwright.models.engine import ChunkSize
 from stemwright.models.registry import REMAINDER_LABEL, Model
 
@@ -35,11 +36,6 @@ MEMORY_SHARE = 0.8
 FLOAT32_ON_CPU = ("mdx23c",)
 """Architectures that run in float32 on CPUs: their bfloat16 error is not 40 dB below the output, but 17.9 dB with
 random weights at published size."""
-
-CPU_INFO = Path("/proc/cpuinfo")
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""CPU flags of bfloat16 support on Linux."""
-
 
 _IMPORT_PID = os.getpid()
 """The process that imported PyTorch. In a forked process the OpenMP threads do not exist, and running with more than
@@ -214,12 +210,3 @@ def _precision(device: torch.device, architecture: str) -> Precision:
     if device.type == "cuda":
         return "float16"
     return "bfloat16" if device.type == "cpu" and has_bf16() and architecture not in FLOAT32_ON_CPU else "float32"
-
-
-def has_bf16() -> bool:
-    """Whether this CPU supports bfloat16; without support it is seven times slower than float32."""
-    try:
-        flags = CPU_INFO.read_text(encoding="ascii", errors="replace").split()
-    except OSError:
-        return False
-    return not BF16_FLAGS.isdisjoint(flags)
