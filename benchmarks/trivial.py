@@ -14,6 +14,7 @@ from stemwright.settings import Settings
 from stemwright.stems import select
 
 SILENCE = bytes(1000)
+PACE_S = 0.1
 
 
 class TrivialHandler(Handler):
@@ -54,6 +55,20 @@ class EndlessHandler(TrivialHandler):
             context.advance()
             self._service.worker_tasks.progress(lease.task_id, lease.token, "separating", 1 - 1 / step)
             time.sleep(1)
+
+
+class PacedHandler(TrivialHandler):
+    """Takes ``PACE_S`` for each task, as if a device computed meanwhile."""
+
+    def run(self, lease: Lease, context: TaskContext) -> None:
+        """See ``Handler``."""
+        time.sleep(PACE_S)
+        super().run(lease, context)
+
+
+def paced(settings: Settings) -> Handler:
+    """Creates the paced handler."""
+    return PacedHandler(Service.open(settings))
 
 
 def endless(settings: Settings) -> Handler:

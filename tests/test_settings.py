@@ -86,3 +86,10 @@ def test_a_limit_is_a_count_in_seconds() -> None:
 def test_the_documentation_lists_every_setting_with_its_words() -> None:
     listed = dict(re.findall(r"^\| `STEMWRIGHT_(\w+)` \| .*? \| (.*) \|$", DOCS.read_text(), re.MULTILINE))
     assert listed == {name.upper(): field.description for name, field in Settings.model_fields.items()}
+
+
+def test_leases_are_short_where_machines_share_a_database(tmp_path: Path) -> None:
+    shared = "postgresql://me@host/stems"
+    assert read_settings(data=tmp_path).lease_s == 120
+    assert read_settings(data=tmp_path, database_url=shared).lease_s == 10
+    assert read_settings(data=tmp_path, database_url=shared, lease_s=30).lease_s == 30
