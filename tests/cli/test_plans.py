@@ -21,6 +21,8 @@ from tests.models.published import Pair, demucs_package, msst_config, msst_pair
 
 SONG = Path(__file__).parents[2] / "examples/song.mp3"
 ARCHITECTURES = ["bs_roformer", "mel_band_roformer", "scnet", "htdemucs", "mdx23c"]
+QUICK = ["htdemucs", "mel_band_roformer"]
+"""What `make test` kills; `make test-long` kills the others too."""
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +90,9 @@ def test_a_demucs_package_is_one_file_that_needs_no_configuration_of_weights(son
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a Unix signal")
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.long) for one in ARCHITECTURES]
+)
 def test_a_killed_run_resumes_to_the_same_bytes(architecture: str, tmp_path: Path) -> None:
     added(msst_pair(tmp_path, architecture), "mine")
     song = excerpt(tmp_path / "song.wav", 10)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from stemwright.database import tables
 from tests.drills.conftest import Start
@@ -18,6 +19,7 @@ from tests.drills.test_kill_worker import n_chunks
 from tests.waiting import wait_until
 
 
+@pytest.mark.long
 def test_requests_end_and_separations_go_on(start: Start, receiver: Receiver, long: Path) -> None:
     tree = start()
     rest = threading.Event()

@@ -53,6 +53,7 @@ def orders_refused(client: httpx.Client, song: Song, hook: str, fill: Callable[[
             assert (answer.status_code, body["type"]) == (507, "urn:stemwright:problem:storage")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the limits of a process that runs")
 def test_a_limit_on_the_size_of_files(start: Start, receiver: Receiver, short: Path) -> None:
     """Where nobody may mount anything, this still says what happens to a server that may write no more."""

@@ -148,6 +148,7 @@ def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch
     assert old is not None and old.step == 500
 
 
+@pytest.mark.long
 def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path) -> None:
     rounds.main(arguments(room, "--learning-rate", "0.2"))
     begun = json.loads((room / "run" / "start.json").read_text())
@@ -173,6 +174,7 @@ def test_another_shape_begins_from_nothing(room: Path, monkeypatch: pytest.Monke
     assert stored.shape == other and 0 < stored.step < 500 and stored.minutes < 1
 
 
+@pytest.mark.long
 def test_songs_are_rendered_while_it_trains(room: Path) -> None:
     """These two are there already, so that nothing has to sound; the process that finds them is the real one."""
     for seed in (40, 41):

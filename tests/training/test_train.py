@@ -275,6 +275,7 @@ def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
     assert surprises[2] > 5
 
 
+@pytest.mark.long
 def test_two_workers_train_from_the_command_line_and_go_on(tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / "corpus" / f"song-{number}").mkdir(parents=True)

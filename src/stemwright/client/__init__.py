@@ -31,6 +31,7 @@ from stemwright.client.errors import (
 )
 from stemwright.client.operator_records import Model, OperatorTask, Overview, Setting, ThroughputStep
 from stemwright.client.records import Plan, Separation, Stem, Track
+from stemwright.client.result_calls import Spectrogram, SpectrogramLevel
 from stemwright.client.synchronous import Client
 
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "SeparationFailedError",
     "ServerError",
     "Setting",
+    "Spectrogram",
+    "SpectrogramLevel",
     "Stem",
     "ThroughputStep",
     "TooManyRequestsError",

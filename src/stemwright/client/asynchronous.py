@@ -22,6 +22,7 @@ from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.operator_methods import AsyncOperator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.result_methods import AsyncResultMethods
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
@@ -30,7 +31,7 @@ OnProgress = Callable[[Separation], None]
 Updates = AsyncGenerator[Separation, None]
 
 
-class AsyncClient(AsyncAccountMethods):
+class AsyncClient(AsyncAccountMethods, AsyncResultMethods):
     """Client of a Stemwright server for asyncio; close it, or use it in an ``async with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
@@ -210,11 +211,6 @@ class AsyncClient(AsyncAccountMethods):
         found = separation if isinstance(separation, Separation) else await self.separation(separation)
         return [await self._fetch(stem.url, path, {}) for stem, path in stem_paths(found, target)]
 
-    async def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
-        """Downloads all stems as one ZIP file; raises StorageError too."""
-        url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
-        return await self._fetch(url, arguments.path(path, "path"), self._key)
-
     async def plans(self) -> list[Plan]:
         """The plans that the server offers."""
         return await self._do(calls.plans())
@@ -277,6 +273,13 @@ class AsyncClient(AsyncAccountMethods):
                         yield update
         except httpx.TransportError:
             return
+
+    async def _bytes(self, path: str) -> bytes:
+        call = Call("GET", path, lambda reply: reply)
+        return (await self._send(partial(call.request, self._http, self._url, self._key), repeatable=True)).content
+
+    async def _save(self, path: str, file: Path) -> Path:
+        return await self._fetch(f"{self._url}{path}", file, self._key)
 
     async def _fetch(self, url: str, path: Path, headers: dict[str, str]) -> Path:
         tries = 0

@@ -21,6 +21,7 @@ from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.operator_methods import Operator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.result_methods import ResultMethods
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
 
@@ -28,7 +29,7 @@ Record = TypeVar("Record")
 OnProgress = Callable[[Separation], None]
 
 
-class Client(AccountMethods):
+class Client(AccountMethods, ResultMethods):
     """Client of a Stemwright server. Thread-safe; close it, or use it in a ``with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
@@ -207,11 +208,6 @@ class Client(AccountMethods):
         found = separation if isinstance(separation, Separation) else self.separation(separation)
         return [self._fetch(stem.url, path, {}) for stem, path in stem_paths(found, target)]
 
-    def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
-        """Downloads all stems as one ZIP file; raises StorageError too."""
-        url = f"{self._url}/v1/separations/{calls.id_of(separation)}/stems.zip"
-        return self._fetch(url, arguments.path(path, "path"), self._key)
-
     def plans(self) -> list[Plan]:
         """The plans that the server offers."""
         return self._do(calls.plans())
@@ -271,6 +267,13 @@ class Client(AccountMethods):
                         yield update
         except httpx.TransportError:
             return
+
+    def _bytes(self, path: str) -> bytes:
+        call = Call("GET", path, lambda reply: reply)
+        return (self._send(partial(call.request, self._http, self._url, self._key), repeatable=True)).content
+
+    def _save(self, path: str, file: Path) -> Path:
+        return self._fetch(f"{self._url}{path}", file, self._key)
 
     def _fetch(self, url: str, path: Path, headers: dict[str, str]) -> Path:
         tries = 0

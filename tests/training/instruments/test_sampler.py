@@ -199,6 +199,7 @@ def registry() -> Iterator[str]:
         yield server.url
 
 
+@pytest.mark.long
 @pytest.mark.training
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_what_the_registry_has_is_fetched_and_what_it_has_not_is_told(registry: str, tmp_path: Path) -> None:
