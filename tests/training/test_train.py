@@ -275,6 +275,30 @@ def test_where_it_may_be_singing_or_not_there_is_no_error_of_singing() -> None:
     assert surprises[2] > 5
 
 
+def test_the_points_of_a_quiet_stem_have_weight_too() -> None:
+    """A loud bass below band 64, a guitar 40 dB softer above; all else is silent."""
+    batch, widths = Batch.empty(2, 4), band_widths(torch.device("cpu"))
+    for stem, bands, level in (("bass", slice(0, 64), 1.0), ("guitar", slice(64, 128), 0.01)):
+        batch.magnitudes[0, STEMS.index(stem), :, bands] = level
+        batch.powers[0, :2, bands] = level**2
+    weights = loss.point_weights(batch, widths)
+    assert float(weights[0].sum()) == pytest.approx(1) and float(weights[1].sum()) == 0
+    assert float(weights[0, :, 64:128].sum()) == pytest.approx(0.25 + 0.5 * 0.01 / 1.01, abs=0.01)
+    assert float(weights[0, :, 128:].abs().max()) == 0
+    hum = replace(batch, magnitudes=batch.magnitudes.clone())
+    hum.magnitudes[0, STEMS.index("fx")] = 1e-7  # too soft to play: it takes no weight
+    assert torch.allclose(loss.point_weights(hum, widths), weights, atol=1e-6)
+
+
+def test_absent_stems_are_left_out_of_two_mixes_of_three() -> None:
+    batch = Batch.empty(4, 2)
+    batch.magnitudes[:, [STEMS.index("drums"), STEMS.index("brass")]] = 0.1
+    batch.possible[1, STEMS.index("synth")] = 1  # a recording that may contain it
+    masks = loss.leave_out_absent(torch.zeros(4, 12, 2, 384, 2), batch).softmax(1)
+    kept = [[stem for stem, mask in zip(STEMS, each[:, 0, 0, 0], strict=True) if mask > 1e-3] for each in masks]
+    assert kept == [["drums", "brass"], ["drums", "brass", "synth"], list(STEMS), ["drums", "brass"]]
+
+
 @pytest.mark.long
 def test_two_workers_train_from_the_command_line_and_go_on(tmp_path: Path) -> None:
     for number in range(2):

@@ -1,12 +1,16 @@
 """The loss: two terms, both of the softmax over stems.
 
-The first is the cross-entropy between the ideal ratio mask and the softmax. Each point is weighted by the mixture's
-magnitude and by the square root of its band's width: loud points matter more, as in hearing and in SDR, but quiet ones
-still count. Three fifths of the energy of recordings is below 300 Hz, where drums and bass have to be separated; those
-points have two fifths of the weight. An L1 distance between compressed magnitudes, the usual choice, collapses to
-silence for every stem that is often absent; this loss learns from the first minute. But its masks are ratios of
-magnitudes, which divide a point too evenly: raised to the power of 1.6 they gained 1 dB of vocals in recordings and
-lost half a dB of drums.
+The first is the cross-entropy between the ideal ratio mask and the softmax. Half of the weight of a point is that of
+the mixture's magnitude: loud points matter more, as in hearing and in SDR, but quiet ones still count. The other half
+is divided equally among the stems that play, and for each among its own points, so that a quiet stem is learned as
+well. Both are multiplied by the square root of the band's width. Three fifths of the energy of recordings is below 300
+Hz, where drums and bass have to be separated; those points have two fifths of the mixture's weight. An L1 distance
+between compressed magnitudes, the usual choice, collapses to silence for every stem that is often absent; this loss
+learns from the first minute. But its masks are ratios of magnitudes, which divide a point too evenly: raised to the
+power of 1.6 they gained 1 dB of vocals in recordings and lost half a dB of drums.
+
+In two mixes of three the absent stems are left out of the softmax, so that more is learned about how stems that play are
+told apart.
 
 The second is the error of singing, and so of the rest, in decibels as SDR counts it. A real mask ``m`` that is
 constant in a band leaves
@@ -40,6 +44,15 @@ ENERGY_FLOOR = 1e-3
 ABSENT_WEIGHT = 0.2
 """Weight of an absent stem, relative to one that is present."""
 
+KNOWN_OF_THREE = 2
+"""In so many of three mixes the absent stems are left out of the softmax while training."""
+
+ABSENT_NATS, SILENT = 12.0, 1e-3
+"""By how much their logits are lowered, and the magnitude below which a stem is absent."""
+
+SOFTEST = 1e-3
+"""A stem plays in a mix if its magnitudes add up to this part of those of the loudest stem."""
+
 
 def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
     """Mean loss of a batch.
@@ -52,7 +65,10 @@ def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
     device = batch.powers.device
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         logits = network(features.features(batch.powers))
-    log_masks = tie_unlabelled_logits(logits.float(), batch.possible).log_softmax(1)
+    logits = tie_unlabelled_logits(logits.float(), batch.possible)
+    if network.training:
+        logits = leave_out_absent(logits, batch)
+    log_masks = logits.log_softmax(1)
     return cross_entropy(log_masks, batch, widths) + SINGING_ERROR_WEIGHT * singing_error(
         log_masks.exp(), batch, widths
     )
@@ -69,6 +85,17 @@ def tie_unlabelled_logits(logits: Tensor, possible: Tensor) -> Tensor:
     return torch.where(held > 0, logits.detach() + (mean - mean.detach()), logits)
 
 
+def leave_out_absent(logits: Tensor, batch: Batch) -> Tensor:
+    """The same ``(batch, stems, 2, bands, frames)``, with the logits of absent stems lowered in two mixes of three.
+
+    There the network learns only how to divide a point among the stems that play. In the others it also learns which
+    of the twelve play.
+    """
+    plays = torch.maximum((batch.magnitudes.amax((2, 3, 4)) > SILENT).float(), batch.possible)  # (batch, stems)
+    known = torch.arange(len(plays), device=plays.device) % 3 < KNOWN_OF_THREE
+    return logits - (ABSENT_NATS * known[:, None] * (1 - plays))[:, :, None, None, None]
+
+
 def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     """Cross-entropy with the ideal ratio mask, in nats; ``log_masks`` are ``(batch, stems, 2, bands, frames)``.
 
@@ -79,10 +106,21 @@ def cross_entropy(log_masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
     shared = (log_masks.exp() * batch.possible[:, :, None, None, None]).sum(1).clamp_min(FLOOR)
     known = ((magnitudes + FLOOR) * log_masks).sum(1)
     by_point = -(known + batch.unlabelled * shared.log()) / (total + magnitudes.shape[1] * FLOOR)
-    weight = batch.powers[:, :2].sqrt() * widths.float().sqrt()[:, None]
     # Each mix counts the same, however loud it is.
-    by_mix = (by_point * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(FLOOR)
-    return by_mix.mean()
+    return (by_point * point_weights(batch, widths)).sum((1, 2, 3)).mean()
+
+
+def point_weights(batch: Batch, widths: Tensor) -> Tensor:
+    """Weight of each point, ``(batch, 2, bands, frames)``; they add up to one in each mix that is not silent."""
+    root = widths.float().sqrt()[:, None]  # (bands, 1)
+    of_mixture = batch.powers[:, :2].sqrt() * root
+    of_mixture = of_mixture / of_mixture.sum((1, 2, 3), keepdim=True).clamp_min(FLOOR)
+    parts = torch.cat([batch.magnitudes, batch.unlabelled[:, None]], 1)  # unlabelled audio counts as one stem
+    totals = (parts.sum((2, 4)) * root[:, 0]).sum(-1)  # (batch, 13)
+    plays = totals > SOFTEST * totals.amax(1, keepdim=True).clamp_min(FLOOR)
+    gains = plays / totals.clamp_min(FLOOR) / plays.sum(1, keepdim=True).clamp_min(1)
+    of_stems = torch.einsum("bs,bscft->bcft", gains, parts) * root
+    return (of_mixture + of_stems) / 2
 
 
 def singing_error(masks: Tensor, batch: Batch, widths: Tensor) -> Tensor:
