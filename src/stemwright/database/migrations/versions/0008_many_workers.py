@@ -1,6 +1,6 @@
 """Adds the workers of many machines and, on PostgreSQL, the queue that they share: Procrastinate's tables.
 
-The two functions are what Procrastinate lacks (docs/decisions/0014-queue.md). They are single statements to their
+The two functions are what Procrastinate lacks (docs/decisions/0017-queue.md). They are single statements to their
 callers, so no lock is held while a network fails.
 """
 
