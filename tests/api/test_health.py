@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from stemwright.api.app import create_app
+from stemwright.api.app import create_app, create_health_app
 from tests.api.conftest import OpenServer, Server
 
 
@@ -119,6 +119,20 @@ def test_not_ready_before_a_worker_is(server: Server) -> None:
     reply = asyncio.run(ask())
     assert reply.status_code == 503
     assert reply.json()["workers"].startswith("none is ready: ")
+
+
+def test_a_worker_needs_no_key_to_work_but_its_metrics_do(server: Server) -> None:
+    async def ask(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(create_health_app(server.service, lambda: 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+            return await client.get(path)
+
+    server.service.keys.revoke("alice")
+    reply = asyncio.run(ask("/readyz"))
+    assert reply.status_code == 200, reply.text
+    assert "keys" not in reply.json()
+    # It listens on all addresses, whatever the host of API servers is.
+    assert asyncio.run(ask("/metrics")).status_code == 401
 
 
 def test_not_ready_without_a_key(server: Server) -> None:

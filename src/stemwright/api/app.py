@@ -119,7 +119,7 @@ def create_app(service: Service, n_workers_ready: Callable[[], int] | None = Non
 def create_health_app(service: Service, n_workers_ready: Callable[[], int]) -> FastAPI:
     """The endpoints of a worker: ``/livez``, ``/readyz`` and ``/metrics``."""
     app = FastAPI(title="Stemwright worker", version=stemwright.__version__, docs_url=None, redoc_url=None)
-    app.include_router(health.router(service, CollectorRegistry(), n_workers_ready))
+    app.include_router(health.router(service, CollectorRegistry(), n_workers_ready, is_worker=True))
     return app
 
 

@@ -39,13 +39,20 @@ class Readiness(BaseModel):
     keys: str | None = Field(None, description="Only where no key is in use.")
 
 
-def router(service: Service, registry: CollectorRegistry, n_workers_ready: Callable[[], int] | None) -> APIRouter:
+def router(
+    service: Service,
+    registry: CollectorRegistry,
+    n_workers_ready: Callable[[], int] | None,
+    *,
+    is_worker: bool = False,
+) -> APIRouter:
     """``/livez`` and ``/readyz``, which need no key, and ``/metrics``, which may need one (``Settings.metrics``).
 
     Args:
         service: is checked.
         registry: has the other metrics.
         n_workers_ready: how many of this server's own workers are ready; None if it has none.
+        is_worker: this is no API server: it needs no API key to work, and other machines read its metrics.
     """
     operations = APIRouter(tags=["Operations"], route_class=ProblemRoute)
     ProcessCollector(registry=registry)
@@ -62,7 +69,8 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
         responses={503: {"model": Readiness, "description": "It cannot"}},
     )
     def readyz() -> Response:
-        database, storage, keys = check_database(service), check_storage(service), _check_keys(service)
+        database, storage = check_database(service), check_storage(service)
+        keys = None if is_worker else _check_keys(service)
         workers = OK if n_workers_ready is None or n_workers_ready() else NO_WORKER
         ready = database == storage == workers == OK and keys is None
         status = "ready" if ready else "not ready"
@@ -73,7 +81,7 @@ def router(service: Service, registry: CollectorRegistry, n_workers_ready: Calla
     operations.add_api_route("/livez", livez, methods=["HEAD"], include_in_schema=False)
     operations.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
 
-    access = service.settings.metrics or ("open" if is_private(service.settings) else "key")
+    access = service.settings.metrics or ("open" if is_private(service.settings) and not is_worker else "key")
     if access != "off":
 
         @operations.get(

@@ -116,7 +116,7 @@ def _run(settings: Settings, listener: socket.socket, handler: str, *, open_page
         if settings.storage_url:
             typer.echo(f"Files: {service.store}")
             _warn_of_mixed_content(public_url(settings), str(service.store))
-        if first:
+        if first and settings.workers:  # plans are installed where the workers are
             _tell_better(settings)
         server = uvicorn.Server(uvicorn_config(settings, app))
         _handle_stop_signals(server)

@@ -172,6 +172,7 @@ class Worker:
                 handler.run(lease, self._running)
         except TaskInterrupted:
             self._queue.release(lease)
+            logger.info("task handed back", task=lease.task_id, attempt=lease.attempt)
         except StorageError:  # the lease cannot be released now either
             raise
         except Exception:
