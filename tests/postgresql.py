@@ -46,7 +46,7 @@ class PostgresqlServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._count = itertools.count()
         self._binaries = _binaries()
-        self._account = _unprivileged_user()
+        self._account = unprivileged_user()
         if self._account is not None:
             os.chown(folder, self._account.pw_uid, self._account.pw_gid)
 
@@ -169,7 +169,7 @@ def _binaries_or_none() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
+def unprivileged_user() -> pwd.struct_passwd | None:
     """Who runs the server, if we are root: Debian's ``postgres``, or nobody."""
     if os.geteuid() != 0:
         return None
