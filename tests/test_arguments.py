@@ -329,7 +329,7 @@ def failed() -> Any:
     moments = dict.fromkeys(("created_at", "started_at", "ended_at", "expires_at"), "2026-01-01T00:00:00+00:00")
     nothing = dict.fromkeys(
         (
-            *("stage", "bit_depth", "bitrate_kbps", "callback_url", "seconds", "sample_rate", "channels"),
+            *("title", "stage", "bit_depth", "bitrate_kbps", "callback_url", "seconds", "sample_rate", "channels"),
             *("residual_db", "gain_db", "zip"),
         )
     )

@@ -115,8 +115,10 @@ class Database:
         Raises:
             StorageError: the database cannot be read.
         """
-        with self.storage_errors():
+        try:
             return schema.schema_state(self.engine)
+        except sqlalchemy.exc.DBAPIError as error:
+            raise self._dialect.any_error(error) from error
 
     def close(self) -> None:
         """Closes all connections."""
