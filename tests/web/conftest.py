@@ -28,9 +28,11 @@ TITLE = "<img src=x onerror=alert(1)> & “song”"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if chromium() is None:
         pytest.skip("there is no chromium; make test-web installs it")
+    # First the server, so that the browser is closed before it: a page that follows a task holds a stream open.
+    request.getfixturevalue("server")
     with browsing(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
 
