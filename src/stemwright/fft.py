@@ -17,6 +17,11 @@ Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
 
+def hann(n_fft: int) -> Float32:
+    """The periodic Hann window, ``(n_fft,)``."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+
+
 def rfft(frames: Float32, window: Float32) -> Complex64:
     """``(..., n_fft)`` times the window ``(n_fft,)`` -> its transform ``(..., n_fft // 2 + 1)``."""
     n_fft = frames.shape[-1]

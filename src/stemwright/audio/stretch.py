@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemwright.audio.resample import Resampler
-from stemwright.fft import irfft, rfft
+from stemwright.fft import hann, irfft, rfft
 
 Signals = NDArray[np.float32]
 """``(signals, channels, samples)``"""
@@ -34,8 +34,7 @@ class Stretcher:
         self._speed = speed
         self._n_fft = max(64, 1 << round(math.log2(WINDOW_S * sample_rate)))
         self._hop = self._n_fft // OVERLAP
-        turn = 2 * np.pi * np.arange(self._n_fft) / self._n_fft
-        self._window = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        self._window = hann(self._n_fft)
         self._synthesis = self._window / np.float32(3 * OVERLAP / 8)  # the squared windows add up to that
         self._start = -2 * self._n_fft  # of the pending samples, in the input
         self._pending: Signals = np.zeros((n_signals, channels, 2 * self._n_fft), np.float32)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.fft import irfft, rfft
+from stemwright.fft import hann, irfft, rfft
 
 N_FFT = 4096
 HOP = 1024
 _SQUARES = 1.5  # sum over frames of the squared Hann window, at a hop of a quarter of the window
-_WINDOW = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+_WINDOW = hann(N_FFT)
 
 Samples = NDArray[np.float32]
 Spectra = NDArray[np.complex64]

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.fft import irfft, is_fast_length, rfft
+from stemwright.fft import hann, irfft, is_fast_length, rfft
 
 Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -42,8 +42,7 @@ class Stft:
     @cached_property
     def window(self) -> Samples:
         """The periodic Hann window, ``(n_fft,)``."""
-        turn = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
-        return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        return hann(self.n_fft)
 
     @cached_property
     def synthesis_window(self) -> Samples:

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemwright.evaluation.metrics.magnitude_stream import Float32, MagnitudeStream, hann
+from stemwright.evaluation.metrics.magnitude_stream import Float32, MagnitudeStream
 from stemwright.evaluation.sdr import Samples
+from stemwright.fft import hann
 
 N_FFT = 4096
 HOP = 1024

@@ -13,11 +13,6 @@ from stemwright.fft import rfft
 Float32 = NDArray[np.float32]
 
 
-def hann(n_fft: int) -> Float32:
-    """The periodic Hann window, ``(n_fft,)``."""
-    return (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
-
-
 class MagnitudeStream:
     """Computes magnitudes block by block. A signal of ``n`` samples has ``1 + n // hop`` frames.
 
