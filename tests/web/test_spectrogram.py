@@ -45,7 +45,8 @@ def test_v_shows_spectrograms_then_what_was_taken(page: Page, server: Server, fi
     page.press("v", "KeyV", "v")
     assert page.evaluate(LOOKS) == ["taken"] * 2
     for stem in ("drums", "bass"):
-        colours = page.wait_for(f"(({COLOURS % stem})?.grey > 0.1) && {COLOURS % stem}")
+        # The song's tiles and the stem's come each in their own time, so the picture is whole once both are there.
+        colours = page.wait_for(f"(({COLOURS % stem})?.grey > 0.1) && ({COLOURS % stem}).red > 0.1 && {COLOURS % stem}")
         assert 0.3 < colours["red"] < 0.7 and 0.3 < colours["grey"] < 0.7
     page.press("v", "KeyV", "v")
     assert page.evaluate(LOOKS) == ["waveform"] * 2
