@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
+from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted, TaskPostponed
 from stemwright.jobs.queue import Lease
 from stemwright.settings import Settings
 
@@ -46,6 +46,8 @@ class Trivial:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "fault":
                 raise RuntimeError("a fault of the handler's")
+            case "postponed" if len(self._journal.of("begin")) < 3:
+                raise TaskPostponed("the store cannot be reached")
             case "hog":
                 while True:
                     self._hoard.append(bytearray(os.urandom(1 << 20)) * 50)

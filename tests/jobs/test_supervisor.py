@@ -52,6 +52,17 @@ def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
 
 
 @ON_BOTH
+def test_a_task_that_cannot_go_on_for_now_is_handed_back_uncounted(
+    database: Database, queue: Queue, journal: Journal, start: Start
+) -> None:
+    enqueue(database, queue, "postponed-1")
+    start(attempts=1)
+    wait_until(lambda: journal.of("end") == [["postponed-1"]])
+    assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "1", "1"]
+    assert len({pid for _, _, pid in journal.of("begin")}) == 1, "the worker lives on"
+
+
+@ON_BOTH
 def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from stemwright.database import tables
-from stemwright.jobs.handler import TaskInterrupted
+from stemwright.errors import DatabaseUnavailableError, StemwrightError
+from stemwright.jobs.handler import TaskInterrupted, TaskPostponed
 from stemwright.jobs.queue import Lease
 from stemwright.jobs.supervisor import Supervisor
 from stemwright.models.runtimes.onnx import OnnxMaskEngine
@@ -27,6 +28,7 @@ from stemwright.service.separation_handler import SeparationHandler
 from stemwright.service.service import Service
 from stemwright.service.task import Submission, Task
 from stemwright.settings import read_settings
+from stemwright.storage.blob import StoreUnreachable
 from tests.audio.signals import write_av
 from tests.http_stub import HttpStub, StubHandler
 from tests.service.stub_context import StubContext
@@ -450,6 +452,32 @@ def test_no_room_fails_the_task_in_words_for_clients(
     failed = bench.task(task)
     assert (failed.state, failed.error_code) == ("failed", 501)
     assert failed.error_message == "The server has no room for this song at the moment; try again later."
+
+
+@pytest.mark.parametrize("lost", ["the database", "the store"])
+def test_what_is_lost_on_the_way_is_no_fault_of_the_task(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """It is there again at once, so the task could be told that it failed."""
+    task = bench.submit(track_id=bench.track(song(tmp_path / "song.wav", 2, seed=lost == "the store")))
+    lease = bench.service.queue.claim("local/0", 30)
+    assert lease is not None
+    error: StemwrightError = (
+        DatabaseUnavailableError("it is starting") if lost == "the database" else StoreUnreachable("it does not answer")
+    )
+
+    def put_file(path: Path) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.service.store, "put_file", put_file)
+        with pytest.raises(TaskPostponed if lost == "the store" else DatabaseUnavailableError, match=str(error)):
+            bench.handler.run(lease, StubContext())
+    assert (bench.task(task).state, bench.task(task).stage) == ("running", "storing")
+    assert (bench.folder(task) / "stems" / "vocals.wav").exists()
+    bench.service.queue.release(lease)
+    bench.work()
+    assert bench.task(task).state == "succeeded"
 
 
 def test_stems_that_do_not_fit_into_the_quota_fail_the_task_and_give_the_credits_back(

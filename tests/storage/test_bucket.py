@@ -22,6 +22,7 @@ from stemwright.storage.blob import BlobMissing, FileLink, StoredBlob, StoreUnre
 from stemwright.storage.bucket import BucketBackend
 from stemwright.storage.bucket_setup import set_up
 from stemwright.storage.store import Store
+from tests.http_stub import HttpStub, StubHandler
 from tests.seaweedfs import BUCKET, READER, STRANGER, WRITER, Keys, SeaweedFs
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -243,6 +244,25 @@ def test_a_store_that_is_not_there(bucket: str, monkeypatch: pytest.MonkeyPatch,
             attempt()
     with pytest.raises(StoreUnreachable):
         store.sweep_uploads(0)
+
+
+class _Closed(StubHandler):
+    """A proxy whose store does not run."""
+
+    def answer(self) -> None:
+        self.read_body()
+        self.reply(503, b"<Error><Code>ServiceUnavailable</Code></Error>")
+
+
+def test_a_store_that_says_it_cannot_work_for_now(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for patience in ("CHECK_PATIENCE_S", "READ_PATIENCE_S", "WRITE_PATIENCE_S"):
+        monkeypatch.setattr(bucket_module, patience, 0.2)
+    with HttpStub(_Closed) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        store = Store.open(read_settings(data=tmp_path, storage_url=bucket))
+        for attempt in (store.check, lambda: put(store, b"song")):
+            with pytest.raises(StoreUnreachable, match="does not work for now"):
+                attempt()
 
 
 FULL_DISK = """

@@ -17,6 +17,10 @@ class TaskInterrupted(Exception):
     """Raised by a handler that stopped because of ``TaskContext.should_stop``: the task is resumed later."""
 
 
+class TaskPostponed(TaskInterrupted):
+    """Raised by a handler that cannot work for now, for a reason that is not the task's: it is resumed later."""
+
+
 class TaskContext(Protocol):
     """Worker interface for the handler."""
 
@@ -38,6 +42,7 @@ class Handler(Protocol):
 
         Raises:
             TaskInterrupted: stopped at the request of the context.
+            TaskPostponed: something that it needs cannot be used.
             Exception: an internal error. The task is restarted, as after a crash.
         """
 

@@ -22,7 +22,7 @@ import structlog
 from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit, threads_per_worker
 from stemwright.database.engine import Database
 from stemwright.errors import DatabaseUnavailableError, StorageError
-from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, load_factory
+from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, TaskPostponed, load_factory
 from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, HeartbeatPipe
 from stemwright.jobs.open_queue import open_queue
 from stemwright.jobs.queue import Abilities, Lease, Queue
@@ -31,7 +31,7 @@ from stemwright.settings import Settings
 from stemwright.tracing import configure_tracing, shutdown_tracing
 
 STORAGE_RETRY_S = 2.0
-"""Pause in seconds when the queue cannot be written."""
+"""Pause in seconds when the queue cannot be written, or a handler cannot work."""
 
 MAX_TICK_S = 1.0
 """Maximum time without progress counted per heartbeat: if heartbeats are late, the handler is late too."""
@@ -170,6 +170,10 @@ class Worker:
         try:
             with structlog.contextvars.bound_contextvars(task=lease.task_id, attempt=lease.attempt):
                 handler.run(lease, self._running)
+        except TaskPostponed as postponed:
+            self._queue.release(lease)
+            logger.warning("task handed back: it cannot go on here for now", task=lease.task_id, reason=str(postponed))
+            time.sleep(STORAGE_RETRY_S)  # a worker elsewhere may be able to: it is to be the first who asks
         except TaskInterrupted:
             self._queue.release(lease)
             logger.info("task handed back", task=lease.task_id, attempt=lease.attempt)

@@ -16,11 +16,12 @@ import structlog
 from stemwright.cpu_memory_limits import cores, threads_per_worker
 from stemwright.errors import (
     CancelledError,
+    DatabaseUnavailableError,
     ModelUnavailableError,
     StemwrightError,
     UnreadableInputError,
 )
-from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted
+from stemwright.jobs.handler import FailureReason, TaskContext, TaskInterrupted, TaskPostponed
 from stemwright.jobs.queue import Lease
 from stemwright.separation.auto_choice import resolved
 from stemwright.separation.options import FormatName, Options, read_device
@@ -36,6 +37,7 @@ from stemwright.service.task import Stem, Task
 from stemwright.service.task_folder import locked_task_folder
 from stemwright.service.working_copies import WorkingCopy
 from stemwright.settings import Settings
+from stemwright.storage.blob import StoreUnreachable
 from stemwright.tracing import Attributes, span
 from stemwright.wire_names import SONG
 
@@ -66,7 +68,12 @@ class SeparationHandler:
         self._remove_ended()
 
     def run(self, lease: Lease, context: TaskContext) -> None:
-        """Runs a task to its end."""
+        """Runs a task to its end.
+
+        Raises:
+            TaskPostponed: the store cannot be reached.
+            DatabaseUnavailableError: it was lost on the way.
+        """
         with locked_task_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
@@ -93,6 +100,12 @@ class SeparationHandler:
             if context.should_stop():
                 raise TaskInterrupted from None
             self._worker_tasks.cancelled(task.id, lease.token)
+        except (
+            DatabaseUnavailableError
+        ):  # no fault of the task's, even if the database could be told now that it failed
+            raise
+        except StoreUnreachable as error:
+            raise TaskPostponed(str(error)) from error
         except QuotaExceeded as error:
             self._worker_tasks.fail(task.id, lease.token, SEPARATION_FAILED, str(error))
         except ServiceError as error:

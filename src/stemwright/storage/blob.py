@@ -29,7 +29,7 @@ class BlobMissing(StorageError):
 
 
 class StoreUnreachable(StorageError):
-    """The object store does not answer."""
+    """The object store does not answer, or says that it cannot work for now."""
 
 
 def blob_missing(digest: str) -> BlobMissing:

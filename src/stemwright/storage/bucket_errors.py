@@ -37,6 +37,9 @@ _FULL = frozenset(
 _CLOCK = frozenset(("RequestTimeTooSkewed", "RequestExpired"))
 _REGION = frozenset(("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"))
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
+_UNAVAILABLE = ("502", "503", "504")
+"""What a proxy answers for a store that does not run, and a store that will work later, still after all retries."""
+
 _UNREACHABLE = ("error sending request", "operation timed out", "connection closed", "error decoding response")
 
 
@@ -87,6 +90,8 @@ def explained(error: Exception, place: BucketUrl, verb: str) -> StorageError:
     status = _STATUS.search(reason)
     if status is not None:
         reason = f"{status[1]}, {code}" if code else status[1]
+        if reason.startswith(_UNAVAILABLE):
+            return StoreUnreachable(f"{place} does not work for now ({reason}): check that it runs.")
     return StorageError(
         f"{place} failed to {verb} a file ({reason}): its own log says why; a store that is full can answer this too."
     )
