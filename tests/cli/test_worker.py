@@ -17,7 +17,9 @@ import psutil
 import pytest
 
 from stemwright.database import tables
+from stemwright.database.engine import Database
 from stemwright.service.keys import Caller
+from stemwright.service.peer_check import peer_problems
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 from stemwright.settings import read_settings
@@ -164,3 +166,16 @@ def test_a_database_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.M
     refused = run("worker", "--plans", "fast")
     assert refused.code == 5
     one_error(refused, words=["nothing listens there"])
+
+
+def test_a_worker_without_the_servers_store_is_refused_with_the_remedy(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = read_settings(data=tmp_path / "api", database_url=postgresql_url, storage_url="s3://stems/of-all")
+    database = Database.open(servers)
+    peer_problems(database, servers)
+    database.close()
+    monkeypatch.setenv("STEMWRIGHT_DATABASE_URL", postgresql_url)
+    refused = run("worker", "--plans", "fast", "--data", str(tmp_path / "worker"))
+    assert refused.code == 2
+    one_error(refused, words=["this worker in a folder: set STEMWRIGHT_STORAGE_URL to s3://stems/of-all here"])

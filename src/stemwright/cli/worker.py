@@ -76,9 +76,13 @@ def run(settings: Settings, handler: str, health_port: int | None) -> None:
         settings: of one worker.
         handler: ``package.module:function`` that makes the worker's task handler.
         health_port: where it answers about its health; None for nowhere.
+
+    Raises:
+        UsageError: its store is not that of the API servers.
     """
     from stemwright.jobs.supervisor import Supervisor, lock_data_folder
     from stemwright.logs import configure_logs
+    from stemwright.service.peer_check import storage_problem, worker_problems
     from stemwright.service.service import Service
 
     settings = with_device(settings)
@@ -86,8 +90,12 @@ def run(settings: Settings, handler: str, health_port: int | None) -> None:
         configure_logs("worker")
         service = Service.open(settings)
         try:
+            if (other_store := storage_problem(service.database, settings)) is not None:
+                raise UsageError(other_store)
             if settings.storage_url:
                 service.store.check()
+            for problem in worker_problems(service.database, settings):
+                typer.echo(f"warning: {problem}", err=True)
             supervisor = Supervisor(settings, service.queue, handler)
             stopping = threading.Event()
             _handle_stop_signals(stopping)

@@ -30,6 +30,7 @@ from stemwright.service.cache_key import cache_key_of
 from stemwright.service.errors import QuotaExceeded, ServiceError, SourceUnavailable
 from stemwright.service.failure_messages import SEPARATION_FAILED, error_message, reason_message
 from stemwright.service.ids import new_id
+from stemwright.service.peer_check import storage_problem
 from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
 from stemwright.service.result_storage import ResultStorage
 from stemwright.service.service import Service
@@ -71,9 +72,11 @@ class SeparationHandler:
         """Runs a task to its end.
 
         Raises:
-            TaskPostponed: the store cannot be reached.
+            TaskPostponed: the store cannot be reached, or is not that of the API servers.
             DatabaseUnavailableError: it was lost on the way.
         """
+        if (problem := storage_problem(self._service.database, self._settings)) is not None:
+            raise TaskPostponed(problem)
         with locked_task_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
