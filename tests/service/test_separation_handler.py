@@ -393,7 +393,10 @@ def test_a_worker_sweeps_what_died_with_others(bench: Bench, tmp_path: Path) -> 
     SeparationHandler(bench.service)
     assert bench.folder(waiting).exists()
     assert not (bench.service.settings.work_folder / ("0" * 32)).exists()
-    bench.service.tasks.cancel(waiting.account_id, waiting.id)
+    bench.service.tasks.cancel(waiting.account_id, waiting.id)  # as if it had ended on another machine
+    bench.submit(track_id=waiting.track_id)
+    bench.work()
+    assert not bench.folder(waiting).exists()
 
 
 def test_kill_9_in_mid_chunk_gives_the_same_bytes(bench: Bench, tmp_path: Path) -> None:

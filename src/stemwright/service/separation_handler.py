@@ -77,6 +77,7 @@ class SeparationHandler:
         """
         if (problem := storage_problem(self._service.database, self._settings)) is not None:
             raise TaskPostponed(problem)
+        self._remove_ended()
         with locked_task_folder(self._settings.work_folder / lease.task_id, context) as folder:
             task = self._worker_tasks.begin(lease.task_id, lease.token)
             if task is not None:
@@ -289,7 +290,7 @@ class SeparationHandler:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _remove_ended(self) -> None:
-        """Deletes folders of ended tasks left by workers that died."""
+        """Deletes folders of ended tasks: of workers that died, and of tasks that this one lost to another machine."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         for folder in self._settings.work_folder.iterdir():
             self._clear(folder)
