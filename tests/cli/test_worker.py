@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -65,6 +65,12 @@ class WorkerProcess:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
+    def stop(self) -> None:
+        """As a service manager stops it."""
+        self.process.terminate()
+        self.process.communicate(timeout=PATIENCE_S)
+        assert self.process.returncode == 0
+
 
 @pytest.fixture
 def service(tmp_path: Path, postgresql_url: str) -> Iterator[Service]:
@@ -106,20 +112,27 @@ def copied_parts(service: Service) -> int:
 
 
 @pytest.mark.long
-def test_a_worker_that_is_killed_leaves_its_task_to_another_machine(
-    tmp_path: Path, service: Service, caller: Caller, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("leaves", "attempt"), [(WorkerProcess.kill, 2), (WorkerProcess.stop, 1)], ids=["-9", "-15"])
+def test_a_worker_that_is_killed_or_stopped_leaves_its_task_to_another_machine(
+    tmp_path: Path,
+    service: Service,
+    caller: Caller,
+    postgresql_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    leaves: Callable[[WorkerProcess], None],
+    attempt: int,
 ) -> None:
     content, files = song(tmp_path / "song.wav", SECONDS), service.settings.data / "files"
     first = WorkerProcess(tmp_path / "first", files, postgresql_url)
     task = order(service, caller, content)
     wait_until(lambda: copied_parts(service) >= 3 and first.process.poll() is None, "some chunks are in the store")
-    first.kill()
+    leaves(first)
     assert not service.tasks.any(task.id).has_ended  # type: ignore[union-attr]
 
     second = WorkerProcess(tmp_path / "second", files, postgresql_url, "--health-port", "0")
     address = second.said(r"Health: (http://\S+)/readyz").replace("0.0.0.0", "127.0.0.1")
     stems = ended(service, task)
-    assert "working files fetched" in second.log
+    assert "working files fetched" in second.log and f'"attempt": {attempt}' in second.log
     other = service.keys.authenticate(service.keys.create("bob").key)
     assert ended(service, order(service, other, content)) == stems  # from its start to its end on one machine
 
