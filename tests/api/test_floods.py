@@ -49,6 +49,7 @@ def flood(
     return int(body.get("code", body.get("status")))
 
 
+@pytest.mark.long
 def test_floods_are_refused_and_no_memory_grows(serving: Serving) -> None:
     assert serving.key is not None
     with serving.client() as client:

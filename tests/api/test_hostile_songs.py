@@ -157,6 +157,7 @@ def test_a_playlist_or_a_reference_opens_nothing(serving: Serving, client: httpx
     assert credits(client) == credit
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("warm")
 def test_what_is_no_song_is_told_and_what_is_half_a_song_is_taken(
     serving: Serving, client: httpx.Client, mp3: bytes

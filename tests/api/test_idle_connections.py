@@ -29,6 +29,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield serving
 
 
+@pytest.mark.long
 def test_a_thousand_idle_connections_keep_nobody_waiting(serving: Serving) -> None:
     """Half of them have said nothing, half are in the middle of a head."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

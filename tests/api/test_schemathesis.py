@@ -33,7 +33,7 @@ CONFORMS = (
 )
 REFUSES_WRONG_ONES = "negative_data_rejection"
 FACES = {"ours": ("/v1/",), "crun": ("/api/v1/client/", "/p/"), "files": ("/s/", "/t/", "/u/", "/livez", "/readyz")}
-SHORT, LONG = 6, 100
+SHORT, LONG = 3, 100
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def wait_for(process: subprocess.Popen[str], word: str) -> str:
     raise AssertionError(said)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_ends_at_the_next_chunk_and_resume_gives_the_same_bytes(number: signal.Signals) -> None:
     write_song("song.wav", SECONDS, rate_hz=22_050, channels=1)
     process = start("song.wav", "other.wav", "--json")

@@ -39,7 +39,7 @@ def plans(done: Run) -> dict[str, dict[str, Any]]:
     return {plan["plan"]: plan for plan in json.loads(done.out)["plans"]}
 
 
-@pytest.mark.parametrize("runtime", ["pytorch", "onnx"])
+@pytest.mark.parametrize("runtime", [pytest.param("pytorch", marks=pytest.mark.long), "onnx"])
 def test_the_same_command_gets_better_once_a_plan_is_set_up(
     runtime: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_in_mid_submit(start: Start, receiver: Receiver, short: Path) -> None:
     assert len(crowd.seen) == len(set(crowd.seen)) and len(unseen) <= CLIENTS
 
 
+@pytest.mark.long
 def test_in_mid_upload_and_mid_callback(start: Start, receiver: Receiver, short: Path) -> None:
     tree = start()
     incoming = tree.data / "files" / INCOMING_FOLDER

@@ -36,6 +36,11 @@ class Clock:
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 """For tests of what every queue keeps."""
 
+KILLS_ON_BOTH = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
+"""For the supervisor's kills: it does the same on each queue, so `make test` has one of them."""
+
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 

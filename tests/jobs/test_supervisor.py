@@ -21,12 +21,12 @@ from stemwright.jobs.supervisor import lock_data_folder
 from stemwright.jobs.worker import WorkerConfig
 from stemwright.jobs.worker_process import MAX_BACKOFF_S
 from stemwright.settings import Settings
-from tests.jobs.conftest import MODULES, ON_BOTH, Clock, Start, enqueue
+from tests.jobs.conftest import KILLS_ON_BOTH, MODULES, Clock, Start, enqueue
 from tests.jobs.handlers import Journal
 from tests.waiting import PATIENCE_S, wait_until
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_a_task_starts_and_leaves_the_queue(database: Database, queue: Queue, journal: Journal, start: Start) -> None:
     supervisor = start()
     wait_until(lambda: supervisor.n_ready == 1)
@@ -36,7 +36,7 @@ def test_a_task_starts_and_leaves_the_queue(database: Database, queue: Queue, jo
     assert os.getpriority(os.PRIO_PROCESS, supervisor.pids[0]) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
@@ -51,7 +51,7 @@ def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
     assert begun == {("slow-1", "1"), ("slow-2", "1"), (task, "2")}
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_a_task_that_cannot_go_on_for_now_is_handed_back_uncounted(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_task_that_cannot_go_on_for_now_is_handed_back_uncounted(
     assert len({pid for _, _, pid in journal.of("begin")}) == 1, "the worker lives on"
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_task_that_kills_its_workers_is_given_up_and_the_next_one_done(
     assert names.index("quick-1") == 1  # not behind all that alice's file broke
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_a_fault_of_the_handler_counts_as_an_attempt_and_spares_the_worker(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_worker_whose_lease_is_anothers_stops(
     assert queue.extend(lease, 3600)
 
 
-@ON_BOTH
+@KILLS_ON_BOTH
 def test_draining_gives_the_task_back_uncounted(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:

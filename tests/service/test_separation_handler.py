@@ -399,6 +399,7 @@ def test_a_worker_sweeps_what_died_with_others(bench: Bench, tmp_path: Path) -> 
     assert not bench.folder(waiting).exists()
 
 
+@pytest.mark.long
 def test_kill_9_in_mid_chunk_gives_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     content = song(tmp_path / "song.wav", 90, seed=11)
     task = bench.submit(track_id=bench.track(content))

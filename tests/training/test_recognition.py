@@ -155,6 +155,7 @@ def test_the_network_in_the_wheel_is_measured(
     assert all(sum(map(int, row[1:])) == pytest.approx(100, abs=6) for row in rows)
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_measured_with_its_biases(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,7 +102,16 @@ def make_all_weights_differ(run: TrainingRun) -> None:
             parameter.add_(0.01 * torch.randn_like(parameter))
 
 
-@pytest.mark.parametrize("shape", [TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT, INSTANCE])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        INSTANCE,  # the kind that ships
+        *(
+            pytest.param(shape, marks=pytest.mark.long)
+            for shape in (TINY, replace(TINY, residuals=(0, 0, 1, 3, 2, 2), gates_from=3), SPLIT)
+        ),
+    ],
+)
 def test_a_network_taken_from_its_export_computes_and_learns_as_before(tmp_path: Path, shape: NetworkShape) -> None:
     run = TrainingRun(tmp_path, RECIPE, shape, torch.device("cpu"), False)
     make_all_weights_differ(run)

@@ -19,6 +19,7 @@ def trained(design: str) -> tuple[Network, Checkpoint]:
     return network.eval(), Checkpoint(network.shape, state, state, {}, step=7, minutes=2.0, audio_s=60.0)
 
 
+@pytest.mark.long
 def test_a_deeper_network_begins_as_the_shallower_one_and_every_weight_can_learn(tmp_path: Path) -> None:
     network, checkpoint = trained("split")
     checkpoint.save(tmp_path / "checkpoint.pt")

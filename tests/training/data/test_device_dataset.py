@@ -74,7 +74,7 @@ def assert_alike(expected: Batch, actual: Batch, tolerance: float) -> None:
         assert float(((wanted - got).flatten(1).abs().amax(1) / scale).max()) < tolerance, field.name
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_the_same_draw_gives_the_mixes_of_the_dataset(root: Path, seed: int) -> None:
     mix_settings = MixSettings(p_speed=0, p_part_speed=0, p_drive=0.5, p_width=0.6, p_pan=0.6, p_stem_dropped=0.5)
     dataset, on_device = both(root, mix_settings, seed)

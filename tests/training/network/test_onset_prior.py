@@ -41,6 +41,7 @@ def test_silence_and_steady_noise_change_nothing() -> None:
     assert added(torch.full((1, 4, 384, 64), 1.5)).abs().max() < 1e-6
 
 
+@pytest.mark.long
 def test_the_prior_is_exported_with_the_network(tmp_path: Path) -> None:
     torch.manual_seed(2)
     network = build(NetworkShape(design="small-split"))
