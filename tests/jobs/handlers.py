@@ -19,6 +19,14 @@ class Journal:
 
     def __init__(self, data: Path) -> None:
         self._path = data / "journal"
+        self._may_end = data / "may-end"
+
+    def let_end(self) -> None:
+        """Lets tasks end that are held."""
+        self._may_end.touch()
+
+    def may_end(self) -> bool:
+        return self._may_end.exists()
 
     def write(self, *words: object) -> None:
         with self._path.open("ab", buffering=0) as file:
@@ -63,6 +71,9 @@ class Trivial:
                     self._step(context)
                 self._journal.write("cancelled", lease.task_id)
                 return
+            case "held":
+                while not self._journal.may_end():
+                    self._step(context)
             case "slow":
                 for _ in range(STEPS * 4):
                     self._step(context)

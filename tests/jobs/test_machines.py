@@ -19,7 +19,8 @@ from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = ON_POSTGRESQL
 
-LEASE_S = 2.0
+LEASE_S = 6.0
+"""Long enough for a slow machine to extend it in time, and no longer: tests wait for its end."""
 
 MACHINE = """
 import sys, threading
@@ -38,11 +39,11 @@ supervisor.drain()
 class Machine:
     """A supervisor and its worker, in a process group of their own."""
 
-    def __init__(self, data: Path, url: str) -> None:
+    def __init__(self, data: Path, url: str, lease_s: float) -> None:
         data.mkdir()
         self.journal = Journal(data)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MACHINE, str(data), url, str(LEASE_S)],
+            [sys.executable, "-c", MACHINE, str(data), url, str(lease_s)],
             env={**os.environ, "PYTHONPATH": MODULES},
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -64,15 +65,16 @@ class Machine:
         self.process.wait(PATIENCE_S)
 
 
-Switch = Callable[[str], Machine]
+Switch = Callable[..., Machine]
+"""Takes the name of the machine and, as an option, the length of its leases."""
 
 
 @pytest.fixture
 def switch_on(tmp_path: Path, database: Database) -> Iterator[Switch]:
     on: list[Machine] = []
 
-    def switch_on(name: str) -> Machine:
-        on.append(Machine(tmp_path / name, database.url))
+    def switch_on(name: str, lease_s: float = LEASE_S) -> Machine:
+        on.append(Machine(tmp_path / name, database.url, lease_s))
         return on[-1]
 
     yield switch_on
@@ -85,11 +87,12 @@ def switch_on(tmp_path: Path, database: Database) -> Iterator[Switch]:
 
 def test_the_task_of_a_machine_that_dies_goes_on_elsewhere(database: Database, queue: Queue, switch_on: Switch) -> None:
     first = switch_on("first")
-    enqueue(database, queue, "slow-1")
+    enqueue(database, queue, "held-1")
     wait_until(lambda: first.has("begin"))
     first.send(signal.SIGKILL)
     second = switch_on("second")
-    wait_until(lambda: second.has("end") == [["slow-1"]])
+    second.journal.let_end()
+    wait_until(lambda: second.has("end") == [["held-1"]])
     assert second.has("begin")[0][1] == "2"
     wait_until(lambda: queue.depth() == 0)
     with database.read() as session:
@@ -118,13 +121,14 @@ def test_a_machine_that_was_cut_off_ends_nothing_when_it_comes_back(
 def test_draining_hands_the_task_to_another_machine_uncounted(
     database: Database, queue: Queue, switch_on: Switch
 ) -> None:
-    first, second = switch_on("first"), switch_on("second")
-    enqueue(database, queue, "slow-1")
+    first, second = switch_on("first", 120), switch_on("second", 120)
+    enqueue(database, queue, "held-1")
     wait_until(lambda: first.has("begin") or second.has("begin"))
     holder, other = (first, second) if first.has("begin") else (second, first)
     workers = psutil.Process(holder.process.pid).children()
     holder.stop()
     assert not any(worker.is_running() for worker in workers)
-    wait_until(lambda: other.has("end") == [["slow-1"]])
+    other.journal.let_end()
+    wait_until(lambda: other.has("end") == [["held-1"]])
     assert [attempt for _, attempt, _ in other.has("begin")] == ["1"]
     assert holder.has("end") == []

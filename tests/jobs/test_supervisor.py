@@ -41,14 +41,16 @@ def test_kill_9_of_a_worker_loses_nothing_and_stops_nobody_else(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     start(workers=2)
-    enqueue(database, queue, "slow-1", account="alice")
-    enqueue(database, queue, "slow-2", account="bob")
+    enqueue(database, queue, "held-1", account="alice")
+    enqueue(database, queue, "held-2", account="bob")
     wait_until(lambda: len(journal.of("begin")) == 2)
     victim, task = next((int(pid), task) for task, _, pid in journal.of("begin"))
     os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(journal.of("begin")) == 3)
+    journal.let_end()
     wait_until(lambda: len(journal.of("end")) == 2)
     begun = {(name, attempt) for name, attempt, _ in journal.of("begin")}
-    assert begun == {("slow-1", "1"), ("slow-2", "1"), (task, "2")}
+    assert begun == {("held-1", "1"), ("held-2", "1"), (task, "2")}
 
 
 @KILLS_ON_BOTH
@@ -143,7 +145,7 @@ def test_draining_gives_the_task_back_uncounted(
     database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
     supervisor = start()
-    enqueue(database, queue, "slow-1")
+    enqueue(database, queue, "held-1")
     wait_until(lambda: journal.of("begin"))
     pids = supervisor.pids
     supervisor.drain(PATIENCE_S)
@@ -165,7 +167,7 @@ def test_a_hanging_worker_is_killed(
     monkeypatch.setattr("stemwright.jobs.supervisor.CHECK_INTERVAL_S", 0.01)
     clock = Clock()
     start(clock=clock)
-    enqueue(database, queue, "slow-1")
+    enqueue(database, queue, "held-1")
     wait_until(lambda: journal.of("begin"))
     victim = psutil.Process(int(journal.of("begin")[0][2]))
     victim.suspend()
@@ -176,6 +178,7 @@ def test_a_hanging_worker_is_killed(
 
     wait_until(is_gone)
     clock.now += MAX_BACKOFF_S
+    journal.let_end()
     wait_until(lambda: journal.of("end"))
     assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
 
@@ -207,7 +210,7 @@ def serve(data: Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("task", ["slow-1", "uninterruptible-1"])
+@pytest.mark.parametrize("task", ["held-1", "uninterruptible-1"])
 def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
     tmp_path: Path, database: Database, queue: Queue, journal: Journal, task: str
 ) -> None:
@@ -223,7 +226,8 @@ def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
         wait_until(lambda: len(journal.of("begin")) == 2)
         # the task did nothing wrong: even where one attempt is all that it has, it is begun again
         assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "1"]
-        if task == "slow-1":
+        if task == "held-1":
+            journal.let_end()
             wait_until(lambda: journal.of("end"))
     finally:
         server.kill()
@@ -233,7 +237,7 @@ def test_kill_9_of_the_server_ends_its_workers_and_the_next_server_goes_on(
 def test_kill_9_of_both_is_an_attempt(
     tmp_path: Path, database: Database, queue: Queue, journal: Journal, start: Start
 ) -> None:
-    enqueue(database, queue, "slow-1")
+    enqueue(database, queue, "held-1")
     server = serve(tmp_path)
     wait_until(lambda: journal.of("begin"))
     worker = int(journal.of("begin")[0][2])
@@ -241,6 +245,7 @@ def test_kill_9_of_both_is_an_attempt(
     os.kill(worker, signal.SIGKILL)
     server.kill()
     server.wait()
+    journal.let_end()
     start()
     wait_until(lambda: journal.of("end"))
     assert [attempt for _, attempt, _ in journal.of("begin")] == ["1", "2"]
