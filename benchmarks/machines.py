@@ -1,7 +1,8 @@
 """The queue of many machines, on PostgreSQL: ``make bench-machines``.
 
-Measures how long a lease takes while many tasks wait, how many orders a second an API server accepts, and how the number of
-workers changes what is done. The database is Debian's PostgreSQL in a temporary folder, with a sync for every commit, or
+Measures how long a lease takes while many tasks wait, how many orders a second an API server accepts, how the number of
+workers changes what is done, how soon another machine has the task of one that dies, and how soon a cancellation reaches a
+worker. The database is Debian's PostgreSQL in a temporary folder, with a sync for every commit, or
 the empty one of STEMWRIGHT_DATABASE_URL.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 import statistics
 import tempfile
 import time
@@ -28,8 +30,11 @@ from stemwright.jobs.supervisor import Supervisor
 from stemwright.logs import configure_logs
 from stemwright.service.service import Service
 from stemwright.service.task import Submission
-from stemwright.settings import read_settings
+from stemwright.settings import SHARED_LEASE_S, read_settings
+from tests.jobs.conftest import enqueue
+from tests.jobs.machine import Machine
 from tests.postgresql import running_postgresql
+from tests.waiting import wait_until
 
 WAITING = (0, 1000, 100_000)
 ACCOUNTS = (50, 1000)
@@ -38,6 +43,7 @@ ORDER_RATES = (50, 100, 200, 500)
 ORDERS_S = 5
 N_WORKERS = (1, 2, 4, 8)
 TASKS = 200
+DEATHS = 5
 PACED = "benchmarks.trivial:paced"
 
 FILL = text(
@@ -74,6 +80,7 @@ def main() -> None:
     leases()
     orders()
     throughput()
+    deaths()
 
 
 @contextlib.contextmanager
@@ -165,6 +172,49 @@ def throughput() -> None:
             print(f"{workers} workers: {done / took:.1f} tasks a second", flush=True)
             supervisor.drain()
             service.close()
+
+
+def deaths() -> None:
+    """How soon another machine has the task of one that dies, and how soon its worker hears of a cancellation."""
+    with tempfile.TemporaryDirectory(prefix="bench") as name, an_empty_database() as url:
+        database = Database(url)
+        database.migrate()
+        times = [_death(database, Path(name) / str(number), f"long-{number}") for number in range(DEATHS)]
+        database.close()
+    for what, seconds in zip(
+        ("another machine has a dead one's task", "a worker hears of a cancellation"),
+        zip(*times, strict=True),
+        strict=True,
+    ):
+        print(f"{what} after {min(seconds):.2f} to {max(seconds):.2f} s")
+
+
+def _death(database: Database, folder: Path, task: str) -> tuple[float, float]:
+    """Seconds until the second machine has the task of the first, and until it hears that the task is cancelled."""
+    folder.mkdir()
+    queue = ProcrastinateQueue(database)
+    enqueue(database, queue, task)
+    first = Machine(folder / "first", database.url, SHARED_LEASE_S)
+    wait_until(lambda: first.has("begin"), "the first machine has the task")
+    second = Machine(folder / "second", database.url, SHARED_LEASE_S)
+    wait_until(lambda: _registered(database) == 2, "the second machine is ready")
+    first.send(signal.SIGKILL)
+    died_at = time.perf_counter()
+    wait_until(lambda: second.has("begin"), "the second machine has the task")
+    begun_at = time.perf_counter()
+    with database.write() as session:
+        queue.request_cancel(session, task)
+    asked_at = time.perf_counter()
+    wait_until(lambda: second.has("cancelled"), "the worker hears of it")
+    heard_at = time.perf_counter()
+    second.stop()
+    first.process.communicate()
+    return begun_at - died_at, heard_at - asked_at
+
+
+def _registered(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(text("SELECT count(*) FROM workers")) or 0
 
 
 if __name__ == "__main__":

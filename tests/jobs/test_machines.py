@@ -1,9 +1,6 @@
 """Workers on several machines: process groups that share a database and nothing else."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,58 +9,20 @@ import pytest
 import sqlalchemy
 
 from stemwright.database.engine import Database
+from stemwright.jobs.procrastinate_queue import ProcrastinateQueue
 from stemwright.jobs.queue import Queue
-from tests.jobs.conftest import MODULES, ON_POSTGRESQL, enqueue
-from tests.jobs.handlers import Journal
-from tests.waiting import PATIENCE_S, wait_until
+from stemwright.settings import SHARED_LEASE_S
+from tests.jobs.conftest import ON_POSTGRESQL, enqueue
+from tests.jobs.machine import Machine
+from tests.waiting import wait_until
 
 pytestmark = ON_POSTGRESQL
 
 LEASE_S = 6.0
 """Long enough for a slow machine to extend it in time, and no longer: tests wait for its end."""
 
-MACHINE = """
-import sys, threading
-from stemwright.database.engine import Database
-from stemwright.jobs.open_queue import open_queue
-from stemwright.jobs.supervisor import Supervisor
-from stemwright.settings import read_settings
-settings = read_settings(data=sys.argv[1], database_url=sys.argv[2], lease_s=float(sys.argv[3]))
-supervisor = Supervisor(settings, open_queue(Database.open(settings)), "tests.jobs.handlers:trivial")
-supervisor.start()
-sys.stdin.read()
-supervisor.drain()
-"""
-
-
-class Machine:
-    """A supervisor and its worker, in a process group of their own."""
-
-    def __init__(self, data: Path, url: str, lease_s: float) -> None:
-        data.mkdir()
-        self.journal = Journal(data)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", MACHINE, str(data), url, str(lease_s)],
-            env={**os.environ, "PYTHONPATH": MODULES},
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the supervisor and the worker at once."""
-        os.killpg(self.process.pid, number)
-
-    def has(self, what: str) -> list[list[str]]:
-        """What its journal says; fails if it has died by itself."""
-        assert self.process.poll() in (None, 0, -signal.SIGKILL)
-        return self.journal.of(what)
-
-    def stop(self) -> None:
-        """Drains it."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(PATIENCE_S)
-
+PROMISED_S = 15.0
+"""How soon another machine has the task of one that died (docs/operations.md); ``make bench-machines`` measures it."""
 
 Switch = Callable[..., Machine]
 """Takes the name of the machine and, as an option, the length of its leases."""
@@ -132,3 +91,7 @@ def test_draining_hands_the_task_to_another_machine_uncounted(
     wait_until(lambda: other.has("end") == [["held-1"]])
     assert [attempt for _, attempt, _ in other.has("begin")] == ["1"]
     assert holder.has("end") == []
+
+
+def test_the_lease_and_the_pause_of_idle_workers_keep_the_promise(queue: Queue) -> None:
+    assert SHARED_LEASE_S + ProcrastinateQueue.poll_s <= PROMISED_S - 2
