@@ -39,7 +39,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long test-web check bench bench-server bench-machines bench-storage bench-capacity bench-models train clean test-packages
+.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-models train clean test-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -58,6 +58,9 @@ test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-p
 test-web: .venv/tested
 	@scripts/debian-packages "the tests of the player" chromium
 	$(BIN)/pytest tests/web tests/api/test_pages.py
+
+drill: .venv/tested test-packages
+	$(BIN)/python -m tests.drills.machines $(if $(SEED),--seed $(SEED))
 
 check: .venv/tested
 	$(BIN)/ruff check .

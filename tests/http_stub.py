@@ -1,4 +1,4 @@
-"""A small web server for tests, on 127.0.0.1 and a free port: each connection has a thread, and nothing is logged."""
+"""A small web server for tests, on a free port: each connection has a thread, and nothing is logged."""
 
 from __future__ import annotations
 
@@ -49,13 +49,15 @@ class HttpStub(ThreadingHTTPServer):
     """The server; a context manager. A subclass holds what its handler needs: a handler finds it as ``self.server``.
 
     Attributes:
+        address: where it listens.
         closing: set when the server stops; whatever a handler waits for ends then.
     """
 
     request_queue_size = 128
 
-    def __init__(self, handler: type[StubHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, handler: type[StubHandler], address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), handler)
+        self.address = address
         self.closing = threading.Event()
         self._scheme = "http"
         # a short interval, for shutdown() waits for the end of one
@@ -82,8 +84,8 @@ class HttpStub(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``, with ``https`` after ``listen_with_tls``."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        """``http://ADDRESS:PORT``, with ``https`` after ``listen_with_tls``."""
+        return f"{self._scheme}://{self.address}:{self.port}"
 
     def listen_with_tls(self, certificate: Path, key: Path) -> list[str]:
         """Speaks TLS from now on; gives the list to which the server names that clients ask for will be added."""

@@ -26,7 +26,7 @@ BINARIES = "/usr/lib/postgresql"
 USER = "stemwright"
 PASSWORD = "the password of the tests"
 CONFIGURATION = """
-listen_addresses = '127.0.0.1'
+listen_addresses = '{address}'
 unix_socket_directories = '{folder}'
 max_connections = 300
 shared_buffers = 64MB
@@ -37,10 +37,16 @@ lc_messages = 'C'
 
 
 class PostgresqlServer:
-    """A server with one user, and a template with the tables of this release."""
+    """A server with one user, and a template with the tables of this release.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: its files.
+        address: of this machine; whoever reaches it may connect with the password.
+    """
+
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.port = 0
+        self._address = address
         self._folder = folder
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +71,9 @@ class PostgresqlServer:
         self._run("initdb", "-D", "data", "-U", USER, "-A", "scram-sha-256", "--pwfile", "password", "-E", "UTF8",
                   "--locale=C", "--no-sync")  # fmt: skip
         with (self._folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(CONFIGURATION.format(folder=self._folder))
+            file.write(CONFIGURATION.format(folder=self._folder, address=self._address))
+        with (self._folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {self._address}/24 scram-sha-256\n")
         self.port = _free_port()
         self.start()
         self.create_database("template")
@@ -91,7 +99,7 @@ class PostgresqlServer:
 
     def url(self, database: str, password: str = PASSWORD) -> str:
         """The URL of a database."""
-        return f"postgresql://{USER}:{password.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}:{password.replace(' ', '%20')}@{self._address}:{self.port}/{database}"
 
     def create_database(self, name: str | None = None, template: str = "template0") -> str:
         """Makes a database and returns its URL."""
@@ -138,13 +146,13 @@ class PostgresqlServer:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgresqlServer]:
+def running_postgresql(address: str = "127.0.0.1") -> Iterator[PostgresqlServer]:
     """A server in a folder of its own, stopped at the end. Skips the test where PostgreSQL is not installed."""
     if _binaries_or_none() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     # Not in pytest's folder, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="stemwright-postgresql-"))
-    server = PostgresqlServer(folder)
+    server = PostgresqlServer(folder, address)
     try:
         server.create()
         yield server

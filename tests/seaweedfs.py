@@ -61,11 +61,17 @@ class SeaweedFs:
     Args:
         folder: its files; short, for it makes sockets there.
         volumes: at most so many files of 8 MB hold everything; 0: no limit.
+        address: where it listens.
+        within: a command that runs the command behind it where the address is.
     """
 
-    def __init__(self, folder: Path, volumes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, volumes: int = 0, *, address: str = "127.0.0.1", within: tuple[str, ...] = ()
+    ) -> None:
         self._folder = folder
         self._volumes = volumes
+        self._address = address
+        self._within = within
         self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: dict[Keys, Any] = {}
@@ -98,7 +104,7 @@ class SeaweedFs:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._ports['s3.port']}"
+        return f"http://{self._address}:{self._ports['s3.port']}"
 
     def start(self) -> None:
         """Starts it with the files that it has, and waits until it answers."""
@@ -109,7 +115,8 @@ class SeaweedFs:
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(weed(), "-logtostderr", "server", "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1"),
+                    *(*self._within, weed(), "-logtostderr", "server"),
+                    *("-ip", self._address, "-ip.bind", self._address),
                     *("-dir", str(folder / "data"), "-volume.max", str(self._volumes or 1000)),
                     *("-master.volumeSizeLimitMB", "8" if self._volumes else "64"),
                     *("-volume.minFreeSpace", "1MiB", "-filer", "-filer.localSocket", str(folder / "f.sock")),

@@ -25,9 +25,18 @@ class Song:
 
 
 def upload(client: httpx.Client, path: Path) -> Song:
+    """Sends a song that must be taken."""
+    return uploaded(send_song(client, path))
+
+
+def send_song(client: httpx.Client, path: Path) -> httpx.Response:
     """Sends a song."""
     with path.open("rb") as file:
-        answer = client.post("/v1/tracks", files={"file": ("song.wav", file, "audio/wav")})
+        return client.post("/v1/tracks", files={"file": (path.name, file)})
+
+
+def uploaded(answer: httpx.Response) -> Song:
+    """The ids in the answer to a song that was taken."""
     assert answer.status_code == 201, answer.text
     return Song(answer.json()["task_id"], answer.json()["audio_id"])
 

@@ -41,7 +41,7 @@ def prove(tree: Tree, ids: Collection[str], receiver: Receiver) -> dict[str, Tas
         tasks = _tasks(service)
         assert set(ids) <= tasks.keys(), "an accepted task is lost"
         prove_ledger(service, tasks)
-        _prove_callbacks(service, tasks, receiver)
+        prove_callbacks(service, tasks, receiver)
         prove_files(service, tasks.values())
         # the folder goes just after its task has ended
         wait_until(lambda: not any(tree.data.joinpath("work").iterdir()), "no working folder is left")
@@ -94,10 +94,10 @@ def _tasks(service: Service) -> dict[str, Task]:
     return {task.id: task for task in loaded if task is not None}
 
 
-def prove_ledger(service: Service, tasks: dict[str, Task]) -> None:
-    """Each task is charged once, and a failed one given back once."""
+def prove_ledger(service: Service, tasks: dict[str, Task], name: str = "alice") -> None:
+    """Each task of an account is charged once, and a failed one given back once. It had ``CREDITS`` and no other tasks."""
     assert service.ledger.imbalance() == {}
-    account = service.accounts.find("alice")
+    account = service.accounts.find(name)
     assert account is not None
     entries = Counter((e.task_id, e.reason, e.amount) for e in service.ledger.entries(account.id))
     wanted: Counter[tuple[str | None, str, int]] = Counter({(None, "grant", CREDITS): 1})
@@ -110,7 +110,7 @@ def prove_ledger(service: Service, tasks: dict[str, Task]) -> None:
     assert service.ledger.balance(account.id) == CREDITS - spent
 
 
-def _prove_callbacks(service: Service, tasks: dict[str, Task], receiver: Receiver) -> None:
+def prove_callbacks(service: Service, tasks: dict[str, Task], receiver: Receiver) -> None:
     """Each was told of at least once, and it is written down that it was."""
     called = [task for task in tasks.values() if task.callback_url]
 

@@ -1,4 +1,4 @@
-"""A receiver of callbacks on this machine."""
+"""A receiver of callbacks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from tests.http_stub import HttpStub, StubHandler
 class Receiver(HttpStub):
     """What came in.
 
+    Args:
+        address: where it listens.
+
     Attributes:
         arrived: how often a task was told of, by its id as 32 hex digits.
         bodies: what was told last.
@@ -21,8 +24,8 @@ class Receiver(HttpStub):
         status: of the answers.
     """
 
-    def __init__(self) -> None:
-        super().__init__(_Handler)
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        super().__init__(_Handler, address)
         self.arrived: Counter[str] = Counter()
         self.bodies: dict[str, Any] = {}
         self.open = threading.Event()
