@@ -31,6 +31,14 @@ def run(model: ModelProto, x: Array) -> Array:
     return np.asarray(y)
 
 
+def without_numbers(model: ModelProto, name: str) -> None:
+    """Turns a constant into a tensor of another file."""
+    tensor = next(one for one in model.graph.initializer if one.name == name)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights")
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize(
     ("shape", "axes"),
@@ -71,13 +79,16 @@ def test_a_norm_over_two_axes_is_exact(bias: bool) -> None:
     np.testing.assert_allclose(run(model, x), wanted, atol=3e-6)
 
 
-def test_small_means_and_norms_of_channels_stay() -> None:
+@pytest.mark.parametrize("external", [False, True])
+def test_small_means_and_norms_of_channels_stay(external: bool) -> None:
     x = np.ones((1, 40, 16), np.float32)
     nodes = [
         helper.make_node("LayerNormalization", ["x", "scale"], ["normed"]),
         helper.make_node("ReduceMean", ["normed", "axes"], ["y"]),
     ]
     model = model_of(nodes, x, {"scale": np.ones(16, np.float32), "axes": np.array([2], np.int64)})
+    if external:  # as in a graph without weights
+        without_numbers(model, "scale")
     before = model.SerializeToString()
     means_in_steps(model)
     assert model.SerializeToString() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,6 +184,18 @@ def test_a_checkpoint_of_another_network_is_told(change: Any, problem: str, tmp_
     path = package(tmp_path, SMALL, state)
     with pytest.raises(ModelUnavailableError, match=f"{path} does not fit its network: {problem}"):
         OnnxWaveformEngine(SMALL, [path], device="cpu", threads=1, template=small_template())
+
+
+@pytest.mark.long
+def test_a_graph_is_made_anew_and_gives_what_pytorch_gives(small_file: Path, tmp_path: Path) -> None:
+    """As ``scripts/graph-templates`` makes it, with the packages that are installed now."""
+    network = networks.build("htdemucs", SMALL.options).to_empty(device="cpu").eval()
+    graph = HTDemucsGraph(network, SMALL.chunk_samples).eval()  # type: ignore[arg-type]
+    made = template_making.without_weights(graph)
+    file = tmp_path / "small.onnx.xz"
+    file.write_bytes(lzma.compress(made.content, preset=0))
+    template = replace(small_template(), file=file, contract=graph.contract, shapes=made.shapes)
+    assert difference(SMALL, template, [small_file], music(SMALL.chunk_samples)) < 1e-5
 
 
 @pytest.mark.long

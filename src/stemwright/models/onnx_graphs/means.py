@@ -35,6 +35,7 @@ def means_in_steps(model: Any) -> None:
         value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
         for value in (*inferred.value_info, *inferred.input, *inferred.output)
     }
+    shapes |= {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     constants = {tensor.name: tensor for tensor in model.graph.initializer if not tensor.external_data}
     steps = _Steps(model.graph)
     for node in list(model.graph.node):
@@ -49,7 +50,7 @@ def means_in_steps(model: Any) -> None:
                 steps.mean(node.input[0], shape, places, keeps, node.output[0])
                 continue
         elif node.op_type == "LayerNormalization":
-            scale = shapes.get(node.input[1]) or tuple(constants[node.input[1]].dims)
+            scale = shapes[node.input[1]]
             if len(scale) > 1:  # of a batch of one
                 epsilon = next(one.f for one in node.attribute if one.name == "epsilon")
                 steps.norm(node, (1, *scale), list(range(len(scale), 0, -1)), epsilon)
