@@ -150,6 +150,14 @@ def test_what_needs_pytorch_says_so_before_a_download(monkeypatch: pytest.Monkey
     assert f"{needing[-1]} needs PyTorch" in done.out
 
 
+def test_what_needs_more_memory_than_there_is_is_said_and_not_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("cpu_memory_limits", "separation.ladder"):
+        monkeypatch.setattr(f"stemwright.{module}.memory_bytes", lambda: 300 * 10**6)
+    done = setup()
+    assert "good needs about" in done.out and "of memory, more than there is" in done.out
+    assert "fast (recommended)" in done.out and "fast needs" not in done.out
+
+
 def test_a_full_disk_is_said_before_a_download(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
     one_error(setup("--plan", "good", "--yes", code=5), words=["free", "good takes", "STEMWRIGHT_MODELS_DIR"])
@@ -168,7 +176,9 @@ def test_a_host_that_does_not_answer_is_said_and_is_no_error(monkeypatch: pytest
 
 def test_offline_a_plan_that_is_not_installed_is_only_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMWRIGHT_OFFLINE", "1")
-    assert json.loads(setup("--json").out)["recommended"] == "fast"
+    done = setup("--json")
+    assert json.loads(done.out)["recommended"] == "fast"
+    assert [plan["song_minutes"] for plan in plans(done).values()][1:] == [None, None]
     write_song("song.wav", seconds=1)
     assert run("separate", "song.wav", "--json").objects[0]["better"] is None
 

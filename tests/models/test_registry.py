@@ -11,6 +11,7 @@ import pytest
 
 from stemwright.errors import ModelUnavailableError
 from stemwright.models import registry, weight_store
+from stemwright.models.graph_templates import template_of
 from stemwright.models.networks import build
 from stemwright.models.registry import REMAINDER_LABEL, Model
 from stemwright.models.runtimes.onnx_waveform import OnnxWaveformEngine
@@ -101,6 +102,7 @@ def test_a_published_model_says_all_that_running_it_takes(model: Model) -> None:
     assert 0 <= model.overlap <= 0.5
     if model.runtime == "pytorch":
         assert model.gflop_per_s > 0 and model.memory_mb > 0
+        assert (model.onnx_memory_mb > 0) == (template_of(model) is not None)
     assert model.page.startswith("https://")
     assert model.licence_note or model.licence == "MIT"
     for score in model.scores:

@@ -60,8 +60,8 @@ def test_the_best_that_is_installed_and_worth_its_time_comes_first(
 
 def test_what_needs_more_memory_than_there_is_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     rungs = (rung("fast", 0.1), rung("good", 1.0), rung("best", 2.0))
-    monkeypatch.setattr("stemwright.separation.ladder.memory_bytes", lambda: 900 * 10**6)
-    assert LARGE.memory_mb * 10**6 + LARGE.size_bytes > 900 * 10**6 > SMALL.memory_mb * 10**6 + SMALL.size_bytes
+    monkeypatch.setattr("stemwright.separation.ladder.memory_bytes", lambda: 1050 * 10**6)
+    assert rungs[2].memory_bytes > 1050 * 10**6 > rungs[1].memory_bytes
     assert [one.name for one in best_installed(rungs, TimeLimit())] == ["good", "fast"]
     assert next_step((*rungs[:2], rung("best", 2.0, installed=False)), rungs[1], TimeLimit()) is None
 
@@ -117,6 +117,12 @@ def test_a_plan_of_which_no_published_model_is_allowed_is_empty() -> None:
     _, good, best = ladder(select("twelve"), "permissive", "cpu", 2)
     assert all(model.licence in ("MIT", "Apache-2.0") for model in (*good.models, *best.models))
     assert not Rung(plan_of("good"), (), None, 0.0, 0.0).can_run
+
+
+def test_the_time_of_a_plan_without_models_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_OFFLINE", "1")
+    for one in ladder(select("twelve"), "any", "cpu", 2)[1:]:
+        assert (one.models, one.time_ratio, one.installed_time_ratio) == ((), math.inf, math.inf)
 
 
 def test_a_measured_time_counts_in_place_of_the_estimate() -> None:

@@ -194,6 +194,8 @@ def _print(facts: dict[str, Any]) -> None:
     for one in facts["plans"]:
         if one["needs_torch"]:
             typer.echo(f"{one['plan']} needs PyTorch: pip install 'stemwright[torch]'.")
+        if one["memory_bytes"] > machine["memory_bytes"]:
+            typer.echo(f"{one['plan']} needs about {megabytes(one['memory_bytes'])} of memory, more than there is.")
 
 
 def _download_cell(one: dict[str, Any]) -> str:

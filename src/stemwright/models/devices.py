@@ -66,6 +66,13 @@ def has_runtime(model: Model) -> bool:
     return runtime_of(model, "auto") != "pytorch" or has_torch()
 
 
+def memory_bytes_of(model: Model) -> int:
+    """Memory that a model takes on a CPU, with its weights, in the runtime that it has here; 0 if unknown."""
+    in_onnx = model.onnx_memory_mb and runtime_of(model, "auto") == "onnx"
+    memory_mb = model.onnx_memory_mb if in_onnx else model.memory_mb
+    return memory_mb * 10**6 + model.size_bytes if memory_mb else 0
+
+
 def has_bf16() -> bool:
     """Whether this CPU supports bfloat16; without support it is seven times slower than float32."""
     try:

@@ -89,7 +89,8 @@ class Model:
             separates.
         overlapping: outputs may contain the same sound, so their sum can exceed the mix.
         gflop_per_s: billions of operations per second of song.
-        memory_mb: memory on a CPU besides the weights.
+        memory_mb: memory on a CPU besides the weights; 0 if unknown.
+        onnx_memory_mb: the same in ONNX Runtime, of a network of PyTorch that has a graph too (``graph_templates``).
         scores: published scores.
         page: URL of its documentation.
         added: it was added by the user.
@@ -115,6 +116,7 @@ class Model:
     overlapping: bool = False
     gflop_per_s: float = 0.0
     memory_mb: int = 0
+    onnx_memory_mb: int = 0
     scores: tuple[PublishedScore, ...] = ()
     page: str = ""
     added: bool = False

@@ -296,8 +296,8 @@ class _Download:
         useless = {url for url, refusal in failures if refusal.kind in ("gone", "digest differs")}
         lasting = next((url for url in (file.url, *file.mirrors) if url not in useless), "")
         return ModelUnavailableError(
-            f"{file.name} could not be downloaded {where}: {helps}; or else set STEMWRIGHT_MODEL_MIRROR to a server that "
-            f"has it, or {_by_hand(file, folder, lasting)}."
+            f"{file.name} could not be downloaded {where}: {helps}; or else set STEMWRIGHT_MODEL_MIRROR to another "
+            f"server that has it, or {_by_hand(file, folder, lasting)}."
         )
 
 

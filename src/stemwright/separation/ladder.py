@@ -6,6 +6,7 @@ downloaded here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stemwright.cpu_memory_limits import memory_bytes
@@ -32,7 +33,7 @@ class Rung:
         plan: the plan.
         models: the models that it has once it is downloaded; empty if none is allowed.
         installed: the models that it has with what is installed; None if that is not enough.
-        time_ratio: seconds of work for a second of song with ``models``; infinite if unknown.
+        time_ratio: seconds of work for a second of song with ``models``; infinite if unknown, or if there are none.
         installed_time_ratio: the same with ``installed``.
     """
 
@@ -83,7 +84,7 @@ class Rung:
     @property
     def memory_bytes(self) -> int:
         """Memory that its largest model takes on a CPU, with its weights; 0 if unknown."""
-        return max((model.memory_mb * 10**6 + model.size_bytes for model in self.models if model.memory_mb), default=0)
+        return max(map(devices.memory_bytes_of, self.models), default=0)
 
     @property
     def needs_torch(self) -> bool:
@@ -132,7 +133,7 @@ def ladder(
     known = speed.known_speed()
 
     def ratio(models: tuple[Model, ...]) -> float:
-        return sum(known.time_ratio(model, device, threads) for model in models)
+        return sum(known.time_ratio(model, device, threads) for model in models) if models else math.inf
 
     rungs: list[Rung] = []
     models: tuple[Model, ...]

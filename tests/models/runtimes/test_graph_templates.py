@@ -257,6 +257,16 @@ def test_the_faster_runtime_is_taken(
         assert devices.runtime_of(model, "cpu") == forced
 
 
+def test_memory_is_that_of_the_runtime(with_runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = registry.find("htdemucs-6s")
+    for runtime, memory_mb in (("onnx", model.onnx_memory_mb), ("pytorch", model.memory_mb)):
+        monkeypatch.setenv("STEMWRIGHT_RUNTIME", runtime)
+        assert devices.memory_bytes_of(model) == memory_mb * 10**6 + model.size_bytes
+        scnet = registry.find("scnet-large")
+        assert devices.memory_bytes_of(scnet) == scnet.memory_mb * 10**6 + scnet.size_bytes, "it has no graph"
+        assert devices.memory_bytes_of(registry.find("mdx-net-kim-vocal-2")) == 0, "nobody measured it"
+
+
 def test_another_runtime_is_refused(with_runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMWRIGHT_RUNTIME", "tensorflow")
     with pytest.raises(

@@ -79,7 +79,7 @@ def _facts(model: Model) -> dict[str, Any]:
     from stemwright.models.speed import minutes_for_a_song
     from stemwright.separation.plan import plans
 
-    ram_mb = model.memory_mb + model.size_bytes / 1e6 if model.memory_mb else None
+    ram_bytes = devices.memory_bytes_of(model)
     minutes = minutes_for_a_song(model)
     return {
         "name": model.name,
@@ -99,8 +99,8 @@ def _facts(model: Model) -> dict[str, Any]:
         "installed": weight_store.is_available(model),
         "files": [asdict(file) for file in model.files],
         "size_bytes": model.size_bytes,
-        "ram_mb": None if ram_mb is None else round(ram_mb),
-        "ram_is_short": ram_mb is not None and ram_mb * 1e6 > memory_bytes(),
+        "ram_mb": round(ram_bytes / 1e6) or None,
+        "ram_is_short": ram_bytes > memory_bytes(),
         "gflop_per_s": model.gflop_per_s,
         "minutes_for_3_minutes": None if minutes is None else round(minutes, 1),
         "scores": [asdict(score) for score in model.scores],
