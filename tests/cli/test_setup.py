@@ -138,6 +138,7 @@ def test_the_licence_setting_hides_what_it_forbids(mirror: Mirror) -> None:
     if not facts["good"]["models"]:
         done = setup("--plan", "good", "--yes", "--license", "permissive", code=4)
         one_error(done, words=["good", "permissive"])
+        assert "none with such a licence" in done.out
     assert mirror.asked == [] or facts["good"]["models"]
 
 
@@ -179,6 +180,7 @@ def test_offline_a_plan_that_is_not_installed_is_only_the_wheel(monkeypatch: pyt
     done = setup("--json")
     assert json.loads(done.out)["recommended"] == "fast"
     assert [plan["song_minutes"] for plan in plans(done).values()][1:] == [None, None]
+    assert setup().out.count("none while STEMWRIGHT_OFFLINE is set") == 2
     write_song("song.wav", seconds=1)
     assert run("separate", "song.wav", "--json").objects[0]["better"] is None
 

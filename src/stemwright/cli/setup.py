@@ -177,6 +177,9 @@ def _print(facts: dict[str, Any]) -> None:
         f"{megabytes(machine['weights_free_bytes'])} free in {printable(machine['weights_dir'])}; "
         f"network: {machine['network']}."
     )
+    none = (
+        "none while STEMWRIGHT_OFFLINE is set" if machine["network"] == "switched off" else "none with such a licence"
+    )
     rows = table(
         "plan", "models", "licence of the weights", "to download", "3 minutes here", "published scores", left=3
     )
@@ -184,7 +187,7 @@ def _print(facts: dict[str, Any]) -> None:
         scores = ", ".join(f"{score['stem']} {score['db']:.2f}" for score in one["scores"])
         rows.add_row(
             one["plan"] + (" (recommended)" if one["plan"] == facts["recommended"] else ""),
-            Text("\n".join(model["name"] for model in one["models"]) or "none can be had"),
+            Text("\n".join(model["name"] for model in one["models"]) or none),
             Text("\n".join(one["licences"])),
             _download_cell(one),
             rounded_minutes(one["song_minutes"]),
