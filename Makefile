@@ -39,7 +39,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-models train clean test-packages
+.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-models train clean test-packages web-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -50,14 +50,13 @@ serve: .venv/served
 test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 4 --dist worksteal
 
-test-long: .venv/tested test-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made .azurite/made
+test-long: .venv/tested test-packages web-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made .azurite/made
 	STEMWRIGHT_AZURITE=$(CURDIR)/.azurite/node_modules/.bin/azurite-blob \
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
 	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long -n 3 --dist worksteal
 
-test-web: .venv/tested
-	@scripts/debian-packages "the tests of the player" chromium
-	$(BIN)/pytest tests/web tests/api/test_pages.py
+test-web: .venv/tested web-packages
+	$(BIN)/pytest -m "not long" tests/web tests/api/test_pages.py
 
 drill: .venv/tested test-packages
 	$(BIN)/python -m tests.drills.machines $(if $(SEED),--seed $(SEED))
@@ -95,6 +94,9 @@ train: .venv/tested
 	$(if $(DATA),$(BIN)/python -m training.data.multitracks "$(DATA)" --out $(MULTITRACKS))
 	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \
 	  --minutes $(MINUTES) --run $(RUN) --resume
+
+web-packages:
+	@scripts/debian-packages "the tests of the player" chromium
 
 test-packages:
 	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)
