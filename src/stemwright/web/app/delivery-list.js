@@ -6,6 +6,9 @@ import { day, TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").AccountDelivery} AccountDelivery */
 
+/** How long after it is due a callback is looked at. */
+const LOOK_MS = 1500;
+
 /** @param {{wire: Wire, mayWrite: boolean, onError: (message: string) => void}} options */
 export function deliveryList({ wire, mayWrite, onError }) {
   const list = element("ul", { class: "lines" });
@@ -14,6 +17,7 @@ export function deliveryList({ wire, mayWrite, onError }) {
   let next = null;
   /** @type {AccountDelivery[]} */
   let known = [];
+  let timer = 0;
 
   /** @param {string | null} after */
   async function load(after) {
@@ -35,6 +39,11 @@ export function deliveryList({ wire, mayWrite, onError }) {
       }),
     );
     if (!known.length) fill(list, element("li", { class: "quiet" }, TEXTS.noCallbacks));
+    clearTimeout(timer);
+    const due = known.filter((one) => one.state === "pending").map((one) => Date.parse(one.due_at));
+    if (after || !due.length) return; // what lies further back stays as it was read
+    const wait = Math.max(0, Math.min(...due) - Date.now()) + LOOK_MS;
+    timer = window.setTimeout(() => list.isConnected && void load(null), wait);
   }
 
   /** @param {AccountDelivery} one @param {boolean} isNewest of its separation */
@@ -44,7 +53,6 @@ export function deliveryList({ wire, mayWrite, onError }) {
       button.disabled = true;
       try {
         await wire.replay(one.separation_id);
-        setTimeout(() => void load(null), 1500); // the server delivers within a second
       } catch (error) {
         onError(String(/** @type {Error} */ (error).message));
       }
