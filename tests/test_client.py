@@ -129,6 +129,7 @@ class TestOnARealServer:
             client.track(second.track_id)
         account = client.account()
         assert (account.name, account.key.scopes, account.server_url) == ("alice", ("read", "write"), server.url)
+        assert account.max_upload_bytes == 500_000_000
         assert [day.separations for day in client.usage(2)] == [0, 1]
         made = client.create_key("phone", ["read"])
         _, listed = client.keys()

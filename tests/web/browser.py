@@ -38,6 +38,7 @@ class Browser:
         self._replies = replies
         self._buffer = b""
         self._last_id = 0
+        self._contexts: list[str] = []
         self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -58,11 +59,18 @@ class Browser:
 
     def new_page(self, width: int = 1280, height: int = 800, *, is_phone: bool = False) -> Page:
         """A tab with a storage of its own."""
-        return self._open_tab(self.call("Target.createBrowserContext")["browserContextId"], width, height, is_phone)
+        self._contexts.append(self.call("Target.createBrowserContext")["browserContextId"])
+        return self._open_tab(self._contexts[-1], width, height, is_phone)
 
     def another_tab(self, page: Page, width: int = 1280, height: int = 800) -> Page:
         """A tab with the storage of another one."""
         return self._open_tab(page.context, width, height, False)
+
+    def close_pages(self) -> None:
+        """Closes all tabs, and forgets what they stored."""
+        while self._contexts:
+            self.call("Target.disposeBrowserContext", browserContextId=self._contexts.pop())
+        self.events.clear()
 
     def _open_tab(self, context: str, width: int, height: int, is_phone: bool) -> Page:
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
@@ -110,6 +118,25 @@ class Page:
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
+    def reload(self) -> None:
+        """Loads the page again. The old one is gone on return, so that nothing is read from it."""
+        before = self._loads
+        self.call("Page.reload")
+        deadline = time.monotonic() + PATIENCE_S
+        while self._loads == before:
+            assert time.monotonic() < deadline, "the page was not loaded again"
+            time.sleep(0.02)
+            self._browser.call("Browser.getVersion")  # events are read with its reply
+
+    @property
+    def _loads(self) -> int:
+        return len([one for one in self.events if one["method"] == "Page.loadEventFired"])
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What the tab has told so far."""
+        return [one for one in self._browser.events if one.get("sessionId") == self._session]
+
     def evaluate(self, script: str) -> Any:
         """The value of an expression, or of the promise that it gives."""
         reply = self.call(
@@ -127,11 +154,13 @@ class Page:
         return value
 
     def click(self, selector: str) -> None:
-        """A real click in the middle of the first element that matches."""
+        """A real click in the middle of the first element that matches, once nothing lies over it."""
         box = self.wait_for(
             f"(() => {{ const found = document.querySelector({json.dumps(selector)}); if (!found) return null;"
             "found.scrollIntoView({block: 'center'}); const box = found.getBoundingClientRect();"
-            "return {x: box.x + box.width / 2, y: box.y + box.height / 2}; })()"
+            "const place = {x: box.x + box.width / 2, y: box.y + box.height / 2};"
+            "const hit = document.elementFromPoint(place.x, place.y);"
+            "return found.contains(hit) && place; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box["x"], y=box["y"], button="left", clickCount=1)
@@ -148,6 +177,13 @@ class Page:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
+    def drop_files(self, files: Sequence[Path]) -> None:
+        """Drops files of this machine in the middle of the page."""
+        width, height = self.evaluate("[innerWidth, innerHeight]")
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=width / 2, y=height / 2, data=data)
+
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
@@ -156,9 +192,7 @@ class Page:
         """Errors on the console: exceptions, what the policy refuses, failed requests."""
         self.evaluate("0")  # what came so far is read with its reply
         found = []
-        for event in self._browser.events:
-            if event.get("sessionId") != self._session:
-                continue
+        for event in self.events:
             details = event["params"]
             if event["method"] == "Runtime.exceptionThrown":
                 thrown = details["exceptionDetails"]
@@ -173,8 +207,8 @@ class Page:
         self.evaluate("0")
         return [
             str(event["params"]["request"]["url"])
-            for event in self._browser.events
-            if event.get("sessionId") == self._session and event["method"] == "Network.requestWillBeSent"
+            for event in self.events
+            if event["method"] == "Network.requestWillBeSent"
         ]
 
     @property
@@ -183,7 +217,7 @@ class Page:
         return {url.split("/")[2] for url in self.requests if url.startswith("http")}
 
 
-TEXT = "document.body.innerText.slice(0, 400)"
+TEXT = "document.body.innerText.slice(-600)"
 
 
 @contextmanager

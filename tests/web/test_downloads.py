@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.api.conftest import Server
 from tests.waiting import wait_until
 from tests.web.browser import Page
-from tests.web.conftest import Finished
+from tests.web.conftest import Finished, finished_song, sounds
 from tests.web.test_page import UNNAMED, open_song
 
 
@@ -53,3 +53,20 @@ def test_large_files_are_links_that_the_browser_saves_as_they_come(
         page.evaluate("document.querySelector('.menu').open = true")
         assert page.evaluate(f"{link}.hasAttribute('download') && {link}.href").endswith(f"/{finished.id}/{file}")
         assert page.evaluate(f"fetch({link}.href).then((reply) => reply.status)") == 200
+
+
+def test_what_has_expired_is_said_on_the_page(page: Page, server: Server) -> None:
+    page.call("Page.setDownloadBehavior", behavior="deny")
+    gone = finished_song(server, sounds(("drums", "bass", "residual")))
+    open_song(page, server, gone)
+    page.evaluate("document.querySelector('.menu').open = true")
+    page.click(".menu [data-stem=bass]")
+    wait_until(lambda: page.requests[-1].endswith(f"/v1/separations/{gone.id}"))
+    month = "const now = Date.now; Date.now = () => now() + 30 * 86400000"
+    page.evaluate(month)
+    page.click(".menu [data-stem=bass]")
+    assert "no longer stored" in page.wait_for("document.querySelector('.note')?.innerText")
+    assert server.client.delete(f"/v1/separations/{gone.id}").status_code == 204
+    page.click(".menu [download][href$='stems.zip']")
+    page.wait_for("document.querySelector('#notes').innerText.includes('no separation with this id')")
+    assert page.evaluate("location.href").startswith(f"{server.url}/")

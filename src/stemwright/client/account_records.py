@@ -67,6 +67,7 @@ class Account:
     key: UsedKey
     storage: Storage
     retention_days: float
+    max_upload_bytes: int
     server_url: str
 
 

@@ -37,6 +37,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
             key=key_view(caller),
             storage=schemas.Storage(used_bytes=usage.used_bytes, limit_bytes=usage.limit_bytes),
             retention_days=service.settings.retention_days,
+            max_upload_bytes=service.settings.max_upload_mb * 1_000_000,
             server_url=public_url(service.settings),
         )
         return json_response(view)

@@ -145,6 +145,7 @@ class Account(BaseModel):
     key: UsedKey
     storage: Storage
     retention_days: float
+    max_upload_bytes: int = Field(description="Largest file that the server takes.")
     server_url: str = Field(description="Base URL of this server for clients.")
 
 

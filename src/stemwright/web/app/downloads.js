@@ -35,9 +35,25 @@ export function downloads(wire, separation, title, mixer, onError) {
     return button;
   }
 
-  /** What may be large, so the browser saves it as it comes. @param {string} text @param {string} path */
-  function streamed(text, path) {
-    return element("a", { class: "item", href: path, download: "" }, text);
+  /**
+   * What may be large, so the browser saves it as it comes. Whether it is still there is asked first: a browser would
+   * show the server's refusal in place of the page.
+   * @param {(now: Separation) => string} address @param {Record<string, string>} attributes @param {(Node | string)[]} content
+   */
+  function streamed(address, attributes, ...content) {
+    /** @param {Event} event */
+    async function save(event) {
+      event.preventDefault();
+      try {
+        const now = await wire.separation(separation.id);
+        if (Date.parse(now.expires_at) <= Date.now()) throw new Error(TEXTS.expired);
+        element("a", { href: address(now), download: "" }).click();
+      } catch (error) {
+        onError(String(/** @type {Error} */ (error).message));
+      }
+    }
+    const href = address(separation);
+    return element("a", { class: "item", download: "", href, onclick: (/** @type {Event} */ event) => void save(event), ...attributes }, ...content);
   }
 
   return element(
@@ -51,8 +67,8 @@ export function downloads(wire, separation, title, mixer, onError) {
       singing.length && singing.length < separation.stems.length
         ? made(TEXTS.downloadKaraoke, async () => `${base}/mixdown?${mutedStems(singing)}`, "karaoke.wav")
         : null,
-      streamed(TEXTS.downloadAll, `${base}/stems.zip`),
-      streamed(TEXTS.downloadDaw, `${base}/daw.zip`),
+      streamed(() => `${base}/stems.zip`, {}, TEXTS.downloadAll),
+      streamed(() => `${base}/daw.zip`, {}, TEXTS.downloadDaw),
       made(
         TEXTS.downloadStemFile,
         async () => {
@@ -62,9 +78,9 @@ export function downloads(wire, separation, title, mixer, onError) {
         `${title.replace(/[\\/:*?"<>|]/g, "_").slice(0, 100)}.stem.mp4`,
       ),
       ...separation.stems.map((stem) =>
-        element(
-          "a",
-          { class: "item", href: `${stem.url}?download=1`, "data-stem": stem.name },
+        streamed(
+          (now) => `${now.stems.find((one) => one.id === stem.id)?.url ?? stem.url}?download=1`,
+          { "data-stem": stem.name },
           element("span", { class: "chip" }),
           stemName(stem.name),
           element("span", { class: "quiet" }, `${(stem.size_bytes / 1e6).toFixed(1)} MB`),

@@ -10,9 +10,10 @@ const SOUND = /\.(mp3|m4a|aac|flac|wav|wave|aiff?|aifc|caf|ogg|oga|opus|wma|webm
 
 /**
  * @param {{onSongs: (songs: Song[]) => void, onError: (message: string) => void}} actions
+ * @param {number} maxBytes of a file
  * @returns {{root: HTMLElement, close: () => void}}
  */
-export function dropZone({ onSongs, onError }) {
+export function dropZone({ onSongs, onError }, maxBytes) {
   const files = element("input", { type: "file", multiple: true, accept: "audio/*,video/*,.flac,.opus,.wv,.ape", hidden: true });
   const folder = element("input", { type: "file", multiple: true, hidden: true, webkitdirectory: true });
   for (const input of [files, folder]) {
@@ -83,7 +84,9 @@ export function dropZone({ onSongs, onError }) {
     const empty = songs.find((file) => file.size === 0);
     if (empty) onError(TEXTS.emptyFile(empty.name));
     else if (!songs.length) onError(TEXTS.noAudio);
-    const full = songs.filter((file) => file.size > 0);
+    // Not sent to be refused: the browser would copy it first, to keep it until it is sent.
+    for (const file of songs) if (file.size > maxBytes) onError(TEXTS.largeFile(file.name, file.size, maxBytes));
+    const full = songs.filter((file) => file.size > 0 && file.size <= maxBytes);
     if (full.length) onSongs(full.map((file) => ({ file, title: file.name.replace(/\.[^.]+$/, "") })));
   }
 

@@ -116,14 +116,13 @@ async function showHome(isCurrent) {
   const plans = await wire.plans();
   if (!isCurrent()) return () => {};
   const order = orderForm(plans, account?.key.scopes.includes("operator") ?? false);
-  const zone = dropZone({
-    onError: note,
-    onSongs(songs) {
-      const chosen = order.order();
-      if (!chosen) return note(TEXTS.chooseOne);
-      for (const song of songs) void outbox.add(song, chosen);
-    },
-  });
+  /** @param {import("./drop-zone.js").Song[]} songs */
+  function onSongs(songs) {
+    const chosen = order.order();
+    if (!chosen) return note(TEXTS.chooseOne);
+    for (const song of songs) void outbox.add(song, chosen);
+  }
+  const zone = dropZone({ onError: note, onSongs }, account?.max_upload_bytes ?? Infinity);
   const list = new SongList(wire, outbox, deletions, { onError: note, onOnline: (is) => (offline.hidden = is) });
   fill(view, element("div", { class: "home" }, zone.root, order.root, list.root));
   void list.open();

@@ -25,6 +25,9 @@ export const TEXTS = {
   badLink: "This is no address of a file. Paste the whole address; it begins with https://.",
   /** @param {string} name */
   emptyFile: (name) => `${name} is empty. Copy or download it again.`,
+  /** @param {string} name @param {number} size @param {number} limit bytes */
+  largeFile: (name, size, limit) =>
+    `${name} is ${bytes(size)}; this server takes at most ${bytes(limit)}. Send it as FLAC or MP3, or in parts; of a film, send only the sound.`,
 
   stems: "Stems",
   two: "2 stems",
@@ -290,6 +293,7 @@ export const TEXTS = {
   stemFileLossless: "Lossless (ALAC), four times as large",
   /** @param {number} number */
   groupName: (number) => `Name of group ${number}`,
+  expired: "The stems of this song are no longer stored. Drop the song again to separate it anew.",
   loading: "Loading …",
   notReady: "This song is not separated yet.",
   play: "Play",

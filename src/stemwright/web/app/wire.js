@@ -10,7 +10,7 @@ import { TEXTS } from "./texts.js";
  * @typedef {{id: string, state: "pending" | "running" | "succeeded" | "failed" | "cancelled", stage: string | null,
  *   progress: number, cancelling: boolean, track_id: string, title: string | null, mode: string, plan: string, format: string,
  *   seconds: number | null, sample_rate: number | null, gain_db: number | null, stems: Stem[], zip: string | null,
- *   error: {code: number, message: string} | null, created_at: string}} Separation
+ *   error: {code: number, message: string} | null, created_at: string, expires_at: string}} Separation
  * @typedef {{name: string, title: string, stems: string[], models: {name: string, licence: string}[],
  *   song_minutes: number | null, is_bound: boolean}} Plan
  * @typedef {{name: string, title: string, missing: {name: string, licence: string}[], download_bytes: number,
@@ -20,7 +20,7 @@ import { TEXTS } from "./texts.js";
  *   levels: {samples_per_column: number, columns: number, tiles: number}[]}} SpectrogramFacts
  * @typedef {{id: string, name: string, hint: string, scopes: string[]}} UsedKey
  * @typedef {{name: string, key: UsedKey, storage: {used_bytes: number, limit_bytes: number | null},
- *   retention_days: number, server_url: string}} Account
+ *   retention_days: number, max_upload_bytes: number, server_url: string}} Account
  * @typedef {UsedKey & {created_at: string}} Key
  * @typedef {{version: string, maintenance: boolean, waiting: number, running: number, tasks: {failed: number},
  *   workers: {ready: number | null, configured: number}, storage: {stored_bytes: number, free_bytes: number},
