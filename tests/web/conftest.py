@@ -37,6 +37,14 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield browser
 
 
+@pytest.fixture(autouse=True)
+def _no_tab_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tabs that are open go on asking their server, and slow down all that follows."""
+    yield
+    if "browser" in request.fixturenames:
+        request.getfixturevalue("browser").close_pages()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, mp3: bytes) -> Iterator[Server]:
     with starting(tmp_path_factory.mktemp("web"), mp3) as start:
@@ -76,18 +84,19 @@ def as_file(samples: NDArray[np.int16], form: str) -> bytes:
 def finish(server: Server, task_id: str, parts: dict[str, NDArray[np.int16]]) -> Task:
     """Ends a task with these stems, as a worker would."""
     lease = server.hold(task_id)
+    length, channels = next(iter(parts.values())).shape
+    seconds = length / RATE
     stems = []
     for position, (name, samples) in enumerate(parts.items()):
         blob = server.store(as_file(samples, "FLAC"))
         plays = bool(samples.any())
         level = -25.0 if plays else None
         stems.append(
-            Stem(new_id(), name, position, blob.digest, "flac", blob.size_bytes, SECONDS, plays, 0.9, level, level)
+            Stem(new_id(), name, position, blob.digest, "flac", blob.size_bytes, seconds, plays, 0.9, level, level)
         )
-    length, channels = next(iter(parts.values())).shape
     facts = {"sample_rate": RATE, "channels": channels, "samples": length, "gain_db": 0.0}
     assert server.service.worker_tasks.succeed(
-        task_id, lease.token, stems, seconds=SECONDS, cache_key=None, facts=facts
+        task_id, lease.token, stems, seconds=seconds, cache_key=None, facts=facts
     )
     return server.task(task_id)
 
@@ -99,8 +108,9 @@ def finished(server: Server) -> Finished:
 
 
 def finished_song(server: Server, parts: dict[str, NDArray[np.int16]]) -> Finished:
-    blob = server.store(as_file(added(parts), "WAV"))
-    track = server.service.tracks.add_stored(server.caller.account_id, blob, title=TITLE, seconds=SECONDS)
+    song = added(parts)
+    blob = server.store(as_file(song, "WAV"))
+    track = server.service.tracks.add_stored(server.caller.account_id, blob, title=TITLE, seconds=len(song) / RATE)
     names = [name for name in parts if name != "residual"]
     made = server.client.post("/v1/separations", json={"track_id": track.id, "stems": names, "format": "flac"}).json()
     task = finish(server, made["id"].replace("-", ""), parts)

@@ -48,6 +48,7 @@ def test_only_an_operator_is_led_there(browser: Browser, server: Server) -> None
 def test_maintenance_is_switched(page: Page, server: Server) -> None:
     page.click("#maintenance")
     wait_until(server.service.operations.is_under_maintenance)
+    page.wait_for("!document.querySelector('#maintenance').disabled")  # it is, until the reply has come
     page.click("#maintenance")
     wait_until(lambda: not server.service.operations.is_under_maintenance())
     assert page.complaints == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import Server
+from tests.waiting import wait_until
 from tests.web.browser import Page
 from tests.web.conftest import Finished, finished_song, sounds
 from tests.web.test_page import open_song
@@ -67,8 +68,8 @@ def test_a_closer_look_fetches_finer_tiles_of_that_place_only(page: Page, server
     assert len(whole) < 5 and not any(tile.startswith("0/") for tile in whole)
     for _ in range(6):
         page.press("+", "Equal", "+", modifiers=8)
-    page.wait_for(COLOURS % "drums")
-    assert fetched() - whole >= {"0/0"} and "0/3" not in fetched()
+    wait_until(lambda: "0/0" in fetched())  # until it is there, a coarser tile is drawn in its place
+    assert "0/3" not in fetched()
     assert not any("/stems/bass/spectrogram" in url for url in page.requests)
 
 
@@ -94,6 +95,6 @@ def test_without_the_song_it_says_so_and_shows_the_waveform(page: Page, server: 
     page.press("v", "KeyV", "v")
     assert "no longer stored" in page.wait_for("document.querySelector('.note')?.innerText")
     page.wait_for(f"({LOOKS}).every((look) => look === 'waveform')")
-    assert page.evaluate("document.querySelectorAll('.note').length") == 1
+    assert page.evaluate("document.querySelectorAll('.note').length") <= 1, "it is said once, and goes after a while"
     page.click(".corner .toggle")
     page.wait_for("document.querySelector('.row.song').hidden")

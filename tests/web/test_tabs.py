@@ -10,11 +10,7 @@ from tests.api.conftest import Server
 from tests.waiting import wait_until
 from tests.web.browser import Browser, Page
 from tests.web.conftest import finish, sounds
-
-
-def pending(server: Server) -> list[str]:
-    reply = server.client.get("/v1/separations?state=pending").json()
-    return [one["id"] for one in reply["separations"]]
+from tests.web.test_page import pending
 
 
 def test_what_waits_is_sent_once_and_seen_in_both(
@@ -42,8 +38,8 @@ def test_what_waits_is_sent_once_and_seen_in_both(
         )
     assert len(pending(server)) == before + 2
     assert len(server.client.get("/v1/tracks").json()["tracks"]) == tracks + 2, "each file was sent once"
-    for task_id in pending(server)[:2]:
-        finish(server, task_id.replace("-", ""), sounds(("vocals", "drums")))
+    for one in pending(server)[:2]:
+        finish(server, one["id"].replace("-", ""), sounds(("vocals", "drums")))
     for tab in (page, other):
         tab.wait_for("document.querySelectorAll('.song.succeeded').length >= 2")
         assert not [one for one in tab.complaints if "503" not in one]
