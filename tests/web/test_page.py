@@ -13,6 +13,7 @@ from stemwright.service import server_state
 from stemwright.service.submissions import MAINTENANCE
 from stemwright.stems import select
 from tests.api.conftest import Server
+from tests.api.native import hex_id
 from tests.waiting import wait_until
 from tests.web.browser import Browser, Page
 from tests.web.conftest import TITLE, Finished, finish, finished_song, sounds
@@ -202,6 +203,21 @@ def test_what_waits_to_be_sent_survives_a_reload(page: Page, server: Server, sou
     assert sum(track["title"] == sound_file.stem for track in tracks) <= 2, "the file was sent once here"
     with server.service.database.read() as session:
         assert session.query(tables.Task).filter_by(state="pending").count() == before + 1
+
+
+def test_a_reload_in_mid_task_shows_how_far_it_is(page: Page, server: Server, sound_file: Path) -> None:
+    before = {one["id"] for one in pending(server)}
+    page.choose_files("input[type=file]", [sound_file])
+    wait_until(lambda: len(pending(server)) > len(before))
+    (made,) = [one for one in pending(server) if one["id"] not in before]
+    lease = server.hold(hex_id(made))
+    server.service.worker_tasks.progress(hex_id(made), lease.token, "separating", 0.4)
+    shown = "document.querySelector('.songs')?.innerText.includes('Separating · 40 %')"
+    page.wait_for(shown)
+    page.reload()
+    page.wait_for(shown)
+    server.succeed(hex_id(made), lease=lease)
+    page.wait_for(f"document.querySelector('.song.succeeded a[href=\"#/song/{made['id']}\"]')")
 
 
 def test_a_file_that_is_no_sound_is_said(page: Page, tmp_path: Path) -> None:
