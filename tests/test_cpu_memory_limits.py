@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from stemwright import cpu_memory_limits
-from stemwright.jobs.worker import worker_memory_limit
-from stemwright.settings import read_settings
 
 
 class Machine:
@@ -168,10 +166,9 @@ def test_what_the_user_said_of_blas_stays(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_workers_share_the_memory_of_their_group() -> None:
-    settings = read_settings(worker_memory_mb=6000, workers=2)
-    assert worker_memory_limit(settings, None) == 6e9
-    assert worker_memory_limit(settings, 4_000_000_000) == pytest.approx(0.85 * 2e9)
-    assert worker_memory_limit(settings, 10**12) == 6e9
+    assert cpu_memory_limits.memory_per_worker(6e9, 2, None) == 6e9
+    assert cpu_memory_limits.memory_per_worker(6e9, 2, 4_000_000_000) == pytest.approx(0.85 * 2e9)
+    assert cpu_memory_limits.memory_per_worker(6e9, 2, 10**12) == 6e9
 
 
 IN_A_GROUP = """

@@ -23,6 +23,9 @@ SELF = Path("/proc/self")
 UNLIMITED = 1 << 60
 """Version 1 reports 2^63 minus one page for unlimited memory."""
 
+WORKERS_MEMORY_SHARE = 0.85
+"""Share of a control group's memory for all workers together; the rest is for the server."""
+
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -39,6 +42,15 @@ def cores(proc: Path = SELF) -> int:
 def threads_per_worker(workers: int, n_cores: int) -> int:
     """Returns how many threads each of ``workers`` processes takes: one core is left to the server, at least 1 each."""
     return max(1, (n_cores - 1) // max(1, workers))
+
+
+def memory_per_worker(most_bytes: float, workers: int, limit_bytes: int | None) -> float:
+    """Returns the memory in bytes that a task of each of ``workers`` processes may take.
+
+    In a control group with a memory limit it can be less than ``most_bytes``: otherwise the kernel would kill the worker
+    or the server, and the task would restart in vain.
+    """
+    return most_bytes if limit_bytes is None else min(most_bytes, WORKERS_MEMORY_SHARE * limit_bytes / max(1, workers))
 
 
 def memory_bytes(proc: Path = SELF) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
+from stemwright.service import fleet
 from stemwright.service.keys import Caller
 from stemwright.service.peer_check import peer_problems
 from stemwright.service.service import Service
@@ -172,6 +173,19 @@ def test_a_plan_that_is_not_installed_is_refused_with_the_remedy(monkeypatch: py
     refused = run("worker", "--plans", "best")
     assert refused.code == 4
     one_error(refused, words=["download them with `stemwright models download best`"])
+
+
+def test_a_plan_that_takes_more_memory_than_a_task_may_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv("STEMWRIGHT_WORKER_MEMORY_MB", "1000")
+    monkeypatch.setattr("stemwright.models.weight_store.is_available", lambda _: True)
+    name, needed_bytes = max(fleet.installed_plans("cpu").items(), key=lambda plan: plan[1])
+    refused = run("worker", "--plans", name, "--device", "cpu")
+    assert refused.code == 2
+    needed_mb = needed_bytes / 1e6
+    one_error(refused, words=[f"'{name}' takes {needed_mb:.0f} MB", "may take 1000: raise STEMWRIGHT_WORKER_MEMORY_MB"])
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

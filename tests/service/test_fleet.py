@@ -7,7 +7,7 @@ import pytest
 from stemwright.jobs.procrastinate_queue import ProcrastinateQueue
 from stemwright.jobs.queue import Abilities
 from stemwright.service import fleet
-from stemwright.service.fleet import Fleet, installed_plans
+from stemwright.service.fleet import Fleet, fitting_plans, installed_plans
 from tests.service.conftest import Domain, OpenDomain, postgresql_only, sqlite_only
 
 
@@ -81,5 +81,15 @@ def test_one_machine_counts_as_its_only_worker(domain: Domain) -> None:
     found = Fleet(domain.database, domain.settings)
     assert found.workers() == [] and found.plans() == frozenset()
     assert found.has("fast", "two") and not found.has("best", "two")
-    assert "fast" in installed_plans() and "best" not in installed_plans()
+    assert "fast" in installed_plans("cpu") and "best" not in installed_plans("cpu")
     assert domain.submit(domain.caller(), plan="best").state == "pending"
+
+
+@sqlite_only
+def test_plans_that_take_too_much_memory_are_left_out(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemwright.models.weight_store.is_available", lambda _: True)
+    installed = installed_plans("cpu")
+    fitting = fitting_plans(domain.settings.model_copy(update={"device": "cpu", "worker_memory_mb": 1000}))
+    assert set(fitting) == {name for name, needed_bytes in installed.items() if needed_bytes <= 1e9}
+    assert "fast" in fitting and len(fitting) < len(installed)
+    assert set(installed_plans("cuda:0").values()) < set(installed.values()), "what PyTorch runs is in the GPU's memory"

@@ -147,9 +147,9 @@ def _with_plans(settings: Settings) -> Settings:
     """Names the plans of this machine's workers, where there are others elsewhere."""
     if not settings.database_url or not settings.workers or settings.worker_plans:
         return settings
-    from stemwright.service.fleet import installed_plans
+    from stemwright.service.fleet import fitting_plans
 
-    return settings.model_copy(update={"worker_plans": installed_plans()})
+    return settings.model_copy(update={"worker_plans": fitting_plans(settings)})
 
 
 def _open_in_browser(address: str) -> None:

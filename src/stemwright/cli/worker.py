@@ -41,7 +41,7 @@ def worker(
     plans: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Plans and models that it takes, with commas. Default: all that are installed."
+            metavar="LIST", help="Plans and models that it takes, with commas. Default: what is installed and fits."
         ),
     ] = None,
     data: Data = None,
@@ -116,22 +116,40 @@ def with_device(settings: Settings) -> Settings:
     """Makes the GPU that is named the only one that this process and its worker see, and fills in the plans.
 
     Raises:
-        UsageError: a plan is unknown.
+        UsageError: a plan is unknown, or takes more memory than a task may.
         ModelUnavailableError: its weights are not installed.
     """
-    from stemwright.separation.model_choice import is_installed
+    from stemwright.jobs.queue import task_memory_bytes
     from stemwright.separation.plan import plan_of
-    from stemwright.service.fleet import installed_plans
+    from stemwright.service.fleet import fitting_plans, installed_plans
 
     if settings.device.startswith("cuda:"):
         os.environ["CUDA_VISIBLE_DEVICES"] = settings.device.partition(":")[2]
+    installed = installed_plans(settings.device)
+    most = task_memory_bytes(settings)
     for name in settings.worker_plans:
-        if not is_installed(plan_of(name)):
+        plan_of(name)
+        if name not in installed:
             raise ModelUnavailableError(
                 f"The weights of '{name}' are not installed or not allowed here; download them with "
                 f"`stemwright models download {name}`, or leave it out of --plans."
             )
-    return settings.model_copy(update={"worker_plans": settings.worker_plans or installed_plans()})
+        if installed[name] > most:
+            raise UsageError(
+                f"'{name}' takes {installed[name] / 1e6:.0f} MB of memory, and a task of this worker may take "
+                f"{most / 1e6:.0f}: raise STEMWRIGHT_WORKER_MEMORY_MB or the limit of the container, or leave it out of "
+                "--plans."
+            )
+    if settings.worker_plans:
+        return settings
+    fitting = fitting_plans(settings)
+    if left_out := [name for name in installed if name not in fitting]:
+        typer.echo(
+            f"Left out: {', '.join(left_out)}. A task of this worker may take {most / 1e6:.0f} MB of memory, they take "
+            "more; STEMWRIGHT_WORKER_MEMORY_MB or the limit of the container raises that.",
+            err=True,
+        )
+    return settings.model_copy(update={"worker_plans": fitting})
 
 
 def _start_health(settings: Settings, service: Service, supervisor: Supervisor, port: int) -> uvicorn.Server:

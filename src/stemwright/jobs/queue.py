@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from sqlalchemy.orm import Session
 
+from stemwright.cpu_memory_limits import memory_limit, memory_per_worker
 from stemwright.settings import Settings
 
 QueueName = Literal["separation", "conversion"]
@@ -53,7 +54,13 @@ class Abilities:
     @classmethod
     def of(cls, settings: Settings) -> Abilities:
         """The abilities of a worker with these settings."""
-        return cls(settings.worker_queues, settings.worker_plans or None, settings.device, settings.worker_memory_mb)
+        memory_mb = int(task_memory_bytes(settings) / 1e6)
+        return cls(settings.worker_queues, settings.worker_plans or None, settings.device, memory_mb)
+
+
+def task_memory_bytes(settings: Settings) -> float:
+    """The memory that a task of one worker may take, in bytes; above it the task fails."""
+    return memory_per_worker(settings.worker_memory_mb * 1e6, settings.workers, memory_limit())
 
 
 @dataclass(frozen=True)

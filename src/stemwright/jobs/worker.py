@@ -19,13 +19,13 @@ from types import FrameType
 import psutil
 import structlog
 
-from stemwright.cpu_memory_limits import cores, limit_blas, memory_limit, threads_per_worker
+from stemwright.cpu_memory_limits import cores, limit_blas, threads_per_worker
 from stemwright.database.engine import Database
 from stemwright.errors import DatabaseUnavailableError, StorageError
 from stemwright.jobs.handler import FailureReason, Handler, TaskInterrupted, TaskPostponed, load_factory
 from stemwright.jobs.heartbeat_pipe import INTERVAL_S, READY, TASK_DONE, HeartbeatPipe
 from stemwright.jobs.open_queue import open_queue
-from stemwright.jobs.queue import Abilities, Lease, Queue
+from stemwright.jobs.queue import Abilities, Lease, Queue, task_memory_bytes
 from stemwright.logs import configure_logs
 from stemwright.settings import Settings
 from stemwright.tracing import configure_tracing, shutdown_tracing
@@ -43,9 +43,6 @@ RELEASE_TIMEOUT_S = 10.0
 """Seconds to return the task to the queue after the server has exited."""
 
 NICE_INCREMENT = 5
-
-WORKERS_MEMORY_SHARE = 0.85
-"""Share of a control group's memory for all workers together; the rest is for the server."""
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -113,7 +110,7 @@ class Worker:
         self._open_lease_counts: bool | None = None  # a lease may be left in the database; whether it is an attempt
         self._wake = threading.Event()
         self._process = psutil.Process()
-        self._memory_limit = worker_memory_limit(config.settings, memory_limit())
+        self._memory_limit = task_memory_bytes(config.settings)
 
     @property
     def is_stopping(self) -> bool:
@@ -248,16 +245,6 @@ class Worker:
             releasing.start()
             releasing.join(RELEASE_TIMEOUT_S)
         os._exit(1)
-
-
-def worker_memory_limit(settings: Settings, limit_bytes: int | None) -> float:
-    """Returns the memory limit per worker, in bytes. A worker's task above it fails.
-
-    In a control group with a memory limit it can be lower than the setting: otherwise the kernel would kill the worker
-    or the server, and the task would restart in vain.
-    """
-    most = settings.worker_memory_mb * 1e6
-    return most if limit_bytes is None else min(most, WORKERS_MEMORY_SHARE * limit_bytes / max(1, settings.workers))
 
 
 def run_worker(heartbeat: HeartbeatPipe) -> None:

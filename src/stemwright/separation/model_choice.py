@@ -65,6 +65,11 @@ class PlanChoice:
         """Those of them that are not installed."""
         return tuple(model for model in self.models if not weight_store.is_available(model))
 
+    def memory_bytes(self, device: str) -> int:
+        """Memory that its largest model takes, with its weights; 0 for a GPU, or if it is unknown."""
+        on_cpu = (model for model in self.models if devices.likely_device(model, device) == "cpu")
+        return max(map(devices.memory_bytes_of, on_cpu), default=0)
+
     @property
     def is_published(self) -> bool:
         """Whether a model that is not in the wheel takes part."""

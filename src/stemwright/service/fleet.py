@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from stemwright.database.engine import Database
+from stemwright.jobs.queue import task_memory_bytes
+from stemwright.models import licences, registry
 from stemwright.separation.auto_choice import AUTO, resolved
-from stemwright.separation.model_choice import is_installed
+from stemwright.separation.model_choice import installed_choice, is_installed
 from stemwright.separation.plan import plan_of
 from stemwright.separation.plan import plans as all_plans
 from stemwright.settings import Settings
+from stemwright.stems import select
 
 KEPT_S = 2.0
 """How long an answer of the database is used again, in seconds."""
@@ -113,9 +116,22 @@ class Fleet:
         return plan in known if known else is_installed(plan_of(plan), stems)
 
 
-def installed_plans() -> tuple[str, ...]:
-    """Returns the plans and models that this machine can run without a download."""
-    from stemwright.models import registry
+def installed_plans(device: str) -> dict[str, int]:
+    """Returns the plans and models that this machine can run without a download.
 
-    plans = [*all_plans(), *(plan_of(model.name) for model in registry.models() if not model.removes)]
-    return tuple(plan.name for plan in plans if is_installed(plan))
+    Args:
+        device: where they would run: ``auto``, ``cpu``, ``cuda:0`` and so on.
+
+    Returns:
+        The memory in bytes that each takes; 0 on a GPU, or if it is unknown.
+    """
+    names = [plan.name for plan in all_plans()]
+    names += [model.name for model in registry.models() if not model.removes]
+    choices = {name: installed_choice(plan_of(name), select("twelve"), licences.policy()) for name in names}
+    return {name: choice.memory_bytes(device) for name, choice in choices.items() if choice is not None}
+
+
+def fitting_plans(settings: Settings) -> tuple[str, ...]:
+    """Returns the installed plans and models whose memory a worker's task may take."""
+    most = task_memory_bytes(settings)
+    return tuple(name for name, needed_bytes in installed_plans(settings.device).items() if needed_bytes <= most)
