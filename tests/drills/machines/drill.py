@@ -103,11 +103,14 @@ def _drill(
     diary.begin()
     accidents = Accidents(installation, chance, options.seconds, options.kill_every_s, diary, clock, cut_off)
     ordering = customers.begin(wishes, options.seconds * ORDERS_END)
-    accidents.run()
-    diary.write("the machines are left in peace")
-    while ordering.is_alive() or cut_off.is_alive():
-        accidents.supervise()
-        time.sleep(LOOK_S)
+    try:
+        accidents.run()
+        diary.write("the machines are left in peace")
+        while ordering.is_alive() or cut_off.is_alive():
+            accidents.supervise()
+            time.sleep(LOOK_S)
+    finally:
+        customers.stop()
     _wait_for_the_end(installation, accidents)
     diary.write("all tasks have ended")
     lost = [*customers.refusals, *proofs.losses(installation, customers.placed, receiver, calm)]
