@@ -9,15 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from stemwright.database import tables
+from stemwright.errors import DatabaseUnavailableError
 from stemwright.service.callbacks import ERROR_PAUSE_S, POLL_S, Bodies, CallbackLoop, Callbacks, Delivery
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import dashed
@@ -27,6 +29,7 @@ from stemwright.service.task import Task
 from stemwright.service.url_fetcher import Fetcher
 from tests.service.conftest import Domain, OpenDomain, database_environment, sqlite_only
 from tests.stand_in import StandIn
+from tests.waiting import wait_until
 
 BODIES: Bodies = {
     "kie": lambda task: {"code": 200, "data": {"task_id": task.id}},
@@ -371,3 +374,27 @@ def test_offline_blocks(open_domain: OpenDomain, world: StandIn) -> None:
         (entry,) = callbacks.log(task.account_id, task.id)
         assert isinstance(entry, Delivery) and entry.state == "blocked"
         assert not world.received
+
+
+@sqlite_only
+def test_a_database_that_is_away_is_logged_once_and_callbacks_go_on(
+    domain: Domain, callbacks: Callbacks, world: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(domain, domain.caller(), f"{world.url}/hook")
+    answers: list[Exception | None] = [DatabaseUnavailableError("It is starting.")] * 3 + [None]
+    start_due = callbacks.start_due
+
+    def start(bodies: Bodies) -> list[Future[None]]:
+        if answers and (error := answers.pop(0)) is not None:
+            raise error
+        return start_due(bodies)
+
+    monkeypatch.setattr(callbacks, "start_due", start)
+    loop = CallbackLoop(callbacks, BODIES)
+    with capture_logs() as logged:
+        loop.start()
+        wait_until(lambda: world.of("/hook"), "the callback comes")
+        loop.stop()
+    said = [entry for entry in logged if entry["log_level"] in ("warning", "error")]
+    assert [entry["event"] for entry in said] == ["callbacks wait until the database answers"]
+    assert said[0]["reason"] == "It is starting."

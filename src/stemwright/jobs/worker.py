@@ -214,6 +214,8 @@ class Worker:
             running.extended_at = now
             try:
                 running.lost = not self._queue.extend(running.lease, self._config.settings.lease_s)
+            except StorageError as error:
+                logger.warning("the lease could not be extended", task=running.lease.task_id, reason=str(error))
             except Exception:
                 logger.exception("the lease could not be extended", task=running.lease.task_id)
 

@@ -21,6 +21,7 @@ from stemwright.database import tables
 from stemwright.database.engine import Database
 from stemwright.database.retry import retry_conflicts
 from stemwright.database.statements import changed_rows
+from stemwright.errors import StorageError
 from stemwright.service.clock import Clock
 from stemwright.service.due_callbacks import MAX_TIMEOUT_DOUBLINGS, DueCallbacks
 from stemwright.service.errors import Conflict, NotFound, SourceUnavailable, UrlRefused
@@ -249,6 +250,7 @@ class CallbackLoop:
         self._callbacks = callbacks
         self._bodies = bodies
         self._stopping = False
+        self._is_interrupted = False
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
 
     def start(self) -> None:
@@ -268,13 +270,22 @@ class CallbackLoop:
 
     def _run(self) -> None:
         while not self._stopping:
-            try:
-                self._callbacks.start_due(self._bodies)
-            except Exception:  # e.g. database busy or disk full for a moment: the loop must go on
-                _log.exception("callbacks that are due could not be read")
+            self._start_due()
             if self._callbacks.slot_freed.wait(POLL_S):
                 self._callbacks.slot_freed.clear()
                 time.sleep(DEBOUNCE_S)  # one query for callbacks that end together, not one each
+
+    def _start_due(self) -> None:
+        try:
+            self._callbacks.start_due(self._bodies)
+        except StorageError as error:
+            if not self._is_interrupted:  # once, for the next try is in a moment
+                _log.warning("callbacks wait until the database answers", reason=str(error))
+            self._is_interrupted = True
+        except Exception:  # the loop must go on
+            _log.exception("callbacks that are due could not be read")
+        else:
+            self._is_interrupted = False
 
 
 def _delivery_from_row(row: tables.Delivery) -> Delivery:
