@@ -66,3 +66,18 @@ class ResultStorage:
         for source, path in files.items():
             if path.exists():
                 self._peaks.add(source, self.store_file(path))
+
+
+def facts_of(result: Result) -> dict[str, object]:
+    """Returns the result for the song as a whole."""
+    return {
+        "plan": result.plan,
+        "models": list(result.models),
+        "sample_rate": result.sample_rate,
+        "channels": result.channels,
+        "samples": result.samples,
+        "residual_db": result.residual_db,
+        "gain_db": result.gain_db,
+        "elapsed_s": result.elapsed_s,
+        "notes": list(result.notes),
+    }

@@ -32,10 +32,10 @@ from stemwright.service.failure_messages import SEPARATION_FAILED, error_message
 from stemwright.service.ids import new_id
 from stemwright.service.peer_check import storage_problem
 from stemwright.service.progress_reporter import ProgressReporter, ReportingWriter
-from stemwright.service.result_storage import ResultStorage
+from stemwright.service.result_storage import ResultStorage, facts_of
 from stemwright.service.service import Service
 from stemwright.service.task import Stem, Task
-from stemwright.service.task_folder import locked_task_folder
+from stemwright.service.task_folder import link_song, locked_task_folder
 from stemwright.service.working_copies import WorkingCopy
 from stemwright.settings import Settings
 from stemwright.storage.blob import StoreUnreachable
@@ -145,7 +145,7 @@ class SeparationHandler:
                 for place, stem in enumerate(result.stems)
             ]
             self._storage.store_peaks(song, result, stems)
-        self._succeed(lease, stems, result.seconds, cache_key, _facts(result))
+        self._succeed(lease, stems, result.seconds, cache_key, facts_of(result))
 
     def _convert(self, task: Task, lease: Lease, song: str, folder: Path, reporter: ProgressReporter) -> None:
         from stemwright.service.wav_conversion import convert
@@ -157,7 +157,7 @@ class SeparationHandler:
             reporter.report("writing", min(1.0, done_s / in_all_s) if in_all_s else None)
 
         with self._service.store.as_file(song) as path:
-            converted = convert(self._link_song(folder, path), folder / "song.wav", name, on_progress)
+            converted = convert(link_song(folder, path), folder / "song.wav", name, on_progress)
         reporter.report("storing", None)
         self._service.storage_quota.room(task.account_id, (folder / "song.wav").stat().st_size)
         blob = self._storage.store_file(folder / "song.wav")
@@ -224,7 +224,7 @@ class SeparationHandler:
     def _run_separator(self, task: Task, path: Path, folder: Path, reporter: ProgressReporter, lease: Lease) -> Result:
         from stemwright.separation.source import FileSource
 
-        song = self._link_song(folder, path)
+        song = link_song(folder, path)
         self._check_length(FileSource(song).expected_s)
         if self._separator.plan != task.plan:
             self._separator = self._load(task.plan)
@@ -260,14 +260,6 @@ class SeparationHandler:
             with_peaks=True,
         )
 
-    @staticmethod
-    def _link_song(folder: Path, path: Path) -> Path:
-        """Links the song under a neutral name: tags must not show a digest or another account's file name."""
-        song = folder / "song"
-        song.unlink(missing_ok=True)
-        song.symlink_to(path.resolve())
-        return song
-
     def _check_length(self, seconds: float | None) -> None:
         """Checks the length limit. Headers can be wrong, so both the stated and the decoded length are checked."""
         longest = self._settings.max_song_minutes
@@ -300,18 +292,3 @@ def _first_plan(settings: Settings) -> str:
     """Returns the plan whose model is loaded at the start: the default one, if this worker takes it."""
     plan = resolved(settings.plan, "two")
     return plan if not settings.worker_plans or plan in settings.worker_plans else settings.worker_plans[0]
-
-
-def _facts(result: Result) -> dict[str, object]:
-    """Returns the result for the song as a whole."""
-    return {
-        "plan": result.plan,
-        "models": list(result.models),
-        "sample_rate": result.sample_rate,
-        "channels": result.channels,
-        "samples": result.samples,
-        "residual_db": result.residual_db,
-        "gain_db": result.gain_db,
-        "elapsed_s": result.elapsed_s,
-        "notes": list(result.notes),
-    }

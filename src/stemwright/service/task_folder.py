@@ -34,3 +34,11 @@ def locked_task_folder(folder: Path, context: TaskContext) -> Iterator[Path]:
         yield folder
     finally:
         os.close(lock)
+
+
+def link_song(folder: Path, path: Path) -> Path:
+    """Links the song under a neutral name: tags must not show a digest or another account's file name."""
+    song = folder / "song"
+    song.unlink(missing_ok=True)
+    song.symlink_to(path.resolve())
+    return song
