@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemwright.speed_and_key import SEMITONES, SPEEDS
+
 if TYPE_CHECKING:
     from stemwright.audio.frame import Block
     from stemwright.audio.stretch import Signals
-
-SPEEDS = (0.5, 2.0)
-SEMITONES = (-12.0, 12.0)
 
 
 def stretch(
