@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     retention_days: float = Field(14.0, gt=0, description="Days that tracks, tasks and stems are kept.")
     upload_days: float = Field(3.0, gt=0, description="Days that uploads under the vendors' paths are kept.")
     max_upload_mb: int = Field(500, ge=1, description="Largest file accepted, in MB (10^6 bytes).")
-    quota_mb: int = Field(0, ge=0, description="MB of songs, uploads and stems that an account may keep; 0: no limit.")
+    quota_mb: int = Field(0, ge=0, description="MB of songs, uploads, stems and renderings of an account; 0: no limit.")
     fetch_timeout_s: float = Field(120.0, gt=0, description="Timeout in seconds for fetching a song by URL.")
     cache_dir: Path | None = Field(None, description="Folder for caches, which may be deleted at any time.")
     metrics: Literal["off", "key", "open"] | None = Field(

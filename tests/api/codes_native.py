@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -11,7 +12,8 @@ import httpx
 
 from stemwright.database import tables
 from stemwright.errors import StorageError
-from stemwright.service.ids import dashed
+from stemwright.service.ids import dashed, new_id
+from stemwright.service.task import Task
 from stemwright.storage.store import Store
 from tests.api.codes import (
     BODIES,
@@ -29,6 +31,7 @@ from tests.api.codes import (
     scoped,
     sending,
 )
+from tests.api.codes_quota import full
 from tests.api.conftest import Server
 
 TRACKS, ORDERS = "/v1/tracks", "/v1/separations"
@@ -39,6 +42,7 @@ PICTURES = tuple(
     for part in ("stems/vocals/spectrogram", "stems/vocals/taken", "mix/spectrogram")
     for tile in ("", "/0/0")
 )
+FILES = ("stems.zip", "daw.zip", "stem.mp4", "mixdown")
 READING = (
     *(
         ("GET", path)
@@ -57,7 +61,7 @@ READING = (
     ),
     *(
         ("GET", f"{ORDERS}/{UNKNOWN}/{part}")
-        for part in ("events", "stems.zip", "daw.zip", "stem.mp4", "mixdown", "deliveries", *PREVIEWS, *PICTURES)
+        for part in (*FILES, "events", "deliveries", "rendering", "renderings", *PREVIEWS, *PICTURES)
     ),
 )
 WRITING = (
@@ -65,6 +69,8 @@ WRITING = (
     ("POST", ORDERS),
     ("DELETE", f"{TRACKS}/{UNKNOWN}"),
     ("DELETE", f"{ORDERS}/{UNKNOWN}"),
+    ("PUT", f"{ORDERS}/{UNKNOWN}/rendering"),
+    ("DELETE", f"{ORDERS}/{UNKNOWN}/rendering"),
     ("POST", "/v1/keys"),
     ("DELETE", f"/v1/keys/{UNKNOWN}"),
     ("POST", f"{ORDERS}/{UNKNOWN}/cancel"),
@@ -337,6 +343,135 @@ for cause, groups in {
     mixing(cause, "&".join(f"group={group}" for group in groups), "stem.mp4")
 mixing("codec is neither aac nor alac", "codec=mp3", "stem.mp4")
 mixing("the song is longer than 15 minutes", file="stem.mp4", seconds=901)
+
+# --- renderings
+
+RENDERING = f"{ORDERS}/{{id}}/rendering"
+
+
+def rendering(
+    endpoint: str, cause: str, *requests: tuple[str, str], ready: Callable[[Stage, Task], None] | None = None
+) -> None:
+    """Provokes with a separation that succeeded, and requests below it."""
+
+    @provokes("own", endpoint, cause)
+    def provoke(stage: Stage) -> list[Outcome]:
+        server = stage.server()
+        made = server.client.post(ORDERS, json={"track_id": server.add_track().id, "format": "mp3"}).json()
+        task = server.succeed(made["id"].replace("-", ""))
+        with server.service.database.write() as session:
+            session.get_one(tables.Task, task.id).facts = {"sample_rate": 44_100, "samples": 13_230}
+        if ready is not None:
+            ready(stage, task)
+        return asking(server, server.client, *((method, f"{ORDERS}/{made['id']}/{rest}") for method, rest in requests))
+
+
+def lasting(seconds: float | None) -> Callable[[Stage, Task], None]:
+    def change(stage: Stage, task: Task) -> None:
+        facts = {} if seconds is None else {"sample_rate": 44_100, "samples": round(44_100 * seconds)}
+        with stage.server().service.database.write() as session:
+            session.get_one(tables.Task, task.id).facts = facts
+
+    return change
+
+
+def being_made(*rows: dict[str, Any]) -> Callable[[Stage, Task], None]:
+    """Renderings as another server would have them."""
+
+    def add(stage: Stage, task: Task) -> None:
+        service = stage.server().service
+        facts = {"state": "running", "progress": 0.5, "sample_rate": 44_100, "samples": 16_538, "transposition": 0}
+        times = {"created_at": service.clock(), "claimed_until": service.clock() + 3600}
+        with service.database.write() as session:
+            session.query(tables.Rendering).delete()
+            for row in rows:
+                session.add(tables.Rendering(id=new_id(), task_id=task.id, **{**facts, **times, **row}))
+
+    return add
+
+
+@provokes("own", f"PUT {RENDERING}", "it has no stems")
+def no_stems_to_render(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    made = server.client.post(ORDERS, json={"track_id": server.add_track().id}).json()
+    return asking(server, server.client, ("PUT", f"{ORDERS}/{made['id']}/rendering?speed=0.8"))
+
+
+@provokes("own", f"PUT {RENDERING}", "the account keeps as much as it may")
+def no_quota_to_render(stage: Stage) -> Outcome:
+    server = full(stage)
+    task_id = new_id()
+    now = server.service.clock()
+    with server.service.database.write() as session:
+        session.add(
+            tables.Task(
+                id=task_id,
+                account_id=server.caller.account_id,
+                face="native",
+                kind="v1",
+                state="succeeded",
+                stems="two",
+                plan="fast",
+                format="mp3",
+                track_id=None,
+                facts={"sample_rate": 44_100, "samples": 13_230},
+                created_at=now,
+                expires_at=now + 3600,
+            )
+        )
+    return outcome(server, lambda: server.client.put(f"{ORDERS}/{task_id}/rendering?speed=0.8"))
+
+
+@provokes("own", f"PUT {RENDERING}", "the disk is full")
+def no_disk_to_render(stage: Stage) -> list[Outcome]:
+    server = stage.server()
+    made = server.client.post(ORDERS, json={"track_id": server.add_track().id, "format": "mp3"}).json()
+    task = server.succeed(made["id"].replace("-", ""))
+    lasting(10)(stage, task)
+    with mock.patch("shutil.disk_usage", return_value=mock.Mock(free=0)):
+        return asking(server, server.client, ("PUT", f"{ORDERS}/{made['id']}/rendering?speed=0.8"))
+
+
+WITH_SPEED = (
+    ("PUT", "rendering"),
+    *(("GET", path) for path in (*PREVIEWS, *FILES)),
+)
+rendering(
+    f"PUT {RENDERING}, and what takes its query",
+    "speed is not from 0.5 to 2",
+    *((method, f"{path}?speed=3") for method, path in WITH_SPEED),
+)
+rendering(
+    f"PUT {RENDERING}, and what takes its query",
+    "semitones is not from -12 to 12",
+    *((method, f"{path}?semitones=nan") for method, path in WITH_SPEED),
+)
+rendering(f"PUT {RENDERING}", "nothing would change", ("PUT", "rendering?speed=1&semitones=0"))
+rendering(f"PUT {RENDERING}", "its length is not known", ("PUT", "rendering?speed=2"), ready=lasting(None))
+rendering(f"PUT {RENDERING}", "the song is longer than 15 minutes", ("PUT", "rendering?speed=2"), ready=lasting(901))
+rendering(
+    f"PUT {RENDERING}",
+    "four are being made",
+    ("PUT", "rendering?speed=2"),
+    ready=being_made(*({"speed": speed} for speed in (500, 600, 700, 800))),
+)
+rendering(
+    f"GET {RENDERING}, and what takes its query",
+    "it was not made",
+    *(("GET", f"{path}?speed=0.7") for path in ("rendering", *PREVIEWS, *FILES)),
+)
+rendering(
+    "what takes the query of a rendering",
+    "it is being made",
+    *(("GET", f"{path}?speed=0.7") for path in (*PREVIEWS, *FILES)),
+    ready=being_made({"speed": 700}),
+)
+rendering(
+    "what takes the query of a rendering",
+    "it could not be made",
+    *(("GET", f"{path}?speed=0.7") for path in (*PREVIEWS, *FILES)),
+    ready=being_made({"speed": 700, "state": "failed", "error": "This file cannot be read."}),
+)
 
 # --- POST /v1/tracks
 

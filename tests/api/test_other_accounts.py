@@ -13,6 +13,7 @@ import sqlalchemy
 from stemwright.database import tables
 from stemwright.service.ids import dashed, new_id
 from tests.api.conftest import Server
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ def alices(shared: Server) -> Things:
     task = shared.succeed(made)
     with shared.service.database.write() as session:
         session.get_one(tables.Task, task.id).facts = {"sample_rate": 44_100, "samples": 13_230}
+    rendering = f"/v1/separations/{task.id}/rendering?speed=0.8"
+    assert shared.client.put(rendering).status_code == 202
+    wait_until(lambda: shared.client.get(rendering).json()["state"] == "succeeded")
     return Things(track.id, track.task_id, task.id, task.stems[0].id)
 
 
@@ -61,6 +65,9 @@ def requests(ids: Things) -> list[tuple[str, str, dict[str, object] | None]]:
         ("GET", f"{separation}/stems.zip", None),
         ("GET", f"{separation}/deliveries", None),
         ("GET", f"{separation}/mixdown", None),
+        ("GET", f"{separation}/mixdown?speed=0.8", None),
+        ("GET", f"{separation}/renderings", None),
+        *((method, f"{separation}/rendering?speed=0.8", None) for method in ("PUT", "GET", "DELETE")),
         *(("GET", f"{separation}/{part}/{what}", None) for part in ("stems/vocals", "mix") for what in PREVIEWS),
         *(("GET", f"{separation}/stems/vocals/taken{tile}", None) for tile in ("", "/0/0")),
         ("POST", f"{separation}/deliveries/replay", None),

@@ -202,6 +202,27 @@ class DerivedFile(Base):
     used_at: Mapped[float] = mapped_column(index=True)
 
 
+class Rendering(Base):
+    """The stems of a separation at another speed or in another key. Its files are derived files of the stems.
+
+    An attempt has a new id, so that whoever made an earlier one finds that it is no longer wanted.
+    """
+
+    __tablename__ = "renderings"
+    __table_args__ = (UniqueConstraint("task_id", "speed", "transposition"),)
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    speed: Mapped[int]  # in thousandths
+    transposition: Mapped[int]  # in cents
+    state: Mapped[str] = mapped_column(String(16))  # running succeeded failed
+    progress: Mapped[float]
+    error: Mapped[str | None] = mapped_column(Text)
+    sample_rate: Mapped[int]
+    samples: Mapped[int] = mapped_column(Large)
+    created_at: Mapped[float]
+    claimed_until: Mapped[float]  # while it is running: until then one of several servers makes it
+
+
 class Job(Base):
     """A task in the queue. The row is deleted when the task ends."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from stemwright.database import tables
 from stemwright.database.engine import Database
@@ -57,8 +58,16 @@ class DerivedFiles:
                 blob = self._store.put_file(path)
             finally:
                 path.unlink(missing_ok=True)
-            self._add(source, kind, blob)
+            with self._database.write() as session:
+                self.add(session, source, kind, blob)
             return blob
+
+    def add(self, session: Session, source: str, kind: str, blob: StoredBlob) -> None:
+        """Records a stored file, in a transaction; it has no effect if the source was deleted."""
+        known = select(tables.Blob.digest).where(tables.Blob.digest == source)
+        if session.scalar(known.with_for_update()) is not None:  # retention deletes both or neither
+            file = {"blob": blob.digest, "size_bytes": blob.size_bytes, "used_at": self._clock()}
+            upsert(session, tables.DerivedFile, source=source, kind=kind, **file)
 
     def _stored(self, source: str, kind: str) -> StoredBlob | None:
         with self._database.read() as session:
@@ -72,10 +81,3 @@ class DerivedFiles:
             with self._database.write() as session:
                 session.execute(used)
         return StoredBlob(row.blob, row.size_bytes)
-
-    def _add(self, source: str, kind: str, blob: StoredBlob) -> None:
-        with self._database.write() as session:
-            known = select(tables.Blob.digest).where(tables.Blob.digest == source)
-            if session.scalar(known.with_for_update()) is not None:  # retention deletes both or neither
-                file = {"blob": blob.digest, "size_bytes": blob.size_bytes, "used_at": self._clock()}
-                upsert(session, tables.DerivedFile, source=source, kind=kind, **file)

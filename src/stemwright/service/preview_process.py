@@ -2,8 +2,9 @@
 
 Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
 "index": …, "seekable": …}``, each with ``task``, the id that log lines name; with ``samples`` in place of ``segment``
-the reply is float32, interleaved. Requests with ``out`` write a file to that path. Each reply is a line of JSON with
-``bytes`` and ``media_type``, or ``error``, and then that many bytes. Exits at end of input, and after an idle period.
+the reply is float32, interleaved. Requests with ``out`` write a file to that path; ``render`` writes several, and sends
+lines with ``progress``, a share, before its reply. Each reply is a line of JSON with ``bytes`` and ``media_type``, or
+``error``, and then that many bytes. Exits at end of input, and after an idle period.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import select
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ ADDRESS_SPACE_BYTES = 4_000_000_000
 CPU_LIMIT_S = 120
 """CPU seconds per request: an hour of MP3 takes some ten."""
 
+RENDERING_CPU_LIMIT_S = 1800
+"""The same for a rendering: fifteen minutes of twelve stems at half speed take some 250."""
+
+PROGRESS_STEP = 0.01
+
 IDLE_TIMEOUT_S = 600.0
 """Idle seconds before exit. A start takes as long as 15 segments, and people pause before they go on."""
 
@@ -30,6 +37,7 @@ NICE_INCREMENT = 2
 
 OUT_OF_RANGE = "range"
 UNREADABLE = "unreadable"
+NO_ROOM = "no room"
 
 
 def main() -> None:
@@ -45,26 +53,31 @@ def main() -> None:
 
     configure_logs("preview")
 
+    def send(head: dict[str, Any], body: bytes) -> None:
+        reply = memoryview(json.dumps({**head, "bytes": len(body)}).encode() + b"\n" + body)
+        while reply:
+            reply = reply[replies.write(reply) :]
+
     cutter = SegmentCutter()
     buffer = b""
     while select.select([0], [], [], IDLE_TIMEOUT_S)[0] and (piece := os.read(0, 65_536)):
         *lines, buffer = (buffer + piece).split(b"\n")
         for line in lines:
-            _limit_time()
-            head, body = _answer(cutter, json.loads(line))
-            reply = memoryview(json.dumps({**head, "bytes": len(body)}).encode() + b"\n" + body)
-            while reply:
-                reply = reply[replies.write(reply) :]
+            request = json.loads(line)
+            _limit_time(RENDERING_CPU_LIMIT_S if request["do"] == "render" else CPU_LIMIT_S)
+            send(*_answer(cutter, request, lambda share: send({"progress": share}, b"")))
 
 
-def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _answer(cutter: Any, request: dict[str, Any], on_progress: Callable[[float], None]) -> tuple[dict[str, Any], bytes]:
     import structlog
 
-    from stemwright.errors import StemwrightError
+    from stemwright.errors import StemwrightError, StorageError
     from stemwright.service.segment_cutter import NoSuchSegment
 
     path = Path(request["path"])
     try:
+        if request["do"] == "render":
+            return {"formats": _render(request, on_progress)}, b""
         if request["do"] == "peaks":
             return {"media_type": "application/octet-stream"}, peaks(path)
         if request["do"] == "samples":
@@ -78,6 +91,8 @@ def _answer(cutter: Any, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
     except NoSuchSegment:
         return {"error": OUT_OF_RANGE}, b""
     except (StemwrightError, MemoryError, OSError, RuntimeError) as error:  # libsndfile raises RuntimeError
+        if isinstance(error, StorageError) and request["do"] == "render":
+            return {"error": NO_ROOM, "message": str(error)}, b""
         structlog.stdlib.get_logger(__name__).warning(
             "a stored file could not be read for the player", task=request.get("task"), reason=str(error)[:200]
         )
@@ -99,6 +114,29 @@ def _write(path: Path, request: dict[str, Any]) -> None:
         write_spectrogram(path, out)
     else:
         write_taken(path, Path(request["stem"]), out, gain=request["gain"])
+
+
+def _render(request: dict[str, Any], on_progress: Callable[[float], None]) -> list[str]:
+    """Writes the parts that were asked for, and returns their formats."""
+    from stemwright.audio.rendering import Part, render
+    from stemwright.speed_and_key import SpeedAndKey
+
+    told = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if share >= told + PROGRESS_STEP:
+            told = share
+            on_progress(share)
+
+    return render(
+        [Part(Path(source) if source else None, Path(out), name) for source, out, name in request["parts"]],
+        sample_rate=request["sample_rate"],
+        channels=request["channels"],
+        samples=request["samples"],
+        wanted=SpeedAndKey(request["speed"], request["semitones"]),
+        on_progress=tell,
+    )
 
 
 def peaks(path: Path) -> bytes:
@@ -129,11 +167,11 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _limit_time() -> None:
+def _limit_time(seconds: int) -> None:
     try:
         import resource
     except ImportError:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + CPU_LIMIT_S, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from stemwright.cpu_memory_limits import cores
+from stemwright.errors import StorageError
 from stemwright.logs import bound_task
 from stemwright.service.errors import NotFound, PreviewUnavailable
-from stemwright.service.preview_process import OUT_OF_RANGE
+from stemwright.service.preview_process import NO_ROOM, OUT_OF_RANGE
+from stemwright.speed_and_key import SpeedAndKey
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stemwright.audio.rendering import Part
     from stemwright.audio.stem_mp4 import Codec, StemGroup
 
 COMMAND = (sys.executable, "-P", "-c", "from stemwright.service.preview_process import main; main()")
@@ -35,6 +38,9 @@ TIMEOUT_S = 180.0
 """Seconds for one request, with the wait for a free process; the first segments of a song take some tens of ms each."""
 
 MAX_PROCESSES = 2
+
+OnProgress = Callable[[float], None]
+"""Called with the share that is done; what it raises stops the work."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -51,7 +57,8 @@ class PreviewReader:
     """Asks the preview processes, which are started on first use and exit when idle. Thread-safe.
 
     A file's segments always come from the same process, which keeps its decoder open. What takes longer, peaks and
-    spectrograms, has a process of its own: a song must not fall silent while it is drawn.
+    spectrograms, has a process of its own: a song must not fall silent while it is drawn. So have renderings, which take
+    longest.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class PreviewReader:
         n_processes = n_processes or max(1, min(MAX_PROCESSES, cores()))
         self._processes = [_PreviewProcess(command, timeout_s) for _ in range(n_processes)]
         self._slow_process = _PreviewProcess(command, timeout_s)
+        self._rendering_process = _PreviewProcess(command, timeout_s)
 
     def peaks(self, path: Path) -> bytes:
         """The content of the peaks file of a sound file.
@@ -114,6 +122,35 @@ class PreviewReader:
         names = {"out": str(out.absolute()), "codec": codec, "title": title}
         self._ask(first, {"do": "stem_mp4", "groups": described, **names})
 
+    def render(
+        self,
+        parts: Sequence[Part],
+        *,
+        sample_rate: int,
+        channels: int,
+        samples: int,
+        wanted: SpeedAndKey,
+        on_progress: OnProgress,
+    ) -> list[str]:
+        """Writes parts at another speed and key, and returns their formats; see ``audio.rendering.render``.
+
+        Raises:
+            PreviewUnavailable: a file cannot be read, or there was no progress for long.
+            StorageError: a file cannot be written.
+        """
+        described = [
+            (str(part.source.absolute()) if part.source else None, str(part.out.absolute()), part.name)
+            for part in parts
+        ]
+        facts = {"sample_rate": sample_rate, "channels": channels, "samples": samples}
+        how = {"speed": wanted.speed, "semitones": wanted.semitones}
+        head, _ = self._ask(parts[0].out, {"do": "render", "parts": described, **facts, **how}, on_progress)
+        return [str(fmt) for fmt in head["formats"]]
+
+    def stop_rendering(self) -> None:
+        """Ends the rendering under way: whoever waits for it gets PreviewUnavailable."""
+        self._rendering_process.kill()
+
     def start(self) -> None:
         """Starts the processes that do not run yet, without waiting: somebody opens a song and will play it soon."""
         for process in self._processes:
@@ -121,17 +158,23 @@ class PreviewReader:
 
     def close(self) -> None:
         """Stops the processes."""
-        for process in (*self._processes, self._slow_process):
+        for process in (*self._processes, self._slow_process, self._rendering_process):
             process.close()
 
-    def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, path: Path, request: dict[str, Any], on_progress: OnProgress | None = None
+    ) -> tuple[dict[str, Any], bytes]:
         name = str(path.absolute())
-        process = self._slow_process
+        process = self._slow_process if on_progress is None else self._rendering_process
         if request["do"] in ("segment", "samples"):
             process = self._processes[zlib.crc32(name.encode("utf-8", "surrogateescape")) % len(self._processes)]
-        head, body = process.ask(json.dumps({**request, "path": name, "task": bound_task()}).encode() + b"\n")
+        head, body = process.ask(
+            json.dumps({**request, "path": name, "task": bound_task()}).encode() + b"\n", on_progress
+        )
         if "error" not in head:
             return head, body
+        if head["error"] == NO_ROOM:
+            raise StorageError(head["message"])
         if head["error"] == OUT_OF_RANGE:
             raise NotFound("There is no segment of that number.")
         raise PreviewUnavailable("This file cannot be read. Separate the song again, or try another file of it.")
@@ -146,8 +189,8 @@ class _PreviewProcess:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
-        """Sends a request, and returns head and bytes of the reply.
+    def ask(self, request: bytes, on_progress: OnProgress | None = None) -> tuple[dict[str, Any], bytes]:
+        """Sends a request, and returns head and bytes of the reply. Each progress gives it the time anew.
 
         Raises:
             PreviewUnavailable: there was none in time.
@@ -158,7 +201,11 @@ class _PreviewProcess:
         try:
             while True:
                 process = self._running()
-                reply = _exchange(process, request, deadline)
+                try:
+                    reply = self._exchange(process, request, deadline, on_progress)
+                except BaseException:  # the caller wants it no more
+                    self._stop()
+                    raise
                 if reply is not None:
                     return reply
                 # Exit status 0 means that it had just reached its idle timeout: start a new one and ask again.
@@ -178,10 +225,32 @@ class _PreviewProcess:
             finally:
                 self._lock.release()
 
+    def kill(self) -> None:
+        """Ends the process, even if it answers a request."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """Stops the process."""
         with self._lock:
             self._stop()
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], request: bytes, deadline: float, on_progress: OnProgress | None
+    ) -> tuple[dict[str, Any], bytes] | None:
+        """The reply to a request; None if the process died or did not answer in time."""
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(request)
+        except BrokenPipeError:
+            return None
+        reader = _ReplyReader(process.stdout.fileno())
+        while (reply := reader.read(deadline)) is not None and "progress" in reply[0]:
+            if on_progress is not None:
+                on_progress(reply[0]["progress"])
+            deadline = time.monotonic() + self._timeout_s
+        return reply
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
@@ -208,29 +277,29 @@ class _PreviewProcess:
             return process.wait()
 
 
-def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> tuple[dict[str, Any], bytes] | None:
-    """The reply to a request; None if the process died or did not answer in time."""
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(request)
-        return _read_reply(process.stdout.fileno(), deadline)
-    except BrokenPipeError:
-        return None
+class _ReplyReader:
+    """The replies on a pipe."""
 
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._data = bytearray()
 
-def _read_reply(file: int, deadline: float) -> tuple[dict[str, Any], bytes] | None:
-    """The next reply on a pipe: its head and its bytes; None at end of file or timeout."""
-    data = bytearray()
-    head: dict[str, Any] | None = None
-    with selectors.DefaultSelector() as selector:  # select() fails for descriptors above 1023
-        selector.register(file, selectors.EVENT_READ)
-        while True:
-            if head is None and (end := data.find(b"\n")) >= 0:
-                head = json.loads(bytes(data[:end]))
-                del data[: end + 1]
-            if head is not None and len(data) >= head["bytes"]:
-                return head, bytes(data)
-            piece = os.read(file, 1 << 20) if selector.select(max(0.0, deadline - time.monotonic())) else b""
-            if not piece:
-                return None
-            data += piece
+    def read(self, deadline: float) -> tuple[dict[str, Any], bytes] | None:
+        """The next reply: its head and its bytes; None at end of file or timeout."""
+        data = self._data
+        head: dict[str, Any] | None = None
+        with selectors.DefaultSelector() as selector:  # select() fails for descriptors above 1023
+            selector.register(self._file, selectors.EVENT_READ)
+            while True:
+                if head is None and (end := data.find(b"\n")) >= 0:
+                    head = json.loads(bytes(data[:end]))
+                    del data[: end + 1]
+                if head is not None and len(data) >= head["bytes"]:
+                    body = bytes(data[: head["bytes"]])
+                    del data[: head["bytes"]]
+                    return head, body
+                in_time = selector.select(max(0.0, deadline - time.monotonic()))
+                piece = os.read(self._file, 1 << 20) if in_time else b""
+                if not piece:
+                    return None
+                data += piece

@@ -19,6 +19,7 @@ from stemwright.service.blobs import BlobRecords, is_unreferenced, start_grace_p
 from stemwright.service.clock import Clock, steady_time
 from stemwright.service.clock_check import ClockCheck
 from stemwright.service.derived_files import KEEP_UNUSED_S
+from stemwright.service.rendering import delete_renderings_of
 from stemwright.service.sweep_lease import LEASE_S, SweepLease
 from stemwright.service.task import ACTIVE_STATES
 from stemwright.settings import Settings
@@ -137,6 +138,7 @@ class Retention:
         ids = session.scalars(expired.where(tables.Task.id.in_(locked))).all()
         blobs = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id.in_(ids))).all()
         start_grace_period(session, blobs, now)
+        delete_renderings_of(session, ids, now)
         session.execute(delete(tables.Task).where(tables.Task.id.in_(ids)))  # stems and deliveries cascade
         return len(ids)
 

@@ -25,6 +25,7 @@ from stemwright.service.operations import Operations
 from stemwright.service.peaks_files import PeaksFiles
 from stemwright.service.preview_reader import PreviewReader
 from stemwright.service.rate_limits import MemoryRateLimiter
+from stemwright.service.renderings import Renderings
 from stemwright.service.retention import Retention
 from stemwright.service.sessions import Sessions
 from stemwright.service.shared_rate_limits import SharedRateLimiter
@@ -80,6 +81,7 @@ class Service:
     derived_files: DerivedFiles
     spectrograms: Spectrograms
     stem_files: StemFiles
+    renderings: Renderings
     fetcher: Fetcher
     upstream: Upstream
     callbacks: Callbacks
@@ -149,6 +151,7 @@ class Service:
             previews=previews,
             derived_files=derived_files,
             stem_files=StemFiles(derived_files, copies, previews),
+            renderings=Renderings(database, settings, store, copies, derived_files, previews, clock),
             spectrograms=Spectrograms(derived_files, store, copies, previews),
             fetcher=fetcher,
             upstream=upstream,
@@ -162,6 +165,7 @@ class Service:
         self.callbacks.close()
         self.model_downloads.close()
         self.headers.close()
+        self.renderings.close()
         self.previews.close()
         self.database.close()
 

@@ -1,4 +1,4 @@
-"""Storage quota of an account: bytes of songs, uploads, stems and their peaks, each file counted once."""
+"""Storage quota of an account: bytes of songs, uploads, stems, their peaks and renderings, each file counted once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stemwright.database.engine import Database
 from stemwright.formatting import megabytes
 from stemwright.service.accounts import find_account, lock_account
 from stemwright.service.errors import InvalidRequest, NotFound, QuotaExceeded
+from stemwright.service.rendering import is_file_of
 from stemwright.settings import Settings
 
 MB = 1_000_000
@@ -120,5 +121,16 @@ def _used(session: Session, account_id: str) -> int:
     )
     drawn = [tracks.with_only_columns(tables.Track.blob), stems.with_only_columns(tables.Stem.blob)]
     peaks = select(tables.Peaks.blob, tables.Peaks.size_bytes).where(tables.Peaks.source.in_(union(*drawn)))
-    files = union(tracks, uploads, stems, peaks).subquery()  # a union drops duplicate rows: a file is stored once
+    theirs = (
+        select(tables.Rendering.id)
+        .join(tables.Task, tables.Task.id == tables.Rendering.task_id)
+        .where(tables.Task.account_id == account_id)
+    )
+    derived = tables.DerivedFile
+    rendered = select(derived.blob, derived.size_bytes).where(
+        derived.source.in_(stems.with_only_columns(tables.Stem.blob)), is_file_of(theirs)
+    )
+    files = union(
+        tracks, uploads, stems, peaks, rendered
+    ).subquery()  # a union drops duplicate rows: a file is stored once
     return int(session.scalar(select(func.coalesce(func.sum(files.c.size_bytes), 0))) or 0)

@@ -20,6 +20,7 @@ from stemwright.service.failure_messages import SEPARATION_FAILED
 from stemwright.service.fleet import Fleet
 from stemwright.service.keys import Caller
 from stemwright.service.rate_limits import RateLimiter
+from stemwright.service.rendering import delete_renderings_of
 from stemwright.service.submissions import Submissions
 from stemwright.service.task import ACTIVE_STATES, Submission, Task, load_task, mark_of, task_from_row
 from stemwright.service.task_completion import TaskCompletion
@@ -143,6 +144,7 @@ class Tasks:
             session.execute(delete(tables.IdempotencyKey).where(tables.IdempotencyKey.task_id == task_id))
             stems = session.scalars(select(tables.Stem.blob).where(tables.Stem.task_id == task_id)).all()
             track_id = row.track_id
+            delete_renderings_of(session, [task_id], self._clock())
             session.delete(row)
             session.flush()
             if with_track and track_id:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stemwright.api.native.previews import succeeded_task
+from stemwright.api.native.renderings import Wanted
 from stemwright.api.native.zip import attachment, title_of
 from stemwright.api.problems import problem_responses
 from stemwright.service.service import Service
@@ -21,10 +22,10 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses={200: {"content": {"application/zip": {}}}, **problem_responses(401, 403, 404, 409)},
     )
-    def download(request: Request, separation_id: str) -> Response:
+    def download(request: Request, separation_id: str, wanted: Wanted) -> Response:
         from stemwright.service.daw_set import daw_set  # NumPy: 40 MB that few servers need
 
-        task = succeeded_task(service, request, separation_id)
+        task = succeeded_task(service, request, separation_id, wanted)
         title = title_of(service, task)
         archive = daw_set(task, title, service.copies, service.previews)
         headers = {"Content-Length": str(len(archive)), "Content-Disposition": attachment(f"{title} DAW.zip")}

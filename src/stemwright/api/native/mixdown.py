@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stemwright.api.native.access import authenticate
-from stemwright.api.native.separations import find_task
+from stemwright.api.native.previews import succeeded_task
+from stemwright.api.native.renderings import Wanted
 from stemwright.api.problems import problem_responses
-from stemwright.service.errors import Conflict, InvalidRequest
+from stemwright.service.errors import InvalidRequest
 from stemwright.service.service import Service
 
 if TYPE_CHECKING:
@@ -36,15 +36,13 @@ def add_routes(router: APIRouter, service: Service) -> None:
     def download(
         request: Request,
         separation_id: str,
+        wanted: Wanted,
         stem: Annotated[list[str], Query(description=_FADER, max_length=MAX_FADERS)] = [],  # noqa: B006
         master: Annotated[float, Query(ge=0, le=MAX_GAIN, description="Factor for all.")] = 1.0,
     ) -> Response:
         from stemwright.service.mixdown import mix_down  # NumPy: 40 MB that few servers need
 
-        account_id = authenticate(request, service, "read").account_id
-        task = find_task(service, account_id, separation_id)
-        if task.state != "succeeded":
-            raise Conflict(f"There are no stems: the separation is {task.state}.")
+        task = succeeded_task(service, request, separation_id, wanted)
         faders = dict(_read_fader(text) for text in stem)
         mixdown = mix_down(task, faders, master, service.copies, service.previews)
         headers = {

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stemwright.api.files import CACHE_S, etag_matches, parse_range
 from stemwright.api.native.access import authenticate
+from stemwright.api.native.renderings import Wanted
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
 from stemwright.audio.segments import SEEKABLE_FORMATS, SEGMENT_S
@@ -19,6 +20,7 @@ from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import parse_id
 from stemwright.service.service import Service
 from stemwright.service.task import Task
+from stemwright.speed_and_key import ORIGINAL, SpeedAndKey
 from stemwright.storage.store import BlobMissing
 
 _SEGMENT_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
@@ -47,8 +49,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_PEAKS_RESPONSES,
     )
-    def get_stem_peaks(request: Request, separation_id: str, stem: str) -> Response:
-        task = succeeded_task(service, request, separation_id)
+    def get_stem_peaks(request: Request, separation_id: str, stem: str, wanted: Wanted) -> Response:
+        task = succeeded_task(service, request, separation_id, wanted)
         return _peaks_response(service, request, stem_of(task, stem)[0])
 
     @router.get(
@@ -57,9 +59,9 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_PEAKS_RESPONSES,
     )
-    def get_mix_peaks(request: Request, separation_id: str) -> Response:
-        task = succeeded_task(service, request, separation_id)
-        return _peaks_response(service, request, song_of(service, task))
+    def get_mix_peaks(request: Request, separation_id: str, wanted: Wanted) -> Response:
+        task = succeeded_task(service, request, separation_id, wanted)
+        return _peaks_response(service, request, song_of(service, task, wanted))
 
     @router.get(
         "/v1/separations/{separation_id}/stems/{stem}/segments/{number}",
@@ -67,8 +69,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_SEGMENT_RESPONSES,
     )
-    def get_stem_segment(request: Request, separation_id: str, stem: str, number: str) -> Response:
-        task = succeeded_task(service, request, separation_id)
+    def get_stem_segment(request: Request, separation_id: str, stem: str, number: str, wanted: Wanted) -> Response:
+        task = succeeded_task(service, request, separation_id, wanted)
         digest, fmt = stem_of(task, stem)
         return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE_FORMATS)
 
@@ -78,18 +80,24 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_SEGMENT_RESPONSES,
     )
-    def get_mix_segment(request: Request, separation_id: str, number: str) -> Response:
-        task = succeeded_task(service, request, separation_id)
-        return _segment_response(service, request, task, song_of(service, task), number, seekable=False)
+    def get_mix_segment(request: Request, separation_id: str, number: str, wanted: Wanted) -> Response:
+        task = succeeded_task(service, request, separation_id, wanted)
+        song = song_of(service, task, wanted)
+        return _segment_response(service, request, task, song, number, seekable=not wanted.changes_nothing)
 
 
-def succeeded_task(service: Service, request: Request, separation_id: str) -> Task:
-    """The task with an id from a path, for a key that may read; raises NotFound and Conflict."""
+def succeeded_task(service: Service, request: Request, separation_id: str, wanted: SpeedAndKey = ORIGINAL) -> Task:
+    """The task with an id from a path, for a key that may read; its stems are those at the speed and in the key.
+
+    Raises:
+        NotFound: there is no such task, or no rendering of it.
+        Conflict: the task or the rendering has not succeeded.
+    """
     account_id = authenticate(request, service, "read").account_id
     task = find_task(service, account_id, separation_id)
     if task.state != "succeeded":
         raise Conflict(f"There are no stems: the separation is {task.state}.")
-    return task
+    return task if wanted.changes_nothing else service.renderings.task_at(task, wanted)
 
 
 def stem_of(task: Task, name: str) -> tuple[str, str]:
@@ -101,8 +109,10 @@ def stem_of(task: Task, name: str) -> tuple[str, str]:
     raise NotFound("The separation has no stem of that name.")
 
 
-def song_of(service: Service, task: Task) -> str:
-    """Digest of the song of a task."""
+def song_of(service: Service, task: Task, wanted: SpeedAndKey = ORIGINAL) -> str:
+    """Digest of the song of a task, at a speed and in a key."""
+    if not wanted.changes_nothing:
+        return service.renderings.song_at(task, wanted)
     track = service.tracks.get(task.account_id, task.track_id)
     if track is None or track.blob is None:
         raise NotFound("The song is no longer stored; its stems are.")

@@ -23,6 +23,7 @@ from stemwright.api.native import (
     operator_models,
     plans,
     previews,
+    renderings,
     schemas,
     separations,
     spectrograms,
@@ -48,7 +49,7 @@ def router(service: Service, streams: EventStreams, n_workers_ready: Callable[[]
         dependencies=key_schemes(),
         responses={500: {"model": Problem, "description": "The server failed"}},
     )
-    files = (zip, daw_set, stem_file, previews, spectrograms, mixdown)
+    files = (zip, daw_set, stem_file, previews, spectrograms, mixdown, renderings)
     for part in (account, keys, tracks, separations, *files, deliveries):
         part.add_routes(native, service)
     events.add_routes(native, service, streams)

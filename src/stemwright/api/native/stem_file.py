@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stemwright.api.native.previews import gone, succeeded_task
+from stemwright.api.native.renderings import Wanted
 from stemwright.api.native.zip import attachment, title_of
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import InvalidRequest
@@ -37,10 +38,11 @@ def add_routes(router: APIRouter, service: Service) -> None:
     def download(
         request: Request,
         separation_id: str,
+        wanted: Wanted,
         group: Annotated[list[str], Query(description=_GROUP, max_length=N_GROUPS)] = [],  # noqa: B006
         codec: Annotated[Literal["aac", "alac"], Query(description="alac is lossless, with 24 bits.")] = "aac",
     ) -> Response:
-        task = succeeded_task(service, request, separation_id)
+        task = succeeded_task(service, request, separation_id, wanted)
         groups = [_read_group(text) for text in group] or usual_groups(stem.name for stem in task.stems)
         title = title_of(service, task)
         try:

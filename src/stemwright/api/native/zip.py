@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZipStream  # type: ignore[import-untyped]
 
-from stemwright.api.native.access import authenticate
-from stemwright.api.native.separations import find_task
+from stemwright.api.native.previews import succeeded_task
+from stemwright.api.native.renderings import Wanted
 from stemwright.api.problems import problem_responses
-from stemwright.service.errors import Conflict, NotFound
+from stemwright.service.errors import NotFound
 from stemwright.service.service import Service
 from stemwright.service.task import Task
 
@@ -24,11 +24,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses={200: {"content": {"application/zip": {}}}, **problem_responses(401, 403, 404, 409)},
     )
-    def download(request: Request, separation_id: str) -> Response:
-        account_id = authenticate(request, service, "read").account_id
-        task = find_task(service, account_id, separation_id)
-        if task.state != "succeeded":
-            raise Conflict(f"There are no stems: the separation is {task.state}.")
+    def download(request: Request, separation_id: str, wanted: Wanted) -> Response:
+        task = succeeded_task(service, request, separation_id, wanted)
         archive = _archive(service, task)
         headers = {
             "Content-Length": str(len(archive)),
