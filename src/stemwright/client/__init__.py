@@ -23,6 +23,7 @@ from stemwright.client.errors import (
     FieldError,
     InvalidRequestError,
     NotFoundError,
+    RenderingFailedError,
     SeparationFailedError,
     ServerError,
     TooManyRequestsError,
@@ -31,6 +32,7 @@ from stemwright.client.errors import (
 )
 from stemwright.client.operator_records import Model, OperatorTask, Overview, Setting, ThroughputStep
 from stemwright.client.records import Plan, Separation, Stem, Track
+from stemwright.client.rendering_calls import Rendering
 from stemwright.client.result_calls import Spectrogram, SpectrogramLevel
 from stemwright.client.synchronous import Client
 
@@ -55,6 +57,8 @@ __all__ = [
     "OperatorTask",
     "Overview",
     "Plan",
+    "Rendering",
+    "RenderingFailedError",
     "Separation",
     "SeparationFailedError",
     "ServerError",

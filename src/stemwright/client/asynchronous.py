@@ -22,6 +22,7 @@ from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.operator_methods import AsyncOperator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.rendering_methods import AsyncRenderingMethods
 from stemwright.client.result_methods import AsyncResultMethods
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
@@ -31,12 +32,11 @@ OnProgress = Callable[[Separation], None]
 Updates = AsyncGenerator[Separation, None]
 
 
-class AsyncClient(AsyncAccountMethods, AsyncResultMethods):
+class AsyncClient(AsyncAccountMethods, AsyncRenderingMethods, AsyncResultMethods):
     """Client of a Stemwright server for asyncio; close it, or use it in an ``async with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.
-    Every method raises ``ApiError`` (a subclass) when the server refuses, and ``UnreachableError`` when it does not
-    answer.
+    Methods raise ``ApiError`` (a subclass) when the server refuses, and ``UnreachableError`` when it does not answer.
 
     Args:
         url: URL of the server, such as ``https://stems.example.org``.

@@ -54,7 +54,8 @@ class Call(Generic[Value]):
     def request(self, http: httpx.Client | httpx.AsyncClient, url: str, key: dict[str, str]) -> httpx.Request:
         """The request for a server, with the header that carries the key."""
         headers = {**key, **self.headers}
-        return http.build_request(self.method, f"{url}{self.path}", params=self.query, json=self.body, headers=headers)
+        query = self.query or None  # an empty one would take the place of one in the path
+        return http.build_request(self.method, f"{url}{self.path}", params=query, json=self.body, headers=headers)
 
 
 def base_url(url: object) -> str:

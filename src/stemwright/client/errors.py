@@ -87,8 +87,12 @@ class SeparationFailedError(StemwrightError):
         return type(self), (self.separation,)
 
 
+class RenderingFailedError(StemwrightError):
+    """The stems could not be made at another speed or in another key."""
+
+
 class WaitTimeoutError(StemwrightError):
-    """The separation had not ended before the timeout; it continues."""
+    """The separation or the rendering had not ended before the timeout; it continues."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

@@ -11,6 +11,7 @@ from uuid import UUID
 from stemwright import arguments
 from stemwright.client.calls import Call, id_of
 from stemwright.client.records import Separation, read_record
+from stemwright.client.rendering_calls import speed_and_key
 
 SINGING = ("vocals", "backing_vocals")
 
@@ -38,21 +39,27 @@ class Spectrogram:
     levels: tuple[SpectrogramLevel, ...]
 
 
-def zip_path(separation: Separation | UUID | str) -> str:
+def zip_path(separation: Separation | UUID | str, speed: float, semitones: float) -> str:
     """All stems."""
-    return f"/v1/separations/{id_of(separation)}/stems.zip"
+    return f"/v1/separations/{id_of(separation)}/stems.zip{_query(speed, semitones)}"
 
 
-def daw_set_path(separation: Separation | UUID | str) -> str:
+def daw_set_path(separation: Separation | UUID | str, speed: float, semitones: float) -> str:
     """The set for an audio workstation."""
-    return f"/v1/separations/{id_of(separation)}/daw.zip"
+    return f"/v1/separations/{id_of(separation)}/daw.zip{_query(speed, semitones)}"
 
 
 def mixdown_path(
-    separation: Separation | UUID | str, gains: Mapping[str, float], pans: Mapping[str, float], master: float
+    separation: Separation | UUID | str,
+    gains: Mapping[str, float],
+    pans: Mapping[str, float],
+    master: float,
+    speed: float,
+    semitones: float,
 ) -> str:
     """A mix; raises UsageError for what is no number."""
-    query = [("master", f"{arguments.number(master, 'master', 'as a factor'):g}")]
+    query = [*speed_and_key(speed, semitones).items()]
+    query.append(("master", f"{arguments.number(master, 'master', 'as a factor'):g}"))
     for name in dict.fromkeys([*gains, *pans]):
         gain = arguments.number(gains.get(name, 1.0), f"the gain of {name}", "as a factor")
         pan = arguments.number(pans.get(name, 0.0), f"the pan of {name}", "from -1 to 1")
@@ -68,14 +75,16 @@ def stem_file_path(separation: Separation | UUID | str, groups: Mapping[str, Seq
     return f"/v1/separations/{id_of(separation)}/stem.mp4?{urlencode(query)}"
 
 
-def peaks_path(separation: Separation | UUID | str, stem: str | None) -> str:
+def peaks_path(separation: Separation | UUID | str, stem: str | None, speed: float, semitones: float) -> str:
     """The peaks of a stem, or of the song."""
-    return f"{_part(separation, stem)}/peaks"
+    return f"{_part(separation, stem)}/peaks{_query(speed, semitones)}"
 
 
-def segment_path(separation: Separation | UUID | str, stem: str | None, number: int) -> str:
+def segment_path(
+    separation: Separation | UUID | str, stem: str | None, number: int, speed: float, semitones: float
+) -> str:
     """A segment of a stem, or of the song."""
-    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}"
+    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}{_query(speed, semitones)}"
 
 
 def spectrogram_path(separation: Separation | UUID | str, stem: str | None, *, taken: bool) -> str:
@@ -96,6 +105,11 @@ def tile_path(path: str, level: int, number: int) -> str:
 def _part(separation: Separation | UUID | str, stem: str | None) -> str:
     part = "mix" if stem is None else f"stems/{quote(arguments.text(stem, 'stem'), safe='')}"
     return f"/v1/separations/{id_of(separation)}/{part}"
+
+
+def _query(speed: float, semitones: float) -> str:
+    query = urlencode(speed_and_key(speed, semitones))
+    return f"?{query}" if query else ""
 
 
 def _number(value: int, name: str) -> int:

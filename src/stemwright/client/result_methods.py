@@ -16,7 +16,10 @@ from stemwright.client.result_calls import SINGING, Spectrogram
 
 
 class ResultMethods(ABC):
-    """What the client gets of a separation that has succeeded. ``stem`` is a name; None is the song."""
+    """What the client gets of a separation that has succeeded. ``stem`` is a name; None is the song.
+
+    ``speed`` and ``semitones`` ask for a rendering that ``render`` has made.
+    """
 
     @abstractmethod
     def _do(self, call: Call[Value]) -> Value: ...
@@ -27,13 +30,17 @@ class ResultMethods(ABC):
     @abstractmethod
     def _save(self, path: str, file: Path) -> Path: ...
 
-    def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
+    def download_zip(
+        self, separation: Separation | UUID | str, path: AnyPath, *, speed: float = 1.0, semitones: float = 0.0
+    ) -> Path:
         """Downloads all stems as one ZIP file; raises StorageError too, as all downloads do."""
-        return self._save(result_calls.zip_path(separation), arguments.path(path, "path"))
+        return self._save(result_calls.zip_path(separation, speed, semitones), arguments.path(path, "path"))
 
-    def download_daw_set(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
+    def download_daw_set(
+        self, separation: Separation | UUID | str, path: AnyPath, *, speed: float = 1.0, semitones: float = 0.0
+    ) -> Path:
         """Downloads a ZIP file of broadcast WAVs of one length, and a REAPER project that opens them."""
-        return self._save(result_calls.daw_set_path(separation), arguments.path(path, "path"))
+        return self._save(result_calls.daw_set_path(separation, speed, semitones), arguments.path(path, "path"))
 
     def download_mixdown(
         self,
@@ -43,6 +50,8 @@ class ResultMethods(ABC):
         gains: Mapping[str, float] | None = None,
         pans: Mapping[str, float] | None = None,
         master: float = 1.0,
+        speed: float = 1.0,
+        semitones: float = 0.0,
     ) -> Path:
         """Downloads the stems mixed to one WAV file of 32-bit floats.
 
@@ -52,8 +61,9 @@ class ResultMethods(ABC):
             gains: factors from 0 to 4 by the names of stems; the others are at 1.
             pans: places from -1, left, to 1, right.
             master: a factor for all.
+            speed: of a rendering; semitones: its key.
         """
-        wanted = result_calls.mixdown_path(separation, gains or {}, pans or {}, master)
+        wanted = result_calls.mixdown_path(separation, gains or {}, pans or {}, master, speed, semitones)
         return self._save(wanted, arguments.path(path, "path"))
 
     def download_karaoke(self, separation: Separation, path: AnyPath) -> Path:
@@ -80,13 +90,28 @@ class ResultMethods(ABC):
         wanted = result_calls.stem_file_path(separation, groups or {}, lossless=lossless)
         return self._save(wanted, arguments.path(path, "path"))
 
-    def peaks(self, separation: Separation | UUID | str, stem: str | None = None) -> bytes:
+    def peaks(
+        self,
+        separation: Separation | UUID | str,
+        stem: str | None = None,
+        *,
+        speed: float = 1.0,
+        semitones: float = 0.0,
+    ) -> bytes:
         """The peaks file of a stem, to draw its waveform; docs/api.md has its format."""
-        return self._bytes(result_calls.peaks_path(separation, stem))
+        return self._bytes(result_calls.peaks_path(separation, stem, speed, semitones))
 
-    def segment(self, separation: Separation | UUID | str, number: int, stem: str | None = None) -> bytes:
+    def segment(
+        self,
+        separation: Separation | UUID | str,
+        number: int,
+        stem: str | None = None,
+        *,
+        speed: float = 1.0,
+        semitones: float = 0.0,
+    ) -> bytes:
         """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample."""
-        return self._bytes(result_calls.segment_path(separation, stem, number))
+        return self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones))
 
     def spectrogram(
         self, separation: Separation | UUID | str, stem: str | None = None, *, taken: bool = False
@@ -110,7 +135,10 @@ class ResultMethods(ABC):
 
 
 class AsyncResultMethods(ABC):
-    """What the client gets of a separation that has succeeded. ``stem`` is a name; None is the song."""
+    """What the client gets of a separation that has succeeded. ``stem`` is a name; None is the song.
+
+    ``speed`` and ``semitones`` ask for a rendering that ``render`` has made.
+    """
 
     @abstractmethod
     async def _do(self, call: Call[Value]) -> Value: ...
@@ -121,13 +149,17 @@ class AsyncResultMethods(ABC):
     @abstractmethod
     async def _save(self, path: str, file: Path) -> Path: ...
 
-    async def download_zip(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
+    async def download_zip(
+        self, separation: Separation | UUID | str, path: AnyPath, *, speed: float = 1.0, semitones: float = 0.0
+    ) -> Path:
         """Downloads all stems as one ZIP file; raises StorageError too, as all downloads do."""
-        return await self._save(result_calls.zip_path(separation), arguments.path(path, "path"))
+        return await self._save(result_calls.zip_path(separation, speed, semitones), arguments.path(path, "path"))
 
-    async def download_daw_set(self, separation: Separation | UUID | str, path: AnyPath) -> Path:
+    async def download_daw_set(
+        self, separation: Separation | UUID | str, path: AnyPath, *, speed: float = 1.0, semitones: float = 0.0
+    ) -> Path:
         """Downloads a ZIP file of broadcast WAVs of one length, and a REAPER project that opens them."""
-        return await self._save(result_calls.daw_set_path(separation), arguments.path(path, "path"))
+        return await self._save(result_calls.daw_set_path(separation, speed, semitones), arguments.path(path, "path"))
 
     async def download_mixdown(
         self,
@@ -137,6 +169,8 @@ class AsyncResultMethods(ABC):
         gains: Mapping[str, float] | None = None,
         pans: Mapping[str, float] | None = None,
         master: float = 1.0,
+        speed: float = 1.0,
+        semitones: float = 0.0,
     ) -> Path:
         """Downloads the stems mixed to one WAV file of 32-bit floats.
 
@@ -146,8 +180,9 @@ class AsyncResultMethods(ABC):
             gains: factors from 0 to 4 by the names of stems; the others are at 1.
             pans: places from -1, left, to 1, right.
             master: a factor for all.
+            speed: of a rendering; semitones: its key.
         """
-        wanted = result_calls.mixdown_path(separation, gains or {}, pans or {}, master)
+        wanted = result_calls.mixdown_path(separation, gains or {}, pans or {}, master, speed, semitones)
         return await self._save(wanted, arguments.path(path, "path"))
 
     async def download_karaoke(self, separation: Separation, path: AnyPath) -> Path:
@@ -174,13 +209,28 @@ class AsyncResultMethods(ABC):
         wanted = result_calls.stem_file_path(separation, groups or {}, lossless=lossless)
         return await self._save(wanted, arguments.path(path, "path"))
 
-    async def peaks(self, separation: Separation | UUID | str, stem: str | None = None) -> bytes:
+    async def peaks(
+        self,
+        separation: Separation | UUID | str,
+        stem: str | None = None,
+        *,
+        speed: float = 1.0,
+        semitones: float = 0.0,
+    ) -> bytes:
         """The peaks file of a stem, to draw its waveform; docs/api.md has its format."""
-        return await self._bytes(result_calls.peaks_path(separation, stem))
+        return await self._bytes(result_calls.peaks_path(separation, stem, speed, semitones))
 
-    async def segment(self, separation: Separation | UUID | str, number: int, stem: str | None = None) -> bytes:
+    async def segment(
+        self,
+        separation: Separation | UUID | str,
+        number: int,
+        stem: str | None = None,
+        *,
+        speed: float = 1.0,
+        semitones: float = 0.0,
+    ) -> bytes:
         """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample."""
-        return await self._bytes(result_calls.segment_path(separation, stem, number))
+        return await self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones))
 
     async def spectrogram(
         self, separation: Separation | UUID | str, stem: str | None = None, *, taken: bool = False

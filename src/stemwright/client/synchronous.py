@@ -21,6 +21,7 @@ from stemwright.client.events import EventReader
 from stemwright.client.files import Download, stem_paths
 from stemwright.client.operator_methods import Operator
 from stemwright.client.records import Format, Order, Page, Plan, Separation, State, Track
+from stemwright.client.rendering_methods import RenderingMethods
 from stemwright.client.result_methods import ResultMethods
 from stemwright.client.waiting import Deadline
 from stemwright.errors import UnreadableInputError
@@ -29,7 +30,7 @@ Record = TypeVar("Record")
 OnProgress = Callable[[Separation], None]
 
 
-class Client(AccountMethods, ResultMethods):
+class Client(AccountMethods, RenderingMethods, ResultMethods):
     """Client of a Stemwright server. Thread-safe; close it, or use it in a ``with``.
 
     Requests that failed in transit, or that the server asks to retry later, are retried where that is safe.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from stemwright import arguments
-from stemwright.client.errors import SeparationFailedError, WaitTimeoutError
+from stemwright.client.errors import RenderingFailedError, SeparationFailedError, WaitTimeoutError
 from stemwright.client.records import Separation
+from stemwright.client.rendering_calls import Rendering
 
 POLL_S = 1.0
 """Between two looks at a separation whose stream of events broke."""
@@ -18,15 +19,16 @@ STREAM_SILENCE_S = 40.0
 class Deadline:
     """When to stop waiting; ``None`` seconds: never."""
 
-    def __init__(self, timeout_s: float | None) -> None:
+    def __init__(self, timeout_s: float | None, what: str = "separation") -> None:
         seconds = None if timeout_s is None else arguments.number(timeout_s, "timeout_s", "seconds")
         self._seconds = seconds
+        self._what = what
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def check(self) -> None:
         """Raises WaitTimeoutError when the time is over."""
         if self._end is not None and time.monotonic() >= self._end:
-            raise WaitTimeoutError(f"The separation has not ended after {self._seconds:g} s; it continues.")
+            raise WaitTimeoutError(f"The {self._what} has not ended after {self._seconds:g} s; it continues.")
 
     def at_most(self, seconds: float) -> float:
         """So many seconds, or what is left."""
@@ -41,4 +43,15 @@ def finished(ended: Separation) -> Separation:
     """
     if ended.state != "succeeded":
         raise SeparationFailedError(ended)
+    return ended
+
+
+def finished_rendering(ended: Rendering) -> Rendering:
+    """The rendering, if it succeeded.
+
+    Raises:
+        RenderingFailedError: it did not.
+    """
+    if ended.state != "succeeded":
+        raise RenderingFailedError(ended.error or "The rendering failed.")
     return ended
