@@ -2,8 +2,8 @@
 // The one clock: which sample of the song sounds at which frame of the audio context.
 
 /**
- * @typedef {{contextFrame: number, songFrame: number, length: number}} Span a stretch of the song that was scheduled, in
- *   frames of the context; both have the same rate
+ * @typedef {{contextFrame: number, songFrame: number, length: number, speed: number}} Span a stretch of the song that was
+ *   scheduled: its length in frames of the context, and how many frames of the song each of them is
  */
 
 export class SongClock {
@@ -44,7 +44,7 @@ export class SongClock {
     let found = null;
     for (const span of this.spans) if (span.contextFrame <= contextFrame) found = span;
     if (!found) return this.spans[0]?.songFrame ?? this.restFrame;
-    return found.songFrame + Math.min(contextFrame - found.contextFrame, found.length);
+    return found.songFrame + found.speed * Math.min(contextFrame - found.contextFrame, found.length);
   }
 
   /** What one hears now: the output comes later than the context renders. In frames of the song. */

@@ -8,8 +8,11 @@ import { stemName, TEXTS } from "./texts.js";
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
 /** @typedef {import("./mixer.js").Mixer} Mixer */
 
-/** @param {Wire} wire @param {Separation} separation @param {string} title @param {Mixer} mixer @param {(message: string) => void} onError */
-export function downloads(wire, separation, title, mixer, onError) {
+/**
+ * @param {{wire: Wire, separation: Separation, title: string, mixer: Mixer, speedAndKey: {query: string},
+ *   onError: (message: string) => void}} song what is heard
+ */
+export function downloads({ wire, separation, title, mixer, speedAndKey, onError }) {
   const base = `v1/separations/${separation.id}`;
   const singing = separation.stems.filter((stem) => stem.name === "vocals" || stem.name === "backing_vocals");
 
@@ -22,7 +25,7 @@ export function downloads(wire, separation, title, mixer, onError) {
       button.disabled = true;
       button.classList.add("busy");
       try {
-        const address = URL.createObjectURL(await wire.blob(wanted));
+        const address = URL.createObjectURL(await wire.blob(heard(wanted)));
         element("a", { href: address, download: name }).click();
         setTimeout(() => URL.revokeObjectURL(address), 60_000);
       } catch (error) {
@@ -56,6 +59,12 @@ export function downloads(wire, separation, title, mixer, onError) {
     return element("a", { class: "item", download: "", href, onclick: (/** @type {Event} */ event) => void save(event), ...attributes }, ...content);
   }
 
+  /** An address with the speed and key that are heard. @param {string} path */
+  function heard(path) {
+    const query = speedAndKey.query.slice(1);
+    return query ? `${path}${path.includes("?") ? "&" : "?"}${query}` : path;
+  }
+
   return element(
     "details",
     { class: "menu" },
@@ -67,8 +76,8 @@ export function downloads(wire, separation, title, mixer, onError) {
       singing.length && singing.length < separation.stems.length
         ? made(TEXTS.downloadKaraoke, async () => `${base}/mixdown?${mutedStems(singing)}`, "karaoke.wav")
         : null,
-      streamed(() => `${base}/stems.zip`, {}, TEXTS.downloadAll),
-      streamed(() => `${base}/daw.zip`, {}, TEXTS.downloadDaw),
+      streamed(() => heard(`${base}/stems.zip`), {}, TEXTS.downloadAll),
+      streamed(() => heard(`${base}/daw.zip`), {}, TEXTS.downloadDaw),
       made(
         TEXTS.downloadStemFile,
         async () => {

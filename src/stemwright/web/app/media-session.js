@@ -31,7 +31,7 @@ export function bindMediaSession({ title, seconds, playback, rate }) {
     update(isPlaying, position) {
       if (!session) return;
       session.playbackState = isPlaying ? "playing" : "paused";
-      session.setPositionState?.({ duration: seconds, position: Math.min(seconds, position), playbackRate: 1 });
+      session.setPositionState?.({ duration: seconds, position: Math.min(seconds, position), playbackRate: playback.version.speed });
     },
     close() {
       if (!session) return;

@@ -1,8 +1,9 @@
 // @ts-check
 // Schedules segments on the audio context's clock. All stems of a segment start at the same frame, and each segment at the
-// frame where the one before it ends, so nothing can drift.
+// frame where the one before it ends, so nothing can drift. Places are frames of the song, whatever the speed.
 
 import { SongClock } from "./clock.js";
+import { Version } from "./version.js";
 
 /** @typedef {import("./segments.js").Segments} Segments @typedef {import("./mixer.js").Mixer} Mixer */
 /** @typedef {{source: AudioBufferSourceNode, contextFrame: number, length: number}} Scheduled */
@@ -22,10 +23,9 @@ export class Playback {
    */
   constructor(context, segments, mixer, song) {
     this.context = context;
-    this.segments = segments;
     this.mixer = mixer;
     this.length = song.length;
-    this.segmentLength = song.segmentLength;
+    this.version = new Version(segments, { ...song, speed: 1 });
     this.parts = [...song.parts];
     this.clock = new SongClock(context);
     this.isPlaying = false;
@@ -35,7 +35,8 @@ export class Playback {
     this.isLooping = false;
     /** @type {Scheduled[]} */
     this.scheduled = [];
-    this.nextSongFrame = 0;
+    /** Of the version, as are all places of segments. */
+    this.nextFrame = 0;
     this.nextContextFrame = 0;
     /** @type {() => void} */
     this.onChange = () => {};
@@ -43,6 +44,11 @@ export class Playback {
     this.onError = () => {};
     this.timer = 0;
     this.turn = 0;
+    this.change = 0;
+  }
+
+  get segments() {
+    return this.version.segments;
   }
 
   get rate() {
@@ -79,7 +85,7 @@ export class Playback {
     const frame = Math.round(Math.min(this.length, Math.max(0, songFrame)));
     if (!this.isPlaying) {
       this.clock.restFrame = frame;
-      this.segments.keepAround(Math.floor(frame / this.segmentLength));
+      this.segments.keepAround(this.version.numberAt(frame));
       this.onChange();
       return;
     }
@@ -90,8 +96,39 @@ export class Playback {
   reschedule() {
     if (!this.isPlaying || this.isWaiting) return;
     const at = this.clock.nowFrame + Math.round(START_S * this.rate);
-    const songFrame = this.clock.songFrameAt(at);
-    if (songFrame < this.length) void this.#begin(songFrame, at);
+    void this.#begin(this.clock.songFrameAt(at), at);
+  }
+
+  /** Plays one more part as soon as it is there. @param {string} part */
+  async add(part) {
+    if (this.parts.includes(part)) return;
+    await this.segments.load(part, this.version.numberAt(this.frame));
+    this.parts.push(part);
+    this.reschedule();
+  }
+
+  /**
+   * Plays another version from the same place on. The one before plays until the other is there.
+   * @param {Version} version it belongs to this from now on
+   */
+  async switchTo(version) {
+    const change = (this.change += 1);
+    try {
+      for (let number = -1; number !== version.numberAt(this.frame); ) {
+        number = version.numberAt(this.frame);
+        await version.load(this.parts, number);
+        if (change !== this.change) throw new DOMException("another version is wanted", "AbortError");
+      }
+    } catch (error) {
+      version.segments.close();
+      throw error;
+    }
+    const before = this.version;
+    this.version = version;
+    if (this.isWaiting) void this.#begin(this.clock.restFrame);
+    else this.reschedule();
+    before.segments.close();
+    this.onChange();
   }
 
   /** @param {{start: number, end: number} | null} region in frames */
@@ -112,20 +149,25 @@ export class Playback {
 
   /**
    * Schedules a stretch of the song at once, from the start of the context; for an OfflineAudioContext.
-   * @param {number} songFrame
-   * @param {number} frames
+   * @param {number} songFrame @param {number} frames
    */
   async scheduleOffline(songFrame, frames) {
-    this.nextSongFrame = songFrame;
+    this.nextFrame = this.version.frameAt(songFrame);
     this.nextContextFrame = 0;
-    while (this.nextSongFrame < this.length && this.nextContextFrame < frames) {
-      await this.#load(Math.floor(this.nextSongFrame / this.segmentLength));
+    while (this.nextFrame < this.version.length && this.nextContextFrame < frames) {
+      await this.version.load(this.parts, this.version.numberOf(this.nextFrame));
       this.#scheduleNext();
     }
   }
 
+  /** Keeps the version that plays: one that is being loaded is no longer wanted. */
+  stay() {
+    this.change += 1;
+  }
+
   close() {
     this.pause();
+    this.stay();
     this.segments.close();
   }
 
@@ -137,8 +179,8 @@ export class Playback {
   async #begin(songFrame, at) {
     const turn = (this.turn += 1);
     clearTimeout(this.timer);
-    const number = Math.min(Math.floor(songFrame / this.segmentLength), Math.ceil(this.length / this.segmentLength) - 1);
-    if (!this.#isReady(number)) {
+    const number = this.version.numberAt(songFrame);
+    if (!this.version.isReady(this.parts, number)) {
       // While it loads, what was asked for before does not play on.
       this.#silence(this.clock.nowFrame);
       this.clock.restFrame = songFrame;
@@ -151,7 +193,7 @@ export class Playback {
     const start = at ?? this.clock.nowFrame + Math.round(START_S * this.rate);
     this.#silence(start);
     this.isWaiting = false;
-    this.nextSongFrame = songFrame;
+    this.nextFrame = this.version.frameAt(songFrame);
     this.nextContextFrame = start;
     this.clock.restFrame = songFrame;
     this.#tick();
@@ -167,7 +209,7 @@ export class Playback {
   async #loadWithPatience(number, turn) {
     for (let isTold = false; ; isTold = true) {
       try {
-        await this.#load(number);
+        await this.version.load(this.parts, number);
         return turn === this.turn && this.isPlaying;
       } catch (caught) {
         if (turn !== this.turn) return false;
@@ -190,12 +232,12 @@ export class Playback {
     const now = this.clock.nowFrame;
     this.clock.forgetPast();
     this.scheduled = this.scheduled.filter((one) => one.contextFrame + one.length > now);
-    while (this.nextSongFrame < this.length && this.nextContextFrame < now + AHEAD_S * this.rate) {
-      const number = Math.floor(this.nextSongFrame / this.segmentLength);
-      if (!this.#isReady(number)) {
-        this.#load(number).catch(() => {}); // told when it is needed and still not there
+    while (this.nextFrame < this.version.length && this.nextContextFrame < now + AHEAD_S * this.rate) {
+      const number = this.version.numberOf(this.nextFrame);
+      if (!this.version.isReady(this.parts, number)) {
+        this.version.load(this.parts, number).catch(() => {}); // told when it is needed and still not there
         if (this.nextContextFrame < now + LATE_S * this.rate) {
-          void this.#begin(this.nextSongFrame);
+          void this.#begin(this.nextFrame * this.version.speed);
           return;
         }
         break;
@@ -203,7 +245,7 @@ export class Playback {
       this.#scheduleNext();
     }
     this.#prefetch();
-    if (this.nextSongFrame >= this.length && now >= this.nextContextFrame) {
+    if (this.nextFrame >= this.version.length && now >= this.nextContextFrame) {
       this.isPlaying = false;
       this.clock.spans = [];
       this.clock.restFrame = this.length;
@@ -214,36 +256,38 @@ export class Playback {
   }
 
   #prefetch() {
-    const current = Math.floor(this.clock.songFrameAt(this.clock.nowFrame) / this.segmentLength);
+    const current = this.version.numberAt(this.clock.songFrameAt(this.clock.nowFrame));
     this.segments.keepAround(current);
-    const next = Math.floor(this.nextSongFrame / this.segmentLength);
+    const next = this.version.numberOf(this.nextFrame);
     for (const number of [next, next + 1]) {
-      if (number * this.segmentLength < this.length && number <= current + 2) this.#load(number).catch(() => {});
+      if (number * this.version.segmentLength < this.version.length && number <= current + 2) this.version.load(this.parts, number).catch(() => {});
     }
   }
 
   /** Schedules up to the end of the segment, of the loop or of the song. */
   #scheduleNext() {
-    const songFrame = this.nextSongFrame;
-    const number = Math.floor(songFrame / this.segmentLength);
-    let end = Math.min(this.length, (number + 1) * this.segmentLength);
-    const loop = this.isLooping ? this.loop : null;
-    const wraps = loop !== null && songFrame < loop.end && loop.end <= end;
-    if (wraps) end = loop.end;
-    const length = end - songFrame;
+    const frame = this.nextFrame;
+    const { segmentLength, speed } = this.version;
+    const number = this.version.numberOf(frame);
+    let end = Math.min(this.version.length, (number + 1) * segmentLength);
+    const loop = this.isLooping && this.loop;
+    const loopEnd = loop ? this.version.frameAt(loop.end) : 0;
+    const wraps = frame < loopEnd && loopEnd <= end;
+    if (wraps) end = loopEnd;
+    const length = end - frame;
     for (const part of this.parts) {
       const buffer = this.segments.ready(part, number);
       if (!buffer) continue;
       const source = this.context.createBufferSource();
       source.buffer = buffer;
       source.connect(this.mixer.input(part));
-      const offset = songFrame - number * this.segmentLength;
+      const offset = frame - number * segmentLength;
       source.start(this.nextContextFrame / this.rate, offset / this.rate, length / this.rate);
       this.scheduled.push({ source, contextFrame: this.nextContextFrame, length });
     }
-    this.clock.add({ contextFrame: this.nextContextFrame, songFrame, length });
+    this.clock.add({ contextFrame: this.nextContextFrame, songFrame: frame * speed, length, speed });
     this.nextContextFrame += length;
-    this.nextSongFrame = wraps ? loop.start : end;
+    this.nextFrame = loop && wraps ? this.version.frameAt(loop.start) : end;
   }
 
   /** Ends all sound at a frame of the context. @param {number} contextFrame */
@@ -252,15 +296,5 @@ export class Playback {
     this.scheduled = [];
     this.clock.cut(contextFrame);
     if (!this.isPlaying) this.clock.spans = [];
-  }
-
-  /** @param {number} number */
-  #isReady(number) {
-    return this.parts.every((part) => this.segments.ready(part, number));
-  }
-
-  /** @param {number} number */
-  async #load(number) {
-    await Promise.all(this.parts.map((part) => this.segments.load(part, number)));
   }
 }

@@ -3,16 +3,17 @@
 
 import { element, fill, icon } from "./dom.js";
 import { downloads } from "./downloads.js";
-import { Meter } from "./meter.js";
 import { Mixer } from "./mixer.js";
 import { readPeaks } from "./peaks.js";
 import { Playback } from "./playback.js";
 import { Segments } from "./segments.js";
+import { SpeedAndKeyControl } from "./speed-and-key.js";
 import { SongRow } from "./song-row.js";
 import { presenceOf, StemRow } from "./stem-row.js";
 import { clockTime, stemName, TEXTS } from "./texts.js";
 import { Timeline } from "./timeline.js";
-import { bindKeys, showShortcuts } from "./shortcuts.js";
+import { Transport } from "./transport.js";
+import { bindKeys } from "./shortcuts.js";
 import { bindMediaSession } from "./media-session.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
@@ -63,7 +64,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     wire,
     path: `${base}/${part}`,
     canTake,
-    decoded: (/** @type {number} */ number) => segments.ready(part, number),
+    decoded: (/** @type {number} */ number) => (speedAndKey.query ? null : playback.segments.ready(part, number)),
     onChange: () => (isStale = true),
     onError: tellOnce,
   });
@@ -78,64 +79,14 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     onView: () => (isStale = true),
   });
 
-  // --- transport
-  /** @param {string} name @param {string} label @param {string} title @param {() => void} onclick */
-  const button = (name, label, title, onclick) =>
-    element("button", { class: "tool", title, "aria-label": label, onclick }, icon(name));
-  const play = element("button", { class: "play", "aria-label": TEXTS.play, onclick: () => toggle() }, icon("play"));
-  const time = element("output", { class: "time", "aria-live": "off" }, clockTime(0, true));
-  const loop = button("loop", TEXTS.loop, `${TEXTS.loopHint} (L)`, () => playback.setLooping(!playback.isLooping));
-  const original = element(
-    "button",
-    {
-      class: "toggle original",
-      title: `${TEXTS.originalHint} (A)`,
-      "aria-pressed": "false",
-      onclick: () => void switchOriginal(),
-    },
-    TEXTS.original,
-  );
-  const follow = element(
-    "button",
-    { class: "toggle", title: `${TEXTS.follow} (F)`, "aria-pressed": "true", onclick: () => switchFollow() },
-    TEXTS.follow,
-  );
-  const master = element("input", {
-    type: "range",
-    class: "volume",
-    min: "0",
-    max: "1.5",
-    step: "0.01",
-    value: "1",
-    "aria-label": TEXTS.volumeOf(TEXTS.master),
-    oninput: () => mixer.setMaster(Math.abs(Number(master.value) - 1) < 0.03 ? 1 : Number(master.value)),
-    ondblclick: () => mixer.setMaster(1),
+  const speedAndKey = new SpeedAndKeyControl({ wire, id: separation.id, playback, kept: SEGMENTS_KEPT, onError });
+  const transport = new Transport({
+    playback,
+    mixer,
+    seconds,
+    speedAndKey: speedAndKey.root,
+    actions: { toggle, zoom, switchOriginal, switchFollow },
   });
-  const meterCanvas = element("canvas", { class: "meter", "aria-hidden": "true" });
-  const meter = new Meter(meterCanvas, mixer.master);
-  const transport = element(
-    "div",
-    { class: "transport", role: "toolbar", "aria-label": TEXTS.play },
-    element(
-      "div",
-      { class: "left" },
-      button("start", TEXTS.toStart, `${TEXTS.toStart} (Home)`, () => playback.seek(0)),
-      play,
-      loop,
-      time,
-    ),
-    element(
-      "div",
-      { class: "middle" },
-      original,
-      follow,
-      button("out", TEXTS.zoomOut, `${TEXTS.zoomOut} (-)`, () => zoom(2)),
-      button("in", TEXTS.zoomIn, `${TEXTS.zoomIn} (+)`, () => zoom(0.5)),
-      element("button", { class: "toggle", title: `${TEXTS.reset} (R)`, onclick: () => mixer.reset() }, TEXTS.reset),
-      element("button", { class: "toggle", title: "?", onclick: () => showShortcuts() }, TEXTS.keys),
-    ),
-    element("label", { class: "right" }, element("span", {}, TEXTS.master), master, meterCanvas),
-  );
 
   // --- pictures
   const look = element(
@@ -172,7 +123,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
         element("h1", {}, title),
         element("p", { class: "quiet" }, facts(separation, seconds)),
       ),
-      downloads(wire, separation, title, mixer, onError),
+      downloads({ wire, separation, title, mixer, speedAndKey, onError }),
     ),
     element("section", { class: "deck", "aria-label": TEXTS.stems }, area),
     silent.length
@@ -183,7 +134,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
           element("p", {}, silent.map((stem) => stemName(stem.name)).join(", ")),
         )
       : null,
-    transport,
+    transport.root,
   );
 
   // --- behaviour
@@ -224,46 +175,37 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     } catch (error) {
       song.root.hidden = true;
       songButton.setAttribute("aria-pressed", "false");
-      const isGone = /** @type {{status?: number}} */ (error).status === 404;
-      onError(isGone ? TEXTS.noOriginal : String(/** @type {Error} */ (error).message));
+      tellMissing(error);
     }
   }
 
   function switchFollow() {
     timeline.follows = !timeline.follows;
-    follow.setAttribute("aria-pressed", String(timeline.follows));
+    transport.update(timeline.follows);
   }
 
   async function switchOriginal() {
     const on = !mixer.hearsOriginal;
-    if (on && !playback.parts.includes("mix")) {
-      original.disabled = true;
-      try {
-        const number = Math.min(Math.floor(playback.frame / segmentLength), Math.ceil(length / segmentLength) - 1);
-        await segments.load("mix", number);
-        playback.parts.push("mix");
-        playback.reschedule();
-      } catch (error) {
-        const isGone = /** @type {{status?: number}} */ (error).status === 404;
-        onError(isGone ? TEXTS.noOriginal : String(/** @type {Error} */ (error).message));
-        return;
-      } finally {
-        original.disabled = false;
-      }
+    transport.original.disabled = true;
+    try {
+      if (on) await playback.add("mix");
+      mixer.hearOriginal(on);
+    } catch (error) {
+      tellMissing(error);
+    } finally {
+      transport.original.disabled = false;
     }
-    mixer.hearOriginal(on);
+  }
+
+  /** Why the song cannot be shown or heard. @param {unknown} error */
+  function tellMissing(error) {
+    const isGone = /** @type {{status?: number}} */ (error).status === 404;
+    onError(isGone ? TEXTS.noOriginal : String(/** @type {Error} */ (error).message));
   }
 
   function update() {
-    play.setAttribute("aria-label", playback.isPlaying ? TEXTS.pause : TEXTS.play);
-    play.title = `${playback.isPlaying ? TEXTS.pause : TEXTS.play} (Space)`;
-    play.classList.toggle("waiting", playback.isWaiting);
-    fill(play, icon(playback.isPlaying ? "pause" : "play"));
-    loop.setAttribute("aria-pressed", String(playback.isLooping));
-    original.setAttribute("aria-pressed", String(mixer.hearsOriginal));
+    transport.update(timeline.follows);
     area.classList.toggle("original", mixer.hearsOriginal);
-    master.value = String(mixer.masterVolume);
-    master.style.setProperty("--part", `${(mixer.masterVolume / 1.5) * 100}%`);
     for (const row of rows) row.update();
     isStale = true;
     media.update(playback.isPlaying, playback.frame / rate);
@@ -274,9 +216,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     frame = requestAnimationFrame(draw);
     const position = playback.frame / rate;
     timeline.move(position, playback.isPlaying);
-    const told = `${clockTime(position, true)} / ${clockTime(seconds)}`;
-    if (time.textContent !== told) time.textContent = told;
-    if (playback.isPlaying || isStale || meter.isFalling) meter.draw(now);
+    transport.draw(position, now, isStale);
     if (!isStale) return;
     isStale = false;
     const region = playback.loop && { start: playback.loop.start / rate, end: playback.loop.end / rate };
@@ -287,9 +227,13 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
 
   const media = bindMediaSession({ title, seconds, playback, rate });
   playback.onChange = update;
-  playback.onError = (error) => onError(error.message);
+  playback.onError = (error) => {
+    if (speedAndKey.query && "status" in error && error.status === 404) speedAndKey.giveUp();
+    else onError(error.message);
+  };
   mixer.onChange = update;
-  const unbind = bindKeys({ playback, mixer, rows, rate, seconds, toggle, zoom, switchOriginal, switchFollow, switchLook });
+  const actions = { toggle, zoom, switchOriginal, switchFollow, switchLook };
+  const unbind = bindKeys({ playback, mixer, rows, rate, seconds, speedAndKey, ...actions });
   const observer = new ResizeObserver(() => (isStale = true));
   observer.observe(area);
   const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -318,6 +262,7 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     unbind();
     media.close();
     for (const lane of lanes) lane.close();
+    speedAndKey.close();
     playback.close();
     void context.close();
   };

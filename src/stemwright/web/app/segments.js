@@ -14,12 +14,14 @@ export class Segments {
    * @param {BaseAudioContext} context its rate is that of the song, so that decoding does not resample
    * @param {string} base address of the separation
    * @param {number} kept how many segments of a part stay decoded
+   * @param {string} query of a rendering
    */
-  constructor(wire, context, base, kept = 4) {
+  constructor(wire, context, base, kept = 4, query = "") {
     this.wire = wire;
     this.context = context;
     this.base = base;
     this.kept = kept;
+    this.query = query;
     /** @type {Map<string, Map<number, {buffer: AudioBuffer | null, promise: Promise<AudioBuffer>}>>} */
     this.parts = new Map();
     this.abort = new AbortController();
@@ -72,7 +74,7 @@ export class Segments {
 
   /** @param {string} part @param {number} number */
   async #fetch(part, number) {
-    const bytes = await this.wire.bytes(`${this.base}/${part}/segments/${number}`, this.abort.signal);
+    const bytes = await this.wire.bytes(`${this.base}/${part}/segments/${number}${this.query}`, this.abort.signal);
     try {
       return await this.context.decodeAudioData(bytes);
     } catch {

@@ -6,6 +6,7 @@ import { TEXTS } from "./texts.js";
 
 /** @typedef {import("./playback.js").Playback} Playback @typedef {import("./mixer.js").Mixer} Mixer */
 /** @typedef {import("./stem-row.js").StemRow} StemRow */
+/** @typedef {import("./speed-and-key.js").SpeedAndKeyControl} SpeedAndKeyControl */
 
 const SOLO_CODES = [
   ...Array.from({ length: 9 }, (_, index) => `Digit${index + 1}`),
@@ -16,8 +17,8 @@ const SOLO_CODES = [
 
 /**
  * Listens until the returned function is called.
- * @param {{playback: Playback, mixer: Mixer, rows: StemRow[], rate: number, seconds: number, toggle: () => void,
- *   zoom: (factor: number) => void, switchOriginal: () => Promise<void>, switchFollow: () => void,
+ * @param {{playback: Playback, mixer: Mixer, rows: StemRow[], rate: number, seconds: number,
+ *   speedAndKey: SpeedAndKeyControl, toggle: () => void, zoom: (factor: number) => void, switchOriginal: () => Promise<void>, switchFollow: () => void,
  *   switchLook: () => void}} player
  */
 export function bindKeys(player) {
@@ -46,6 +47,11 @@ export function bindKeys(player) {
     const isZoomKey = event.code === "Minus" || event.code === "Equal";
     if (solo >= 0 && solo < rows.length && !(isZoomKey && event.shiftKey)) {
       rows[solo].toggleSolo(event.shiftKey);
+      return true;
+    }
+    if (event.code === "Comma" || event.code === "Period") {
+      const step = event.code === "Comma" ? -1 : 1;
+      player.speedAndKey.step(event.shiftKey ? { semitones: step } : { speeds: step });
       return true;
     }
     switch (event.key) {

@@ -306,6 +306,19 @@ export const TEXTS = {
   follow: "Follow",
   original: "Original",
   originalHint: "Hear the original song instead of the mix of the stems",
+  speedAndKey: "Speed and key",
+  speed: "Speed",
+  speedHint: "Speed, without a change of pitch",
+  /** @param {number} speed */
+  speedValue: (speed) => `${speed.toFixed(2).replace(/0$/, "")} ×`,
+  key: "Key",
+  keyHint: "Key, in semitones",
+  /** @param {number} semitones */
+  keyValue: (semitones) => (semitones === 0 ? "Key ±0" : `Key ${semitones > 0 ? "+" : "−"}${Math.abs(semitones)}`),
+  /** @param {number} share */
+  making: (share) => `Making it … ${Math.floor(share * 100)} %`,
+  stopMaking: "Stop making it",
+  renderingGone: "This speed and key is no longer on the server. Choose it again; the song as it is plays meanwhile.",
   noOriginal: "The original song is no longer stored; its stems are.",
   master: "Master",
   keys: "Keys",
@@ -378,6 +391,7 @@ export const TEXTS = {
     ["A", "original or mix of the stems"],
     ["L", "loop on or off; drag on the ruler to choose where"],
     ["+, -", "zoom (with Shift where - and = are stems)"],
+    [", .", "slower, faster; with Shift: a semitone lower, higher"],
     ["V", "waveforms, spectrograms, or what each stem took"],
     ["F", "follow the playhead"],
     ["R", "reset the mix"],

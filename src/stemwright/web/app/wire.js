@@ -37,6 +37,12 @@ import { TEXTS } from "./texts.js";
  *   attempted_at: string | null, status_code: number | null, error: string | null}} AccountDelivery
  */
 
+/**
+ * @typedef {{speed: number, semitones: number}} SpeedAndKey
+ * @typedef {SpeedAndKey & {state: "running" | "succeeded" | "failed", progress: number, samples: number,
+ *   sample_rate: number, error: string | null}} Rendering
+ */
+
 /** What the server refused, or that it cannot be reached; the message is for people. */
 export class WireError extends Error {
   /** @param {string} message @param {number} status 0: no reply */
@@ -264,6 +270,21 @@ export class Wire {
     }
   }
 
+  /** Has the stems made at another speed and key, once. @param {string} id @param {SpeedAndKey} wanted @returns {Promise<Rendering>} */
+  render(id, wanted) {
+    return this.#json(renderingPath(id, wanted), { method: "PUT" });
+  }
+
+  /** @param {string} id @param {SpeedAndKey} wanted @returns {Promise<Rendering>} */
+  rendering(id, wanted) {
+    return this.#json(renderingPath(id, wanted));
+  }
+
+  /** Stops or deletes it. @param {string} id @param {SpeedAndKey} wanted @param {boolean} [isLeaving] */
+  async removeRendering(id, wanted, isLeaving = false) {
+    await this.#send(renderingPath(id, wanted), { method: "DELETE", keepalive: isLeaving });
+  }
+
   /**
    * A binary file: peaks or a segment.
    * @param {string} path
@@ -307,6 +328,16 @@ export class Wire {
     if (reply.status === 401 && needsSession) this.onRefused();
     throw new WireError(detailOf(await reply.text().catch(() => "")), reply.status);
   }
+}
+
+/** What names a rendering, empty for the song as it is. @param {SpeedAndKey} wanted */
+export function renderingQuery({ speed, semitones }) {
+  return speed === 1 && semitones === 0 ? "" : `?${new URLSearchParams({ speed: String(speed), semitones: String(semitones) })}`;
+}
+
+/** @param {string} id @param {SpeedAndKey} wanted */
+function renderingPath(id, wanted) {
+  return `v1/separations/${encodeURIComponent(id)}/rendering${renderingQuery(wanted)}`;
 }
 
 /**
