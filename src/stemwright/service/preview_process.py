@@ -26,7 +26,7 @@ CPU_LIMIT_S = 120
 """CPU seconds per request: an hour of MP3 takes some ten."""
 
 RENDERING_CPU_LIMIT_S = 1800
-"""The same for a rendering: fifteen minutes of twelve stems at half speed take some 250."""
+"""The same for a rendering: fifteen minutes of twelve stems at half speed take some 180."""
 
 PROGRESS_STEP = 0.01
 
