@@ -145,9 +145,9 @@ class Page:
         assert "exceptionDetails" not in reply, reply["exceptionDetails"]
         return reply["result"].get("value")
 
-    def wait_for(self, condition: str) -> Any:
+    def wait_for(self, condition: str, patience_s: float = PATIENCE_S) -> Any:
         """Waits until an expression is true, and gives its value."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while (value := self.evaluate(condition)) in (None, False, 0, ""):  # an element is an empty object here
             assert time.monotonic() < deadline, f"it did not come about: {condition}; {self.evaluate(TEXT)}"
             time.sleep(0.02)
