@@ -1,14 +1,11 @@
 // @ts-check
 // The page: which view is shown, the key, notes.
 
-import { showAccount } from "./account-view.js";
 import { Deletions } from "./deletions.js";
 import { dropZone } from "./drop-zone.js";
 import { element, fill, icon } from "./dom.js";
 import { orderForm } from "./order-form.js";
 import { Outbox } from "./outbox.js";
-import { showOperator } from "./operator-view.js";
-import { openPlayer } from "./player.js";
 import { showSignIn, signInFromAddress } from "./sign-in.js";
 import { SongList } from "./song-list.js";
 import { TEXTS } from "./texts.js";
@@ -81,15 +78,28 @@ async function show() {
  */
 async function openView(isCurrent) {
   if (location.hash === "#/account") {
+    const { showAccount } = await module(() => import("./account-view.js"));
     account = await wire.account(); // what is stored has changed
     if (isCurrent()) showAccount(view, { wire, account, onSignedOut, onError: note });
     return () => {};
   }
-  if (location.hash === "#/operator") return showOperator(view, { wire, onError: note });
+  if (location.hash === "#/operator") {
+    const { showOperator } = await module(() => import("./operator-view.js"));
+    return isCurrent() ? showOperator(view, { wire, onError: note }) : () => {};
+  }
   const song = /^#\/song\/([0-9a-f-]+)$/.exec(location.hash)?.[1];
   if (!song) return showHome(isCurrent);
   fill(view, element("p", { class: "quiet loading", role: "status" }, TEXTS.loading));
   return openSong(song, isCurrent);
+}
+
+/** A view's module, fetched when it is first shown, so that the first page is small. @template T @param {() => Promise<T>} fetching */
+async function module(fetching) {
+  try {
+    return await fetching();
+  } catch {
+    throw new WireError(TEXTS.unreachable, 0);
+  }
 }
 
 function onSignedOut() {
@@ -125,7 +135,7 @@ async function showHome(isCurrent) {
   const zone = dropZone({ onError: note, onSongs }, account?.max_upload_bytes ?? Infinity);
   const list = new SongList(wire, outbox, deletions, { onError: note, onOnline: (is) => (offline.hidden = is) });
   fill(view, element("div", { class: "home" }, zone.root, order.root, list.root));
-  void list.open();
+  void list.open().then(() => import("./player.js").catch(() => {})); // it is there when a song is opened
   return () => {
     zone.close();
     list.close();
@@ -134,6 +144,7 @@ async function showHome(isCurrent) {
 
 /** @param {string} id @param {() => boolean} isCurrent */
 async function openSong(id, isCurrent) {
+  const { openPlayer } = await module(() => import("./player.js"));
   const separation = await wire.separation(id);
   if (separation.state !== "succeeded") throw new Error(TEXTS.notReady);
   const title = separation.title ?? TEXTS.untitled;
