@@ -9,6 +9,7 @@
 # make bench-storage  files in an S3-compatible store: uploads, downloads, redirects
 # make bench-capacity  a simulated day of a million songs: what it needs, and what breaks first
 # make bench-machines  the queue of many machines on PostgreSQL: leases, orders a second, workers
+# make bench-web  the player in Chromium: loading, sound, frames, memory; DOCUMENT= names a document whose table gets it
 # make bench-models  speed of the big models against the packages that people use, and their memory
 # make train      composes and renders SONGS songs, fetches real recordings that Debian packages (5 GB), then trains for
 #                 MINUTES; run again, it goes on. RECORDINGS= leaves them out, PERMISSIVE=1 RECORDINGS=training/permissive
@@ -24,6 +25,7 @@ MINUTES ?= 120
 CORPUS ?= training/corpus
 RUN ?= training/runs/first
 DATA ?=
+DOCUMENT ?=
 RECORDINGS ?= training/recordings
 PERMISSIVE ?=
 MULTITRACKS ?= training/multitracks
@@ -39,7 +41,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-models train clean test-packages web-packages
+.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-web bench-models train clean test-packages web-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -81,6 +83,9 @@ bench-capacity: .venv/served
 
 bench-machines: .venv/tested test-packages
 	$(BIN)/python -m benchmarks.machines
+
+bench-web: .venv/tested web-packages
+	$(BIN)/python -m benchmarks.web $(if $(DOCUMENT),--document $(DOCUMENT))
 
 bench-models: .venv/tested .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made
 	$(BIN)/python -m benchmarks.models
