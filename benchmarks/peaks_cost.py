@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from stemwright.audio.peaks import PeaksWriter
@@ -33,8 +34,9 @@ def _peaks_s(sound: Path, out: Path) -> float:
         writer = PeaksWriter(out, sample_rate=file.samplerate, full_scale=FULL_SCALE)
         used += time.process_time() - begun
         for block in file.blocks(BLOCK, dtype="int16", always_2d=True):
+            samples = np.ascontiguousarray(block.T)  # (channels, samples), as the separation has them
             begun = time.process_time()
-            writer.write(block.T)
+            writer.write(samples)
             used += time.process_time() - begun
         begun = time.process_time()
         writer.close()
