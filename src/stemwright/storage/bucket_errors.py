@@ -10,7 +10,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from stemwright.errors import StorageError
 from stemwright.storage.blob import StoreUnreachable
-from stemwright.storage.bucket_url import BucketUrl
+from stemwright.storage.bucket_url import STORAGE_SETTING, BucketUrl
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
 
@@ -85,7 +85,7 @@ def explained(error: Exception, place: BucketUrl, verb: str) -> StorageError:
     if any(word in reason for word in _UNREACHABLE):
         return StoreUnreachable(
             f"{place} cannot be reached: check that it runs, that this machine may connect to it, and that "
-            f"{'AWS_ENDPOINT_URL' if place.scheme == 's3' else 'STEMWRIGHT_STORAGE_URL'} is right."
+            f"{'AWS_ENDPOINT_URL' if place.scheme == 's3' else place.given_by} is right."
         )
     status = _STATUS.search(reason)
     if status is not None:
@@ -99,9 +99,9 @@ def explained(error: Exception, place: BucketUrl, verb: str) -> StorageError:
 
 def no_bucket(place: BucketUrl) -> StorageError:
     """The error for a bucket that does not exist."""
-    command = " with `stemwright storage --setup`" if place.scheme == "s3" else ""
+    command = " with `stemwright storage --setup`" if place.scheme == "s3" and place.given_by == STORAGE_SETTING else ""
     return StorageError(
-        f"There is no bucket '{place.bucket}' ({place}): create it{command}, or correct STEMWRIGHT_STORAGE_URL."
+        f"There is no bucket '{place.bucket}' ({place}): create it{command}, or correct {place.given_by}."
     )
 
 

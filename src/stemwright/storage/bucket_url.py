@@ -17,6 +17,7 @@ _SCHEMES: dict[str, Scheme] = {
     "gs": "gs",
     **dict.fromkeys(("az", "azure", "adl", "abfs", "abfss"), "az"),
 }
+STORAGE_SETTING = "STEMWRIGHT_STORAGE_URL"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
@@ -32,6 +33,7 @@ class BucketUrl:
         endpoint: URL of the server; None for the public cloud of that kind.
         region: of the bucket; S3 alone has one.
         bucket_in_host: whether the bucket's name is the first part of the host name, and not of the path.
+        given_by: the setting or the argument that names it, for messages.
     """
 
     scheme: Scheme
@@ -40,6 +42,7 @@ class BucketUrl:
     endpoint: str | None = None
     region: str | None = None
     bucket_in_host: bool = False
+    given_by: str = STORAGE_SETTING
 
     def __str__(self) -> str:
         """Where it is, in words for the operator."""
@@ -47,8 +50,15 @@ class BucketUrl:
         return f"{place} at {self.endpoint}" if self.endpoint else place
 
 
-def parse_bucket_url(url: str, environment: Mapping[str, str] = os.environ) -> BucketUrl:
+def parse_bucket_url(
+    url: str, environment: Mapping[str, str] = os.environ, *, given_by: str = STORAGE_SETTING
+) -> BucketUrl:
     """Reads ``s3://bucket/prefix``, ``gs://…`` or ``az://…``, and the variables that Amazon's own tools read too.
+
+    Args:
+        url: the place.
+        environment: the variables.
+        given_by: the setting or the argument with the URL, for messages.
 
     Raises:
         UsageError: no such kind of store, no bucket, or an endpoint that is no URL.
@@ -60,12 +70,12 @@ def parse_bucket_url(url: str, environment: Mapping[str, str] = os.environ) -> B
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
         raise UsageError(
-            "STEMWRIGHT_STORAGE_URL cannot be used: write s3://bucket, s3://bucket/prefix, gs://bucket or az://container; "
+            f"{given_by} cannot be used: write s3://bucket, s3://bucket/prefix, gs://bucket or az://container; "
             "keys and endpoints go into variables of their own (docs/settings.md)."
         )
     prefix = parts.path.strip("/")
     if scheme != "s3":
-        return BucketUrl(scheme, parts.netloc, prefix)
+        return BucketUrl(scheme, parts.netloc, prefix, given_by=given_by)
     name, endpoint = next(((name, environment[name]) for name in _ENDPOINTS if environment.get(name)), ("", ""))
     if endpoint and not endpoint.startswith(("http://", "https://")):
         raise UsageError(f"{name} cannot be used: it must begin with https:// or http://.")
@@ -76,4 +86,5 @@ def parse_bucket_url(url: str, environment: Mapping[str, str] = os.environ) -> B
         endpoint.rstrip("/") or None,
         next((environment[name] for name in _REGIONS if environment.get(name)), None),
         environment.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() in ("true", "1", "yes"),
+        given_by,
     )
