@@ -9,6 +9,7 @@ import typer
 
 from stemwright.cli import (
     administration,
+    batch,
     credits,
     doctor,
     evaluate,
@@ -97,6 +98,7 @@ def _root(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     separate.separate,
+    batch.batch,
     setup.setup,
     doctor.doctor,
     evaluate.evaluate,

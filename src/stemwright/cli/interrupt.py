@@ -23,8 +23,9 @@ class InterruptHandler:
     silently: an exception raised while the interpreter shuts down would be printed with its traceback.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, stopping_message: bytes = STOPPING_MESSAGE) -> None:
         self._quiet = quiet
+        self._stopping_message = stopping_message
         self._is_deferred = False
         self._received = False
         self._has_exited = False
@@ -65,4 +66,6 @@ class InterruptHandler:
         if not defers:
             raise KeyboardInterrupt
         if not self._quiet:
-            os.write(2, STOPPING_MESSAGE)  # not print: it is not reentrant, and the signal may interrupt another print
+            os.write(
+                2, self._stopping_message
+            )  # not print: it is not reentrant, and the signal may interrupt another print

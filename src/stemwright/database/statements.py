@@ -14,7 +14,9 @@ def upsert(session: Session, table: type[Base], **columns: Any) -> None:
     """Adds a row, or changes the one with the same primary key; others may do so at the same moment."""
     keys = [column.name for column in table.__table__.primary_key]
     changed = {name: value for name, value in columns.items() if name not in keys}
-    session.execute(_insert(session, table).values(**columns).on_conflict_do_update(index_elements=keys, set_=changed))
+    session.execute(
+        conflict_insert(session, table).values(**columns).on_conflict_do_update(index_elements=keys, set_=changed)
+    )
 
 
 def insert_if_missing(session: Session, table: type[Base], **columns: Any) -> bool:
@@ -23,7 +25,7 @@ def insert_if_missing(session: Session, table: type[Base], **columns: Any) -> bo
     Returns:
         Whether the row was added.
     """
-    statement = _insert(session, table).values(**columns).on_conflict_do_nothing()
+    statement = conflict_insert(session, table).values(**columns).on_conflict_do_nothing()
     # SQLAlchemy forgets the count of an INSERT unless it is asked to keep it.
     return changed_rows(session.execute(statement, execution_options={"preserve_rowcount": True})) > 0
 
@@ -42,7 +44,8 @@ def changed_rows(result: Any) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def _insert(session: Session, table: type[Base]) -> Any:
+def conflict_insert(session: Session, table: type[Base]) -> Any:
+    """An INSERT of the session's database that can say what happens to rows that are there (``on_conflict_…``)."""
     target = cast(Table, table.__table__)
     if session.get_bind().dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite

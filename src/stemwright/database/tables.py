@@ -10,6 +10,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 HexId = String(32)
 Large = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits on every database; SQLite's INTEGER has them, and only that type numbers its rows."""
+SongPath = String(1000).with_variant(String(1000, collation="C"), "postgresql")
+"""Sorted by its code points everywhere, whatever the language of the database."""
 
 _PENDING = text("state = 'pending'")
 _DEAD = text("state = 'dead'")
@@ -310,3 +312,30 @@ class IdempotencyKey(Base):
     body_digest: Mapped[str] = mapped_column(String(64))
     task_id: Mapped[str] = mapped_column(HexId)
     created_at: Mapped[float] = mapped_column(index=True)
+
+
+class Batch(Base):
+    """The songs of a folder, or of a prefix of an object store, that become stems in another one."""
+
+    __tablename__ = "batches"
+    id: Mapped[str] = mapped_column(HexId, primary_key=True)
+    target: Mapped[str] = mapped_column(String(1000), unique=True)
+    options: Mapped[dict[str, Any]]
+
+
+class BatchSong(Base):
+    """A song of a batch. While it is running, its lease is as that of a job."""
+
+    __tablename__ = "batch_songs"
+    __table_args__ = (Index("batch_songs_by_state", "batch_id", "state", "path"),)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(SongPath, primary_key=True)
+    version: Mapped[str] = mapped_column(String(200))  # changes with the content: size and time, or an ETag
+    state: Mapped[str] = mapped_column(String(16))  # waiting running done failed
+    attempts: Mapped[int] = mapped_column(default=0)
+    leased_by: Mapped[str | None] = mapped_column(String(100))
+    leased_until: Mapped[float | None]  # by the database's clock
+    token: Mapped[str | None] = mapped_column(HexId)
+    facts: Mapped[dict[str, Any] | None]  # its line in the manifest
+    error: Mapped[str | None] = mapped_column(Text)
+    exit_code: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,1 @@
+"""Batches: libraries of songs that many processes on many hosts separate, without a server."""
