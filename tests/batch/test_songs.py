@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import update
 
 from stemwright.batch.listing import ListedSong
+from stemwright.batch.listing_run import CHUNK_SONGS, add_songs, count_songs
 from stemwright.batch.songs import MAX_ATTEMPTS, BatchSongs, SongLease
 from stemwright.database.engine import Database
 from stemwright.database.tables import BatchSong
@@ -156,3 +159,26 @@ def test_two_claims_never_get_the_same_song(songs: BatchSongs) -> None:
     assert len(taken) == 120 and set(taken.values()) == {1}
     facts = [facts["path"] for facts in songs.done()]
     assert facts == sorted(taken)
+
+
+def test_a_listing_is_written_while_it_is_read(songs: BatchSongs) -> None:
+    """So memory does not grow with the library."""
+    known: list[int] = []
+
+    class Endless:
+        name = "/music"
+
+        def songs(self) -> Iterator[ListedSong]:
+            for number in range(2 * CHUNK_SONGS + 1):
+                if number % CHUNK_SONGS == 0:
+                    known.append(songs.counts()["waiting"])
+                yield ListedSong(f"{number}.mp3", "1")
+
+        def fetch(self, path: str, folder: Path) -> Path:
+            raise NotImplementedError
+
+    told: list[int] = []
+    assert add_songs(songs, Endless(), told.append) == told[-1] == 2 * CHUNK_SONGS + 1
+    assert known == [0, CHUNK_SONGS, 2 * CHUNK_SONGS]
+    assert count_songs(songs, Endless()) == {"waiting": 2 * CHUNK_SONGS + 1}
+    assert count_songs(None, Endless()) == {"new": 2 * CHUNK_SONGS + 1}

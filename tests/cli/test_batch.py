@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -94,6 +96,51 @@ def test_a_killed_command_leaves_nothing_that_the_next_one_cannot_finish() -> No
         process.communicate(timeout=PATIENCE_S)
     assert run("batch", "music", "stems", "--jobs", "2").code == 0
     assert [line["path"] for line in lines("manifest.jsonl")] == [f"{number}.wav" for number in range(4)]
+
+
+@pytest.mark.long
+def test_two_commands_share_a_library_and_one_goes_on_when_the_other_is_killed(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_DATABASE_URL", postgresql_url)
+    for number in range(12):
+        write_song(f"music/{number:02d}.wav", 8, rate_hz=22_050, channels=1)
+    one, other = start(), start()
+    wait_until(lambda: len(list(Path("stems/.stemwright-batch/work").glob("*/song"))) == 2, "both have a song")
+    for process in [*psutil.Process(one.pid).children(recursive=True), psutil.Process(one.pid)]:
+        process.kill()  # all at once, as when the host dies: its lease runs out
+    one.communicate(timeout=PATIENCE_S)
+    _, said = other.communicate(timeout=PATIENCE_S)
+    assert other.returncode == 0, said
+    assert [line["path"] for line in lines("manifest.jsonl")] == [f"{number:02d}.wav" for number in range(12)]
+    assert not Path("stems/.stemwright-batch/stemwright.db").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once_and_hands_back() -> None:
+    write_song("music/song.wav", LONG_S, rate_hz=22_050, channels=1)
+    process = start()
+    wait_until(lambda: list(Path("stems").glob(".stemwright-batch/work/*/song")), "a song is begun")
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "Press again to stop at once")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "1 waiting" in run("batch", "music", "stems", "--dry-run").out
+
+
+def test_a_full_disk_stops_the_batch_with_one_sentence() -> None:
+    write_song("music/a.wav", 0.3)
+    write_song("music/b.wav", 30, channels=1)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    stopped = spawn("batch", "music", "stems", "--quiet", before=limit)
+    assert stopped.code == 5
+    one_error(stopped, words=["No room is left", "free some space"])
+    assert "1 done, 1 waiting" in run("batch", "music", "stems", "--dry-run").out
+    assert run("batch", "music", "stems", "--quiet").code == 0
 
 
 @pytest.mark.parametrize(
