@@ -129,6 +129,7 @@ def test_a_second_ctrl_c_ends_at_once_and_hands_back() -> None:
     assert "1 waiting" in run("batch", "music", "stems", "--dry-run").out
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_the_batch_with_one_sentence() -> None:
     write_song("music/a.wav", 0.3)
     write_song("music/b.wav", 30, channels=1)
