@@ -146,10 +146,13 @@ def frames(bench: Bench) -> Iterator[Row]:
     """Frames while twelve stems play and the view scrolls."""
     tab = bench.open_tab()
     tab.open_song(bench.separation(SHORT_MIN))
-    for picture in ("waveforms", "spectrograms"):
+    for picture in ("waveform", "spectrogram"):
+        tab.page.wait_for(
+            f"document.querySelector('.row[data-stem]:not([hidden]) canvas').dataset.look === '{picture}'"
+        )
         shown = tab.scroll(seconds=10)
         yield Row(
-            f"twelve stems play and scroll, {picture}: frames a second; frames later than two",
+            f"twelve stems play and scroll, {picture}s: frames a second; frames later than two",
             f"{shown.per_second:.1f}; {shown.late} of {shown.count}",
             "60",
         )
@@ -159,7 +162,6 @@ def frames(bench: Bench) -> Iterator[Row]:
             "under 16.7 ms",
         )
         tab.page.press("v", "KeyV", "v")
-        tab.page.wait_for("document.querySelector('.row:not([hidden]) canvas').dataset.look === 'spectrogram'")
     tab.close()
 
 
