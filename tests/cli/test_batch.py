@@ -32,7 +32,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_library_is_separated_once_and_later_only_what_is_new() -> None:
+def test_a_library_is_separated_once_and_later_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     write_song("music/a.wav", 0.3)
     write_song("music/rock/b #1 ü.flac", 0.3, subtype="PCM_16")
     Path("music/text.mp3").write_text("no sound")
@@ -64,6 +64,8 @@ def test_a_library_is_separated_once_and_later_only_what_is_new() -> None:
     assert [line["path"] for line in lines("manifest.jsonl")] == ["a.wav", "rock/b #1 ü.flac", "text.mp3"]
     assert lines("failures.jsonl") == []
     assert before == {name: Path("stems", name).stat().st_mtime_ns for name in before}
+    monkeypatch.setattr("stemwright.batch.runner.PROGRAM", "raise SystemExit(1)")  # nothing to do: no process
+    assert run("batch", "music", "stems", "--format", "flac", "--quiet").code == 0
     assert [path.name for path in Path("stems/.stemwright-batch").rglob("*.flac")] == []
 
 

@@ -180,14 +180,15 @@ def run(
                 songs.retry_failed()
             total = add_songs(songs, source, _listing_lines(source, tell))
             tell(f"{counted(total, 'song')} in {source.name}")
-            runner = BatchRunner(
-                replace(config, batch_id=songs.batch_id),
-                jobs,
-                songs,
-                lambda path, error: print_error_line(f"error: {path}: {error}"),
-            )
-            with interrupt.deferred():
-                runner.run(interrupt.is_set, BatchProgress(songs, tell).turn)
+            if not songs.is_finished():
+                runner = BatchRunner(
+                    replace(config, batch_id=songs.batch_id),
+                    jobs,
+                    songs,
+                    lambda path, error: print_error_line(f"error: {path}: {error}"),
+                )
+                with interrupt.deferred():
+                    runner.run(interrupt.is_set, BatchProgress(songs, tell).turn)
             write_manifest(songs, target)
             counts, code = songs.counts(), songs.exit_code()
         finally:
