@@ -21,7 +21,7 @@ from stemwright.batch.runner import BatchRunner
 from stemwright.batch.songs import BatchSongs
 from stemwright.batch.worker_main import WorkerConfig
 from stemwright.database.engine import Database
-from stemwright.errors import CancelledError, StorageError
+from stemwright.errors import CancelledError, StemwrightError, StorageError
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -147,3 +147,11 @@ def test_processes_whose_command_is_killed_stop_by_themselves(library: Library) 
     wait_until(lambda: library.songs.counts()["waiting"], "the song is handed back")
     stopped.set()
     thread.join()
+
+
+def test_processes_that_cannot_start_stop_the_batch(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.write("a.mp3", "a")
+    monkeypatch.setattr("stemwright.batch.runner.PROGRAM", "raise SystemExit(7)")
+    with pytest.raises(StemwrightError, match=r"3 processes of the batch ended while they started \(the last with 7\)"):
+        library.runner(1).run(lambda: False, lambda: None)
+    assert library.songs.counts()["waiting"] == 1
