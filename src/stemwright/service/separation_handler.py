@@ -104,9 +104,8 @@ class SeparationHandler:
             if context.should_stop():
                 raise TaskInterrupted from None
             self._worker_tasks.cancelled(task.id, lease.token)
-        except (
-            DatabaseUnavailableError
-        ):  # no fault of the task's, even if the database could be told now that it failed
+        except DatabaseUnavailableError:
+            # No fault of the task's, so it has not failed, even if the database could be told so by now.
             raise
         except StoreUnreachable as error:
             raise TaskPostponed(str(error)) from error

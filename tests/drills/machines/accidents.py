@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from tests.drills.machines.clock import WrongClock
 from tests.drills.machines.cut_off import CutOff
-from tests.drills.machines.diary import Diary
+from tests.drills.machines.event_log import EventLog
 from tests.drills.machines.host import Host
 from tests.drills.machines.installation import Installation
 
@@ -41,7 +41,7 @@ class Accidents:
         chance: random.Random,
         seconds: float,
         kill_every_s: float,
-        diary: Diary,
+        event_log: EventLog,
         clock: WrongClock,
         cut_off: CutOff,
     ) -> None:
@@ -50,7 +50,7 @@ class Accidents:
         self._chance = chance
         self._seconds = seconds
         self._kill_every_s = kill_every_s
-        self._diary = diary
+        self._event_log = event_log
         self._clock = clock
         self._cut_off = cut_off
         self._outage = ExitStack()
@@ -59,9 +59,9 @@ class Accidents:
     def run(self) -> None:
         """Lets everything happen; dead processes are started again meanwhile."""
         self._set_clock()
-        while self._diary.seconds < self._seconds or self._timetable:
+        while self._event_log.seconds < self._seconds or self._timetable:
             self.supervise()
-            while self._timetable and self._timetable[0][0] <= self._diary.seconds:
+            while self._timetable and self._timetable[0][0] <= self._event_log.seconds:
                 _, happen = self._timetable.pop(0)
                 happen()
             time.sleep(LOOK_S)
@@ -96,14 +96,14 @@ class Accidents:
             victim = self._chance.choice(host.victims)
             if host.kill(victim):
                 self.killed[host.name, victim] += 1
-                self._diary.write(f"kill -9: {host.name}, {victim}")
+                self._event_log.write(f"kill -9: {host.name}, {victim}")
                 return
             hosts.remove(host)
-        self._diary.write("nobody is left to kill")
+        self._event_log.write("nobody is left to kill")
 
     def _set_clock(self) -> None:
         if not self._clock.exists:
-            self._diary.write("no clock is wrong: there is no C compiler (cc) here")
+            self._event_log.write("no clock is wrong: there is no C compiler (cc) here")
             return
         host: Host = self._chance.choice(self._installation.hosts)
         ahead_s = self._chance.choice((CLOCK_AHEAD_S, -CLOCK_AHEAD_S))
@@ -111,20 +111,20 @@ class Accidents:
         host.kill(host.victims[-1])
         self.killed[host.name, host.victims[-1]] += 1
         where = "ahead" if ahead_s > 0 else "behind"
-        self._diary.write(f"kill -9: {host.name}, whose clock is {abs(ahead_s)} s {where} from now on")
+        self._event_log.write(f"kill -9: {host.name}, whose clock is {abs(ahead_s)} s {where} from now on")
 
     def _stop_database(self, number: signal.Signals) -> None:
         self._installation.database.stop(number)
-        self._diary.write(f"PostgreSQL is stopped ({'immediate' if number == signal.SIGQUIT else 'fast'})")
+        self._event_log.write(f"PostgreSQL is stopped ({'immediate' if number == signal.SIGQUIT else 'fast'})")
 
     def _start_database(self) -> None:
         self._installation.database.start()
-        self._diary.write("PostgreSQL is back")
+        self._event_log.write("PostgreSQL is back")
 
     def _lose_store(self) -> None:
         self._outage.enter_context(self._installation.without_store())
-        self._diary.write("the store cannot be reached")
+        self._event_log.write("the store cannot be reached")
 
     def _find_store(self) -> None:
         self._outage.close()
-        self._diary.write("the store can be reached again")
+        self._event_log.write("the store can be reached again")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from tests.drills.machines.diary import Diary
+from tests.drills.machines.event_log import EventLog
 from tests.drills.machines.host import Host
 from tests.drills.machines.installation import InHand, Installation
 
@@ -31,11 +31,13 @@ class CutOff(threading.Thread):
         has_worked: whether the worker came back while another had its task.
     """
 
-    def __init__(self, installation: Installation, diary: Diary, long_tasks: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, installation: Installation, event_log: EventLog, long_tasks: Callable[[], Collection[str]]
+    ) -> None:
         super().__init__(name="cut off", daemon=True)
         self.has_worked = False
         self._installation = installation
-        self._diary = diary
+        self._event_log = event_log
         self._long_tasks = long_tasks
 
     def run(self) -> None:
@@ -66,12 +68,12 @@ class CutOff(threading.Thread):
     def _cut_off(self, host: Host, before: InHand) -> bool:
         with host.cut_off():
             began_at = time.monotonic()
-            self._diary.write(f"{host.name} is cut off, with task {before.task_id[:8]} in hand")
+            self._event_log.write(f"{host.name} is cut off, with task {before.task_id[:8]} in hand")
             fate = _wait_for(lambda: self._fate(before))
             passed_s = time.monotonic() - began_at
-        self._diary.write(f"{host.name} is back after {passed_s:.1f} s: its task {fate or 'is nowhere'}")
+        self._event_log.write(f"{host.name} is back after {passed_s:.1f} s: its task {fate or 'is nowhere'}")
         _wait_for(lambda: self._installation.is_heard(before.pid) or None)
-        self._diary.write(f"{host.name} is heard again")
+        self._event_log.write(f"{host.name} is heard again")
         return fate == TAKEN
 
     def _fate(self, before: InHand) -> str | None:

@@ -15,7 +15,7 @@ from tests.drills.machines.accidents import Accidents
 from tests.drills.machines.clock import WrongClock
 from tests.drills.machines.customers import Customers, Wish
 from tests.drills.machines.cut_off import CutOff
-from tests.drills.machines.diary import Diary
+from tests.drills.machines.event_log import EventLog
 from tests.drills.machines.installation import Installation, running
 from tests.drills.machines.network import Network
 from tests.drills.machines.songs import SongFile, cut_songs
@@ -52,9 +52,9 @@ class DrillOptions:
 
 def drill(options: DrillOptions, network: Network) -> bool:
     """Runs it and prints what happened; returns whether nothing was lost."""
-    diary = Diary()
+    event_log = EventLog()
     pace = f"{options.tasks} tasks, {options.seconds:g} s, a kill every {options.kill_every_s:g} s"
-    diary.say(f"seed {options.seed}: {pace}; {network.description}")
+    event_log.say(f"seed {options.seed}: {pace}; {network.description}")
     with (
         tempfile.TemporaryDirectory(prefix="songs") as name,
         Receiver(network.own_address) as receiver,
@@ -62,10 +62,10 @@ def drill(options: DrillOptions, network: Network) -> bool:
     ):
         try:
             songs = cut_songs(Path(name), min(N_SONGS, options.tasks))
-            diary.say(f"started: {', '.join(f'{host.name} at {host.address}' for host in installation.hosts)}")
+            event_log.say(f"started: {', '.join(f'{host.name} at {host.address}' for host in installation.hosts)}")
             installation.wait_until_ready()
-            calm = _calm_run(installation, songs, receiver, diary)
-            return _drill(options, installation, songs, receiver, calm, diary)
+            calm = _calm_run(installation, songs, receiver, event_log)
+            return _drill(options, installation, songs, receiver, calm, event_log)
         finally:
             if options.logs is not None:
                 options.logs.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def drill(options: DrillOptions, network: Network) -> bool:
 
 
 def _calm_run(
-    installation: Installation, songs: list[SongFile], receiver: Receiver, diary: Diary
+    installation: Installation, songs: list[SongFile], receiver: Receiver, event_log: EventLog
 ) -> dict[str, Digests]:
     """Has each song separated once, undisturbed."""
     began_at = time.monotonic()
@@ -83,7 +83,7 @@ def _calm_run(
     customers.order_all([Wish("calm", key, song, number) for number, song in enumerate(songs)], 0.0)
     _wait_for_the_end(installation)
     tasks = proofs.all_tasks(installation)
-    diary.say(f"calm run: {len(tasks)} songs in {time.monotonic() - began_at:.0f} s")
+    event_log.say(f"calm run: {len(tasks)} songs in {time.monotonic() - began_at:.0f} s")
     return proofs.stems_of(installation, tasks.values())
 
 
@@ -93,31 +93,31 @@ def _drill(
     songs: list[SongFile],
     receiver: Receiver,
     calm: dict[str, Digests],
-    diary: Diary,
+    event_log: EventLog,
 ) -> bool:
     chance = random.Random(options.seed)
     customers = Customers(installation.apis, receiver.url)
     wishes = _wishes(installation, songs, options.tasks)
-    cut_off = CutOff(installation, diary, lambda: customers.long_tasks)
+    cut_off = CutOff(installation, event_log, lambda: customers.long_tasks)
     clock = WrongClock(installation.folder)
-    diary.begin()
-    accidents = Accidents(installation, chance, options.seconds, options.kill_every_s, diary, clock, cut_off)
+    event_log.begin()
+    accidents = Accidents(installation, chance, options.seconds, options.kill_every_s, event_log, clock, cut_off)
     ordering = customers.begin(wishes, options.seconds * ORDERS_END)
     try:
         accidents.run()
-        diary.write("the machines are left in peace")
+        event_log.write("the machines are left in peace")
         while ordering.is_alive() or cut_off.is_alive():
             accidents.supervise()
             time.sleep(LOOK_S)
     finally:
         customers.stop()
     _wait_for_the_end(installation, accidents)
-    diary.write("all tasks have ended")
+    event_log.write("all tasks have ended")
     lost = [*customers.refusals, *proofs.losses(installation, customers.placed, receiver, calm)]
     if not cut_off.has_worked:
         lost.append("the drill itself: no worker came back while another had its task")
-    _report(installation, customers, accidents, len(songs), diary)
-    diary.say("lost: " + ("; ".join(lost) if lost else "nothing"))
+    _report(installation, customers, accidents, len(songs), event_log)
+    event_log.say("lost: " + ("; ".join(lost) if lost else "nothing"))
     return not lost
 
 
@@ -144,17 +144,19 @@ def _wait_for_the_end(installation: Installation, accidents: Accidents | None = 
         time.sleep(LOOK_S)
 
 
-def _report(installation: Installation, customers: Customers, accidents: Accidents, n_calm: int, diary: Diary) -> None:
+def _report(
+    installation: Installation, customers: Customers, accidents: Accidents, n_calm: int, event_log: EventLog
+) -> None:
     tasks = proofs.all_tasks(installation)
-    diary.say(f"killed {accidents.killed.total()} times:")
+    event_log.say(f"killed {accidents.killed.total()} times:")
     for (host, victim), count in sorted(accidents.killed.items()):
-        diary.say(f"  {host}, {victim}: {count}")
-    diary.say(f"answers that asked customers to try again: {dict(customers.answers)}")
+        event_log.say(f"  {host}, {victim}: {count}")
+    event_log.say(f"answers that asked customers to try again: {dict(customers.answers)}")
     unseen = len(tasks) - len(customers.placed) - n_calm
-    diary.say(f"accepted: {len(customers.placed)} tasks, and {unseen} whose answer died with its server")
+    event_log.say(f"accepted: {len(customers.placed)} tasks, and {unseen} whose answer died with its server")
     begun, resumed, handed_back = proofs.told(installation, "task begun", "working files fetched", "task handed back")
-    diary.say(
+    event_log.say(
         f"begun {begun} times, {resumed} of them from another machine's working files; handed back {handed_back} times"
     )
     for error, count in proofs.unexpected(host.log for host in installation.hosts).most_common():
-        diary.say(f"logged {count} times: {error}")
+        event_log.say(f"logged {count} times: {error}")

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Diary:
+class EventLog:
     """Prints each line as it comes. Thread-safe."""
 
     def __init__(self) -> None:
