@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.postgresql import PostgresqlServer, running_postgresql
 from tests.seaweedfs import SeaweedFs, new_place
+from tests.waiting import PATIENCE_S
 
 # No test fails because a machine is slow; and a fixture of a function may serve all examples, as most of ours do.
 settings.register_profile(
@@ -26,6 +28,15 @@ def no_weights_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         for name in ("STEMWRIGHT_MODELS_DIR", "STEMWRIGHT_PLAN"):
             patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_requests() -> Iterator[None]:
+    """A request of a test gives up after five seconds where it says nothing else, which is too soon on a slow machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "read", "write", "pool"):
+            patch.setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, name, PATIENCE_S)
         yield
 
 

@@ -126,7 +126,8 @@ def test_after_a_deadlock_the_loser_runs_again(database: Database) -> None:
         thread.join()
     with database.read() as session:
         assert [session.get_one(tables.Fact, name).value for name in ("a", "b")] == ["2", "2"]
-    assert len(runs) == 3
+    # Three, or more: the loser may have its first row again before the other has woken up and taken it.
+    assert len(runs) >= 3
 
 
 def test_conflicts_without_end_are_reported() -> None:
