@@ -73,23 +73,29 @@ def test_revoking_the_key_in_use_signs_out(browser: Browser, server: Server) -> 
     page.wait_for("document.querySelector('#key')")
 
 
-def test_usage_is_a_plot_and_a_table(page: Page, server: Server) -> None:
-    server.service.ledger.grant("alice", 100_000)
-    server.succeed(hex_id(order(server)), seconds=90.0)
-    show_account(page)
-    page.wait_for("document.querySelectorAll('.plot .bar-place').length === 30")
-    numbers = page.evaluate("document.querySelector('.numbers').innerText")
-    assert "997.5" in numbers and "1.5" in numbers
-    rows = page.evaluate("[...document.querySelectorAll('.figure tbody tr')].map((row) => row.innerText)")
-    assert rows == ["today\t2.5"]
-    tall = page.evaluate("document.querySelector('.plot .bar-place:last-of-type rect:not(.hit)').getBBox().height")
-    assert tall > 50
-    page.evaluate(
-        "document.querySelector('.plot .bar-place:last-of-type').dispatchEvent(new PointerEvent('pointerenter'))"
-    )
-    assert page.evaluate("document.querySelector('.plot-tip').textContent") == (
-        "today · 2.5 credits · 1 separation · 1.5 min"
-    )
+def test_usage_is_a_plot_and_a_table(browser: Browser, tmp_path: Path, mp3: bytes) -> None:
+    with starting(tmp_path, mp3) as start:
+        server = start(rate_limit="0", prices={"v1": 2.5})
+        server.service.ledger.grant("alice", 100_000)
+        server.succeed(hex_id(order(server)), seconds=90.0)
+        page = browser.new_page()
+        page.open(f"{server.url}/#key={server.key}")
+        page.wait_for("document.querySelector('.drop-zone')")
+        show_account(page)
+        page.wait_for("document.querySelectorAll('.plot .bar-place').length === 30")
+        numbers = page.evaluate("document.querySelector('.numbers').innerText")
+        assert "997.5" in numbers and "1.5" in numbers
+        rows = page.evaluate("[...document.querySelectorAll('.figure tbody tr')].map((row) => row.innerText)")
+        assert rows == ["today\t2.5"]
+        tall = page.evaluate("document.querySelector('.plot .bar-place:last-of-type rect:not(.hit)').getBBox().height")
+        assert tall > 50
+        page.evaluate(
+            "document.querySelector('.plot .bar-place:last-of-type').dispatchEvent(new PointerEvent('pointerenter'))"
+        )
+        assert page.evaluate("document.querySelector('.plot-tip').textContent") == (
+            "today · 2.5 credits · 1 separation · 1.5 min"
+        )
+        browser.close_pages()
 
 
 def test_a_callback_is_sent_again(page: Page, server: Server) -> None:

@@ -37,6 +37,16 @@ def drop(page: Page, name: str, size: int) -> None:
     page.evaluate(DROP % json.dumps({"name": name, "size": size}))
 
 
+@pytest.fixture(autouse=True)
+def _no_song_is_left(browser: Browser, server: Server) -> Iterator[None]:
+    """The tests look at the whole list, and run in any order."""
+    yield
+    browser.close_pages()
+    for made in server.client.get("/v1/separations?limit=100").json()["separations"]:
+        server.client.post(f"/v1/separations/{made['id']}/cancel")
+        server.client.delete(f"/v1/separations/{made['id']}?with_track=true")  # a page deletes as it closes, too
+
+
 def clear(page: Page) -> None:
     """Cancels and deletes the one song of the list, which the server has."""
     page.click(".song.busy [aria-label^=Cancel]")

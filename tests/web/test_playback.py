@@ -147,3 +147,24 @@ def test_segments_far_from_the_playhead_are_forgotten(page: Page, server: Server
     """
     facts = json.dumps({"id": finished.id})
     assert page.evaluate(script % facts) == [[0, 1, 2], []]
+
+
+def test_what_is_far_from_the_playhead_is_fetched_no_more(page: Page) -> None:
+    script = """
+      (async () => {
+        const { Segments } = await import("./web/app/segments.js");
+        const signals = [];
+        const wire = { bytes: (path, signal) => {
+          signals.push(signal);
+          return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        } };
+        const segments = new Segments(wire, new OfflineAudioContext(2, 1, 44100), "base");
+        const far = segments.load("mix", 0).catch((error) => error.name);
+        const near = segments.load("mix", 60).catch((error) => error.name);
+        segments.keepAround(60);
+        const ended = [await far, ...signals.map((signal) => signal.aborted)];
+        segments.close();
+        return [...ended, await near];
+      })()
+    """
+    assert page.evaluate(script) == ["AbortError", True, False, "AbortError"]

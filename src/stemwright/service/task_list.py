@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from stemwright.database import tables
+from stemwright.database.letter_case import lowered
 from stemwright.service.errors import NotFound
 from stemwright.service.task import Task, TaskState, task_from_row
 
@@ -48,7 +49,7 @@ def list_tasks(session: Session, account_id: str, wanted: TaskQuery) -> list[Tas
     if wanted.state:
         query = query.where(tables.Task.state == wanted.state)
     if wanted.title:
-        query = query.where(func.lower(tables.Track.title).contains(wanted.title.lower(), autoescape=True))
+        query = query.where(lowered(tables.Track.title.expression).contains(wanted.title.lower(), autoescape=True))
     if wanted.after:
         last = session.execute(_of_account(select(key), account_id).where(tables.Task.id == wanted.after)).one_or_none()
         if last is None:
@@ -74,6 +75,6 @@ def _sort_key(order: Order) -> tuple[ColumnElement[Any], bool]:
         case "oldest":
             return tables.Task.created_at.expression, False
         case "title":
-            return func.lower(func.coalesce(tables.Track.title, "")), False
+            return lowered(func.coalesce(tables.Track.title, "")), False
         case "longest":
             return func.coalesce(tables.Task.seconds, tables.Track.seconds, 0.0), True

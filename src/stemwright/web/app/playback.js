@@ -102,8 +102,13 @@ export class Playback {
   /** Plays one more part as soon as it is there. @param {string} part */
   async add(part) {
     if (this.parts.includes(part)) return;
-    await this.segments.load(part, this.version.numberAt(this.frame));
-    this.parts.push(part);
+    for (let number = -1; number !== this.version.numberAt(this.frame); ) {
+      number = this.version.numberAt(this.frame);
+      await this.segments.load(part, number).catch((error) => {
+        if (number === this.version.numberAt(this.frame)) throw error; // else a seek ended it
+      });
+    }
+    if (!this.parts.includes(part)) this.parts.push(part);
     this.reschedule();
   }
 

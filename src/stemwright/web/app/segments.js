@@ -4,6 +4,7 @@
 import { TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Wire} Wire */
+/** @typedef {{buffer: AudioBuffer | null, promise: Promise<AudioBuffer>, abort: AbortController}} Entry */
 
 /** How long a failure is remembered, so that a server that is away is not asked many times a second. */
 const FAILED_MS = 1500;
@@ -22,9 +23,8 @@ export class Segments {
     this.base = base;
     this.kept = kept;
     this.query = query;
-    /** @type {Map<string, Map<number, {buffer: AudioBuffer | null, promise: Promise<AudioBuffer>}>>} */
+    /** @type {Map<string, Map<number, Entry>>} */
     this.parts = new Map();
-    this.abort = new AbortController();
   }
 
   /**
@@ -37,7 +37,7 @@ export class Segments {
   }
 
   /**
-   * The decoded segment; fetched if need be.
+   * The decoded segment; fetched if need be. It fails with an AbortError when it is forgotten before it is there.
    * @param {string} part
    * @param {number} number
    * @returns {Promise<AudioBuffer>}
@@ -47,8 +47,9 @@ export class Segments {
     if (!kept) this.parts.set(part, (kept = new Map()));
     const known = kept.get(number);
     if (known) return known.promise;
-    const promise = this.#fetch(part, number);
-    const entry = { buffer: /** @type {AudioBuffer | null} */ (null), promise };
+    const abort = new AbortController();
+    const promise = this.#fetch(part, number, abort.signal);
+    const entry = { buffer: /** @type {AudioBuffer | null} */ (null), promise, abort };
     kept.set(number, entry);
     promise.then(
       (buffer) => (entry.buffer = buffer),
@@ -58,23 +59,31 @@ export class Segments {
   }
 
   /**
-   * Forgets what lies far from a segment.
+   * Forgets what lies far from a segment. What is not there yet is fetched no more: it would delay what is wanted now.
    * @param {number} number
    */
   keepAround(number) {
-    for (const kept of this.parts.values()) {
-      for (const key of kept.keys()) if (key < number - 1 || key > number + this.kept - 2) kept.delete(key);
-    }
+    this.#forget((key) => key < number - 1 || key > number + this.kept - 2);
   }
 
   close() {
-    this.abort.abort();
-    this.parts.clear();
+    this.#forget(() => true);
   }
 
-  /** @param {string} part @param {number} number */
-  async #fetch(part, number) {
-    const bytes = await this.wire.bytes(`${this.base}/${part}/segments/${number}${this.query}`, this.abort.signal);
+  /** @param {(number: number) => boolean} isFar */
+  #forget(isFar) {
+    for (const kept of this.parts.values()) {
+      for (const [key, entry] of kept) {
+        if (!isFar(key)) continue;
+        kept.delete(key);
+        entry.abort.abort();
+      }
+    }
+  }
+
+  /** @param {string} part @param {number} number @param {AbortSignal} signal */
+  async #fetch(part, number, signal) {
+    const bytes = await this.wire.bytes(`${this.base}/${part}/segments/${number}${this.query}`, signal);
     try {
       return await this.context.decodeAudioData(bytes);
     } catch {
