@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgresql import PostgresqlServer, running_postgresql
 from tests.seaweedfs import SeaweedFs, new_place
+from tests.server_state import NewState, elsewhere, in_data_folder
 from tests.waiting import PATIENCE_S
 
 # No test fails because a machine is slow; and a fixture of a function may serve all examples, as most of ours do.
@@ -67,6 +68,16 @@ def empty_postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
     url = postgresql.create_database()
     yield url
     postgresql.drop_database(url)
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def new_state(request: pytest.FixtureRequest) -> Iterator[NewState]:
+    """The same tests run on SQLite with a folder and, among the long ones, on PostgreSQL with S3."""
+    if request.param == "sqlite":
+        yield in_data_folder
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        yield elsewhere(request.getfixturevalue("postgresql"), request.getfixturevalue("seaweedfs"), patch)
 
 
 @pytest.fixture

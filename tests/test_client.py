@@ -23,7 +23,7 @@ from stemwright.api.native import schemas
 from stemwright.client import AsyncClient, Client, Separation, calls, retries, waiting
 from stemwright.client.records import Failure
 from stemwright.errors import StorageError, UnreadableInputError
-from tests.api.conftest import Server, mp3, new_database, open_server, server  # noqa: F401  # fixtures
+from tests.api.conftest import Server, mp3, open_server, server  # noqa: F401  # fixtures
 from tests.http_stub import HttpStub, StubHandler
 from tests.waiting import wait_until
 

@@ -35,7 +35,7 @@ from stemwright.settings import read_settings
 from stemwright.stems import select
 from stemwright.storage.store import StoredBlob
 from stemwright.wire_names import SONG
-from tests.postgresql import PostgresqlServer
+from tests.server_state import NewState, in_data_folder
 from tests.stand_in import StandIn
 from tests.waiting import PATIENCE_S
 
@@ -84,6 +84,12 @@ class Server:
             media_type="audio/mpeg",
             seconds=SECONDS,
         )
+
+    def stored_files(self) -> list[str]:
+        """Names of the files that it stores, and of those that are coming in."""
+        service = self.service
+        names = [path.name for path in (service.settings.data / "files").rglob("*") if path.is_file()]
+        return [*names, *service.store.digests()] if service.store.is_remote else names
 
     def hold(self, task_id: str) -> Lease:
         """Takes the task from the queue and begins it."""
@@ -144,25 +150,14 @@ def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 OpenServer = Callable[..., Server]
-NewDatabase = Callable[[], contextlib.AbstractContextManager[str | None]]
-"""Makes a database for one server, and gives its URL; None is SQLite in the data folder."""
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
-def new_database(request: pytest.FixtureRequest) -> NewDatabase:
-    """The same tests run on SQLite and, among the long ones, on PostgreSQL."""
-    if request.param == "sqlite":
-        return contextlib.nullcontext
-    postgresql: PostgresqlServer = request.getfixturevalue("postgresql")
-    return postgresql.new_database
 
 
 @pytest.fixture
-def open_server(tmp_path: Path, mp3: bytes, new_database: NewDatabase) -> Iterator[OpenServer]:
+def open_server(tmp_path: Path, mp3: bytes, new_state: NewState) -> Iterator[OpenServer]:
     """Starts a server with settings of the test's own; ``loops=True`` lets it deliver callbacks and sweep by
     itself, ``key`` is one of another server on the same database.
     """
-    with starting(tmp_path, mp3, new_database) as start:
+    with starting(tmp_path, mp3, new_state) as start:
         yield start
 
 
@@ -173,9 +168,9 @@ def server(open_server: OpenServer) -> Server:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_database: NewDatabase) -> Iterator[Server]:
+def strict(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_state: NewState) -> Iterator[Server]:
     """As the vendor answers, with nothing added."""
-    with starting(tmp_path_factory.mktemp("strict"), mp3, new_database) as start:
+    with starting(tmp_path_factory.mktemp("strict"), mp3, new_state) as start:
         yield start(lenient=False, rate_limit="0")
 
 
@@ -186,14 +181,14 @@ def world() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_database: NewDatabase) -> Iterator[Server]:
+def shared(tmp_path_factory: pytest.TempPathFactory, mp3: bytes, new_state: NewState) -> Iterator[Server]:
     """One server for all tests of a module that leave others alone; it has no limit of rate."""
-    with starting(tmp_path_factory.mktemp("shared"), mp3, new_database) as start:
+    with starting(tmp_path_factory.mktemp("shared"), mp3, new_state) as start:
         yield start(rate_limit="0")
 
 
 @contextlib.contextmanager
-def starting(folder: Path, mp3: bytes, new_database: NewDatabase = contextlib.nullcontext) -> Iterator[OpenServer]:
+def starting(folder: Path, mp3: bytes, new_state: NewState = in_data_folder) -> Iterator[OpenServer]:
     with contextlib.ExitStack() as stack:
         count = 0
 
@@ -206,9 +201,9 @@ def starting(folder: Path, mp3: bytes, new_database: NewDatabase = contextlib.nu
             # asyncio does this to sockets of its own only, and a reply would wait 40 ms for an acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             port = listener.getsockname()[1]
-            named = {"data": folder / f"data-{count}", "host": "127.0.0.1", "port": port}
+            named: dict[str, object] = {"data": folder / f"data-{count}", "host": "127.0.0.1", "port": port}
             if "database_url" not in settings:
-                named["database_url"] = stack.enter_context(new_database())
+                named |= stack.enter_context(new_state())
             service = Service.open(
                 read_settings(**{**named, **settings}),
                 clock,

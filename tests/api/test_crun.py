@@ -113,7 +113,7 @@ def test_a_task_goes_its_way(server: Server, model: str, mode: str | None) -> No
     assert record["credits"] == (50 if mode == "instrumental" else 10)
     url = result["media_info"]["vocal_url"]
     assert url.startswith(server.url) and url.endswith("_Vocals.mp3")
-    assert httpx.get(url).content == server.mp3
+    assert httpx.get(url, follow_redirects=True).content == server.mp3
 
 
 def test_without_leniency_there_are_no_media_urls(open_server: OpenServer) -> None:
@@ -210,7 +210,7 @@ def test_an_uploaded_song_looks_like_a_generated_one(server: Server) -> None:
     record = info(server, dashed(track.task_id))
     (song,) = record["result"]["suno_data"]
     assert (song["suno_id"], song["title"]) == (dashed(track.id), "My song")
-    assert httpx.get(song["suno_audio_url"]).content == server.mp3
+    assert httpx.get(song["suno_audio_url"], follow_redirects=True).content == server.mp3
     body = {"model": "suno/vocal-separatio", "input": {"task_id": record["task_id"], "suno_id": song["suno_id"]}}
     create(server, body)
 

@@ -168,7 +168,7 @@ def test_uploads_are_put_nowhere_else(shared: Server) -> None:
             ).json()
             if form["code"] == 200:
                 assert form["data"]["filePath"].split("/")[0] == "kieai"
-                assert httpx.get(form["data"]["downloadUrl"]).content == b"x"
+                assert httpx.get(form["data"]["downloadUrl"], follow_redirects=True).content == b"x"
             else:
                 assert form["code"] == 400
     assert {path for path in data.parent.rglob("*") if "files" not in path.parts} == before

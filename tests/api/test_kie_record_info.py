@@ -196,7 +196,7 @@ def test_links_end_in_id_and_group_stay_the_same_and_lead_to_the_file(shared: Se
     url = first["response"]["backingVocalsUrl"]
     assert url.startswith(f"{shared.url}/s/")
     assert url.endswith(f"/{dashed(task.stems[1].id)}_Backing_Vocals.mp3")
-    assert httpx.get(url).content == shared.mp3
+    assert httpx.get(url, follow_redirects=True).content == shared.mp3
 
 
 def test_the_second_song_of_a_task_has_index_1(open_server: OpenServer, world: StandIn) -> None:

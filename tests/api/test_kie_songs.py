@@ -70,7 +70,7 @@ def test_a_download_link_works_for_20_minutes(open_server: OpenServer) -> None:
     url = server.service.links.stem_url(task.stems[0], task)
     reply = post(server, {"url": url}, "/api/v1/common/download-url")
     assert (reply["code"], reply["msg"]) == (200, "success")
-    assert httpx.get(reply["data"]).content == server.mp3
+    assert httpx.get(reply["data"], follow_redirects=True).content == server.mp3
     now[0] += 20 * 60 - 1
     assert httpx.get(reply["data"]).status_code == 200
     now[0] += 2

@@ -55,7 +55,7 @@ def wav(samples: NDArray[np.int16]) -> bytes:
 def mixed(server: Server, path: str, *stems: str, **query: float) -> NDArray[np.float32]:
     reply = server.client.get(path, params=[*(("stem", stem) for stem in stems), *query.items()])
     assert reply.status_code == 200 and reply.headers["content-type"] == "audio/wav"
-    assert reply.headers["content-disposition"] == 'attachment; filename="mix.wav"'
+    assert reply.headers["content-disposition"].startswith('attachment; filename="song ')
     assert int(reply.headers["content-length"]) == len(reply.content)
     info = soundfile.info(io.BytesIO(reply.content))
     assert (info.subtype, info.samplerate, info.channels, info.frames) == ("FLOAT", RATE, 2, LENGTH)
@@ -74,6 +74,13 @@ def song(shared: Server, request: pytest.FixtureRequest) -> tuple[str, dict[str,
 def test_at_unity_it_is_the_sum(shared: Server, song: tuple[str, dict[str, NDArray[np.float64]]]) -> None:
     path, parts = song
     np.testing.assert_array_equal(mixed(shared, path), sum(parts.values()))
+
+
+def test_a_stem_alone_names_the_file(shared: Server, song: tuple[str, dict[str, NDArray[np.float64]]]) -> None:
+    path, parts = song
+    reply = shared.client.get(path, params={"stem": ["bass:0", "residual:0"]})
+    assert reply.headers["content-disposition"] == 'attachment; filename="song drums.wav"'
+    np.testing.assert_array_equal(soundfile.read(io.BytesIO(reply.content))[0], parts["drums"])
 
 
 def test_faders_and_master(shared: Server, song: tuple[str, dict[str, NDArray[np.float64]]]) -> None:

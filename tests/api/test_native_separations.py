@@ -28,7 +28,7 @@ class TestLife:
         assert len(facts["stems"]) == 12
         stem = facts["stems"][0]
         assert stem["name"] == "vocals" and stem["present"] and stem["peak_dbfs"] == -3.0
-        assert httpx.get(stem["url"]).content == server.mp3
+        assert httpx.get(stem["url"], follow_redirects=True).content == server.mp3
 
     def test_failure(self, server: Server) -> None:
         separation = order(server)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,11 +15,6 @@ from tests.waiting import wait_until
 OpenServer = Callable[..., Server]
 
 
-def stored_files(server: Server) -> list[Path]:
-    files = server.service.settings.data / "files"
-    return [path for path in files.rglob("*") if path.is_file()]
-
-
 class TestTracks:
     def test_upload_gives_the_ids_that_all_faces_take(self, server: Server) -> None:
         track = upload(server)
@@ -30,7 +24,7 @@ class TestTracks:
         assert len(track["audio_id"]) == 36
         found = server.service.task_sources.by_ids(server.caller.account_id, track["task_id"], hex_id(track))
         assert found.track_id == hex_id(track)
-        assert httpx.get(track["url"]).content == server.mp3
+        assert httpx.get(track["url"], follow_redirects=True).content == server.mp3
 
     def test_names_and_titles_of_any_script(self, server: Server) -> None:
         reply = server.client.post(
@@ -75,12 +69,12 @@ class TestTracks:
         for files, data, field in cases:
             facts = problem(server.client.post("/v1/tracks", files=files, data=data), 422, "invalid-request")
             assert [one["field"] for one in facts["errors"]] == [field]
-            assert stored_files(server) == []
+            assert server.stored_files() == []
 
     def test_two_files_are_one_too_many(self, server: Server) -> None:
         files = [("file", ("a.mp3", b"x")), ("file", ("b.mp3", b"y"))]
         problem(server.client.post("/v1/tracks", files=files), 422, "invalid-request")
-        assert stored_files(server) == []
+        assert server.stored_files() == []
 
     def test_a_body_that_is_no_form(self, server: Server) -> None:
         for content_type in ("multipart/form-data", "multipart/form-data; boundary=x"):
@@ -102,7 +96,7 @@ class TestTracks:
         fields = {"title": "x" * 20_000}
         reply = server.client.post("/v1/tracks", files={"file": ("a.wav", b"x")}, data=fields)
         problem(reply, 413, "too-large")
-        assert stored_files(server) == []
+        assert server.stored_files() == []
 
     def test_an_upload_cut_off_leaves_nothing(self, server: Server) -> None:
         head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
@@ -120,8 +114,8 @@ class TestTracks:
                 + head
                 + b"x" * 50_000
             )
-            wait_until(lambda: stored_files(server) != [])
-        wait_until(lambda: stored_files(server) == [])
+            wait_until(lambda: server.stored_files() != [])
+        wait_until(lambda: server.stored_files() == [])
         assert server.client.get("/v1/tracks").json()["tracks"] == []
 
     def test_the_end_of_a_form_may_come_in_any_pieces(self, server: Server) -> None:
@@ -135,4 +129,4 @@ class TestTracks:
             headers = {"Content-Type": "multipart/form-data; boundary=b"}
             reply = server.client.post("/v1/tracks", content=pieces, headers=headers)
             assert reply.status_code == 201, reply.text
-            assert httpx.get(reply.json()["url"]).content == content
+            assert httpx.get(reply.json()["url"], follow_redirects=True).content == content

@@ -119,7 +119,7 @@ class TestClientsOfKie:
         wanted = {"fileName", "filePath", "downloadUrl", "fileSize", "mimeType", "uploadedAt"}
         assert wanted <= reply["data"].keys() and reply["data"]["fileSize"] == len(shared.mp3)
         link = shared.client.post("/api/v1/common/download-url", json={"url": reply["data"]["downloadUrl"]}).json()
-        assert httpx.get(link["data"], trust_env=False).content == shared.mp3
+        assert httpx.get(link["data"], trust_env=False, follow_redirects=True).content == shared.mp3
 
     @pytest.mark.parametrize("path", ["/api/v1/chat/credit", "/api/v1/generate/credit"])
     def test_credits_are_a_bare_number(self, shared: Server, path: str) -> None:
@@ -151,7 +151,7 @@ class TestClientsOfKie:
         assert set(stems) <= urls and all(url.endswith(".mp3") for url in urls)
         for url in stems[:2]:
             link = shared.client.post("/api/v1/common/download-url", json={"url": url}).json()["data"]
-            assert httpx.get(link, trust_env=False).content == shared.mp3
+            assert httpx.get(link, trust_env=False, follow_redirects=True).content == shared.mp3
 
     def test_a_failure_has_fail_in_its_flag_and_says_why(self, shared: Server) -> None:
         task_id = self.order(shared)["data"]["taskId"]
@@ -260,7 +260,7 @@ class TestClientsOfAutumn2026:
         task = shared.succeed(shared.client.post("/api/v1/jobs/createTask", json=job).json()["data"]["taskId"])
         data = self.record(shared, task.id, "/api/v1/jobs/recordInfo")
         (url,) = json.loads(data["resultJson"])["resultUrls"]
-        assert httpx.get(url, trust_env=False).content == shared.mp3
+        assert httpx.get(url, trust_env=False, follow_redirects=True).content == shared.mp3
         assert data["creditsConsumed"] == 0.4
 
     def test_three_readers_of_a_wav(self, shared: Server) -> None:

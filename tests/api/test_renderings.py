@@ -212,7 +212,7 @@ def beside(open_server: OpenServer, first: Server) -> Server:
     """Another server on the same data."""
     settings = first.service.settings
     url = None if settings.database_url is None else settings.database_url.get_secret_value()
-    return open_server(data=settings.data, database_url=url, key=first.key)
+    return open_server(data=settings.data, database_url=url, storage_url=settings.storage_url, key=first.key)
 
 
 def test_of_several_servers_one_makes_it(open_server: OpenServer, held: Held) -> None:

@@ -58,4 +58,4 @@ def test_headers_that_take_too_long_hold_up_no_upload(patient: Server) -> None:
     patient.service.headers._timeout_s = 0.2
     reply = patient.client.post("/v1/tracks", files={"file": ("song.mp3", patient.mp3)})
     assert (reply.status_code, reply.json()["seconds"]) == (201, None)
-    assert httpx.get(reply.json()["url"]).content == patient.mp3
+    assert httpx.get(reply.json()["url"], follow_redirects=True).content == patient.mp3

@@ -68,10 +68,6 @@ def refused(reply: dict[str, Any]) -> tuple[int, str]:
     return reply["code"], reply["msg"]
 
 
-def files_left(server: Server) -> int:
-    return sum(1 for path in (server.service.settings.data / "files").rglob("*") if path.is_file())
-
-
 @pytest.mark.parametrize("send", [in_base64, in_form])
 def test_a_reply_has_the_vendors_shape(shared: Server, send: Callable[..., dict[str, Any]]) -> None:
     before = time.time()
@@ -98,7 +94,7 @@ def test_a_reply_has_the_vendors_shape(shared: Server, send: Callable[..., dict[
     }
     assert data["downloadUrl"].startswith(f"{shared.url}/u/")
     assert data["downloadUrl"].endswith(f"/kieai/{account}/audio/{name}")
-    assert httpx.get(data["downloadUrl"]).content == shared.mp3
+    assert httpx.get(data["downloadUrl"], follow_redirects=True).content == shared.mp3
 
 
 def test_a_file_by_url(shared: Server, world: StandIn) -> None:
@@ -107,7 +103,7 @@ def test_a_file_by_url(shared: Server, world: StandIn) -> None:
     data = stored(by_url(shared, f"{world.url}/audio/{song.id}.wav"))
     assert (data["fileSize"], data["mimeType"]) == (len(song.audio), "audio/wav")
     assert data["fileName"].endswith(".wav")
-    assert httpx.get(data["downloadUrl"]).content == song.audio
+    assert httpx.get(data["downloadUrl"], follow_redirects=True).content == song.audio
 
 
 def test_the_same_name_overwrites(shared: Server) -> None:
@@ -115,13 +111,17 @@ def test_the_same_name_overwrites(shared: Server) -> None:
     second = stored(in_base64(shared, fileName="mix.mp3", base64Data=encoded(b"another")))
     assert first["filePath"] == second["filePath"]
     assert first["filePath"].endswith("/audio/mix.mp3")
-    assert httpx.get(first["downloadUrl"]).content == httpx.get(second["downloadUrl"]).content == b"another"
+    assert (
+        httpx.get(first["downloadUrl"], follow_redirects=True).content
+        == httpx.get(second["downloadUrl"], follow_redirects=True).content
+        == b"another"
+    )
 
 
 def test_folders_and_names_of_all_alphabets(shared: Server) -> None:
     data = stored(in_form(shared, uploadPath="/my songs/été/", fileName="夜曲 #1?.mp3"))
     assert data["filePath"].endswith("/my songs/été/夜曲 #1?.mp3")
-    assert httpx.get(data["downloadUrl"]).content == shared.mp3
+    assert httpx.get(data["downloadUrl"], follow_redirects=True).content == shared.mp3
 
 
 def test_an_upload_is_a_song_to_separate(shared: Server) -> None:
@@ -143,7 +143,7 @@ def test_a_url_of_this_server_is_not_fetched_but_found(shared: Server) -> None:
     for url in (links.track_url(track), links.stem_url(task.stems[0], task), upload):
         # Under whatever name the server is known: the signature tells, and nothing is asked of that host.
         data = stored(by_url(shared, url.replace(shared.url, "https://another-name.example")))
-        assert httpx.get(data["downloadUrl"]).content == shared.mp3
+        assert httpx.get(data["downloadUrl"], follow_redirects=True).content == shared.mp3
     with shared.another() as bob:
         reply = json_of(bob.post(BY_URL, json={"fileUrl": links.track_url(track), "uploadPath": "a"}))
         assert refused(reply)[0] == 400
@@ -168,7 +168,7 @@ def test_base64_in_all_its_spellings(shared: Server, size: int, text: Callable[[
     for written in (body, body.replace("/", "\\/"), body.replace("+", "\\u002B").replace("=", "\\u003d")):
         data = stored(json_of(shared.client.post(BASE64, content=written)))
         assert data["fileSize"] == size
-        assert httpx.get(data["downloadUrl"]).content == content
+        assert httpx.get(data["downloadUrl"], follow_redirects=True).content == content
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096])
@@ -183,7 +183,7 @@ def test_base64_in_pieces_of_any_size(shared: Server, step: int) -> None:
     pieces = (body[start : start + step] for start in range(0, len(body), step))
     data = stored(json_of(shared.client.post(BASE64, content=pieces)))
     assert (data["fileSize"], data["mimeType"]) == (len(content), "audio/wav")
-    assert httpx.get(data["downloadUrl"]).content == content
+    assert httpx.get(data["downloadUrl"], follow_redirects=True).content == content
 
 
 NOT_BASE64 = "base64Data must be a file in base64, bare or as a data URL"
@@ -296,7 +296,7 @@ def test_malformed_urls(shared: Server, url: object) -> None:
 def test_urls_that_the_guard_refuses(open_server: OpenServer, url: str) -> None:
     server = open_server(public_url="https://stems.example")
     assert refused(by_url(server, url))[0] == 400
-    assert files_left(server) == 0
+    assert len(server.stored_files()) == 0
 
 
 def test_urls_that_give_nothing(open_server: OpenServer, world: StandIn) -> None:
@@ -305,7 +305,7 @@ def test_urls_that_give_nothing(open_server: OpenServer, world: StandIn) -> None
     world.add_task(big)
     for path in ("/faults/status?code=404", f"/audio/{big.id}.wav", "/audio/none.wav"):
         assert refused(by_url(server, world.url + path))[0] == 400
-    assert files_left(server) == 0
+    assert len(server.stored_files()) == 0
 
 
 def test_a_url_that_never_answers_is_given_up(open_server: OpenServer, world: StandIn) -> None:
@@ -313,14 +313,14 @@ def test_a_url_that_never_answers_is_given_up(open_server: OpenServer, world: St
     world.break_with("silent", "/audio")
     code, message = refused(by_url(server, f"{world.url}/audio/a.wav"))
     assert code == 400 and "did not answer in time" in message
-    assert files_left(server) == 0
+    assert len(server.stored_files()) == 0
 
 
 def test_files_that_are_too_large_leave_nothing(open_server: OpenServer) -> None:
     server = open_server(max_upload_mb=1)
     limit = b"a" * 1_000_000
     assert stored(in_base64(server, base64Data=encoded(limit)))["fileSize"] == 1_000_000
-    before = files_left(server)
+    before = len(server.stored_files())
     more = limit + b"a"
     replies = [
         in_base64(server, base64Data=encoded(more)),
@@ -328,7 +328,7 @@ def test_files_that_are_too_large_leave_nothing(open_server: OpenServer) -> None
     ]
     for reply in replies:
         assert refused(reply) == (400, "The file has more than 1 MB, the limit of this server.")
-    assert files_left(server) == before
+    assert len(server.stored_files()) == before
 
 
 @pytest.mark.parametrize("path", [BASE64, STREAM])
@@ -346,8 +346,8 @@ def test_an_upload_that_is_cut_off_leaves_nothing(open_server: OpenServer, path:
     )
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + body)
-        wait_until(lambda: files_left(server) == 1, "the file is written as it comes")
-    wait_until(lambda: files_left(server) == 0, "nothing is left")
+        wait_until(lambda: len(server.stored_files()) == 1, "the file is written as it comes")
+    wait_until(lambda: len(server.stored_files()) == 0, "nothing is left")
     assert server.client.get("/api/v1/chat/credit").json()["code"] == 200
 
 
@@ -390,6 +390,11 @@ def test_two_accounts_have_their_own_files(shared: Server) -> None:
     with shared.another() as bob:
         reply = json_of(bob.post(BASE64, json={"base64Data": "QUJD", "uploadPath": "audio", "fileName": "same.mp3"}))
     assert stored(reply)["filePath"] != mine["filePath"]
-    assert httpx.get(mine["downloadUrl"]).content == shared.mp3
+    assert httpx.get(mine["downloadUrl"], follow_redirects=True).content == shared.mp3
     unknown = str(uuid.uuid4())
-    assert httpx.get(mine["downloadUrl"].replace(mine["downloadUrl"].split("/")[5], unknown)).status_code == 404
+    assert (
+        httpx.get(
+            mine["downloadUrl"].replace(mine["downloadUrl"].split("/")[5], unknown), follow_redirects=True
+        ).status_code
+        == 404
+    )

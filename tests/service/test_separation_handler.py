@@ -31,6 +31,7 @@ from stemwright.settings import read_settings
 from stemwright.storage.blob import StoreUnreachable
 from tests.audio.signals import write_av
 from tests.http_stub import HttpStub, StubHandler
+from tests.server_state import NewState
 from tests.service.stub_context import StubContext
 from tests.waiting import wait_until
 
@@ -86,12 +87,13 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    settings = read_settings(data=tmp_path_factory.mktemp("data"), rate_limit="0", max_upload_mb=5, workers=1)
-    service = Service.open(settings)
-    key = service.keys.create("alice", credits_hundredths=1_000_000)
-    yield Bench(service, service.keys.authenticate(key.key), SeparationHandler(service))
-    service.close()
+def bench(tmp_path_factory: pytest.TempPathFactory, new_state: NewState) -> Iterator[Bench]:
+    data = tmp_path_factory.mktemp("data")
+    with new_state() as state:
+        service = Service.open(read_settings(data=data, rate_limit="0", max_upload_mb=5, workers=1, **state))
+        key = service.keys.create("alice", credits_hundredths=1_000_000)
+        yield Bench(service, service.keys.authenticate(key.key), SeparationHandler(service))
+        service.close()
 
 
 class Pages(HttpStub):
@@ -133,9 +135,9 @@ def test_the_stems_of_an_upload_are_stored_and_add_up_to_it(bench: Bench, tmp_pa
     assert done.seconds == pytest.approx(3.0) and done.facts["residual_db"] == -200
     total = np.zeros(3 * RATE, np.int64)
     for stem in done.stems:
-        path = bench.service.store.local_path(stem.blob)
-        assert path is not None and path.stat().st_size == stem.size_bytes
-        samples, rate = soundfile.read(path, dtype="int16")
+        with bench.service.store.as_file(stem.blob) as path:
+            assert path.stat().st_size == stem.size_bytes
+            samples, rate = soundfile.read(path, dtype="int16")
         assert rate == RATE
         total += samples
     expected, _ = soundfile.read(tmp_path / "song.wav", dtype="int16")
@@ -148,9 +150,8 @@ def test_the_stems_of_an_upload_are_stored_and_add_up_to_it(bench: Bench, tmp_pa
         song_blob.blob,
         *(stem.blob for stem in done.stems),
     ):  # written with the stems, or computed from them
-        path = bench.service.store.local_path(digest)
-        assert path is not None
-        assert b"".join(bench.service.store.read(stored[digest])) == bench.service.previews.peaks(path)
+        with bench.service.store.as_file(digest) as path:
+            assert b"".join(bench.service.store.read(stored[digest])) == bench.service.previews.peaks(path)
     assert not bench.folder(task).exists()
     assert bench.service.queue.claim("local/0", 30) is None
 

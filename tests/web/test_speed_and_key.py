@@ -115,6 +115,11 @@ def test_the_song_plays_on_and_changes_in_its_place(page: Page, server: Server, 
     assert facts == {"playing": True, "length": round(len(finished.song) / 0.8), "song": len(finished.song)}
     assert page.evaluate("document.querySelector('.time').textContent").endswith("0:11"), "the song's own time"
     page.press(" ", "Space", " ")
+    page.evaluate("HTMLAnchorElement.prototype.click = function () { window.saved = this.href; }")
+    page.evaluate("document.querySelector('.menu').open = true")
+    page.click(".menu [data-stem=bass]")
+    alone = f"{server.url}/v1/separations/{finished.id}/mixdown?stem=drums%3A0&stem=residual%3A0&speed=0.8&semitones=0"
+    assert page.wait_for("window.saved") == alone, "a stem is saved as it is heard"
     choose(page, 1)
     page.wait_for("!document.querySelector('.speed-and-key.changed')")
     assert page.evaluate("playback.version.length") == len(finished.song)

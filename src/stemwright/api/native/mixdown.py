@@ -11,9 +11,11 @@ from starlette.responses import Response, StreamingResponse
 
 from stemwright.api.native.previews import succeeded_task
 from stemwright.api.native.renderings import Wanted
+from stemwright.api.native.zip import attachment, title_of
 from stemwright.api.problems import problem_responses
 from stemwright.service.errors import InvalidRequest
 from stemwright.service.service import Service
+from stemwright.service.task import Task
 
 if TYPE_CHECKING:
     from stemwright.service.mixdown import Fader
@@ -47,9 +49,15 @@ def add_routes(router: APIRouter, service: Service) -> None:
         mixdown = mix_down(task, faders, master, service.copies, service.previews)
         headers = {
             "Content-Length": str(mixdown.size_bytes),
-            "Content-Disposition": 'attachment; filename="mix.wav"',
+            "Content-Disposition": attachment(f"{title_of(service, task)} {_part(task, faders)}.wav"),
         }
         return StreamingResponse(mixdown.content, media_type="audio/wav", headers=headers)
+
+
+def _part(task: Task, faders: dict[str, Fader]) -> str:
+    """What is in the file: the stem that is heard alone, or a mix."""
+    heard = [stem.name for stem in task.stems if stem.name not in faders or faders[stem.name].gain > 0]
+    return heard[0] if len(heard) == 1 else "mix"
 
 
 def _read_fader(text: str) -> tuple[str, Fader]:

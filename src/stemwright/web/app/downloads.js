@@ -6,7 +6,7 @@ import { chooseGroups } from "./stem-groups.js";
 import { stemName, TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Wire} Wire @typedef {import("./wire.js").Separation} Separation */
-/** @typedef {import("./mixer.js").Mixer} Mixer */
+/** @typedef {import("./mixer.js").Mixer} Mixer @typedef {Separation["stems"][number]} Stem */
 
 /**
  * @param {{wire: Wire, separation: Separation, title: string, mixer: Mixer, speedAndKey: {query: string},
@@ -65,6 +65,12 @@ export function downloads({ wire, separation, title, mixer, speedAndKey, onError
     return query ? `${path}${path.includes("?") ? "&" : "?"}${query}` : path;
   }
 
+  /** A stem as it is heard: the file that is stored, or a mix of it alone. @param {Separation} now @param {Stem} stem */
+  function stemAddress(now, stem) {
+    if (!speedAndKey.query) return `${now.stems.find((one) => one.id === stem.id)?.url ?? stem.url}?download=1`;
+    return heard(`${base}/mixdown?${mutedStems(separation.stems.filter((other) => other !== stem))}`);
+  }
+
   return element(
     "details",
     { class: "menu" },
@@ -88,7 +94,7 @@ export function downloads({ wire, separation, title, mixer, speedAndKey, onError
       ),
       ...separation.stems.map((stem) =>
         streamed(
-          (now) => `${now.stems.find((one) => one.id === stem.id)?.url ?? stem.url}?download=1`,
+          (now) => stemAddress(now, stem),
           { "data-stem": stem.name },
           element("span", { class: "chip" }),
           stemName(stem.name),
