@@ -77,7 +77,8 @@ def new_state(request: pytest.FixtureRequest) -> Iterator[NewState]:
         yield in_data_folder
         return
     with pytest.MonkeyPatch.context() as patch:
-        yield elsewhere(request.getfixturevalue("postgresql"), request.getfixturevalue("seaweedfs"), patch)
+        store = request.getfixturevalue("seaweedfs") if request.param == "postgresql" else None
+        yield elsewhere(request.getfixturevalue("postgresql"), store, patch)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 
 from tests.api.conftest import OpenServer, Server
 from tests.api.test_crun import CLIENT, CREATE, data, info, refused
+from tests.server_state import IN_FILES
 from tests.waiting import wait_until
 
 UPLOAD = f"{CLIENT}/files/upload-url"
@@ -35,7 +36,7 @@ def test_a_client_that_knows_only_crun_brings_a_song(server: Server) -> None:
     assert httpx.get(urls["file_url"]).status_code == 404
     # No key goes with it: the link is the permission.
     assert httpx.put(urls["presigned_url"], content=server.mp3, headers=AS_MP3).status_code == 200
-    got = httpx.get(urls["file_url"])
+    got = httpx.get(urls["file_url"], follow_redirects=True)
     assert (got.content, got.headers["content-type"]) == (server.mp3, "audio/mpeg")
     body = {"model": "suno/vocal-separatio", "input": {"audio_url": urls["file_url"], "mode": "instrumental"}}
     task_id = data(server.client.post(CREATE, json=body))["task_id"]
@@ -89,6 +90,7 @@ def test_what_is_put_is_checked(open_server: OpenServer) -> None:
     assert len(server.stored_files()) == 1
 
 
+@IN_FILES
 def test_an_upload_that_is_cut_off_leaves_nothing(server: Server) -> None:
     urls = offer(server)
     parts = urlsplit(urls["presigned_url"])
@@ -124,6 +126,7 @@ def test_a_file_that_has_not_come_is_no_song(server: Server) -> None:
         refused(server.client.post(CREATE, json=body), 422, message)
 
 
+@IN_FILES
 def test_a_full_disk_is_told_without_folders(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -20,6 +20,7 @@ from stemwright.service.reaper_project import ReaperTrack, reaper_project
 from tests.api.conftest import Server
 from tests.api.native import problem
 from tests.api.test_mixdown import LENGTH, RATE, separated, sounds, wav
+from tests.server_state import IN_FILES
 
 Block = tuple[list[str], list["Block"]]
 
@@ -117,6 +118,7 @@ def test_silent_stems_are_left_out(shared: Server) -> None:
     assert fetched(shared, daw(path)).namelist()[:-1] == ["01 drums.wav", "02 residual.wav"]
 
 
+@IN_FILES
 def test_what_cannot_be_had_is_said_before_the_first_byte(shared: Server) -> None:
     path = separated(shared, {"drums": wav(sounds(2)["drums"])}, "wav", samples=2**30)
     assert "more than 4 GB" in problem(shared.client.get(daw(path)), 409, "conflict")["detail"]

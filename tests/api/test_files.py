@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stemwright.api.files import parse_range
 from stemwright.service import server_state
 from stemwright.service.links import Links
 from stemwright.service.tracks import Track
 from stemwright.service.uploads import Upload
 from stemwright.storage.store import StoredBlob
 from tests.api.conftest import OpenServer, Server
+from tests.server_state import IN_FILES
+
+pytestmark = IN_FILES  # what a store answers is in test_redirects
 
 CONTENT = bytes(range(256)) * 1500  # more than one piece
 SIZE = len(CONTENT)
@@ -239,10 +239,3 @@ def test_a_client_that_goes_away_leaves_nothing_open(open_server: OpenServer) ->
         with httpx.stream("GET", link) as answer:
             next(answer.iter_bytes(1000))
     assert httpx.get(link, headers={"Range": "bytes=-4"}).content == bytes(4)
-
-
-@given(st.text(max_size=30) | st.from_regex(r"bytes=\d*-\d*(,\d*-\d*)?", fullmatch=True), st.integers(0, 1000))
-def test_any_range_is_within_the_file_or_refused(header: str, size: int) -> None:
-    span = parse_range(header, size)
-    if span is not None and span[0] < span[1]:
-        assert 0 <= span[0] < span[1] <= size

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from stemwright.api.app import create_app, create_health_app
 from tests.api.conftest import OpenServer, Server
+from tests.server_state import IN_FILES
 
 
 def figures(server: Server) -> dict[tuple[str, str], float]:
@@ -36,6 +37,7 @@ def test_alive_and_ready_without_a_key(server: Server) -> None:
     assert reply.json() == {"status": "ready", "database": "ok", "storage": "ok", "workers": "ok"}
 
 
+@IN_FILES
 def test_monitors_may_ask_with_head(server: Server) -> None:
     for path in ("/livez", "/readyz"):
         reply = httpx.head(f"{server.url}{path}")
@@ -44,6 +46,7 @@ def test_monitors_may_ask_with_head(server: Server) -> None:
     assert httpx.head(f"{server.url}/readyz").status_code == 503
 
 
+@IN_FILES
 def test_not_ready_without_its_files(server: Server) -> None:
     shutil.rmtree(server.service.settings.data / "files")
     reply = httpx.get(f"{server.url}/readyz")

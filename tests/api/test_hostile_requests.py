@@ -11,6 +11,7 @@ import pytest
 from tests.api.conftest import Server
 from tests.api.native import hex_id, order
 from tests.api.raw_requests import answer
+from tests.server_state import IN_FILES
 
 KIE = "/api/v1/vocal-removal/generate"
 CRUN = "/api/v1/client/job/CreateTask"
@@ -105,6 +106,7 @@ def test_of_a_key_that_comes_twice_the_last_counts(shared: Server) -> None:
     assert shared.client.post(KIE, content=content).json()["code"] == 422
 
 
+@IN_FILES
 def test_queries_and_headers_of_any_kind(shared: Server) -> None:
     ended = order(shared)
     shared.succeed(hex_id(ended))

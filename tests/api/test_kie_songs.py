@@ -72,10 +72,10 @@ def test_a_download_link_works_for_20_minutes(open_server: OpenServer) -> None:
     assert (reply["code"], reply["msg"]) == (200, "success")
     assert httpx.get(reply["data"], follow_redirects=True).content == server.mp3
     now[0] += 20 * 60 - 1
-    assert httpx.get(reply["data"]).status_code == 200
+    assert httpx.get(reply["data"], follow_redirects=True).status_code == 200
     now[0] += 2
     assert httpx.get(reply["data"]).status_code == 410
-    assert httpx.get(url).status_code == 200
+    assert httpx.get(url, follow_redirects=True).status_code == 200
 
 
 def test_a_download_link_is_for_files_of_this_server(shared: Server) -> None:

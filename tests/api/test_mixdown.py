@@ -17,6 +17,7 @@ from stemwright.service.mixdown import Fader
 from stemwright.service.task import Stem
 from tests.api.conftest import Server
 from tests.api.native import problem
+from tests.server_state import IN_FILES
 
 RATE = 8000
 LENGTH = 12 * RATE + 17
@@ -134,6 +135,7 @@ def test_a_mix_beyond_4_gb_is_refused_at_once(shared: Server) -> None:
     assert "more than 4 GB" in problem(shared.client.get(path), 409, "conflict")["detail"]
 
 
+@IN_FILES
 def test_a_stem_that_is_gone_is_said(shared: Server) -> None:
     path = separated(shared, {"drums": wav(np.ones((LENGTH, 1), np.int16))}, "wav")
     task = shared.task(path.split("/")[3].replace("-", ""))

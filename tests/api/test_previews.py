@@ -17,6 +17,7 @@ from stemwright.service.task import Stem
 from stemwright.stems import select
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import problem
+from tests.server_state import IN_FILES
 from tests.storage.test_local_copies import watch_downloads
 
 RATE = 8000
@@ -157,6 +158,7 @@ def test_without_the_song_the_stems_still_play(open_server: OpenServer) -> None:
     assert server.client.get(f"{path}/stems/vocals/segments/0").status_code == 200
 
 
+@IN_FILES
 def test_a_stem_that_cannot_be_read_is_said(open_server: OpenServer) -> None:
     server = open_server()
     path = separated(server)

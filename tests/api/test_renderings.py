@@ -28,6 +28,7 @@ from stemwright.service.rendering_work import NO_ROOM
 from stemwright.service.task import Stem
 from tests.api.conftest import OpenServer, Server
 from tests.api.native import problem
+from tests.server_state import IN_FILES
 from tests.waiting import wait_until
 
 RATE = 8000
@@ -234,6 +235,7 @@ def test_of_several_servers_one_makes_it(open_server: OpenServer, held: Held) ->
     assert held.begun == 1 and len(played(second, f"{path}/stems/bass", query)) == round(LENGTH / 0.8)
 
 
+@IN_FILES
 def test_a_server_that_is_gone_is_replaced(open_server: OpenServer, held: Held) -> None:
     first = open_server()
     second = beside(open_server, first)
@@ -248,6 +250,7 @@ def test_a_server_that_is_gone_is_replaced(open_server: OpenServer, held: Held) 
     assert left_over(first) == []
 
 
+@IN_FILES
 @pytest.mark.parametrize("what", ["rendering?speed=0.8", ""])
 def test_what_is_deleted_meanwhile_leaves_nothing(shared: Server, held: Held, what: str) -> None:
     server, path = shared, separated(shared, seed=2)
@@ -350,6 +353,7 @@ def test_what_was_not_made(shared: Server, path: str) -> None:
         assert "PUT" in problem(shared.client.get(f"{path}/{rest}?speed=0.55"), 404, "not-found")["detail"]
 
 
+@IN_FILES
 def test_separations_that_have_no_rendering(shared: Server) -> None:
     server = shared
     put = partial(server.client.put, params={"speed": 0.8})
@@ -372,6 +376,7 @@ def damaged(server: Server, path: str) -> Any:
     return stored
 
 
+@IN_FILES
 def test_a_stem_that_cannot_be_read(shared: Server) -> None:
     server, path = shared, separated(shared, seed=5)
     whole = damaged(server, path).read_bytes()

@@ -12,6 +12,7 @@ from tests.api.conftest import Server
 from tests.api.native import problem
 from tests.api.test_previews import RATE, SECONDS, separated
 from tests.audio.test_spectrogram import pixels
+from tests.server_state import IN_FILES
 
 PARTS = ("stems/vocals/spectrogram", "mix/spectrogram", "stems/vocals/taken")
 
@@ -97,6 +98,7 @@ def test_without_the_song_the_stems_are_drawn(server: Server) -> None:
     problem(server.client.get(f"{path}/mix/spectrogram"), 404, "not-found")
 
 
+@IN_FILES
 def test_a_stem_that_is_gone_is_said(server: Server) -> None:
     path = separated(server)
     task = server.task(path.rpartition("/")[2].replace("-", ""))

@@ -14,6 +14,7 @@ from tests.api.conftest import Server
 from tests.api.native import problem
 from tests.api.test_mixdown import LENGTH, separated, sounds, wav
 from tests.audio.test_stem_mp4 import tracks
+from tests.server_state import IN_FILES
 
 CHOSEN = ("Beat:drums", "Low end:bass", "All else:residual", "Nothing:")
 
@@ -85,6 +86,7 @@ def test_a_song_that_is_too_long(shared: Server) -> None:
     assert "up to 15 minutes" in problem(shared.client.get(path), 409, "conflict")["detail"]
 
 
+@IN_FILES
 def test_a_stem_that_is_gone_is_said(shared: Server) -> None:
     path = separated(shared, {"drums": wav(np.ones((LENGTH, 1), np.int16))}, "wav").replace("/mixdown", "/stem.mp4")
     stored = shared.service.store.local_path(shared.task(path.split("/")[3].replace("-", "")).stems[0].blob)

@@ -10,6 +10,7 @@ import pytest
 
 from stemwright.service.ids import parse_id
 from tests.api.conftest import SECONDS, OpenServer, Server
+from tests.server_state import IN_FILES
 from tests.waiting import PATIENCE_S
 
 
@@ -36,6 +37,7 @@ def test_of_an_upload_that_is_no_song(patient: Server) -> None:
     assert (reply.status_code, reply.json()["seconds"]) == (201, None)
 
 
+@IN_FILES
 def test_of_a_file_under_a_vendors_path_and_of_a_stem(patient: Server) -> None:
     body = {"base64Data": base64.b64encode(patient.mp3).decode(), "uploadPath": "audio"}
     link = patient.client.post("/api/file-base64-upload", json=body).json()["data"]["downloadUrl"]

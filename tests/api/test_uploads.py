@@ -18,6 +18,7 @@ import pytest
 
 from stemwright.service.ids import dashed
 from tests.api.conftest import OpenServer, Server
+from tests.server_state import IN_FILES
 from tests.stand_in import Song, StandIn, tone
 from tests.waiting import wait_until
 
@@ -331,6 +332,7 @@ def test_files_that_are_too_large_leave_nothing(open_server: OpenServer) -> None
     assert len(server.stored_files()) == before
 
 
+@IN_FILES
 @pytest.mark.parametrize("path", [BASE64, STREAM])
 def test_an_upload_that_is_cut_off_leaves_nothing(open_server: OpenServer, path: str) -> None:
     server = open_server()
@@ -356,7 +358,7 @@ def test_uploads_expire(open_server: OpenServer) -> None:
     server = open_server(clock=lambda: now[0], upload_days=3)
     url = stored(in_form(server))["downloadUrl"]
     now[0] += 3 * 86_400 - 1
-    assert httpx.get(url).status_code == 200
+    assert httpx.get(url, follow_redirects=True).status_code == 200
     now[0] += 1
     assert httpx.get(url).status_code == 410
 
@@ -368,6 +370,7 @@ def test_the_status_mirrors_the_code_where_that_is_set(open_server: OpenServer) 
     assert server.client.get(BASE64).status_code == 405
 
 
+@IN_FILES
 def test_memory_does_not_grow_with_a_file_in_base64(open_server: OpenServer) -> None:
     server = open_server()
 
