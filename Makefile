@@ -41,7 +41,7 @@ TRAIN_PACKAGES := $(TEST_PACKAGES) fluid-soundfont-gm fluidr3mono-gm-soundfont m
   festvox-italp16k festvox-itapc16k festvox-ru festvox-suopuhe-lj festvox-suopuhe-mv festvox-czech-ph festvox-czech-dita festvox-czech-machac \
   klettres-data ktuberling-data fillets-ng-data-cs fillets-ng-data-nl
 
-.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-web bench-models train clean test-packages web-packages
+.PHONY: run serve test test-long test-web drill check bench bench-server bench-machines bench-storage bench-capacity bench-web bench-models train clean test-packages web-packages long-packages
 
 run: .venv/installed
 	@$(BIN)/stemwright separate "$(SONG)" --stems $(STEMS)
@@ -52,7 +52,7 @@ serve: .venv/served
 test: .venv/tested test-packages
 	$(BIN)/pytest -m "not long" -n 4 --dist worksteal
 
-test-long: .venv/tested test-packages web-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made .azurite/made
+test-long: .venv/tested test-packages web-packages long-packages .venv-peers/bs_roformer_infer/made .venv-peers/demucs_infer/made .azurite/made
 	STEMWRIGHT_AZURITE=$(CURDIR)/.azurite/node_modules/.bin/azurite-blob \
 	STEMWRIGHT_PEER_BS_ROFORMER_INFER=$(CURDIR)/.venv-peers/bs_roformer_infer/bin/python \
 	STEMWRIGHT_PEER_DEMUCS_INFER=$(CURDIR)/.venv-peers/demucs_infer/bin/python $(BIN)/pytest -m long -n 3 --dist worksteal
@@ -102,6 +102,9 @@ train: .venv/tested
 
 web-packages:
 	@scripts/debian-packages "the tests of the player" chromium
+
+long-packages:
+	@scripts/debian-packages "the walk-through" nginx-light
 
 test-packages:
 	@scripts/debian-packages "the tests of training" $(TEST_PACKAGES)

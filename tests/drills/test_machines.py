@@ -34,7 +34,14 @@ def test_nothing_is_lost() -> None:
 @pytest.mark.parametrize("options", [(), ("--loopback",)], ids=["namespaces", "loopback"])
 def test_nothing_is_left_after_ctrl_c(options: tuple[str, ...]) -> None:
     command = [*COMMAND, "--seed", "25", "--tasks", "5", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_take_ctrl_c,
+    ) as process:
         assert process.stdout is not None
         try:
             assert any("kill -9: " in line for line in process.stdout), "customers are ordering"
@@ -46,3 +53,8 @@ def test_nothing_is_left_after_ctrl_c(options: tuple[str, ...]) -> None:
             process.kill()  # does nothing to one that has ended
     _, alive = psutil.wait_procs(started, timeout=PATIENCE_S)
     assert not alive
+
+
+def _take_ctrl_c() -> None:
+    """A shell makes its background jobs ignore it, and what they start: the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

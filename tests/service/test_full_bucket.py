@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 def test_a_bucket_without_room(
     seaweedfs: SeaweedFs, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bucket_module, "WRITE_PATIENCE_S", 5.0)  # SeaweedFS says 500, as in a passing fault
+    monkeypatch.setattr(bucket_module, "WRITE_PATIENCE_S", 20.0)  # SeaweedFS says 500, as in a passing fault
     name = f"b{uuid.uuid4().hex}"
     seaweedfs.client().create_bucket(Bucket=name)
     service = Service.open(read_settings(data=tmp_path / "data", storage_url=f"s3://{name}", rate_limit="0"))

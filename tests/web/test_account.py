@@ -141,6 +141,7 @@ def test_the_lines_work_as_they_stand(page: Page, server: Server, tmp_path: Path
             )
             task_id = json.loads(done.stdout)["id"]
         else:
+            assert "data" in first, first
             task_id = first["data"]["taskId" if face == "kie" else "task_id"]
             assert first["code"] == 200
         ended = server.succeed(task_id.replace("-", ""))

@@ -40,7 +40,7 @@ PLAY = """
   const playback = new Playback(context, segments, new Mixer(context, names), song);
   window.seconds = window.kept = 0;
   const isAhead = () =>
-    playback.nextContextFrame >= (context.currentTime + 4) * rate || playback.nextSongFrame >= song.length;
+    playback.nextContextFrame >= (context.currentTime + 4) * rate || playback.nextFrame >= song.length;
   const pause = async () => {
     while (!isAhead()) await new Promise((resolve) => setTimeout(resolve, 20));
     window.seconds = context.currentTime;
