@@ -66,6 +66,8 @@ def test_what_a_player_needs(shared: Server, separation: Separation) -> None:
     with Client(shared.url, key=shared.key, timeout_s=240) as client:
         assert read_peaks(client.peaks(separation, "bass"))[:2] == (RATE, LENGTH)
         segment = soundfile.read(io.BytesIO(client.segment(separation, 1, "drums")))[0]
+        short = soundfile.read(io.BytesIO(client.segment(separation, 5, "drums", short=True)))[0]
+        np.testing.assert_array_equal(short, segment[:RATE])
         np.testing.assert_array_equal(segment, sounds(2)["drums"][5 * RATE : 10 * RATE] / 32_768)
         assert client.peaks(separation) != client.peaks(separation, "drums")
         facts = client.spectrogram(separation, "drums")

@@ -77,6 +77,17 @@ def test_the_segments_of_the_stems_add_up_to_those_of_the_mix(shared: Server, fo
     np.testing.assert_array_equal(total, segments(shared, f"{path}/mix"))
 
 
+@pytest.mark.parametrize("form", ["wav", "flac"])
+def test_short_segments_are_seconds_of_the_long_ones(shared: Server, form: str) -> None:
+    path = f"{separated(shared, form)}/stems/vocals/segments"
+    pieces = [shared.client.get(f"{path}/{second}", params={"short": True}) for second in range(int(SECONDS))]
+    samples = [soundfile.read(io.BytesIO(piece.content), dtype="int16")[0] for piece in pieces]
+    assert [len(piece) for piece in samples] == int(SECONDS) * [RATE]
+    np.testing.assert_array_equal(np.concatenate(samples), sound(1))
+    problem(shared.client.get(f"{path}/{int(SECONDS)}", params={"short": True}), 404, "not-found")
+    assert pieces[1].headers["etag"] != shared.client.get(f"{path}/1").headers["etag"]
+
+
 def test_peaks_of_an_old_result_are_computed_once_and_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     path = separated(server)
     reply = server.client.get(f"{path}/stems/vocals/peaks")

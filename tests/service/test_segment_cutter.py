@@ -62,6 +62,24 @@ def test_lossless_files_come_back_bit_for_bit(
     assert soundfile.info(io.BytesIO(segments[0].content)).subtype == "PCM_24"
 
 
+@pytest.mark.parametrize("seekable", [True, False])
+def test_short_segments_abut_and_may_be_asked_for_among_long_ones(tmp_path: Path, seekable: bool) -> None:
+    path = tmp_path / "stem"
+    soundfile.write(path, music(7.4), RATE, format="FLAC", subtype="PCM_16")
+    cutter = SegmentCutter()
+
+    def second(number: int) -> NDArray[np.float64]:
+        content = cutter.cut(path, number, seekable=seekable, is_short=True).content
+        return np.asarray(soundfile.read(io.BytesIO(content))[0])
+
+    late = second(6)
+    whole, _ = joined(cutter, path, seekable=seekable)
+    np.testing.assert_array_equal(late, whole[6 * RATE : 7 * RATE])
+    np.testing.assert_array_equal(np.concatenate([second(number) for number in range(8)]), whole)
+    with pytest.raises(NoSuchSegment):
+        second(8)
+
+
 def test_16_bits_take_no_more_room_as_24(tmp_path: Path) -> None:
     path = tmp_path / "stem"
     soundfile.write(path, music(5, peak=0.2), RATE, format="WAV", subtype="PCM_16")

@@ -168,3 +168,37 @@ def test_what_is_far_from_the_playhead_is_fetched_no_more(page: Page) -> None:
       })()
     """
     assert page.evaluate(script) == ["AbortError", True, False, "AbortError"]
+
+
+def test_sound_begins_with_short_segments(page: Page, finished: Finished) -> None:
+    script = """
+      (async () => {
+        const [{ Segments }, { Version }, { Wire }] = await Promise.all(
+          ["segments", "version", "wire"].map((name) => import(`./web/app/${name}.js`)));
+        const { id, parts } = %s;
+        const made = (query) =>
+          new Segments(new Wire(), new OfflineAudioContext(2, 1, 44100), `v1/separations/${id}`, 4, query);
+        const short = { segments: made("?short=true"), length: 44100 };
+        const facts = { length: 11.3 * 44100, segmentLength: 5 * 44100, speed: 1 };
+        const version = new Version(made(""), facts, short);
+        const place = (frame) => {
+          const piece = version.pieceAt(parts, frame);
+          return piece && [piece.number, piece.start / 44100, piece.end / 44100, piece.segments === short.segments];
+        };
+        const frame = 7.6 * 44100;
+        await version.open(parts, frame);
+        const [first, second] = [place(frame), place(8.2 * 44100)];
+        const samples = short.segments.ready(parts[0], 7).getChannelData(0);
+        await version.load(parts, 1);
+        const long = version.segments.ready(parts[0], 1).getChannelData(0);
+        const equal = samples.every((value, at) => value === long[2 * 44100 + at]);
+        const later = place(frame);
+        version.closeShort();
+        return [first, second, samples.length, equal, later, place(0), version.short];
+      })()
+    """
+    facts = json.dumps({"id": finished.id, "parts": ["stems/drums", "stems/bass"]})
+    first, second, length, equal, later, nowhere, short = page.evaluate(script % facts)
+    assert (first, second) == ([7, 7, 8, True], [8, 8, 9, True]), "less than half a second is left of the first"
+    assert length == RATE and equal
+    assert later == [1, 5, 10, False] and nowhere is None and short is None

@@ -81,10 +81,11 @@ def peaks_path(separation: Separation | UUID | str, stem: str | None, speed: flo
 
 
 def segment_path(
-    separation: Separation | UUID | str, stem: str | None, number: int, speed: float, semitones: float
+    separation: Separation | UUID | str, stem: str | None, number: int, speed: float, semitones: float, *, short: bool
 ) -> str:
     """A segment of a stem, or of the song."""
-    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}{_query(speed, semitones)}"
+    query = urlencode({**speed_and_key(speed, semitones), **({"short": "true"} if short else {})})
+    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}{'?' if query else ''}{query}"
 
 
 def spectrogram_path(separation: Separation | UUID | str, stem: str | None, *, taken: bool) -> str:

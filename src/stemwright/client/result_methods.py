@@ -109,9 +109,13 @@ class ResultMethods(ABC):
         *,
         speed: float = 1.0,
         semitones: float = 0.0,
+        short: bool = False,
     ) -> bytes:
-        """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample."""
-        return self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones))
+        """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample.
+
+        ``short``: one second, and ``number`` counts such seconds.
+        """
+        return self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones, short=short))
 
     def spectrogram(
         self, separation: Separation | UUID | str, stem: str | None = None, *, taken: bool = False
@@ -228,9 +232,13 @@ class AsyncResultMethods(ABC):
         *,
         speed: float = 1.0,
         semitones: float = 0.0,
+        short: bool = False,
     ) -> bytes:
-        """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample."""
-        return await self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones))
+        """Five seconds of a stem as a FLAC file, or as WAV where it exceeds full scale; they abut to the sample.
+
+        ``short``: one second, and ``number`` counts such seconds.
+        """
+        return await self._bytes(result_calls.segment_path(separation, stem, number, speed, semitones, short=short))
 
     async def spectrogram(
         self, separation: Separation | UUID | str, stem: str | None = None, *, taken: bool = False

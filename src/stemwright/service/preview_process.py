@@ -1,10 +1,10 @@
 """Process that reads songs and stems for the player, with limits on memory and CPU time: songs come from strangers.
 
 Reads one JSON request per line from standard input: ``{"do": "peaks", "path": …}`` or ``{"do": "segment", "path": …,
-"index": …, "seekable": …}``, each with ``task``, the id that log lines name; with ``samples`` in place of ``segment``
-the reply is float32, interleaved. Requests with ``out`` write a file to that path; ``render`` writes several, and sends
-lines with ``progress``, a share, before its reply. Each reply is a line of JSON with ``bytes`` and ``media_type``, or
-``error``, and then that many bytes. Exits at end of input, and after an idle period.
+"index": …, "seekable": …, "is_short": …}``, each with ``task``, the id that log lines name; with ``samples`` in place of
+``segment`` the reply is float32, interleaved. Requests with ``out`` write a file to that path; ``render`` writes several,
+and sends lines with ``progress``, a share, before its reply. Each reply is a line of JSON with ``bytes`` and
+``media_type``, or ``error``, and then that many bytes. Exits at end of input, and after an idle period.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _answer(cutter: Any, request: dict[str, Any], on_progress: Callable[[float],
         if "out" in request:
             _write(path, request)
             return {}, b""
-        segment = cutter.cut(path, request["index"], seekable=request["seekable"])
+        segment = cutter.cut(path, request["index"], seekable=request["seekable"], is_short=request["is_short"])
         return {"media_type": segment.media_type}, segment.content
     except NoSuchSegment:
         return {"error": OUT_OF_RANGE}, b""

@@ -77,14 +77,14 @@ class PreviewReader:
         """
         return self._ask(path, {"do": "peaks"})[1]
 
-    def segment(self, path: Path, index: int, *, seekable: bool) -> Preview:
+    def segment(self, path: Path, index: int, *, seekable: bool, is_short: bool = False) -> Preview:
         """A segment of a sound file; see ``SegmentCutter.cut``.
 
         Raises:
             NotFound: the file has no segment of that index.
             PreviewUnavailable: the file cannot be read, or not in time.
         """
-        head, body = self._ask(path, {"do": "segment", "index": index, "seekable": seekable})
+        head, body = self._ask(path, {"do": "segment", "index": index, "seekable": seekable, "is_short": is_short})
         return Preview(body, head["media_type"])
 
     def samples(self, path: Path, index: int, *, seekable: bool) -> NDArray[np.float32]:

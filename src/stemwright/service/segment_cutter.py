@@ -81,45 +81,46 @@ class SegmentCutter:
     def __init__(self) -> None:
         self._open: OrderedDict[Path, _OpenDecoder] = OrderedDict()
 
-    def cut(self, path: Path, index: int, *, seekable: bool) -> Segment:
+    def cut(self, path: Path, index: int, *, seekable: bool, is_short: bool = False) -> Segment:
         """Segment ``index`` of a file, from 0, as a file of its own.
 
         Args:
             seekable: the file was written by Stemwright as WAV, FLAC or AIFF, so it can be read from any place.
+            is_short: of the short ones, which have numbers of their own.
 
         Raises:
             NoSuchSegment: the file has no segment of that index.
             UnreadableInputError: the file cannot be read.
         """
-        values, sample_rate = self.samples(path, index, seekable=seekable)
+        values, sample_rate = self.samples(path, index, seekable=seekable, is_short=is_short)
         return _encode_floats(values, sample_rate)
 
-    def samples(self, path: Path, index: int, *, seekable: bool) -> tuple[Samples, int]:
+    def samples(self, path: Path, index: int, *, seekable: bool, is_short: bool = False) -> tuple[Samples, int]:
         """Segment ``index`` of a file as ``(samples, channels)``, and its rate in Hz. Errors as for ``cut``."""
-        values, sample_rate = self._read_at(path, index) if seekable else self._decode(path, index)
+        values, sample_rate = (self._read_at if seekable else self._decode)(path, index, is_short)
         if not len(values):
             raise NoSuchSegment
         return values, sample_rate
 
     @staticmethod
-    def _read_at(path: Path, index: int) -> tuple[Samples, int]:
+    def _read_at(path: Path, index: int, is_short: bool) -> tuple[Samples, int]:
         try:
             with soundfile.SoundFile(str(path)) as file:
-                start = index * segment_length(file.samplerate)
-                if start >= file.frames:
+                length = segment_length(file.samplerate, is_short=is_short)
+                if index * length >= file.frames:
                     raise NoSuchSegment
-                file.seek(start)
+                file.seek(index * length)
                 # Floats hold integers of up to 24 bits exactly.
-                return file.read(segment_length(file.samplerate), dtype="float32", always_2d=True), file.samplerate
+                return file.read(length, dtype="float32", always_2d=True), file.samplerate
         except soundfile.LibsndfileError as error:
             raise UnreadableInputError(f"{path} cannot be read: make it again.") from error
 
-    def _decode(self, path: Path, index: int) -> tuple[Samples, int]:
+    def _decode(self, path: Path, index: int, is_short: bool) -> tuple[Samples, int]:
         opened = self._open.pop(path, None)
         if opened is None:
             opened = _OpenDecoder(Decoder(path))
         decoder = opened.decoder
-        length = segment_length(decoder.format.sample_rate)
+        length = segment_length(decoder.format.sample_rate, is_short=is_short)
         start = index * length
         if opened.position > start:
             decoder.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,7 +15,7 @@ from stemwright.api.native.access import authenticate
 from stemwright.api.native.renderings import Wanted
 from stemwright.api.native.separations import find_task
 from stemwright.api.problems import problem_responses
-from stemwright.audio.segments import SEEKABLE_FORMATS, SEGMENT_S
+from stemwright.audio.segments import SEEKABLE_FORMATS, SEGMENT_S, SHORT_SEGMENT_S
 from stemwright.service.errors import Conflict, NotFound
 from stemwright.service.ids import parse_id
 from stemwright.service.service import Service
@@ -24,6 +24,11 @@ from stemwright.speed_and_key import ORIGINAL, SpeedAndKey
 from stemwright.storage.store import BlobMissing
 
 _SEGMENT_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+
+Short = Annotated[
+    bool,
+    Query(description=f"{SHORT_SEGMENT_S} second in place of {SEGMENT_S}; the number counts such seconds."),
+]
 
 _PEAKS: dict[str, Any] = {"content": {"application/octet-stream": {}}}
 _SEGMENT: dict[str, Any] = {"content": {"audio/flac": {}, "audio/wav": {}}}
@@ -69,10 +74,13 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_SEGMENT_RESPONSES,
     )
-    def get_stem_segment(request: Request, separation_id: str, stem: str, number: str, wanted: Wanted) -> Response:
+    def get_stem_segment(
+        request: Request, separation_id: str, stem: str, number: str, wanted: Wanted, short: Short = False
+    ) -> Response:
         task = succeeded_task(service, request, separation_id, wanted)
         digest, fmt = stem_of(task, stem)
-        return _segment_response(service, request, task, digest, number, seekable=fmt in SEEKABLE_FORMATS)
+        seekable = fmt in SEEKABLE_FORMATS
+        return _segment_response(service, request, task, digest, number, seekable=seekable, is_short=short)
 
     @router.get(
         "/v1/separations/{separation_id}/mix/segments/{number}",
@@ -80,10 +88,13 @@ def add_routes(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_SEGMENT_RESPONSES,
     )
-    def get_mix_segment(request: Request, separation_id: str, number: str, wanted: Wanted) -> Response:
+    def get_mix_segment(
+        request: Request, separation_id: str, number: str, wanted: Wanted, short: Short = False
+    ) -> Response:
         task = succeeded_task(service, request, separation_id, wanted)
         song = song_of(service, task, wanted)
-        return _segment_response(service, request, task, song, number, seekable=not wanted.changes_nothing)
+        seekable = not wanted.changes_nothing
+        return _segment_response(service, request, task, song, number, seekable=seekable, is_short=short)
 
 
 def succeeded_task(service: Service, request: Request, separation_id: str, wanted: SpeedAndKey = ORIGINAL) -> Task:
@@ -134,16 +145,17 @@ def _peaks_response(service: Service, request: Request, digest: str) -> Response
 
 
 def _segment_response(
-    service: Service, request: Request, task: Task, digest: str, number: str, *, seekable: bool
+    service: Service, request: Request, task: Task, digest: str, number: str, *, seekable: bool, is_short: bool
 ) -> Response:
-    if _SEGMENT_NUMBER.fullmatch(number) is None or int(number) * SEGMENT_S >= (task.seconds or 0.0):
+    seconds = SHORT_SEGMENT_S if is_short else SEGMENT_S
+    if _SEGMENT_NUMBER.fullmatch(number) is None or int(number) * seconds >= (task.seconds or 0.0):
         raise NotFound("There is no segment of that number.")
-    headers = cache_headers(f'"{digest}-{SEGMENT_S}s-{number}"') | {"Accept-Ranges": "bytes"}
+    headers = cache_headers(f'"{digest}-{seconds}s-{number}"') | {"Accept-Ranges": "bytes"}
     if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     try:
         with service.copies.file(digest) as path:
-            segment = service.previews.segment(path, int(number), seekable=seekable)
+            segment = service.previews.segment(path, int(number), seekable=seekable, is_short=is_short)
     except BlobMissing as error:
         raise gone() from error
     content, status = segment.content, 200

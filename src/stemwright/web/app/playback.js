@@ -8,7 +8,7 @@ import { Version } from "./version.js";
 /** @typedef {import("./segments.js").Segments} Segments @typedef {import("./mixer.js").Mixer} Mixer */
 /** @typedef {{source: AudioBufferSourceNode, contextFrame: number, length: number}} Scheduled */
 
-const START_S = 0.06;
+const START_S = 0.03;
 const AHEAD_S = 4;
 const LATE_S = 0.1;
 const TICK_MS = 120;
@@ -20,12 +20,13 @@ export class Playback {
    * @param {Segments} segments
    * @param {Mixer} mixer
    * @param {{length: number, segmentLength: number, parts: string[]}} song lengths in frames; parts that play
+   * @param {import("./version.js").Short | null} [short] segments with which sound begins
    */
-  constructor(context, segments, mixer, song) {
+  constructor(context, segments, mixer, song, short = null) {
     this.context = context;
     this.mixer = mixer;
     this.length = song.length;
-    this.version = new Version(segments, { ...song, speed: 1 });
+    this.version = new Version(segments, { ...song, speed: 1 }, short);
     this.parts = [...song.parts];
     this.clock = new SongClock(context);
     this.isPlaying = false;
@@ -125,14 +126,14 @@ export class Playback {
         if (change !== this.change) throw new DOMException("another version is wanted", "AbortError");
       }
     } catch (error) {
-      version.segments.close();
+      version.close();
       throw error;
     }
     const before = this.version;
     this.version = version;
     if (this.isWaiting) void this.#begin(this.clock.restFrame);
     else this.reschedule();
-    before.segments.close();
+    before.close();
     this.onChange();
   }
 
@@ -161,7 +162,8 @@ export class Playback {
     this.nextContextFrame = 0;
     while (this.nextFrame < this.version.length && this.nextContextFrame < frames) {
       await this.version.load(this.parts, this.version.numberOf(this.nextFrame));
-      this.#scheduleNext();
+      const piece = this.version.pieceAt(this.parts, this.nextFrame);
+      if (piece) this.#schedule(piece);
     }
   }
 
@@ -173,7 +175,7 @@ export class Playback {
   close() {
     this.pause();
     this.stay();
-    this.segments.close();
+    this.version.close();
   }
 
   /**
@@ -184,15 +186,14 @@ export class Playback {
   async #begin(songFrame, at) {
     const turn = (this.turn += 1);
     clearTimeout(this.timer);
-    const number = this.version.numberAt(songFrame);
-    if (!this.version.isReady(this.parts, number)) {
+    if (!this.version.pieceAt(this.parts, this.version.frameAt(songFrame))) {
       // While it loads, what was asked for before does not play on.
       this.#silence(this.clock.nowFrame);
       this.clock.restFrame = songFrame;
       this.isWaiting = true;
       this.onChange();
-      this.segments.keepAround(number);
-      if (!(await this.#loadWithPatience(number, turn))) return;
+      this.segments.keepAround(this.version.numberAt(songFrame));
+      if (!(await this.#openWithPatience(songFrame, turn))) return;
       at = undefined;
     }
     const start = at ?? this.clock.nowFrame + Math.round(START_S * this.rate);
@@ -206,15 +207,15 @@ export class Playback {
   }
 
   /**
-   * Loads a segment, again and again while the server is away.
-   * @param {number} number
+   * Loads what it takes to begin at a frame of the song, again and again while the server is away.
+   * @param {number} songFrame
    * @param {number} turn
    * @returns {Promise<boolean>} whether it is there and still wanted
    */
-  async #loadWithPatience(number, turn) {
+  async #openWithPatience(songFrame, turn) {
     for (let isTold = false; ; isTold = true) {
       try {
-        await this.version.load(this.parts, number);
+        await this.version.open(this.parts, this.version.frameAt(songFrame));
         return turn === this.turn && this.isPlaying;
       } catch (caught) {
         if (turn !== this.turn) return false;
@@ -238,16 +239,17 @@ export class Playback {
     this.clock.forgetPast();
     this.scheduled = this.scheduled.filter((one) => one.contextFrame + one.length > now);
     while (this.nextFrame < this.version.length && this.nextContextFrame < now + AHEAD_S * this.rate) {
-      const number = this.version.numberOf(this.nextFrame);
-      if (!this.version.isReady(this.parts, number)) {
-        this.version.load(this.parts, number).catch(() => {}); // told when it is needed and still not there
+      const piece = this.version.pieceAt(this.parts, this.nextFrame);
+      if (!piece) {
+        this.version.loadLater(this.parts, this.version.numberOf(this.nextFrame));
         if (this.nextContextFrame < now + LATE_S * this.rate) {
+          this.version.closeShort(); // the line is slow: sound that begins sooner would only stop sooner
           void this.#begin(this.nextFrame * this.version.speed);
           return;
         }
         break;
       }
-      this.#scheduleNext();
+      this.#schedule(piece);
     }
     this.#prefetch();
     if (this.nextFrame >= this.version.length && now >= this.nextContextFrame) {
@@ -263,30 +265,30 @@ export class Playback {
   #prefetch() {
     const current = this.version.numberAt(this.clock.songFrameAt(this.clock.nowFrame));
     this.segments.keepAround(current);
+    this.version.keepShort(this.clock.songFrameAt(this.clock.nowFrame));
     const next = this.version.numberOf(this.nextFrame);
-    for (const number of [next, next + 1]) {
-      if (number * this.version.segmentLength < this.version.length && number <= current + 2) this.version.load(this.parts, number).catch(() => {});
-    }
+    const wanted = [next, next + 1].find((number) => !this.version.isReady(this.parts, number));
+    if (wanted === undefined || wanted > current + 2 || wanted * this.version.segmentLength >= this.version.length) return;
+    this.version.loadLater(this.parts, wanted);
   }
 
-  /** Schedules up to the end of the segment, of the loop or of the song. */
-  #scheduleNext() {
+  /** Schedules up to the end of the segment, of the loop or of the song. @param {import("./version.js").Piece} piece */
+  #schedule(piece) {
     const frame = this.nextFrame;
-    const { segmentLength, speed } = this.version;
-    const number = this.version.numberOf(frame);
-    let end = Math.min(this.version.length, (number + 1) * segmentLength);
+    const { speed } = this.version;
+    let { end } = piece;
     const loop = this.isLooping && this.loop;
     const loopEnd = loop ? this.version.frameAt(loop.end) : 0;
     const wraps = frame < loopEnd && loopEnd <= end;
     if (wraps) end = loopEnd;
     const length = end - frame;
     for (const part of this.parts) {
-      const buffer = this.segments.ready(part, number);
+      const buffer = piece.segments.ready(part, piece.number);
       if (!buffer) continue;
       const source = this.context.createBufferSource();
       source.buffer = buffer;
       source.connect(this.mixer.input(part));
-      const offset = frame - number * segmentLength;
+      const offset = frame - piece.start;
       source.start(this.nextContextFrame / this.rate, offset / this.rate, length / this.rate);
       this.scheduled.push({ source, contextFrame: this.nextContextFrame, length });
     }

@@ -20,6 +20,9 @@ import { bindMediaSession } from "./media-session.js";
 /** @typedef {import("./lane.js").Look} Look */
 
 const SEGMENTS_KEPT = 4;
+const SHORT_SEGMENTS_KEPT = 3;
+/** Formats of stems that the server reads from any place. */
+const SEEKABLE = ["wav", "flac", "aiff"];
 const TOLD_MS = 8000;
 
 /**
@@ -47,7 +50,10 @@ export async function openPlayer(place, { wire, separation, title, onError }) {
     10 ** ((separation.gain_db ?? 0) / 20),
   );
   const parts = audible.map((stem) => `stems/${stem.name}`);
-  const playback = new Playback(context, segments, mixer, { length, segmentLength, parts });
+  const short = SEEKABLE.includes(separation.format)
+    ? { segments: new Segments(wire, context, base, SHORT_SEGMENTS_KEPT, "?short=true"), length: context.sampleRate }
+    : null;
+  const playback = new Playback(context, segments, mixer, { length, segmentLength, parts }, short);
   const rate = context.sampleRate;
 
   /** Twelve pictures fail for one reason: it is said once. @param {string} message */

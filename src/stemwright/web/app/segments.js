@@ -15,7 +15,7 @@ export class Segments {
    * @param {BaseAudioContext} context its rate is that of the song, so that decoding does not resample
    * @param {string} base address of the separation
    * @param {number} kept how many segments of a part stay decoded
-   * @param {string} query of a rendering
+   * @param {string} query of a rendering, or of short segments
    */
   constructor(wire, context, base, kept = 4, query = "") {
     this.wire = wire;
