@@ -157,7 +157,7 @@ def frames(bench: Bench) -> Iterator[Row]:
             "60",
         )
         yield Row(
-            "the same, processor time of the main thread for a frame; of the whole process",
+            f"the same, {picture}s: processor time of the main thread for a frame; of the whole process",
             f"{shown.main_ms:.1f} ms; {shown.process_ms:.1f} ms",
             "under 16.7 ms",
         )

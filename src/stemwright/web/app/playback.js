@@ -288,6 +288,10 @@ export class Playback {
       const source = this.context.createBufferSource();
       source.buffer = buffer;
       source.connect(this.mixer.input(part));
+      source.onended = () => {
+        source.disconnect();
+        source.buffer = null; // or its samples stay until the node is collected
+      };
       const offset = frame - piece.start;
       source.start(this.nextContextFrame / this.rate, offset / this.rate, length / this.rate);
       this.scheduled.push({ source, contextFrame: this.nextContextFrame, length });

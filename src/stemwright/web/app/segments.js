@@ -9,6 +9,9 @@ import { TEXTS } from "./texts.js";
 /** How long a failure is remembered, so that a server that is away is not asked many times a second. */
 const FAILED_MS = 1500;
 
+/** After so long nothing that was stopped sounds any more. */
+const STOPPED_MS = 1000;
+
 export class Segments {
   /**
    * @param {Wire} wire
@@ -77,6 +80,7 @@ export class Segments {
         if (!isFar(key)) continue;
         kept.delete(key);
         entry.abort.abort();
+        entry.promise.then((buffer) => setTimeout(() => free(buffer), STOPPED_MS), () => {});
       }
     }
   }
@@ -89,5 +93,20 @@ export class Segments {
     } catch {
       throw new Error(TEXTS.cannotDecode);
     }
+  }
+}
+
+/** What is sent to a port that is closed is gone. */
+const nowhere = new MessageChannel();
+nowhere.port2.close();
+
+/**
+ * Gives memory back at once. Browsers take an audio buffer for a small object, and collect it late: after 40 jumps a tab
+ * had 600 MB, of which 250 were in use.
+ * @param {AudioBuffer} buffer
+ */
+function free(buffer) {
+  for (let channel = 0; channel < buffer.numberOfChannels; channel += 1) {
+    nowhere.port1.postMessage(null, [buffer.getChannelData(channel).buffer]);
   }
 }
