@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from stemwright.batch.bucket import BucketSource, BucketTarget
+from stemwright.database import tables
+from stemwright.database.engine import Database
 from stemwright.errors import StorageError, UnreadableInputError
 from stemwright.storage.bucket_upload import PART_BYTES
-from tests.cli.conftest import one_error, run, write_song
+from tests.cli.conftest import COMMAND, one_error, run, write_song
 from tests.seaweedfs import BUCKET, READER, SeaweedFs
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def put(server: SeaweedFs, url: str, key: str, content: bytes) -> None:
@@ -95,3 +101,41 @@ def test_a_library_in_a_bucket_becomes_stems_in_a_bucket(
     (line,) = seaweedfs.client().get_object(Bucket=BUCKET, Key=name)["Body"].read().splitlines()
     assert {stem["path"]: stem["bytes"] for stem in json.loads(line)["stems"]}.items() <= found.items()
     assert [path for path in (tmp_path / "cache").rglob("*") if path.suffix == ".wav"] == []
+
+
+@pytest.mark.long
+def test_two_hosts_share_a_bucket_through_postgresql(
+    bucket: str, seaweedfs: SeaweedFs, postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_DATABASE_URL", postgresql_url)
+    monkeypatch.chdir(tmp_path)
+    names = [f"{number:02d}" for number in range(10)]
+    for name in names:
+        write_song(f"{name}.wav", 8, rate_hz=22_050, channels=1)
+        put(seaweedfs, bucket, f"music/{name}.wav", Path(f"{name}.wav").read_bytes())
+    command = [*COMMAND, "batch", f"{bucket}/music", f"{bucket}/stems"]
+    one, other = (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) for _ in range(2)
+    )
+    database = Database(postgresql_url)
+
+    def holders() -> int:
+        with database.read() as session:
+            return len({row.leased_by for row in session.query(tables.BatchSong).filter_by(state="running")})
+
+    try:
+        wait_until(lambda: holders() == 2, "both have a song")
+    finally:
+        database.close()
+    os.killpg(one.pid, signal.SIGKILL)  # as when its host dies: its lease runs out
+    one.communicate(timeout=PATIENCE_S)
+    _, said = other.communicate(timeout=PATIENCE_S)
+    assert other.returncode == 0, said
+    manifest = (
+        seaweedfs.client()
+        .get_object(Bucket=BUCKET, Key=f"{bucket.partition(BUCKET + '/')[2]}/stems/manifest.jsonl")["Body"]
+        .read()
+    )
+    assert [json.loads(line)["path"] for line in manifest.splitlines()] == [f"{name}.wav" for name in names]
+    stems = [key for key in keys(seaweedfs, f"{bucket}/stems") if key.endswith((".wav", ".flac"))]
+    assert len(stems) == 2 * len(names)
