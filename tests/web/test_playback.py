@@ -205,3 +205,27 @@ def test_sound_begins_with_short_segments(page: Page, finished: Finished) -> Non
     assert (first, second) == ([7, 7, 8, True], [8, 8, 9, True]), "less than half a second is left of the first"
     assert length == RATE and equal
     assert later == [1, 5, 10, False] and nowhere is None and short is None
+
+
+def test_what_is_forgotten_before_it_sounds_is_heard_all_the_same(page: Page, finished: Finished) -> None:
+    """A loop of a long song is scheduled from its start again while the playhead is still near its end."""
+    script = """
+      (async () => {
+        const { Segments } = await import("./web/app/segments.js");
+        const { Wire } = await import("./web/app/wire.js");
+        const { id } = %s;
+        const context = new OfflineAudioContext(2, 3 * 44100, 44100);
+        const segments = new Segments(new Wire(), context, `v1/separations/${id}`);
+        const buffer = await segments.load("mix", 0);
+        const expected = buffer.getChannelData(0).slice(0, 44100);
+        const source = context.createBufferSource();
+        source.buffer = buffer;
+        source.connect(context.destination);
+        source.start(2);
+        segments.keepAround(60);
+        while (buffer.getChannelData(0).length) await new Promise((resolve) => setTimeout(resolve, 20));
+        const heard = (await context.startRendering()).getChannelData(0).slice(2 * 44100);
+        return [expected.some(Boolean), expected.every((value, at) => value === heard[at])];
+      })()
+    """
+    assert page.evaluate(script % json.dumps({"id": finished.id})) == [True, True]
