@@ -140,6 +140,7 @@ def test_segments_far_from_the_playhead_are_forgotten(page: Page, server: Server
         const kept = () => [...segments.parts.get("mix").keys()];
         await Promise.all([0, 1, 2].map((number) => segments.load("mix", number)));
         segments.keepAround(1);
+        segments.keepAround(0, 60);
         const around = kept();
         const buffer = segments.ready("mix", 1);
         segments.keepAround(60);

@@ -84,8 +84,8 @@ def segment_path(
     separation: Separation | UUID | str, stem: str | None, number: int, speed: float, semitones: float, *, short: bool
 ) -> str:
     """A segment of a stem, or of the song."""
-    query = urlencode({**speed_and_key(speed, semitones), **({"short": "true"} if short else {})})
-    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}{'?' if query else ''}{query}"
+    query = _query(speed, semitones, short=short)
+    return f"{_part(separation, stem)}/segments/{_number(number, 'number')}{query}"
 
 
 def spectrogram_path(separation: Separation | UUID | str, stem: str | None, *, taken: bool) -> str:
@@ -108,8 +108,8 @@ def _part(separation: Separation | UUID | str, stem: str | None) -> str:
     return f"/v1/separations/{id_of(separation)}/{part}"
 
 
-def _query(speed: float, semitones: float) -> str:
-    query = urlencode(speed_and_key(speed, semitones))
+def _query(speed: float, semitones: float, *, short: bool = False) -> str:
+    query = urlencode({**speed_and_key(speed, semitones), **({"short": "true"} if short else {})})
     return f"?{query}" if query else ""
 
 

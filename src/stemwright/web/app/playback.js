@@ -264,9 +264,9 @@ export class Playback {
 
   #prefetch() {
     const current = this.version.numberAt(this.clock.songFrameAt(this.clock.nowFrame));
-    this.segments.keepAround(current);
-    this.version.keepShort(this.clock.songFrameAt(this.clock.nowFrame));
     const next = this.version.numberOf(this.nextFrame);
+    this.segments.keepAround(current, next); // which are far from each other where a loop comes round
+    this.version.keepShort(this.clock.songFrameAt(this.clock.nowFrame));
     const wanted = [next, next + 1].find((number) => !this.version.isReady(this.parts, number));
     if (wanted === undefined || wanted > current + 2 || wanted * this.version.segmentLength >= this.version.length) return;
     this.version.loadLater(this.parts, wanted);

@@ -62,11 +62,12 @@ export class Segments {
   }
 
   /**
-   * Forgets what lies far from a segment. What is not there yet is fetched no more: it would delay what is wanted now.
-   * @param {number} number
+   * Forgets what lies far from all of these segments. What is not there yet is fetched no more: it would delay what is
+   * wanted now.
+   * @param {number[]} numbers
    */
-  keepAround(number) {
-    this.#forget((key) => key < number - 1 || key > number + this.kept - 2);
+  keepAround(...numbers) {
+    this.#forget((key) => numbers.every((number) => key < number - 1 || key > number + this.kept - 2));
   }
 
   close() {

@@ -66,14 +66,16 @@ export class Version {
    * @param {string[]} parts @param {number} frame
    */
   async open(parts, frame) {
-    const number = Math.floor(Math.min(frame, this.length - 1) / this.segmentLength);
+    const at = Math.min(frame, this.length - 1);
+    const number = this.numberOf(at);
     if (!this.short || !parts.every((part) => part.startsWith("stems/"))) {
       await this.load(parts, number);
       return;
     }
     const { segments, length } = this.short;
-    const first = Math.floor(Math.min(frame, this.length - 1) / length);
-    const isSoonOver = (first + 1) * length - frame < length / 2 && (first + 1) * length < this.length;
+    const first = Math.floor(at / length);
+    const end = (first + 1) * length;
+    const isSoonOver = end - at < length / 2 && end < this.length;
     segments.keepAround(first);
     const opening = Promise.all((isSoonOver ? [first, first + 1] : [first]).flatMap((one) => parts.map((part) => segments.load(part, one))));
     await opening;
