@@ -29,6 +29,7 @@ def separate(
     duration_s: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    playing: str | Iterable[str] | None = None,
     on_progress: OnProgress | None = None,
     is_cancelled: IsCancelled | None = None,
 ) -> Result:
@@ -49,6 +50,7 @@ def separate(
         duration_s=duration_s,
         resume=resume,
         overwrite=overwrite,
+        playing=playing,
     )
     separator = Separator(
         plan, device=device, threads=threads, licence=licence, max_minutes=max_minutes, denoise=denoise

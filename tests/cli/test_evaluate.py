@@ -56,6 +56,24 @@ def test_a_mix_is_separated_and_scored_and_no_file_is_left(tmp_path: Path, monke
     assert files_below(".") == before and files_below(tmp_path / "temporary") == []
 
 
+def test_a_separator_that_knows_the_stems_gives_the_others_nothing() -> None:
+    write(Path("truth/a"), {"drums": noise(1), "bass": noise(2), "keyboard": noise(3)})
+    write(Path("truth/b"), {"vocals": noise(1), "unlabelled": noise(2)})
+    known, guessed = (json.loads(run("evaluate", "truth", "--json", *more).out) for more in (["--known-stems"], []))
+    assert known["absent_stems"] == guessed["absent_stems"] == 9
+    assert known["leakage_db"] == -200 < guessed["leakage_db"]
+    rows = [{row["name"]: row["sdr_db"] for row in facts["rows"]} for facts in (known, guessed)]
+    assert rows[0]["unlabelled"] == rows[1]["unlabelled"], "not all stems of that song are known"
+    assert rows[0]["keyboard"] != rows[1]["keyboard"]
+
+
+def test_given_estimates_know_no_stems() -> None:
+    write(Path("truth/a"), {"drums": noise(1), "bass": noise(2)})
+    done = run("evaluate", "truth", "--estimates", "truth", "--known-stems")
+    assert done.code == 2
+    assert "--known-stems is for a separation" in one_error(done)
+
+
 @pytest.mark.parametrize(
     "lay_out, words",
     [

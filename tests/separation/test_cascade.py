@@ -185,6 +185,21 @@ def test_a_step_is_left_out_where_none_of_its_stems_plays(song: Samples, tmp_pat
     assert n_scans == 1, "a resumed run loads it"
 
 
+@pytest.mark.parametrize(("playing", "runs"), [("vocals,bass", True), ("vocals,guitar", False)])
+def test_where_the_stems_are_known_no_scan_decides_which_steps_run(
+    song: Samples, tmp_path: Path, playing: str, runs: bool
+) -> None:
+    def scanner(source: object, is_cancelled: object) -> PresenceScan:
+        raise AssertionError("it is known already")
+
+    second = Share(stems=("drums", "bass"), share=0.25)
+    cascade = Cascade(two_steps(second, if_skipped="fx"), select("twelve", playing), scanner)
+    parts = run(cascade, song, tmp_path / "w")
+    np.testing.assert_allclose(parts.sum(axis=1).T, song, atol=1e-6)
+    assert bool(second.chunks) == runs
+    assert any("rhythm" in note for note in cascade.notes) != runs
+
+
 def test_what_a_step_left_out_would_have_heard_comes_on_top_of_what_has_its_name(song: Samples, tmp_path: Path) -> None:
     steps = [
         step("1 vocals", MIX, Share(stems=("vocals", "drums"), share=0.25), "fx"),

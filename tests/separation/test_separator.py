@@ -166,6 +166,34 @@ def test_an_absent_stem_is_a_silent_file_and_nothing_is_lost(tmp_path: Path) -> 
     np.testing.assert_array_equal(total, read(song))
 
 
+@pytest.mark.parametrize("engine", [LocalMasks(), LocalMasks(absent=("guitar",)), LocalWaveforms()])
+def test_of_a_song_whose_stems_are_known_the_others_are_silent_and_nothing_is_lost(
+    tmp_path: Path, engine: MaskEngine | WaveformEngine
+) -> None:
+    song = write(tmp_path / "song.wav", music(2, 44_100, 2))
+    result = separate(tmp_path, song, engine, playing="drums,guitar")
+    for stem in result.stems:
+        assert stem.present == (stem.name in ("drums", "guitar"))
+        assert bool(read(stem.path).any()) == stem.present
+    np.testing.assert_array_equal(np.sum([read(stem.path) for stem in result.stems], axis=0), read(song))
+
+
+def test_a_song_in_memory_may_have_known_stems() -> None:
+    song = music(1, 44_100, 2)
+    stems = Separator.of_engine(LocalMasks(), threads=1).separate(song, 44_100, playing=["bass", "synth"])
+    assert [name for name, samples in stems.items() if samples.any()] == ["bass", "synth"]
+    np.testing.assert_allclose(sum(stems.values()), song, atol=1e-5)
+
+
+def test_other_known_stems_make_another_separation(tmp_path: Path) -> None:
+    song = write(tmp_path / "song.wav", music(1, 44_100, 2))
+    separate(tmp_path, song)
+    known = separate(tmp_path, song, playing="drums,guitar", overwrite=False)
+    assert not known.skipped
+    assert separate(tmp_path, song, playing="guitar,drums").skipped
+    assert not separate(tmp_path, song).skipped
+
+
 def test_silence_gives_silent_stems(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", np.zeros((2, 44_100), np.float32))
     result = separate(tmp_path, song)

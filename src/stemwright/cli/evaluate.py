@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemwright.cli.common_options import FILES_PANEL, OUTPUT_PANEL, DeviceOption, Json, License, Plan, Threads
-from stemwright.errors import storage_error
+from stemwright.errors import UsageError, storage_error
 from stemwright.evaluation.metric_selection import LayoutName, read_metrics
 
 if TYPE_CHECKING:
@@ -66,6 +66,14 @@ def evaluate(
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = False,
+    known_stems: Annotated[
+        bool,
+        typer.Option(
+            "--known-stems",
+            help="Tell the separator which stems play in each song, as separate --playing does, where all are labelled.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = False,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -95,6 +103,8 @@ def evaluate(
     from stemwright.formatting import json_text
 
     chosen_metrics = read_metrics(metrics)
+    if known_stems and estimates is not None:
+        raise UsageError("--known-stems is for a separation: leave it out, or leave --estimates out.")
     if card is not None:
         from stemwright.plot.stem_picture import check_matplotlib
 
@@ -116,6 +126,7 @@ def evaluate(
             layout=layout,
             metrics=chosen_metrics,
             confusion=confusion,
+            known_stems=known_stems,
             on_song=_print_song,
         )
     else:

@@ -49,6 +49,16 @@ def separate(
             rich_help_panel=FILES_PANEL,
         ),
     ] = "two",
+    playing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="The stems that play in the song, if you know them. The others are left silent, and their sound goes to "
+            "those that play: a guitar is then not split among keyboard, strings and synth. vocals stands for all "
+            "singing. Default: the networks decide.",
+            rich_help_panel=FILES_PANEL,
+        ),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -128,6 +138,8 @@ def separate(
 
       stemwright separate song.wav --stems drums,bass --start 60 --duration 30
 
+      stemwright separate song.wav --stems twelve --playing vocals,drums,bass,guitar
+
       stemwright separate song.wav --stems twelve --plan best --license permissive
 
       curl -s https://example.org/song.mp3 | stemwright separate - --json
@@ -143,7 +155,7 @@ def separate(
     from stemwright.separation.separator import Separator
     from stemwright.stems import select
 
-    select(stems)  # an unknown stem ends the run before the model is loaded
+    select(stems, playing)  # an unknown stem ends the run before the model is loaded
     options = Options(
         stems=stems,
         out=out,
@@ -154,6 +166,7 @@ def separate(
         duration_s=duration,
         resume=resume,
         overwrite=overwrite,
+        playing=playing,
     )
     found = find_songs(songs, out)
     reporter = _ResultReporter(json_lines=json_lines, quiet=quiet)

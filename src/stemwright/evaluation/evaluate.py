@@ -73,6 +73,7 @@ def evaluate_plan(
     threads: int | None = None,
     metrics: str | Iterable[str] = (),
     confusion: bool = False,
+    known_stems: bool = False,
     on_song: OnSong | None = None,
 ) -> Report:
     """Separates the mix of each song into twelve stems and scores them. Without a mix file the true stems are summed.
@@ -87,6 +88,8 @@ def evaluate_plan(
         threads: see ``Separator``.
         metrics: metrics besides the SDR, names of ``METRICS``: separated by commas, or a list.
         confusion: whether to compute the confusion matrix.
+        known_stems: whether the separator is told which stems play (``Options.playing``), where all stems of a song are
+            labelled. Presence then says nothing.
         on_song: called before each song.
 
     Raises:
@@ -99,13 +102,15 @@ def evaluate_plan(
 
     chosen_metrics = _metrics(metrics)
     arguments.function(on_song, "on_song")
+    is_told = arguments.flag(known_stems, "known_stems")
     songs = _layout(layout).find_songs(arguments.path(references, "references"))
     separator = plan if isinstance(plan, Separator) else Separator(plan, device=device, threads=threads)
     scores = []
     for index, song in enumerate(songs):
         if on_song is not None:
             on_song(index, len(songs), song.name)
-        scores.append(_score_separation(song, separator, chosen_metrics, confusion=confusion))
+        playing = song.playing if is_told else None
+        scores.append(_score_separation(song, separator, chosen_metrics, playing, confusion=confusion))
     return summarise(scores, separator.plan_name("twelve"), chosen_metrics)
 
 
@@ -120,14 +125,20 @@ def _metrics(metrics: object) -> tuple[str, ...]:
 
 
 def _score_separation(
-    song: ReferenceSong, separator: Separator, metrics: tuple[str, ...], *, confusion: bool
+    song: ReferenceSong,
+    separator: Separator,
+    metrics: tuple[str, ...],
+    playing: tuple[str, ...] | None,
+    *,
+    confusion: bool,
 ) -> SongScores:
     with tempfile.TemporaryDirectory(prefix="stemwright-evaluate-") as folder:
         mix = song.mix
         if mix is None:
             mix = Path(folder) / "mix.wav"
             _write_mix(song, mix)
-        result = separator.separate_file(mix, Options(stems="twelve", out=Path(folder), format="wav", bit_depth=32))
+        options = Options(stems="twelve", out=Path(folder), format="wav", bit_depth=32, playing=playing)
+        result = separator.separate_file(mix, options)
         return score_song(
             song,
             {stem.name: stem.path for stem in result.stems},

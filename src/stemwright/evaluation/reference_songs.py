@@ -58,6 +58,11 @@ class ReferenceSong:
         """Whether stems without a file are known to be absent."""
         return UNLABELLED not in self.stems
 
+    @property
+    def playing(self) -> tuple[str, ...] | None:
+        """The stems that play, of the twelve; None if a label is coarser than these, or names none of them."""
+        return tuple(self.stems) if set(self.stems) <= set(STEMS) else None
+
     def blocks(self) -> Iterator[Samples]:
         """The true stems, block by block: ``(stems, channels, samples)`` float32."""
         return aligned_blocks(tuple(self.stems.values()), uneven=len(self.stems) if self.uneven else 0)

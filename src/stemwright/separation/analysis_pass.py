@@ -9,6 +9,7 @@ import numpy as np
 from stemwright.models.engine import MaskEngine
 from stemwright.separation.chunk_runner import MaskRunner, run_chunks
 from stemwright.separation.pass_output import MaskOutput, PassOutput
+from stemwright.separation.playing_masks import PlayingMasks
 from stemwright.separation.progress import IsCancelled, OnAdvance
 from stemwright.separation.source import Source
 from stemwright.separation.working_files import WorkingFiles
@@ -45,7 +46,7 @@ class MaskPass:
     notes = ()
 
     def __init__(self, engine: MaskEngine, selection: Selection) -> None:
-        self._engine = engine
+        self._engine = engine if selection.playing is None else PlayingMasks(engine, selection.playing)
         self._outputs = [part.sources for part in selection.parts]
         self.models = (engine.name,)
 

@@ -77,7 +77,7 @@ class Cascade:
     Args:
         steps: in order; all engines have the same sample rate.
         selection: the parts.
-        scanner: measures which stems play; None runs every step.
+        scanner: measures which stems play, unless the selection knows them; None runs every step.
         notes: remarks for the user about the models.
         stem_of_name: the stem of each name that is not split here, since the requested parts do not need it.
     """
@@ -120,7 +120,7 @@ class Cascade:
             CancelledError: ``is_cancelled`` returned true; the working files are kept.
         """
         columns: dict[str, list[Column]] = {}
-        scan: PresenceScan | None = None
+        scan = None if self.selection.playing is None else PresenceScan.of_known(self.selection)
         total = sum(step.cost for step in self.steps)
         done = 0.0
 

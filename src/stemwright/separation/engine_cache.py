@@ -10,6 +10,7 @@ from stemwright.models.engine_loading import check_runtime, load_engine
 from stemwright.models.registry import Model
 from stemwright.separation.mask_to_waveform_engine import MaskToWaveformEngine
 from stemwright.separation.options import Device
+from stemwright.separation.playing_masks import PlayingMasks
 from stemwright.separation.presence_scan import PresenceScan, scan_presence
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
@@ -40,11 +41,21 @@ class EngineCache:
         """The engine of a model; missing weights are downloaded."""
         return self._engine(model, self.device, is_cancelled)
 
-    def waveform_engine(self, model: Model, is_cancelled: IsCancelled) -> WaveformEngine:
-        """The engine of a model as a waveform engine, for a cascade; missing weights are downloaded."""
+    def waveform_engine(
+        self, model: Model, playing: tuple[str, ...] | None, is_cancelled: IsCancelled
+    ) -> WaveformEngine:
+        """The engine of a model as a waveform engine, for a cascade; missing weights are downloaded.
+
+        Args:
+            model: the model.
+            playing: the stems that play in the song, where they are known, which masks make use of.
+            is_cancelled: polled while weights are downloaded.
+        """
         load = self.engine if model.kind == "waveform" else self._small_engine
         engine = load(model, is_cancelled)
-        return MaskToWaveformEngine(engine) if isinstance(engine, MaskEngine) else engine
+        if not isinstance(engine, MaskEngine):
+            return engine
+        return MaskToWaveformEngine(engine if playing is None else PlayingMasks(engine, playing))
 
     def scan_presence(self, source: Source, is_cancelled: IsCancelled) -> PresenceScan:
         """Measures which stems play in a song."""

@@ -126,7 +126,11 @@ class PlanResolver:
             notes = (note(selection), *notes)
         stem_of_name = {name: plan.stem_of(name) for name in plan.intermediate_names}
         return Cascade(
-            [self._cascade_step(step) for step in steps], selection, self._engines.scan_presence, notes, stem_of_name
+            [self._cascade_step(step, selection) for step in steps],
+            selection,
+            self._engines.scan_presence,
+            notes,
+            stem_of_name,
         )
 
     def _choice(self, selection: Selection) -> PlanChoice:
@@ -143,7 +147,7 @@ class PlanResolver:
     def _cleaned(self, choice: PlanChoice) -> PlanChoice:
         return choice if self._denoiser is None else cleaned(choice, self._denoiser)
 
-    def _cascade_step(self, resolved: _ResolvedStep) -> CascadeStep:
+    def _cascade_step(self, resolved: _ResolvedStep, selection: Selection) -> CascadeStep:
         step, model = resolved.step, resolved.model
         outputs = {} if model is None else step.outputs(model.stems)
         return CascadeStep(
@@ -155,7 +159,9 @@ class PlanResolver:
             if_skipped=step.if_skipped,
             sample_rate=0 if model is None else model.sample_rate_hz,
             cost=0.0 if model is None else max(1.0, model.gflop_per_s),
-            load=None if model is None else partial(self._engines.waveform_engine, _for_step(step, model)),
+            load=None
+            if model is None
+            else partial(self._engines.waveform_engine, _for_step(step, model), selection.playing),
             on_timed=None if model is None else partial(self._engines.record_time_ratio, model),
         )
 

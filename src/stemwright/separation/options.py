@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.errors import UsageError
-from stemwright.stems import select
+from stemwright.stems import Selection, read_playing, select
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 FormatName = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
@@ -39,6 +39,8 @@ class Options:
         duration_s: length of the section; None goes to the end of the song.
         resume: continue from the working files of an interrupted run of the same song with the same options.
         overwrite: replace complete output of an identical earlier run; otherwise it is kept.
+        playing: the stems that play in the song, where you know them: separated by commas, or a list; ``vocals`` stands
+            for all singing. What the others would get goes to these. None lets the networks decide.
 
     Raises:
         UsageError: a value is invalid.
@@ -53,11 +55,13 @@ class Options:
     duration_s: float | None = None
     resume: bool = False
     overwrite: bool = False
+    playing: str | Iterable[str] | None = None
 
     def __post_init__(self) -> None:
         """Converts and validates every option; combinations with the format are checked once the song is known."""
         checked: dict[str, object] = {
-            "stems": select(self.stems).mode,
+            "stems": select(self.stems, self.playing).mode,
+            "playing": read_playing(self.playing),
             "out": self.folder,
             "format": arguments.choice(self.format, "format", get_args(FormatName)),
             "bit_depth": _optional(self.bit_depth, "bit_depth", "bits", 64),
@@ -75,6 +79,11 @@ class Options:
             raise UsageError(f"start_s is {self.start_s:g}: give 0 or more seconds.")
         if self.duration_s is not None and not 0 < self.duration_s <= MAX_SECONDS:
             raise UsageError(f"duration_s is {self.duration_s:g}: give more than 0 seconds.")
+
+    @property
+    def selection(self) -> Selection:
+        """The parts that are asked for, and what is known of the song."""
+        return select(self.stems, self.playing)
 
     @property
     def folder(self) -> Path:

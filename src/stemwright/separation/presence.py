@@ -9,7 +9,8 @@ twentieth of the song. A logistic curve maps this level to a score.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,12 @@ class Presence:
     levels_db: tuple[float, ...]
     scores: tuple[float, ...]
     present: tuple[bool, ...]
+
+    def known(self, playing: Sequence[bool]) -> Presence:
+        """The same where it is known which parts play. In a silent song, or if no part does, it stays as it is."""
+        if not any(playing) or not any(self.present):
+            return self
+        return replace(self, present=tuple(playing))
 
 
 def level_rows(

@@ -10,9 +10,10 @@ import numpy as np
 from stemwright.errors import CancelledError
 from stemwright.models.engine import MaskEngine
 from stemwright.separation.chunk_runner import MaskRunner, chunks_of
-from stemwright.separation.presence import score_presence
+from stemwright.separation.presence import SILENT_DB, score_presence
 from stemwright.separation.progress import IsCancelled
 from stemwright.separation.source import Source
+from stemwright.stems import STEMS, Selection
 
 ABSENT_DB = -42.0
 """Share of the song in dB below which a stem is certainly absent. A step skipped by mistake moves an instrument to
@@ -28,6 +29,11 @@ class PresenceScan:
     def is_absent(self, stem: str) -> bool:
         """Whether the stem is certainly absent. False for a stem that was not measured."""
         return self.levels_db.get(stem, 0.0) < ABSENT_DB
+
+    @classmethod
+    def of_known(cls, selection: Selection) -> PresenceScan:
+        """What a scan would find where it is known which stems play."""
+        return cls({stem: 0.0 if selection.plays(stem) else SILENT_DB for stem in STEMS})
 
 
 def scan_presence(source: Source, engine: MaskEngine, is_cancelled: IsCancelled) -> PresenceScan:

@@ -28,6 +28,8 @@ def run_key(source: FileSource, selection: Selection, options: Options, models: 
         "duration_s": options.duration_s,
         "stems": selection.mode,
         "models": list(models),
+        # Only where it is known: so interrupted runs of earlier versions go on.
+        **({} if selection.playing is None else {"playing": list(selection.playing)}),
     }
 
 

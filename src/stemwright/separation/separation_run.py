@@ -92,7 +92,10 @@ class SeparationRun:
             on_advance=lambda seconds, share: self._report("separating", seconds, share),
             is_cancelled=self._cancelled,
         )
-        return output, score_presence(output.levels)
+        presence = score_presence(output.levels)
+        if self.selection.playing is not None:
+            presence = presence.known([any(map(self.selection.plays, part.sources)) for part in self.selection.parts])
+        return output, presence
 
     def render(
         self,

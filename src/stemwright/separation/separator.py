@@ -168,7 +168,11 @@ class Separator:
             fetch_weights(model, on_download, is_cancelled)
 
     def separate(
-        self, samples: object, sample_rate: object, stems: str | Iterable[str] = "twelve"
+        self,
+        samples: object,
+        sample_rate: object,
+        stems: str | Iterable[str] = "twelve",
+        playing: str | Iterable[str] | None = None,
     ) -> dict[str, Samples]:
         """Separates a song in memory.
 
@@ -177,6 +181,7 @@ class Separator:
                 scale of 1, integers that of their type (``stemwright.separation.samples``).
             sample_rate: Hz, a whole number of any type, or text.
             stems: ``two``, ``twelve``, or names: separated by commas, or a list.
+            playing: the stems that play in the song, where you know them (``Options``).
 
         Returns:
             Name to ``(channels, samples)`` float32 at the same rate and of the same length. They add up to the input.
@@ -186,7 +191,7 @@ class Separator:
             UsageError: a stem name is unknown, the rate is invalid, or the array's type has no known full scale.
             StorageError: not enough space for working files in the folder for temporary files.
         """
-        selection = select(stems)
+        selection = select(stems, playing)
         source = ArraySource(as_samples(samples), as_rate(sample_rate))
         sinks = [ArraySink() for _ in selection.parts]
         with _temporary_folder() as folder:
@@ -230,7 +235,7 @@ class Separator:
         arguments.function(is_cancelled, "is_cancelled")
         title = None if name is None else checked_folder_name(name)
         started = time.monotonic()
-        selection = select(options.stems)
+        selection = options.selection
         source = FileSource(arguments.path(song, "song"), start_s=options.start_s, duration_s=options.duration_s)
         fmt = output_format(
             options.format, bit_depth=options.bit_depth, bitrate_kbps=options.bitrate_kbps, source=source.format
