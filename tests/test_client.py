@@ -82,7 +82,8 @@ class TestOnARealServer:
         tmp_path: Path,
         poll_s: float | None,
     ) -> None:
-        ordered = client.separate(song, stems=["drums", "bass"], format="mp3")
+        ordered = client.separate(song, stems=["drums", "bass"], format="mp3", playing=("drums", "bass", "guitar"))
+        assert ordered.playing == ("drums", "bass", "guitar")
         assert client.track(ordered.track_id).title == "A söng"
         seen: list[Separation] = []
         thread = work(server, ordered, seen)

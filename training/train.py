@@ -198,7 +198,16 @@ class TrainingRun:
         )
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Writes the checkpoint.
+
+        Raises:
+            FloatingPointError: a weight is NaN or infinite. The checkpoint before stays as it is.
+        """
+        if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
+            raise FloatingPointError(
+                f"After {self.step} steps weights are NaN or infinite, so {self.path} was not replaced. Continue from "
+                "it with --resume and a lower --learning-rate, or with --no-compile."
+            )
         self.checkpoint().save(self.path)
 
     def train(

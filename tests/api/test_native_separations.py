@@ -30,6 +30,22 @@ class TestLife:
         assert stem["name"] == "vocals" and stem["present"] and stem["peak_dbfs"] == -3.0
         assert httpx.get(stem["url"], follow_redirects=True).content == server.mp3
 
+    @pytest.mark.parametrize(
+        ("playing", "known"),
+        [
+            (None, None),
+            ("guitar,vocals", ["vocals", "backing_vocals", "guitar"]),
+            (["drums", "bass"], ["drums", "bass"]),
+        ],
+    )
+    def test_what_is_known_of_the_song(
+        self, server: Server, playing: str | list[str] | None, known: list[str] | None
+    ) -> None:
+        separation = order(server, stems="twelve", playing=playing)
+        assert separation["playing"] == known
+        task = server.service.tasks.any(hex_id(separation))
+        assert task is not None and task.playing == (None if known is None else tuple(known))
+
     def test_failure(self, server: Server) -> None:
         separation = order(server)
         server.fail(hex_id(separation), 451, "example.com did not answer.")

@@ -31,6 +31,11 @@ def test_each_plan_has_its_own_results(models: Path) -> None:
     assert cache_key_of(of("good"), "song") == cache_key_of(of("good"), "song") != cache_key_of(of("good"), "other")
 
 
+def test_what_is_known_of_the_song_is_in_the_key() -> None:
+    known = [replace(of("fast"), face="native", request={"playing": names}) for names in (["drums"], ["drums", "bass"])]
+    assert len({cache_key_of(one, "song") for one in (of("fast"), *known)}) == 3
+
+
 def test_auto_has_no_key_since_what_it_means_changes() -> None:
     with pytest.raises(ModelUnavailableError):
         cache_key_of(of("auto"), "song")

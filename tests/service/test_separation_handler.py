@@ -156,6 +156,19 @@ def test_the_stems_of_an_upload_are_stored_and_add_up_to_it(bench: Bench, tmp_pa
     assert bench.service.queue.claim("local/0", 30) is None
 
 
+def test_of_an_order_that_says_what_plays_the_others_are_silent(bench: Bench, tmp_path: Path) -> None:
+    track_id = bench.track(song(tmp_path / "song.wav", 3, seed=4))
+    known = {"playing": ["drums", "guitar"]}
+    task = bench.submit(track_id=track_id, stems="twelve", request=known)
+    bench.work()
+    done = bench.task(task)
+    assert {stem.name for stem in done.stems if stem.present} == {"drums", "guitar"}
+    assert {stem.name for stem in done.stems if stem.peak_dbfs is not None} == {"drums", "guitar"}
+    guessed = bench.submit(track_id=track_id, stems="twelve")
+    bench.work()
+    assert bench.task(guessed).cache_key != done.cache_key
+
+
 def test_a_source_by_url_is_fetched_once_and_kept(bench: Bench, source: str) -> None:
     task = bench.submit(source_url=f"{source}/song.wav", format="mp3")
     bench.work()

@@ -71,6 +71,18 @@ def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         assert torch.allclose(resumed.average.state[name].float(), value.float(), atol=1e-4), name
 
 
+def test_a_network_that_broke_does_not_replace_its_checkpoint(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.train_step(fixed_batch())
+    run.save()
+    whole = run.path.read_bytes()
+    with torch.no_grad():
+        next(run.network.parameters()).view(-1)[3] = float("nan")
+    with pytest.raises(FloatingPointError, match="After 1 steps weights are NaN"):
+        run.save()
+    assert run.path.read_bytes() == whole
+
+
 def test_the_rate_warms_up_stays_and_falls() -> None:
     settings = TrainingSettings(minutes=100, warm_up_steps=10, decay_fraction=0.25, learning_rate=1.0)
     assert [

@@ -122,6 +122,7 @@ class AsyncClient(AsyncAccountMethods, AsyncRenderingMethods, AsyncResultMethods
         callback_url: str | None = None,
         priority: int = 0,
         idempotency_key: str | None = None,
+        playing: str | Iterable[str] | None = None,
     ) -> Separation:
         """Submits a separation and returns at once.
 
@@ -135,6 +136,7 @@ class AsyncClient(AsyncAccountMethods, AsyncRenderingMethods, AsyncResultMethods
             callback_url: called when the separation has ended.
             priority: from -10 to 10, higher ones first.
             idempotency_key: identifies this request, so that repeating it starts no second separation; None creates one.
+            playing: the stems that play in the song, where you know them; None lets the networks decide.
         """
         source = calls.source_of(song)
         if isinstance(source, Path):
@@ -150,6 +152,7 @@ class AsyncClient(AsyncAccountMethods, AsyncRenderingMethods, AsyncResultMethods
                 callback_url=callback_url,
                 priority=priority,
                 idempotency_key=idempotency_key,
+                playing=playing,
             )
         )
 

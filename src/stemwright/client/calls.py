@@ -146,11 +146,13 @@ def separate(
     callback_url: str | None,
     priority: int,
     idempotency_key: str | None,
+    playing: str | Iterable[str] | None,
 ) -> Call[Separation]:
     """An order. It always has an idempotency key, so that it can be sent again; raises UsageError."""
     body = {
         **source,
         "stems": stems if isinstance(stems, str) else arguments.words(stems, "stems"),
+        "playing": playing if playing is None or isinstance(playing, str) else arguments.words(playing, "playing"),
         "plan": arguments.text(plan, "plan"),
         "format": arguments.text(format, "format"),
         "bit_depth": _optional(bit_depth, "bit_depth", "bits"),

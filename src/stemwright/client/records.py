@@ -68,6 +68,7 @@ class Separation:
         progress: from 0 to 1; stage: what is being done.
         title: of the track; None when the track is deleted.
         mode: what was asked for: ``two``, ``twelve`` or names.
+        playing: the stems that play, as the order named them; None if it did not.
         credits: what it costs.
         seconds: length of the song.
         residual_db: sum of the stems less the song, in dB of the song's peak; -200: nothing; None: lossy, or not ended.
@@ -82,6 +83,7 @@ class Separation:
     track_id: str
     title: str | None
     mode: str
+    playing: tuple[str, ...] | None
     plan: str
     format: str
     bit_depth: int | None

@@ -29,5 +29,6 @@ def cache_key_of(task: Task, song: str) -> str:
         "bit_depth": task.bit_depth,
         "bitrate_kbps": task.bitrate_kbps,
         "version": stemwright.__version__,
+        **({} if task.playing is None else {"playing": task.playing}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

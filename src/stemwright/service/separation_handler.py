@@ -252,6 +252,7 @@ class SeparationHandler:
                 bit_depth=task.bit_depth,
                 bitrate_kbps=task.bitrate_kbps,
                 resume=True,
+                playing=task.playing,
             ),
             name=SONG_FOLDER,
             on_progress=on_progress,

@@ -114,6 +114,12 @@ class Task:
         return self.kind == WAV
 
     @property
+    def playing(self) -> tuple[str, ...] | None:
+        """The stems that play in the song, where the client named them."""
+        named = self.request.get("playing") if self.face == "native" else None
+        return None if named is None else tuple(named)
+
+    @property
     def has_ended(self) -> bool:
         """Whether the task is in a final state."""
         return self.state not in ACTIVE_STATES

@@ -45,6 +45,8 @@ def read_submission(
     stems = order.stems if isinstance(order.stems, str) else ",".join(order.stems)
     with _errors_of_field("stems"):
         select(stems)
+    with _errors_of_field("playing"):
+        playing = select(stems, order.playing).playing
     with _errors_of_field("plan"):
         plan = plan_of(fleet.resolve(order.plan, stems))
         if not fleet.has(plan.name, stems):
@@ -66,7 +68,7 @@ def read_submission(
         song=source.song,
         callback_url=order.callback_url,
         # With the id the caller sees whether the task is new or from an earlier request with the same key.
-        request={"id": new_id(), "body": body},
+        request={"id": new_id(), "body": body} | ({} if playing is None else {"playing": list(playing)}),
         priority=order.priority,
         idempotency_key=idempotency_key,
         body_digest=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),

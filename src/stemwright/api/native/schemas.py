@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from stemwright.api.problems import InvalidFields
@@ -44,6 +44,9 @@ class SeparationRequest(ApiRequest):
     track_id: str | None = Field(None, description="Id of a track. Send this or `url`.", json_schema_extra=UUID)
     url: str | None = Field(None, description="URL of the song. Send this or `track_id`.", json_schema_extra=URI)
     stems: str | list[str] = Field("two", description="`two`, `twelve`, or names of stems, which also give `residual`.")
+    playing: str | list[str] | None = Field(
+        None, description="The stems that play in the song, where you know them; `vocals` stands for all singing."
+    )
     plan: str = Field("auto", description="See /v1/plans. The answer has the plan that auto chose.")
     format: Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"] = "wav"
     bit_depth: Literal[16, 24, 32] | None = Field(
@@ -55,12 +58,16 @@ class SeparationRequest(ApiRequest):
     )
     priority: int = Field(0, ge=-10, le=10, description="Your tasks with a higher priority run first.")
 
-    @field_validator("stems", mode="before")
+    @field_validator("stems", "playing", mode="before")
     @classmethod
-    def _names(cls, value: object) -> object:
+    def _names(cls, value: object, info: ValidationInfo) -> object:
         """One message for both accepted types, where pydantic would give one message per type."""
         if isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
             return value
+        if info.field_name == "playing":
+            if value is None:
+                return None
+            raise PydanticCustomError("playing", "Send a list of names, or null")
         raise PydanticCustomError("stems", "Send two, twelve, or a list of names")
 
 
@@ -199,6 +206,7 @@ class Separation(BaseModel):
     track_id: str
     title: str | None = Field(description="Title of the track; null when the track is deleted.")
     mode: str
+    playing: list[str] | None = Field(description="The stems that play, as the request named them; null: not known.")
     plan: str
     format: str
     bit_depth: int | None

@@ -48,6 +48,7 @@ def separation_view(service: Service, task: Task) -> schemas.Separation:
         track_id=dashed(task.track_id),
         title=task.title,
         mode=task.stems_asked,
+        playing=None if task.playing is None else list(task.playing),
         plan=task.plan,
         format=task.format,
         bit_depth=task.bit_depth,
