@@ -126,6 +126,29 @@ def test_a_song_goes_in_and_its_stems_come_out(page: Page, server: Server, sound
     assert page.complaints == []
 
 
+def test_what_plays_is_named_for_this_song_alone(page: Page, server: Server, sound_file: Path) -> None:
+    before = {one["id"] for one in pending(server)}
+    page.click(".known summary")
+    for stem in ("vocals", "guitar"):
+        page.click(f".known [data-stem={stem}] span")
+    assert page.evaluate("document.querySelector('.known summary').innerText").endswith("2 named")
+    page.click(".segmented input[value=some] + span")
+    assert "Drums is chosen above and not among what plays" in page.wait_for(
+        "document.querySelector('.order .error').innerText"
+    )
+    page.click(".segmented input[value=twelve] + span")
+    page.wait_for("document.querySelector('.order .error').innerText === ''")
+    page.choose_files("input[type=file]", [sound_file])
+    wait_until(lambda: len(pending(server)) > len(before))
+    (waiting,) = [one for one in pending(server) if one["id"] not in before]
+    assert (waiting["mode"], waiting["playing"]) == ("twelve", ["vocals", "backing_vocals", "guitar"])
+    server.client.post(f"/v1/separations/{waiting['id']}/cancel")
+    page.reload()
+    page.wait_for("document.querySelector('.known summary')")
+    assert page.evaluate("document.querySelectorAll('.known input:checked').length") == 0
+    assert page.complaints == []
+
+
 def test_keys_solo_mute_loop_and_zoom(page: Page, server: Server, finished: Finished) -> None:
     open_song(page, server, finished)
 

@@ -1,7 +1,8 @@
 // @ts-check
-// Which stems, which plan, which format. The choice is kept for the next visit.
+// Which stems, which plan, which format, and what is known of the song. All but the last is kept for the next visit.
 
 import { element, fill } from "./dom.js";
+import { knownStems } from "./known-stems.js";
 import { bytes, stemName, TEXTS } from "./texts.js";
 
 /** @typedef {import("./wire.js").Order} Order @typedef {import("./wire.js").Plan} Plan */
@@ -36,7 +37,7 @@ function kept() {
 /**
  * @param {{plans: Plan[], not_installed: MissingPlan[]}} offered
  * @param {boolean} isOperator
- * @returns {{root: HTMLElement, order: () => Order | null}} the order is null while no stem is chosen
+ * @returns {{root: HTMLElement, order: () => Order | null}} the order is null while something in it is wrong
  */
 export function orderForm({ plans, not_installed: missing }, isOperator) {
   const choice = kept();
@@ -83,8 +84,20 @@ export function orderForm({ plans, not_installed: missing }, isOperator) {
     );
   }
 
+  const known = knownStems(STEMS, () => (message.textContent = wrong() ?? ""));
+
+  /** What keeps the form from being sent; null if nothing does. */
+  function wrong() {
+    if (choice.mode !== "some") return null;
+    if (!choice.names.length) return TEXTS.chooseOne;
+    const playing = known.playing();
+    const sung = playing?.includes("vocals");
+    const silent = choice.names.find((name) => playing && !playing.includes(name) && !(sung && name === "backing_vocals"));
+    return silent ? TEXTS.chosenSilent(stemName(silent)) : null;
+  }
+
   function save() {
-    message.textContent = choice.mode === "some" && !choice.names.length ? TEXTS.chooseOne : "";
+    message.textContent = wrong() ?? "";
     localStorage.setItem(NAME, JSON.stringify(choice));
   }
 
@@ -127,14 +140,14 @@ export function orderForm({ plans, not_installed: missing }, isOperator) {
       element("label", { class: "field" }, element("span", { class: "label" }, TEXTS.format), format),
       names,
       why,
+      known.root,
       message,
     ),
     order() {
-      if (choice.mode === "some" && !choice.names.length) {
-        message.textContent = TEXTS.chooseOne;
-        return null;
-      }
-      return { stems: choice.mode === "some" ? [...choice.names] : choice.mode, plan: choice.plan, format: choice.format };
+      message.textContent = wrong() ?? "";
+      if (message.textContent) return null;
+      const stems = choice.mode === "some" ? [...choice.names] : choice.mode;
+      return { stems, playing: known.playing(), plan: choice.plan, format: choice.format };
     },
   };
 }

@@ -36,6 +36,13 @@ export const TEXTS = {
   chooseStems: "Which stems",
   restComes: "The rest of the song comes as one more stem.",
   chooseOne: "Choose at least one stem.",
+  known: "I know what plays in this song",
+  /** @param {number} n */
+  nKnown: (n) => `· ${n} named`,
+  knownHint: "What plays? Everything else stays silent, and its sound goes to these. Leave it empty if you are not sure.",
+  allSinging: "Singing",
+  /** @param {string} stem */
+  chosenSilent: (stem) => `${stem} is chosen above and not among what plays: name it there too, or do not choose it.`,
   plan: "Quality",
   /** @param {number | null} minutes @param {boolean} isBound */
   songMinutes: (minutes, isBound) =>

@@ -15,7 +15,7 @@ import { TEXTS } from "./texts.js";
  *   song_minutes: number | null, is_bound: boolean}} Plan
  * @typedef {{name: string, title: string, missing: {name: string, licence: string}[], download_bytes: number,
  *   song_minutes: number | null, is_bound: boolean, can_run: boolean}} MissingPlan
- * @typedef {{stems: string | string[], plan: string, format: string}} Order
+ * @typedef {{stems: string | string[], playing: string[] | null, plan: string, format: string}} Order
  * @typedef {{sample_rate: number, samples: number, tile_columns: number, rows: number, highest_hz: number,
  *   levels: {samples_per_column: number, columns: number, tiles: number}[]}} SpectrogramFacts
  * @typedef {{id: string, name: string, hint: string, scopes: string[]}} UsedKey
