@@ -6,7 +6,7 @@
     python -m training.recognition FOLDER --checkpoint training/runs/next/checkpoint.pt --logit-bias fx=-2
 
 Printed are median SDR in dB and the percentage of each true stem's energy that each estimate has: with the masks as
-they are, with true presence given (masks of absent stems zero, the rest renormalised), and with more of the truth
+they are, with true presence given (masks of absent stems zero, as with ``--playing``), and with more of the truth
 given, which says what a network would gain by knowing it. A mask is constant in a band and a frame, so that SDR
 follows from sums over bands; it differs from that of the audio by up to 0.1 dB.
 """
@@ -29,6 +29,7 @@ from stemwright.evaluation.comparisons import comparisons
 from stemwright.evaluation.reference_songs import ReferenceSong, find_songs
 from stemwright.models import registry, weight_store
 from stemwright.models.bands import BANDS_384
+from stemwright.separation.playing_masks import silence_absent
 from stemwright.stems import STEMS
 from training import score
 from training.checkpoints.checkpoint import Checkpoint
@@ -87,9 +88,10 @@ class BandedMix:
         return set(self.stems) <= set(STEMS)
 
     def given_presence(self, masks: Tensor) -> Tensor:
-        """Masks ``(12, 2, bands, frames)`` with those of absent stems zero and the rest renormalised."""
-        kept = torch.tensor([float(stem in self.stems) for stem in STEMS])[:, None, None, None] * (masks + 1e-9)
-        return kept / kept.sum(0, keepdim=True)
+        """Masks ``(12, 2, bands, frames)`` of a song whose stems are known (``separate --playing``)."""
+        known = masks.permute(3, 0, 1, 2).numpy().copy()  # (frames, 12, 2, bands)
+        silence_absent(known, STEMS, self.stems)
+        return torch.from_numpy(known).permute(1, 2, 3, 0)
 
     def magnitudes(self) -> Tensor:
         """True magnitudes of the twelve stems, ``(12, 2, bands, frames)``."""

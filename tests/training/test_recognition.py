@@ -84,11 +84,12 @@ def test_shares_add_up_and_say_where_a_stem_went() -> None:
     assert all(found.sum() == pytest.approx(1) for found in shares.values())
 
 
-def test_given_presence_divides_the_point_among_stems_that_play() -> None:
+def test_given_presence_gives_the_instruments_that_play_what_absent_ones_had() -> None:
     mix = BandedMix.of(STEREO)
     given = mix.given_presence(masks_for(mix.powers.shape[-1], bass=(0.3, 0.1), guitar=(0.1, 0.3), fx=(0.6, 0.6)))
     assert float(given[STEMS.index("fx")].abs().max()) == 0
-    assert float(given[STEMS.index("bass"), 0, 0, 0]) == pytest.approx(0.75)
+    assert float(given[STEMS.index("bass"), 0, 0, 0]) == pytest.approx(0.3)
+    assert float(given[STEMS.index("guitar"), 0, 0, 0]) == pytest.approx(0.7)
     assert torch.allclose(given.sum(0), torch.ones(()))
 
 

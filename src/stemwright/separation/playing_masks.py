@@ -8,6 +8,8 @@ them more than the accompaniment gains (docs/training-log.md, "Known stems").
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,16 +31,12 @@ class PlayingMasks:
 
     Args:
         engine: gives the masks.
-        playing: the stems that play in the song. If the engine gives none of them, its masks stay as they are.
+        playing: the stems that play in the song.
     """
 
     def __init__(self, engine: MaskEngine, playing: tuple[str, ...]) -> None:
         self._engine = engine
-        self._plays = np.array([stem in playing for stem in engine.stems])
-        accompanies = np.array([stem in ACCOMPANIMENT for stem in engine.stems])
-        everything = np.ones_like(accompanies)
-        # Each divides the shares of its absent stems among those of its stems that play.
-        self._groups = (accompanies, self._plays | ~accompanies) if (accompanies & self._plays).any() else (everything,)
+        self._playing = playing
         self.name = engine.name
         self.stems = engine.stems
         self.sample_rate = engine.sample_rate
@@ -49,17 +47,35 @@ class PlayingMasks:
     def masks(self, spectrum: Spectrum) -> Samples:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``, non-negative, summing to one over the stems."""
         masks = self._engine.masks(spectrum)
-        if self._plays.any() and not self._plays.all():
-            for group in self._groups:
-                self._give(masks, group)
+        silence_absent(masks, self.stems, self._playing)
         return masks
 
-    def _give(self, masks: Samples, group: NDArray[np.bool_]) -> None:
-        """Gives the shares of absent stems of a group to those of the group that play, in proportion, in place."""
-        playing, absent = group & self._plays, group & ~self._plays
-        if not playing.any() or not absent.any():
-            return
-        whole = masks[:, group].sum(axis=1, keepdims=True)
-        kept = masks[:, playing] + FLOOR
-        masks[:, playing] = kept * (whole / kept.sum(axis=1, keepdims=True))
-        masks[:, absent] = 0
+
+def silence_absent(masks: Samples, stems: Sequence[str], playing: Collection[str]) -> None:
+    """Sets the masks of stems that do not play to zero, and gives their shares to those that do, in place.
+
+    Args:
+        masks: ``(frames, stems, channels, bands)``.
+        stems: names of the masks.
+        playing: the stems that play. If there is a mask for none of them, the masks stay as they are.
+    """
+    plays = np.array([stem in playing for stem in stems])
+    accompanies = np.array([stem in ACCOMPANIMENT for stem in stems])
+    if not plays.any() or plays.all():
+        return
+    if (accompanies & plays).any():
+        _give(masks, plays, accompanies)
+        _give(masks, plays, plays | ~accompanies)  # absent accompaniment has nothing left
+    else:
+        _give(masks, plays, np.ones_like(plays))
+
+
+def _give(masks: Samples, plays: NDArray[np.bool_], group: NDArray[np.bool_]) -> None:
+    """Gives the shares of absent stems of a group to those of the group that play, in proportion, in place."""
+    playing, absent = group & plays, group & ~plays
+    if not playing.any() or not absent.any():
+        return
+    whole = masks[:, group].sum(axis=1, keepdims=True)
+    kept = masks[:, playing] + FLOOR
+    masks[:, playing] = kept * (whole / kept.sum(axis=1, keepdims=True))
+    masks[:, absent] = 0
