@@ -15,6 +15,7 @@
 #                 MINUTES; run again, it goes on. RECORDINGS= leaves them out, PERMISSIVE=1 RECORDINGS=training/permissive
 #                 takes what is under CC-BY, MIT, BSD or in the public domain. Where there is npm, 21 recorded
 #                 instruments and a SoundFont (170 MB) play in the songs too
+#                 OPEN= leaves out the songs that musicians publish as separate tracks (training/SOURCES.md)
 #                 DATA=/path/to/musdb18hq (or MoisesDB, or <song>/<stem> folders) adds real multitracks
 
 PYTHON ?= python3
@@ -29,6 +30,7 @@ DOCUMENT ?=
 RECORDINGS ?= training/recordings
 PERMISSIVE ?=
 MULTITRACKS ?= training/multitracks
+OPEN ?= training/open-multitracks
 BIN := .venv/bin
 # pip has no way to prefer the small CPU build of torch (CONTRIBUTING.md): this names the release.
 CONSTRAINTS := --constraint training/constraints.txt
@@ -96,9 +98,10 @@ train: .venv/tested
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS)
 	$(BIN)/python -m training.rendering.corpus --out $(CORPUS) --count $(SONGS) --only vocals
 	$(if $(RECORDINGS),PYTHON=$(BIN)/python scripts/recordings $(RECORDINGS) $(if $(PERMISSIVE),--permissive))
+	$(if $(OPEN),$(BIN)/python -m training.data.open_multitracks $(OPEN))
 	$(if $(DATA),$(BIN)/python -m training.data.multitracks "$(DATA)" --out $(MULTITRACKS))
-	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(DATA),--corpus $(MULTITRACKS)) \
-	  --minutes $(MINUTES) --run $(RUN) --resume
+	$(BIN)/python -m training.train --corpus $(CORPUS) $(if $(RECORDINGS),--corpus $(RECORDINGS)) $(if $(OPEN),--corpus $(OPEN)) \
+	  $(if $(DATA),--corpus $(MULTITRACKS)) --minutes $(MINUTES) --run $(RUN) --resume
 
 web-packages:
 	@scripts/debian-packages "the tests of the player" chromium

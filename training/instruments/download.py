@@ -12,30 +12,17 @@ again. An interrupted download resumes where it stopped if the server supports t
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import re
 import shutil
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from training.github_archive import SourceError, blob_id, digest, fetch_archive, files_of, host
 from training.instruments import library
 from training.instruments.library import Instrument
-
-HOST = "https://codeload.github.com"
-TRIES = 5
-PAUSE_S = 2.0
-TIMEOUT = httpx.Timeout(60.0, connect=15.0)
-
-
-class SourceError(Exception):
-    """A source is not available. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +63,11 @@ def fetch(source: Source, out: Path, host: str, sleep: Callable[[float], None] =
         return False
     out.mkdir(parents=True, exist_ok=True)
     archive = out / f".{source.folder}.tar.gz.part"
-    _download(f"{host.rstrip('/')}/{source.repository}/tar.gz/{source.commit}", archive, sleep)
+    fetch_archive(source.repository, source.commit, archive, host, sleep)
     unfinished = out / f".{source.folder}"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         _unpack(archive, source, unfinished)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise SourceError(f"the archive cannot be read ({error})") from error
     finally:
         archive.unlink()  # do not resume from a bad archive
         if sys.exc_info()[0] is not None:
@@ -91,52 +76,15 @@ def fetch(source: Source, out: Path, host: str, sleep: Callable[[float], None] =
     return True
 
 
-def _download(url: str, archive: Path, sleep: Callable[[float], None]) -> None:
-    """Downloads the URL to a file; resumes an earlier attempt."""
-    for attempt in range(TRIES):
-        try:
-            _try(url, archive)
-            return
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            if status < 500 and status != 429:
-                raise SourceError(f"{url} answers {status}") from error
-            reason = f"{url} answers {status}"
-        except httpx.HTTPError as error:
-            reason = f"{url} cannot be read ({error or type(error).__name__})"
-        if attempt + 1 < TRIES:
-            sleep(PAUSE_S * 2**attempt)
-    raise SourceError(f"{reason}, {TRIES} times")
-
-
-def _try(url: str, archive: Path) -> None:
-    have = archive.stat().st_size if archive.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
-        if have and response.status_code == 416:  # already complete
-            return
-        response.raise_for_status()
-        goes_on = response.status_code == 206 and response.headers.get("content-range", "").startswith(f"bytes {have}-")
-        with archive.open("ab" if goes_on else "wb") as file:
-            for piece in response.iter_raw():
-                file.write(piece)
-
-
 def _unpack(archive: Path, source: Source, folder: Path) -> None:
     """Extracts the files that instruments use into ``folder`` and checks their digests."""
     patterns = [re.compile(instrument.files) for instrument in source.instruments]
     blobs: list[dict[str, str]] = [{} for _ in patterns]
-    with tarfile.open(archive, "r:gz") as packed:
-        for entry in packed:
-            path = entry.name.partition("/")[2]  # GitHub archives have one top-level folder
-            names = [number for number, pattern in enumerate(patterns) if pattern.search(path)]
-            if not names or not entry.isfile() or ".." in Path(path).parts:
-                continue
-            file = packed.extractfile(entry)
-            assert file is not None
-            content = file.read()
-            for number in names:
-                blobs[number][path] = blob_id(content)
+    for path, content in files_of(archive):
+        names = [number for number, pattern in enumerate(patterns) if pattern.search(path)]
+        for number in names:
+            blobs[number][path] = blob_id(content)
+        if names:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
@@ -148,27 +96,15 @@ def _unpack(archive: Path, source: Source, folder: Path) -> None:
             )
 
 
-def blob_id(content: bytes) -> str:
-    """The git blob id of a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def digest(blobs: dict[str, str]) -> str:
-    """SHA-256 of an instrument's files, from their paths and blob ids."""
-    lines = "".join(f"{blob} {path}\n" for path, blob in sorted(blobs.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
 def main() -> None:
     """Reads the command line and downloads. It never fails; it prints what it leaves out, and why."""
     parser = argparse.ArgumentParser(description="Fetches recorded instruments from GitHub.")
     parser.add_argument("out", type=Path, help="folder of the samples")
     parser.add_argument("--held-out", action="store_true", help="also repositories that only measure recognition")
     options = parser.parse_args()
-    host = os.environ.get("STEMWRIGHT_SAMPLES_MIRROR", "").strip() or HOST
     for source in sources(held_out=options.held_out):
         try:
-            if fetch(source, options.out, host):
+            if fetch(source, options.out, host()):
                 print(f"{source.repository}: {', '.join(instrument.name for instrument in source.instruments)}")
         except SourceError as error:
             print(f"left out: {source.repository}, since {error}", file=sys.stderr)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tests.http_stub import HttpStub, StubHandler
+from training.github_archive import SourceError, blob_id, digest
 from training.instruments import download
-from training.instruments.download import Source, SourceError
+from training.instruments.download import Source
 from training.instruments.library import Instrument
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -67,9 +68,9 @@ def server() -> Iterator[Server]:
 
 
 def piano(files: dict[str, bytes] = FILES) -> Source:
-    digest = download.digest({name: download.blob_id(data) for name, data in files.items() if name.endswith(".wav")})
+    expected = digest({name: blob_id(data) for name, data in files.items() if name.endswith(".wav")})
     pattern = r"^samples/(?P<note>[A-G]\d)\.wav$"
-    instrument = Instrument("piano", "piano", "piano", pattern, digest=digest, repository="o/piano", commit=COMMIT)
+    instrument = Instrument("piano", "piano", "piano", pattern, digest=expected, repository="o/piano", commit=COMMIT)
     return Source("o/piano", COMMIT, (instrument,))
 
 
@@ -150,7 +151,7 @@ def test_a_path_that_leaves_the_folder_is_left_out(server: Server, tmp_path: Pat
 
 
 def test_a_blob_id_is_what_git_says() -> None:
-    assert download.blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 def test_repositories_of_which_nothing_trains_are_left_out_unless_asked_for() -> None:
