@@ -12,6 +12,7 @@ whose class is not clear are left out, so the pieces do not add up to the publis
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -32,7 +33,7 @@ from training.data.songs import SILENCE_PEAK, label_excluding, to_stereo, write_
 from training.github_archive import SourceError, blob_id, digest, fetch_archive, files_of, host
 
 TABLE = Path(__file__).with_name("open_multitracks.toml")
-PERMISSIVE = ("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "MIT")
+PERMISSIVE = ("public-domain", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "MIT")
 
 Audio = NDArray[np.float32]
 
@@ -61,7 +62,7 @@ class OpenSong:
 
 @dataclass(frozen=True)
 class OpenRepository:
-    """A repository at a commit, with the digest of the files that are used."""
+    """A repository at a commit, with the digest of the files that are used. A solo, one track by itself, is a song."""
 
     repository: str
     commit: str
@@ -87,8 +88,8 @@ def repositories() -> tuple[OpenRepository, ...]:
     for entry in tomllib.loads(TABLE.read_text())["repository"]:
         songs = tuple(
             OpenSong(song["name"], song["folder"], {stems: tuple(names) for stems, names in song["tracks"].items()})
-            for song in entry["songs"]
-        )
+            for song in entry.get("songs", ())
+        ) + tuple(_solo(entry["name"], stem, path) for stem, paths in entry.get("solos", {}).items() for path in paths)
         if entry["licence"] not in PERMISSIVE:
             raise ValueError(
                 f"{TABLE}: {entry['name']} is under {entry['licence']}, which asks for more than a credit."
@@ -101,6 +102,13 @@ def repositories() -> tuple[OpenRepository, ...]:
             OpenRepository(entry["name"], entry["commit"], entry["licence"], entry["author"], entry["digest"], songs)
         )
     return tuple(found)
+
+
+def _solo(repository: str, stem: str, path: str) -> OpenSong:
+    """A song of one track."""
+    folder, _, track = path.rpartition("/")
+    name = re.sub(r"[\W_]+", "-", f"{repository.partition('/')[2]}-{Path(track).stem}").lower()
+    return OpenSong(name, folder, {stem: (track,)})
 
 
 def fetch(

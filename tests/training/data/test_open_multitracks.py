@@ -146,6 +146,18 @@ def test_the_table_names_each_song_once_and_only_permissive_licences() -> None:
             assert {stem for label in song.paths() for stem in possible_stems(label)} <= set(STEMS)
 
 
+def test_a_track_by_itself_is_a_song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "table.toml"
+    table.write_text(
+        f'[[repository]]\nname = "o/Some_Loops"\ncommit = "{COMMIT}"\nlicence = "MIT"\nauthor = "A"\ndigest = "d"\n'
+        '[repository.solos]\ndrums = ["examples/120 bpm.wav"]\n'
+    )
+    monkeypatch.setattr(open_multitracks, "TABLE", table)
+    ((solo,),) = [source.songs for source in repositories()]
+    assert solo.name == "some-loops-120-bpm"
+    assert solo.paths() == {"drums": ("examples/120 bpm.wav",)}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [('"CC0-1.0"', '"CC-BY-SA-4.0"', "asks for more than a credit"), ("drums = [", "drum = [", "not of stems")],
