@@ -219,6 +219,9 @@ def test_a_run_goes_on_from_the_checkpoint_that_is_kept(room: Path, capsys: pyte
     shards.main(named)
     begun = Checkpoint.load(room / "next" / "checkpoint.pt")
     assert (begun.step, begun.minutes) == (500, 9.0) and "2.0 h" in capsys.readouterr().out
+    shards.main([*named[:3], str(room / "fresh"), "--from-zero"])
+    fresh = Checkpoint.load(room / "fresh" / "checkpoint.pt")
+    assert (fresh.step, fresh.minutes, fresh.audio_s) == (0, 0.0, 0.0) and "0.0 minutes" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         shards.main(named)
     assert "another folder" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from training.checkpoints.checkpoint import Checkpoint
@@ -80,10 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Starts a run from the checkpoint in the repository.")
     parser.add_argument("--checkpoints", type=Path, default=Path(__file__).parent / "kept")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument(
+        "--from-zero",
+        action="store_true",
+        help="count minutes from 0, so that the learning rate warms up, stays and falls over the minutes of this run",
+    )
     options = parser.parse_args(arguments)
     checkpoint = load(options.checkpoints)
     if checkpoint is None:
         parser.error(f"{options.checkpoints} holds no checkpoint.")
+    if options.from_zero:
+        checkpoint = replace(checkpoint, minutes=0.0, step=0, audio_s=0.0)
     try:
         print(checkpoint.start_run(options.run))
     except FileExistsError as error:
