@@ -149,7 +149,7 @@ def test_a_round_learns_keeps_what_is_better_and_says_so(room: Path, monkeypatch
 
 
 @pytest.mark.long
-def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path) -> None:
+def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds.main(arguments(room, "--learning-rate", "0.2"))
     begun = json.loads((room / "run" / "start.json").read_text())
     first = Checkpoint.load(room / "run" / "checkpoint.pt")
@@ -160,7 +160,11 @@ def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path) -> Non
     assert second.step > first.step and 9 + longer <= second.minutes < 9.5 + longer
     assert json.loads((room / "run" / "start.json").read_text()) == begun
     before = shards.load(room / "checkpoints")
-    rounds.main(arguments(room, "--learning-rate", "1e5"))
+    with pytest.raises(FloatingPointError, match="weights are NaN or infinite"):
+        rounds.main(arguments(room, "--learning-rate", "1e9"))
+    losses = iter((3.0, 3.5))
+    monkeypatch.setattr(rounds, "mean_loss", lambda *_: next(losses))
+    rounds.main(arguments(room))
     assert rows(room)[-1]["kept"] == "no"
     after = shards.load(room / "checkpoints")
     assert before is not None and after is not None and after.step == before.step
