@@ -152,7 +152,6 @@ def separate(
     body = {
         **source,
         "stems": stems if isinstance(stems, str) else arguments.words(stems, "stems"),
-        "playing": playing if playing is None or isinstance(playing, str) else arguments.words(playing, "playing"),
         "plan": arguments.text(plan, "plan"),
         "format": arguments.text(format, "format"),
         "bit_depth": _optional(bit_depth, "bit_depth", "bits"),
@@ -160,6 +159,8 @@ def separate(
         "callback_url": None if callback_url is None else arguments.text(callback_url, "callback_url"),
         "priority": arguments.whole(priority, "priority", "steps", lowest=-10, highest=10),
     }
+    if playing is not None:  # older servers refuse the field
+        body["playing"] = playing if isinstance(playing, str) else arguments.words(playing, "playing")
     named = uuid.uuid4().hex if idempotency_key is None else _header(idempotency_key, "idempotency_key")
     headers = {"Idempotency-Key": named}
     return Call("POST", "/v1/separations", read_separation, body, headers=headers)

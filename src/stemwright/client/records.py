@@ -151,7 +151,7 @@ def read_separation(facts: dict[str, Any]) -> Separation:
         "stems": tuple(read_record(Stem, stem) for stem in facts["stems"]),
         "error": None if error is None else read_record(Failure, error),
     }
-    return read_record(Separation, {**facts, **parts})
+    return read_record(Separation, {"playing": None, **facts, **parts})  # older servers do not have it
 
 
 def read_track(facts: dict[str, Any]) -> Track:
