@@ -160,8 +160,6 @@ def test_a_killed_round_goes_on_and_what_is_worse_is_not_kept(room: Path, monkey
     assert second.step > first.step and 9 + longer <= second.minutes < 9.5 + longer
     assert json.loads((room / "run" / "start.json").read_text()) == begun
     before = shards.load(room / "checkpoints")
-    with pytest.raises(FloatingPointError, match="weights are NaN or infinite"):
-        rounds.main(arguments(room, "--learning-rate", "1e9"))
     losses = iter((3.0, 3.5))
     monkeypatch.setattr(rounds, "mean_loss", lambda *_: next(losses))
     rounds.main(arguments(room))
