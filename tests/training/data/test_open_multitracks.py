@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import soundfile
 
 from stemwright.stems import STEMS
 from tests.http_stub import HttpStub, StubHandler
+from tests.training.instruments.test_download import COMMIT, packed
 from training.data import open_multitracks
 from training.data.open_multitracks import OpenRepository, OpenSong, fetch, label_of, repositories
 from training.data.songs import possible_stems
@@ -21,7 +21,6 @@ from training.github_archive import SourceError, blob_id, digest
 
 pytestmark = pytest.mark.training
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RATE = 48_000
 
 
@@ -54,13 +53,7 @@ class Server(HttpStub):
 
     def __init__(self, tracks: dict[str, bytes]) -> None:
         super().__init__(Handler)
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-            for name, content in tracks.items():
-                entry = tarfile.TarInfo(f"songs-{COMMIT}/{name}")
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
-        self.body = packed.getvalue()
+        self.body = packed(tracks)
         self.asked: list[str] = []
 
 
