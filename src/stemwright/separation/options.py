@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from stemwright import arguments
 from stemwright.arguments import AnyPath
 from stemwright.errors import UsageError
-from stemwright.stems import Selection, read_playing, select
+from stemwright.stems import Selection, select
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 FormatName = Literal["wav", "flac", "mp3", "m4a", "ogg", "opus", "aiff"]
@@ -59,9 +59,10 @@ class Options:
 
     def __post_init__(self) -> None:
         """Converts and validates every option; combinations with the format are checked once the song is known."""
+        selection = self.selection
         checked: dict[str, object] = {
-            "stems": select(self.stems, self.playing).mode,
-            "playing": read_playing(self.playing),
+            "stems": selection.mode,
+            "playing": selection.playing,
             "out": self.folder,
             "format": arguments.choice(self.format, "format", get_args(FormatName)),
             "bit_depth": _optional(self.bit_depth, "bit_depth", "bits", 64),

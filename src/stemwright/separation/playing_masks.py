@@ -46,7 +46,7 @@ class PlayingMasks:
 
     def masks(self, spectrum: Spectrum) -> Samples:
         """``(frames, 2, bins)`` -> ``(frames, stems, 2, bands)``, non-negative, summing to one over the stems."""
-        masks = self._engine.masks(spectrum)
+        masks = self._engine.masks(spectrum).copy()  # an engine of the user's may keep its own
         silence_absent(masks, self.stems, self._playing)
         return masks
 
