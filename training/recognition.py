@@ -35,6 +35,7 @@ from training import score
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import build_ensemble
 from training.data import features
+from training.data.cues import network_input
 from training.network import logit_bias
 from training.network.unet import frame_count
 from training.optimise.malloc import keep_freed_memory
@@ -61,23 +62,26 @@ class BandedMix:
     Attributes:
         stems: names of the true stems.
         powers: of the mix, left, right, middle and side, ``(4, bands, frames)``.
+        seen: the network's input, ``(planes, bands, frames)``.
         agreement: ``Re(S X*)`` of each stem with the mix, the mean over each band, ``(stems, 2, bands, frames)``.
         energy: ``|S|^2`` of each stem, shaped alike.
     """
 
     stems: tuple[str, ...]
     powers: Tensor
+    seen: Tensor
     agreement: Tensor
     energy: Tensor
 
     @classmethod
-    def of(cls, stems: Mapping[str, Audio]) -> BandedMix:
-        """Analyses true stems ``(2, samples)``."""
+    def of(cls, stems: Mapping[str, Audio], cue: str = "none") -> BandedMix:
+        """Analyses true stems ``(2, samples)`` for a network that was trained with that cue."""
         spectra = torch.stack([features.spectrum(torch.from_numpy(audio)) for audio in stems.values()])
         mix = spectra.sum(0)  # (2, frames, bins)
         return cls(
             tuple(stems),
             features.planes(mix),
+            network_input(mix, cue),
             torch.stack([features.band_cross_power(stem, mix).transpose(-1, -2) for stem in spectra]),
             torch.stack([features.band_power(stem).transpose(-1, -2) for stem in spectra]),
         )
@@ -249,17 +253,20 @@ MEANS = {"true level given": (-2, -1), "true mean spectrum given": (-1,), "true 
 """More of the truth: the mean magnitude of each stem over bands (-2), frames (-1) or both."""
 
 
-def measure(mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], Tensor]) -> dict[str, Findings]:
+def measure(
+    mixes: Iterable[Mapping[str, Audio]], masks_of: Callable[[Tensor], Tensor], cue: str = "none"
+) -> dict[str, Findings]:
     """Measures masks as they are, and with some of the truth given. A mix with unknown stems counts in the first only.
 
     Args:
         mixes: true stems of each, ``(2, samples)``.
-        masks_of: powers ``(4, bands, frames)`` to masks ``(12, 2, bands, frames)``.
+        masks_of: features ``(planes, bands, frames)`` to masks ``(12, 2, bands, frames)``.
+        cue: what the network sees beside the powers.
     """
     findings = {name: Findings() for name in (AS_THEY_ARE, LABELLED, PRESENCE, *MEANS, IDEAL)}
     for stems in mixes:
-        mix = BandedMix.of(stems)
-        masks = masks_of(mix.powers)
+        mix = BandedMix.of(stems, cue)
+        masks = masks_of(mix.seen)
         findings[AS_THEY_ARE].add(mix, masks)
         if not mix.is_labelled:
             continue
@@ -300,9 +307,12 @@ def main() -> None:
     kind.add_argument("--pairs", type=int, metavar="COUNT", help="pairs of stems")
     options = parser.parse_args()
     keep_freed_memory()
+    cue = "none"
     if options.checkpoint:
+        checkpoint = Checkpoint.load(options.checkpoint)
+        cue = checkpoint.shape.cue
         bias = logit_bias.from_options(options)
-        network: nn.Module = build_ensemble([Checkpoint.load(options.checkpoint)], bias, onset_nats=options.onset_prior)
+        network: nn.Module = build_ensemble([checkpoint], bias, onset_nats=options.onset_prior)
         frames = options.frames
     else:
         network = wheel = ShippedNetwork()
@@ -314,7 +324,7 @@ def main() -> None:
         mixes = pairs(songs, options.longest_s, options.pairs)
     else:
         mixes = whole_songs(songs, options.longest_s)
-    findings = measure(mixes, lambda powers: score.masks(network, powers, frames))
+    findings = measure(mixes, lambda seen: score.masks(network, seen, frames), cue)
     for name, found in findings.items():
         if found.sdr_db:
             print(f"{name}: {found.summary()}")

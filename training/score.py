@@ -36,6 +36,7 @@ from stemwright.stems import STEMS
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import add_arguments, build_ensemble
 from training.data import features
+from training.data.cues import network_input
 from training.network import logit_bias
 from training.network.unet import FRAME_MULTIPLE, MIN_FRAMES, frame_count
 from training.optimise.malloc import keep_freed_memory
@@ -59,13 +60,12 @@ Separate = Callable[[Audio], Audio]
 
 
 @torch.no_grad()
-def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tensor:
-    """Masks of a whole song: ``(4, bands, frames)`` -> ``(12, 2, bands, frames)``, in cross-faded chunks."""
-    frames = powers.shape[-1]
+def masks(network: nn.Module, seen: Tensor, chunk: int = CHUNK_FRAMES) -> Tensor:
+    """Masks of a whole song: features ``(planes, bands, frames)`` -> ``(12, 2, bands, frames)``, in cross-faded chunks."""
+    frames = seen.shape[-1]
     overlap = chunk // 4
     stride = chunk - overlap
     chunks = max(1, -(-(frames - overlap) // stride))
-    seen = features.features(powers)
     fade = torch.ones(chunk)
     fade[:overlap] = torch.linspace(0, 1, overlap + 2)[1:-1]
     fade = torch.minimum(fade, fade.flip(0))
@@ -80,12 +80,12 @@ def masks(network: nn.Module, powers: Tensor, chunk: int = CHUNK_FRAMES) -> Tens
     return (total / weights)[..., :frames]
 
 
-def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES) -> Audio:
-    """``(2, samples)`` -> ``(12, 2, samples)``."""
+def separate(network: nn.Module, mixture: Audio, chunk: int = CHUNK_FRAMES, cue: str = "none") -> Audio:
+    """``(2, samples)`` -> ``(12, 2, samples)``, by a network that was trained with that cue."""
     spectrum = np.concatenate([block[0] for block in spectra([mixture[np.newaxis]])], axis=1)  # (2, frames, bins)
-    powers = features.planes(torch.from_numpy(spectrum))
+    seen = network_input(torch.from_numpy(spectrum), cue)
     # (12, 2, bands, frames) -> (12, 2, frames, bands)
-    banded = masks(network, powers, chunk).transpose(-1, -2).numpy()
+    banded = masks(network, seen, chunk).transpose(-1, -2).numpy()
     band_of_bin = BANDS_384.band_of_bins(features.N_FFT, features.SAMPLE_RATE_HZ)
     estimates = [np.concatenate(list(samples([mask[..., band_of_bin] * spectrum])), axis=-1) for mask in banded]
     return np.stack(estimates)[..., : mixture.shape[-1]]
@@ -178,7 +178,8 @@ def main() -> None:
         network = build_ensemble(checkpoints, logit_bias.from_options(options), options.weight, options.onset_prior)
     except ValueError as error:
         parser.error(str(error))
-    scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames), alone=options.alone)
+    cue = checkpoints[0].shape.cue
+    scores = score(options.folder, lambda mixture: separate(network, mixture, options.frames, cue), alone=options.alone)
     print(*([] if options.alone else [table(scores)]), confusion(scores), sep="\n\n")
 
 

@@ -21,8 +21,10 @@ import torch
 
 from training.checkpoints import shards
 from training.checkpoints.checkpoint import Checkpoint, MovingAverage
+from training.checkpoints.grow import with_cue
 from training.data import features
 from training.data.augmentation import MixSettings
+from training.data.cues import CUES
 from training.data.dataset import Dataset
 from training.data.mixes import MIXES
 from training.data.songs import Corpus, SongCache
@@ -101,10 +103,11 @@ class Trial:
     def train(self, song_cache: SongCache, mixes: MixSettings) -> None:
         """Trains to the last step, logs every twentieth and saves every two minutes."""
         settings, losses = self.settings, list[float]()
+        cue = CUES[self.network.shape.cue]
         saved, began_s = time.monotonic(), time.process_time()
         while self.step < settings.steps:
             seed = settings.seed * 1_000_003 + self.step
-            batch = Dataset(song_cache, settings.frames, mixes, seed).batch(settings.batch)
+            batch = Dataset(song_cache, settings.frames, mixes, seed, cue=cue).batch(settings.batch)
             losses.append(self.train_step(batch))
             if self.step % 20 == 0 or self.step == settings.steps:
                 spent_s = time.process_time() - began_s
@@ -125,6 +128,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=TrialSettings.learning_rate)
     parser.add_argument("--mixes", choices=tuple(MIXES), default="default")
     parser.add_argument("--scratch", choices=tuple(DESIGNS), help="a new network in place of the kept checkpoint")
+    parser.add_argument("--cue", choices=tuple(CUES), default="none", help="more to see (training/data/cues.py)")
     parser.add_argument("--memory-gb", type=float, default=2.0, help="for songs")
     options = parser.parse_args()
     keep_freed_memory()
@@ -136,8 +140,11 @@ def main() -> None:
         parser.exit(1, "There is no song to train on: render some with python -m training.rendering.corpus.\n")
     start = shards.load(KEPT)
     if options.scratch or start is None:
-        network = build(NetworkShape(design=options.scratch or NetworkShape.design))
+        planes = NetworkShape.planes + CUES[options.cue].planes
+        network = build(NetworkShape(options.scratch or NetworkShape.design, planes, cue=options.cue))
         start = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
+    elif options.cue != "none":
+        start = with_cue(start, options.cue)
     settings = TrialSettings(options.steps, options.batch, options.frames, options.learning_rate)
     options.run.mkdir(parents=True, exist_ok=True)
     trial = Trial(options.run / "checkpoint.pt", settings, start)

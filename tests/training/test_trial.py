@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from training import trial
+from training import recognition, trial
 from training.checkpoints.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.training
@@ -76,3 +76,14 @@ def test_a_trial_without_songs_says_what_to_do(
     with pytest.raises(SystemExit):
         run(monkeypatch, tmp_path / "nothing", tmp_path / "run", "--steps", "1")
     assert "render some with python -m training.rendering.corpus" in capsys.readouterr().err
+
+
+def test_a_trial_with_a_cue_is_measured_with_it(
+    monkeypatch: pytest.MonkeyPatch, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = run(monkeypatch, corpus, tmp_path / "cue", "--steps", "1", "--cue", "tonality")
+    assert (checkpoint.shape.cue, checkpoint.shape.planes) == ("tonality", 6)
+    command = ["recognition", str(corpus), "--checkpoint", str(tmp_path / "cue/checkpoint.pt"), "--frames", "128"]
+    monkeypatch.setattr(sys, "argv", command)
+    recognition.main()
+    assert "as they are: mean" in capsys.readouterr().out

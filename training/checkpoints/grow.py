@@ -1,13 +1,14 @@
-"""Starts a run of a deeper network from a shallower one, with the same output at first, or of one with other norms.
+"""Starts a run of a deeper network, of one that sees more, or of one with other norms, with the same output at first.
 
     python -m training.checkpoints.grow training/runs/split/checkpoint.pt --design deep-split --run training/runs/deep
     python -m training.checkpoints.grow training/runs/deep/checkpoint.pt --design instance-split \\
         --run training/runs/instance
+    python -m training.checkpoints.grow training/runs/short/checkpoint.pt --cue phase --run training/runs/phase
     python -m training.train --corpus training/corpus --run training/runs/deep --resume --minutes 600
 
 Each new attention block follows an existing one and is a copy of it whose last layers are zero, so that it starts as
 the identity (Chen et al. 2016, "Net2Net") but gets useful input from the first step. Instance norms take over the
-gains and biases of batch norms, but not their statistics.
+gains and biases of batch norms, but not their statistics. The weights of new input planes are zero.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from training.checkpoints.checkpoint import Checkpoint, StateDict
+from training.data.cues import CUES
 from training.network.designs import DESIGNS, Attention, build
 
+_INTO = ("into_low.0.weight", "into_high.0.weight")
+_BY_PLANE = {"scale": 1.0, "shift": 0.0}
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
@@ -60,6 +66,36 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
     )
 
 
+def with_cue(checkpoint: Checkpoint, cue: str) -> Checkpoint:
+    """The checkpoint of a network that also sees a cue (``training/data/cues.py``), with the same output.
+
+    Raises:
+        ValueError: it sees one already, or its first layers are not those of a ``split``.
+    """
+    if checkpoint.shape.cue != "none":
+        raise ValueError(f"The checkpoint has a cue already, '{checkpoint.shape.cue}'.")
+    more = CUES[cue].planes
+
+    def grown(state: StateDict) -> StateDict:
+        if not all(name in state for name in (*_BY_PLANE, *_INTO)):
+            raise ValueError(f"A '{checkpoint.shape.design}' cannot be given more input.")
+        into = {name: nn.functional.pad(state[name], (0, 0, 0, 0, 0, more)) for name in _INTO}  # (width, planes, ...)
+        # (planes, bands, 1): new planes are scaled by 1 and shifted by 0
+        by_plane = {
+            name: nn.functional.pad(state[name], (0, 0, 0, 0, 0, more), value=value)
+            for name, value in _BY_PLANE.items()
+        }
+        return {**state, **into, **by_plane}
+
+    return replace(
+        checkpoint,
+        shape=replace(checkpoint.shape, planes=checkpoint.shape.planes + more, cue=cue),
+        network=grown(checkpoint.network),
+        average=grown(checkpoint.average),
+        optimiser={},
+    )
+
+
 def _origin(name: str, copies: int) -> str:
     """Name of the tensor in the shallower network."""
     if (found := _BLOCK.match(name)) is None:
@@ -70,14 +106,18 @@ def _origin(name: str, copies: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and starts the run."""
     parser = argparse.ArgumentParser(
-        description="Starts a run of a deeper network from a shallower one, or of one with other norms."
+        description="Starts a run of a deeper network, of one that sees more, or of one with other norms."
     )
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")
+    kind.add_argument("--cue", choices=tuple(name for name in CUES if name != "none"), help="more for it to see")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)
     try:
-        print(grow(Checkpoint.load(options.checkpoint), options.design).start_run(options.run))
+        checkpoint = Checkpoint.load(options.checkpoint)
+        grown = with_cue(checkpoint, options.cue) if options.cue else grow(checkpoint, options.design)
+        print(grown.start_run(options.run))
     except (FileExistsError, ValueError) as error:
         parser.error(str(error))
 

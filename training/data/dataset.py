@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.data.augmentation import MixPart, MixPlan, MixPlanner, MixSettings, SongIndex
+from training.data.cues import NO_CUE, Cue
 from training.data.pitch_modulation import modulate_pitch
 from training.data.songs import SongCache, StemAudio
 from training.data.spectrogram import Batch, fill_batch
@@ -20,11 +21,19 @@ class Dataset:
     """An endless series of mixes of the songs in a cache."""
 
     def __init__(
-        self, song_cache: SongCache, frames: int, mix_settings: MixSettings, seed: int, *, held_out: bool = False
+        self,
+        song_cache: SongCache,
+        frames: int,
+        mix_settings: MixSettings,
+        seed: int,
+        *,
+        held_out: bool = False,
+        cue: Cue = NO_CUE,
     ) -> None:
         self.song_cache = song_cache
         self.frames = frames
         self.held_out = held_out
+        self.cue = cue
         self._planner = MixPlanner(frames, mix_settings, seed)
         self._songs: Songs = {}
         self._song_index = SongIndex(self._songs)
@@ -35,11 +44,12 @@ class Dataset:
         Raises:
             LookupError: there is no song yet.
         """
-        batch = Batch.empty(size, self.frames)
+        batch = Batch.empty(size, self.frames, cue=self.cue)
         for item in range(size):
             plan = self.plan()
             if stems := self.play(plan):
-                fill_batch(torch.from_numpy(np.stack(list(stems.values()))), [plan], batch.part(item, item + 1))
+                audio = torch.from_numpy(np.stack(list(stems.values())))
+                fill_batch(audio, [plan], batch.part(item, item + 1), self.cue)
         return batch
 
     def mix(self) -> dict[str, Audio]:

@@ -18,6 +18,7 @@ from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
 from training.data import features
 from training.data.augmentation import Equaliser, MixPart, MixPlan, Reverb
+from training.data.cues import NO_CUE, Cue
 from training.data.songs import possible_stems
 
 FLAT = Equaliser(0.0, 0.0, 0.0, 1.0)
@@ -44,6 +45,7 @@ class Batch:
 
     Attributes:
         powers: of the mixes, ``(batch, 4, bands, frames)``.
+        cues: of the mixes, ``(batch, planes, bands, frames)``; no planes but in trials.
         magnitudes: of the stems, ``(batch, 12, 2, bands, frames)``.
         cross_power: ``Re(S X*)`` of all singing with the mix, mean over each band, ``(batch, 2, bands, frames)``.
         unlabelled: magnitudes of a recording whose stems are not known, ``(batch, 2, bands, frames)``.
@@ -51,19 +53,26 @@ class Batch:
     """
 
     powers: Tensor
+    cues: Tensor
     magnitudes: Tensor
     cross_power: Tensor
     unlabelled: Tensor
     possible: Tensor
 
     @classmethod
-    def empty(cls, size: int, frames: int, device: torch.device | None = None) -> Batch:
+    def empty(cls, size: int, frames: int, device: torch.device | None = None, cue: Cue = NO_CUE) -> Batch:
         """Silence."""
         powers = torch.zeros(size, features.PLANES, BANDS_384.n_bands, frames, device=device)
         magnitudes = torch.zeros(size, len(STEMS), 2, BANDS_384.n_bands, frames, device=device)
+        cues = torch.zeros(size, cue.planes, BANDS_384.n_bands, frames, device=device)
         channels = magnitudes[:, 0]
         possible = torch.zeros(size, len(STEMS), device=device)
-        return cls(powers, magnitudes, torch.zeros_like(channels), torch.zeros_like(channels), possible)
+        return cls(powers, cues, magnitudes, torch.zeros_like(channels), torch.zeros_like(channels), possible)
+
+    @property
+    def seen(self) -> Tensor:
+        """The network's input, ``(batch, 4 + planes, bands, frames)``."""
+        return torch.cat([features.features(self.powers), self.cues], 1)
 
     def part(self, start: int, stop: int) -> Batch:
         """Some of its mixes, as views."""
@@ -74,7 +83,7 @@ class Batch:
         return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
 
     def _parts(self) -> tuple[Tensor, ...]:
-        return self.powers, self.magnitudes, self.cross_power, self.unlabelled, self.possible
+        return self.powers, self.cues, self.magnitudes, self.cross_power, self.unlabelled, self.possible
 
 
 def to_device(values: Sequence[object], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
@@ -115,7 +124,7 @@ def _add(total: Tensor, items: Tensor, values: Tensor) -> None:
         total.index_add_(0, items, values)
 
 
-def fill_batch(audio: Tensor, plans: Sequence[MixPlan], batch: Batch) -> None:
+def fill_batch(audio: Tensor, plans: Sequence[MixPlan], batch: Batch, cue: Cue = NO_CUE) -> None:
     """Fills ``batch``, which must be silence.
 
     Takes one part of each plan at a time: on a CPU with a single plan its spectra stay in the caches.
@@ -124,6 +133,7 @@ def fill_batch(audio: Tensor, plans: Sequence[MixPlan], batch: Batch) -> None:
         audio: the parts of all plans, plan by plan, at their level in the mix, ``(parts, 2, samples)``.
         plans: one for each mix of the batch.
         batch: is filled.
+        cue: what the batch has planes for.
     """
     parts = [part for plan in plans for part in plan.parts]
     if not parts:
@@ -161,6 +171,7 @@ def fill_batch(audio: Tensor, plans: Sequence[MixPlan], batch: Batch) -> None:
         batch.cross_power[:] = features.band_cross_power(singing, mixture).transpose(-1, -2)
     # (plans, 2, frames, bins) -> (4, plans, bands, frames) -> (plans, 4, bands, frames)
     batch.powers[:] = features.planes(mixture.transpose(0, 1)).transpose(0, 1)
+    batch.cues[:] = cue.of(mixture)  # levels that change slowly change none of them
     if any(plan.compression for plan in plans):
         gain = compressor_gains(plans, batch.powers)[:, None, None]  # (plans, 1, 1, frames)
         batch.powers.mul_(gain.square())

@@ -29,7 +29,6 @@ from torch import Tensor
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import SINGING, STEMS
-from training.data import features
 from training.data.spectrogram import Batch
 from training.network.unet import Network
 from training.optimise.precision import has_fast_bfloat16
@@ -64,7 +63,7 @@ def mask_loss(network: Network, batch: Batch, widths: Tensor) -> Tensor:
     """
     device = batch.powers.device
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-        logits = network(features.features(batch.powers))
+        logits = network(batch.seen)
     logits = tie_unlabelled_logits(logits.float(), batch.possible)
     if network.training:
         logits = leave_out_absent(logits, batch)

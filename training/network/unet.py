@@ -48,6 +48,7 @@ class NetworkShape:
     Attributes:
         design: a name from ``training.network.designs``; the fields after ``channels`` are for the U-Net alone.
         planes: input planes of features.
+        cue: the planes after the first four, a name from ``training.data.cues``.
         bands: bands of the input and of the masks, a multiple of 64.
         stems: masks at each point; channels: audio channels, each with masks of its own.
         widths: convolution channels at the six levels, fine to coarse.
@@ -67,6 +68,7 @@ class NetworkShape:
     gates_from: int = 6
     transform_to: int = 4
     transform_bottleneck: int = 4
+    cue: str = "none"
 
     @classmethod
     def of(cls, sizes: Mapping[str, Any]) -> NetworkShape:

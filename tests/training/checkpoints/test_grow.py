@@ -5,6 +5,7 @@ import torch
 
 from training.checkpoints import grow
 from training.checkpoints.checkpoint import Checkpoint
+from training.data.cues import CUES
 from training.network.designs import build
 from training.network.unet import Network, NetworkShape
 
@@ -55,6 +56,30 @@ def test_batch_norms_that_have_measured_one_mix_become_its_instance_norms() -> N
         grown = grow.grow(Checkpoint(network.shape, state, state, {}), "instance-split").averaged_network()
         # The variance that a batch norm keeps is of n - 1 values, here of 384 at least.
         torch.testing.assert_close(grown(mix), network.eval()(mix), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("cue", [name for name in CUES if name != "none"])
+def test_a_network_that_sees_more_begins_with_the_same_output_and_can_learn_from_it(cue: str, tmp_path: Path) -> None:
+    network, checkpoint = trained("small-split")
+    checkpoint.save(tmp_path / "checkpoint.pt")
+    grow.main([str(tmp_path / "checkpoint.pt"), "--cue", cue, "--run", str(tmp_path / "more")])
+    grown = Checkpoint.load(tmp_path / "more/checkpoint.pt")
+    assert (grown.shape.cue, grown.shape.planes, grown.step) == (cue, 4 + CUES[cue].planes, 7)
+    more = grown.averaged_network()
+    features = torch.randn(1, grown.shape.planes, 384, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(more(features), network(features[:, :4]), atol=1e-5, rtol=0)
+    more(features).square().mean().backward()
+    learns = more.get_parameter("into_low.0.weight").grad
+    assert learns is not None and learns[:, 4:].abs().amax((0, 2, 3)).gt(0).all()
+
+
+def test_what_cannot_see_more_is_told() -> None:
+    checkpoint = grow.with_cue(trained("small-split")[1], "phase")
+    with pytest.raises(ValueError, match="has a cue already, 'phase'"):
+        grow.with_cue(checkpoint, "channels")
+    with pytest.raises(ValueError, match="A 'unet' cannot be given more input"):
+        grow.with_cue(trained("unet")[1], "phase")
 
 
 def test_what_cannot_grow_is_told() -> None:

@@ -68,6 +68,9 @@ def both(root: Path, mix_settings: MixSettings, seed: int = 1) -> tuple[Dataset,
 def assert_alike(expected: Batch, actual: Batch, tolerance: float) -> None:
     for field in dataclasses.fields(Batch):
         wanted, got = getattr(expected, field.name), getattr(actual, field.name)
+        if field.name == "cues":  # only trials, on a CPU, have any
+            assert wanted.shape == got.shape and wanted.shape[1] == 0
+            continue
         assert wanted.abs().max() > 0
         # Each mix is as loud as the others, but not each stem: relative to the loudest of the mix.
         scale = wanted.flatten(1).abs().amax(1).clamp_min(1e-3)  # a mix may be empty
