@@ -25,6 +25,7 @@ from stemwright.cpu_memory_limits import cores
 from training.checkpoints.checkpoint import Checkpoint, MovingAverage
 from training.data import features
 from training.data.augmentation import UNAUGMENTED, MixSettings
+from training.data.cues import CUES, NO_CUE, Cue
 from training.data.dataset import Dataset
 from training.data.mixes import MIXES
 from training.data.prefetch import Prefetcher
@@ -261,9 +262,16 @@ class TrainingRun:
 class BatchFeed(Prefetcher[Batch]):
     """Batches from a thread, which also looks for new songs from time to time."""
 
-    def __init__(self, song_cache: SongCache, settings: TrainingSettings, mix_settings: MixSettings, seed: int) -> None:
+    def __init__(
+        self,
+        song_cache: SongCache,
+        settings: TrainingSettings,
+        mix_settings: MixSettings,
+        seed: int,
+        cue: Cue = NO_CUE,
+    ) -> None:
         super().__init__(3)
-        self._dataset = Dataset(song_cache, settings.frames, mix_settings, seed)
+        self._dataset = Dataset(song_cache, settings.frames, mix_settings, seed, cue=cue)
         self._settings = settings
         self.start([self._fill])
 
@@ -284,6 +292,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint")
     parser.add_argument("--design", choices=tuple(DESIGNS), default=SHIPPED, help="of the network of a new run")
+    parser.add_argument(
+        "--cue", choices=tuple(CUES), default="none", help="what a new run sees beside powers (data/cues.py)"
+    )
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="mixes per step and worker")
     parser.add_argument(
         "--frames", type=frame_count, default=TrainingSettings.frames, help="frames of a mix, a multiple of 64"
@@ -327,13 +338,15 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
     )
     song_cache.refresh()
     join_group(rendezvous, rank, options.workers)
-    shape = NetworkShape(design=options.design)
+    planes = NetworkShape.planes + CUES[options.cue].planes
+    shape = NetworkShape(options.design, planes, cue=options.cue)
     run = TrainingRun(options.run, settings, shape, torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than before, and each worker other ones.
-    feed = BatchFeed(song_cache, settings, MIXES[options.mixes], seed=run.step * options.workers + rank)
+    cue = CUES[run.network.shape.cue]
+    feed = BatchFeed(song_cache, settings, MIXES[options.mixes], run.step * options.workers + rank, cue)
 
     def held_out() -> Iterator[Batch]:
-        dataset = Dataset(song_cache, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True)
+        dataset = Dataset(song_cache, settings.frames, UNAUGMENTED, VALIDATION_SEED, held_out=True, cue=cue)
         return (dataset.batch(settings.batch) for _ in range(settings.validation_batches if song_cache.held_out else 0))
 
     run.train(song_cache, iter(feed), held_out, is_follower=rank > 0)

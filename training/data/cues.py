@@ -65,12 +65,10 @@ def phase(spectra: Tensor) -> Tensor:
     Their length is below one where neighbours in a band differ.
     """
     middle = _middle(spectra)
-    bins = torch.arange(middle.shape[-1], device=middle.device)
-    expected = torch.polar(
-        torch.ones_like(bins, dtype=torch.float32), -2 * torch.pi * features.HOP / features.N_FFT * bins
-    )
+    bins = torch.arange(middle.shape[-1], dtype=torch.float64)
+    turns = torch.polar(torch.ones_like(bins), -2 * torch.pi * features.HOP / features.N_FFT * bins).to(middle)
     advance = torch.zeros_like(middle)
-    advance[:, 1:] = middle[:, 1:] * middle[:, :-1].conj() * expected
+    advance[:, 1:] = middle[:, 1:] * middle[:, :-1].conj() * turns
     delay = torch.zeros_like(middle)
     delay[..., 1:] = -middle[..., 1:] * middle[..., :-1].conj()  # an impulse in the centre of a frame turns by pi a bin
     return torch.cat([_direction(advance), _direction(delay)], 1)
