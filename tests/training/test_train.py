@@ -20,8 +20,10 @@ from training.checkpoints import from_onnx, onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import build_ensemble
 from training.data import features
+from training.data.cues import CUES
 from training.data.spectrogram import Batch
 from training.network import loss
+from training.network.designs import build
 from training.network.ensemble import NetworkEnsemble
 from training.network.logit_bias import LogitBias
 from training.network.loss import band_widths
@@ -44,6 +46,9 @@ def fixed_batch() -> Batch:
     powers = magnitudes.sum(1)[:, [0, 1, 0, 1]] ** 2
     powers[:, 3] = 0
     return replace(Batch.empty(2, 128), powers=powers, magnitudes=magnitudes)  # nobody sings
+
+
+PHASE_SHAPE = NetworkShape("small-split", 4 + CUES["phase"].planes, cue="phase")
 
 
 def new_run(folder: Path, *, resume: bool = False) -> TrainingRun:
@@ -91,6 +96,13 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
         settings.learning_rate_at(99, 87.5),
     ] == [0.1, 1.0, 0.5]
     assert settings.learning_rate_at(999, 101) == 0.02
+
+
+def test_a_network_that_sees_what_the_separator_does_not_compute_is_not_exported(tmp_path: Path) -> None:
+    state = build(PHASE_SHAPE).state_dict()
+    with pytest.raises(ValueError, match="does not compute the cue 'phase': take it away with"):
+        onnx_export.export([Checkpoint(PHASE_SHAPE, state, state, {})], tmp_path / "phase.onnx")
+    assert not (tmp_path / "phase.onnx").exists()
 
 
 def test_what_is_exported_computes_as_torch_does(tmp_path: Path) -> None:

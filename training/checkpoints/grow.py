@@ -8,7 +8,8 @@
 
 Each new attention block follows an existing one and is a copy of it whose last layers are zero, so that it starts as
 the identity (Chen et al. 2016, "Net2Net") but gets useful input from the first step. Instance norms take over the
-gains and biases of batch norms, but not their statistics. The weights of new input planes are zero.
+gains and biases of batch norms, but not their statistics. The weights of new input planes are zero (``--cue``); ``--cue
+none`` takes such planes away.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from training.checkpoints.checkpoint import Checkpoint, StateDict
 from training.data.cues import CUES
 from training.network.designs import DESIGNS, Attention, build
 
-_INTO = ("into_low.0.weight", "into_high.0.weight")
-_BY_PLANE = {"scale": 1.0, "shift": 0.0}
+_BY_PLANE = {"into_low.0.weight": 0.0, "into_high.0.weight": 0.0, "scale": 1.0, "shift": 0.0}
+"""Weights of the input planes, and what those of a new plane begin with."""
+
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
@@ -69,29 +71,30 @@ def grow(checkpoint: Checkpoint, design: str) -> Checkpoint:
 def with_cue(checkpoint: Checkpoint, cue: str) -> Checkpoint:
     """The checkpoint of a network that also sees a cue (``training/data/cues.py``), with the same output.
 
-    Raises:
-        ValueError: it sees one already, or its first layers are not those of a ``split``.
-    """
-    if checkpoint.shape.cue != "none":
-        raise ValueError(f"The checkpoint has a cue already, '{checkpoint.shape.cue}'.")
-    more = CUES[cue].planes
+    ``none`` takes the cue away: the output is then that for planes of zeros.
 
-    def grown(state: StateDict) -> StateDict:
-        if not all(name in state for name in (*_BY_PLANE, *_INTO)):
-            raise ValueError(f"A '{checkpoint.shape.design}' cannot be given more input.")
-        into = {name: nn.functional.pad(state[name], (0, 0, 0, 0, 0, more)) for name in _INTO}  # (width, planes, ...)
-        # (planes, bands, 1): new planes are scaled by 1 and shifted by 0
-        by_plane = {
+    Raises:
+        ValueError: it sees another one, or its first layers are not those of a ``split``.
+    """
+    if "none" not in (checkpoint.shape.cue, cue):
+        raise ValueError(f"The checkpoint has a cue already, '{checkpoint.shape.cue}'.")
+    more = CUES[cue].planes - CUES[checkpoint.shape.cue].planes
+
+    def resized(state: StateDict) -> StateDict:
+        if not all(name in state for name in _BY_PLANE):
+            raise ValueError(f"A '{checkpoint.shape.design}' cannot be given other input.")
+        # The last planes of (width, planes, bands, frames) and (planes, bands, 1); padding below zero cuts.
+        planes = {
             name: nn.functional.pad(state[name], (0, 0, 0, 0, 0, more), value=value)
             for name, value in _BY_PLANE.items()
         }
-        return {**state, **into, **by_plane}
+        return {**state, **planes}
 
     return replace(
         checkpoint,
         shape=replace(checkpoint.shape, planes=checkpoint.shape.planes + more, cue=cue),
-        network=grown(checkpoint.network),
-        average=grown(checkpoint.average),
+        network=resized(checkpoint.network),
+        average=resized(checkpoint.average),
         optimiser={},
     )
 
@@ -111,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoint", type=Path)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--design", choices=tuple(DESIGNS), default="deep-split")
-    kind.add_argument("--cue", choices=tuple(name for name in CUES if name != "none"), help="more for it to see")
+    kind.add_argument("--cue", choices=tuple(CUES), help="more for it to see; none takes that away")
     parser.add_argument("--run", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args(arguments)
     try:

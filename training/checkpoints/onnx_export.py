@@ -118,8 +118,15 @@ def export(
         The greatest difference between torch and ONNX Runtime on random features.
 
     Raises:
-        ValueError: the file is too big for the wheel, or the two differ, or the weights do not match the checkpoints.
+        ValueError: the file is too big for the wheel, the two differ, the weights do not match the checkpoints, or the
+            networks see a cue, which the separator does not compute.
     """
+    for checkpoint in checkpoints:
+        if checkpoint.shape.cue != "none":
+            raise ValueError(
+                f"The separator does not compute the cue '{checkpoint.shape.cue}': take it away with "
+                "training.checkpoints.grow --cue none."
+            )
     network = build_ensemble(checkpoints, bias, weights, onset_nats)
     fold_batch_norms(network)
     masks = MaskModel(network).eval()

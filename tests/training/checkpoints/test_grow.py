@@ -74,11 +74,25 @@ def test_a_network_that_sees_more_begins_with_the_same_output_and_can_learn_from
     assert learns is not None and learns[:, 4:].abs().amax((0, 2, 3)).gt(0).all()
 
 
+def test_a_cue_can_be_taken_away_again(tmp_path: Path) -> None:
+    _, checkpoint = trained("small-split")
+    grown = grow.with_cue(checkpoint, "phase")
+    for state in (grown.network, grown.average):
+        state["into_low.0.weight"][:, 4:] = 1.0
+    less = grow.with_cue(grown, "none")
+    assert less.shape == checkpoint.shape
+    features = torch.randn(1, 8, 384, 64)
+    features[:, 4:] = 0
+    with torch.no_grad():
+        seen = grown.averaged_network()(features)
+        torch.testing.assert_close(less.averaged_network()(features[:, :4]), seen, atol=1e-5, rtol=0)
+
+
 def test_what_cannot_see_more_is_told() -> None:
     checkpoint = grow.with_cue(trained("small-split")[1], "phase")
     with pytest.raises(ValueError, match="has a cue already, 'phase'"):
         grow.with_cue(checkpoint, "channels")
-    with pytest.raises(ValueError, match="A 'unet' cannot be given more input"):
+    with pytest.raises(ValueError, match="A 'unet' cannot be given other input"):
         grow.with_cue(trained("unet")[1], "phase")
 
 
