@@ -1,4 +1,4 @@
-"""The pages: links have their targets, lines wrap, and sections of docs/contracts.md that code cites exist."""
+"""The pages: links have their targets, lines wrap, tables are even, and what code cites of docs/contracts.md exists."""
 
 from __future__ import annotations
 
@@ -53,6 +53,29 @@ def test_lines_wrap_at_120_columns(page: Path) -> None:
     """Tables and the line of badges in the README, which cannot wrap, excepted."""
     lines = page.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "!["))] == []
+
+
+def _uneven(page: Path) -> list[str]:
+    """Rows of tables that have more or fewer cells than the row above them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    uneven, cells = [], 0
+    for line in text.splitlines():
+        now = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        if now and cells and now != cells:
+            uneven.append(line)
+        cells = now
+    return uneven
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_rows_of_a_table_have_the_same_number_of_cells(page: Path) -> None:
+    assert _uneven(page) == []
+
+
+def test_a_row_of_another_table_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("| a | b |\n|---|---|\n| 1 | a \\| b |\n| 1 | 2 | 3 |\n")
+    assert _uneven(page) == ["| 1 | 2 | 3 |"]
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

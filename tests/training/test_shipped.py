@@ -15,7 +15,7 @@ pytestmark = pytest.mark.training
 SECONDS, SEED = 12.0, 34  # rock: drums, bass and guitar are played, the rest is left out
 LEVELS_DB = {"drums": -20.0, "bass": -20.0, "guitar": -26.0}
 
-SDR_DB = {"drums": 8.77, "bass": 6.24, "guitar": 0.69}
+SDR_DB = {"drums": 8.55, "bass": 6.43, "guitar": 1.07}
 """What the network in the wheel scores, in dB: another network has other figures, the same one has these everywhere."""
 
 
