@@ -1,6 +1,6 @@
 """More for the network to see than band powers: planes of what else a mixture's spectrum says, for trials.
 
-``training.trial --cues`` compares them at equal steps (docs/training-log.md). All are of the middle ``(left + right) /
+``training.trial --cue`` compares them at equal steps (docs/training-log.md). All are of the middle ``(left + right) /
 2``, but for those of the channels, lie between -1 and 1 or near it, and are averaged in each band.
 
 short-windows    energy of four windows of 1,024 samples inside each frame, 256 apart, against their mean: where in the
@@ -26,8 +26,12 @@ SILENCE = 1e-8
 """Power that is added to all powers: silence has no phase."""
 
 SHORT_SAMPLES, SHORT_HOP, SHORT_WINDOWS = 1024, 256, 4
+"""Length, distance and number of the short windows around the centre of a frame."""
+
 COHERENCE_FRAMES = 5
-FLATNESS_BINS = 9
+FLATNESS_WIDTH = 9
+"""Bins, or frames, over which flatness is measured."""
+
 LOUDER_DB = 30.0
 """Differences of levels are divided by this."""
 
@@ -94,7 +98,9 @@ def tonality(spectra: Tensor) -> Tensor:
 
 def _flatness_db(power: Tensor) -> Tensor:
     """Geometric over arithmetic mean of neighbours along the last axis of ``(mixes, rows, places)``, in dB."""
-    return 10 * (_mean_over(power.log10(), FLATNESS_BINS) - _mean_over(power, FLATNESS_BINS).clamp_min(SILENCE).log10())
+    return 10 * (
+        _mean_over(power.log10(), FLATNESS_WIDTH) - _mean_over(power, FLATNESS_WIDTH).clamp_min(SILENCE).log10()
+    )
 
 
 def _mean_over(values: Tensor, width: int) -> Tensor:
