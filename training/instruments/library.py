@@ -95,11 +95,10 @@ TRAINING = InstrumentChoice()
 
 
 @functools.cache
-def instruments(held_out: bool = False) -> tuple[Instrument, ...]:
-    """All instruments for training, or with ``held_out`` those for evaluation."""
+def _library() -> tuple[Instrument, ...]:
     with LIBRARY.open("rb") as file:
         sources = tomllib.load(file)["source"]
-    found = [
+    return tuple(
         Instrument(
             folder=source.get("folder") or source["repository"].split("/")[-1],
             repository=source.get("repository", ""),
@@ -108,8 +107,12 @@ def instruments(held_out: bool = False) -> tuple[Instrument, ...]:
         )
         for source in sources
         for described in source["instrument"]
-    ]
-    return tuple(instrument for instrument in found if instrument.held_out == held_out)
+    )
+
+
+def instruments(held_out: bool = False) -> tuple[Instrument, ...]:
+    """All instruments for training, or with ``held_out`` those for evaluation; the same objects at each call."""
+    return tuple(instrument for instrument in _library() if instrument.held_out == held_out)
 
 
 @functools.cache

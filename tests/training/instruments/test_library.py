@@ -34,6 +34,13 @@ def test_what_is_not_a_note_is_refused() -> None:
         library.midi_of("perc6")
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_an_instrument_is_the_same_object_however_it_is_asked_for(held_out: bool) -> None:
+    """Else ``rendering.solos`` does not find an instrument among the candidates for a part."""
+    pairs = zip(library.instruments(held_out), library.instruments(held_out=held_out), strict=True)
+    assert all(first is second for first, second in pairs)
+
+
 def test_an_instrument_trains_or_measures_and_has_one_name() -> None:
     names = [instrument.name for instrument in ALL]
     assert len(set(names)) == len(names) > 80
