@@ -338,8 +338,7 @@ def run_worker(options: argparse.Namespace, rendezvous: Path, rank: int) -> None
     )
     song_cache.refresh()
     join_group(rendezvous, rank, options.workers)
-    planes = NetworkShape.planes + CUES[options.cue].planes
-    shape = NetworkShape(options.design, planes, cue=options.cue)
+    shape = NetworkShape.seeing(options.cue, options.design)
     run = TrainingRun(options.run, settings, shape, torch.device(options.device), options.resume, options.workers, rank)
     # A resumed run draws other mixes than before, and each worker other ones.
     cue = CUES[run.network.shape.cue]

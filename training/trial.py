@@ -140,8 +140,7 @@ def main() -> None:
         parser.exit(1, "There is no song to train on: render some with python -m training.rendering.corpus.\n")
     start = shards.load(KEPT)
     if options.scratch or start is None:
-        planes = NetworkShape.planes + CUES[options.cue].planes
-        network = build(NetworkShape(options.scratch or NetworkShape.design, planes, cue=options.cue))
+        network = build(NetworkShape.seeing(options.cue, options.scratch or NetworkShape.design))
         start = Checkpoint(network.shape, network.state_dict(), network.state_dict(), {})
     elif options.cue != "none":
         start = with_cue(start, options.cue)

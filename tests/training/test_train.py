@@ -20,7 +20,6 @@ from training.checkpoints import from_onnx, onnx_export
 from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.inference import build_ensemble
 from training.data import features
-from training.data.cues import CUES
 from training.data.spectrogram import Batch
 from training.network import loss
 from training.network.designs import build
@@ -48,7 +47,7 @@ def fixed_batch() -> Batch:
     return replace(Batch.empty(2, 128), powers=powers, magnitudes=magnitudes)  # nobody sings
 
 
-PHASE_SHAPE = NetworkShape("small-split", 4 + CUES["phase"].planes, cue="phase")
+PHASE_SHAPE = NetworkShape.seeing("phase", "small-split")
 
 
 def new_run(folder: Path, *, resume: bool = False) -> TrainingRun:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoints.checkpoint import Checkpoint, StateDict
-from training.data import features
 from training.data.augmentation import MixSettings
 from training.data.dataset import Dataset
 from training.data.songs import Corpus, SongCache
@@ -120,7 +119,7 @@ def main() -> None:
     song_cache = SongCache([Corpus(root) for root in options.corpus], MEMORY_BYTES, SEED)
     song_cache.refresh()
     dataset = Dataset(song_cache, FRAMES, MixSettings(), SEED)
-    made = recompute_batch_norms(made, [features.features(dataset.batch(BATCH).powers) for _ in range(BATCHES)])
+    made = recompute_batch_norms(made, [dataset.batch(BATCH).seen for _ in range(BATCHES)])
     options.run.mkdir(parents=True, exist_ok=True)
     made.save(path)
     print(f"{path}: {made.minutes:.1f} minutes and {made.audio_s / 3600:.1f} h of audio so far")

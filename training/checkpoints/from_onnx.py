@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from stemwright.models import registry, weight_store
 from training.checkpoints.checkpoint import Checkpoint, StateDict, require_no_run
 from training.checkpoints.onnx_export import conv_norm_pairs
-from training.data import features
 from training.data.augmentation import MixSettings
 from training.data.dataset import Dataset
 from training.data.songs import Corpus, SongCache
@@ -120,7 +119,7 @@ def restore_batch_norms(network: Network, batches: Sequence[Batch]) -> None:
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
     for batch in batches:
-        network(features.features(batch.powers))
+        network(batch.seen)
     for hook in hooks:
         hook.remove()
     for norm in norms:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from stemwright.models.bands import BANDS_384
 from stemwright.stems import STEMS
+from training.data.cues import CUES
 
 FRAME_MULTIPLE = 64
 """The network halves time six times, so the number of frames must be a multiple of this."""
@@ -69,6 +70,11 @@ class NetworkShape:
     transform_to: int = 4
     transform_bottleneck: int = 4
     cue: str = "none"
+
+    @classmethod
+    def seeing(cls, cue: str, design: str = "unet") -> NetworkShape:
+        """The shape of a design with the input planes of a cue."""
+        return cls(design, cls.planes + CUES[cue].planes, cue=cue)
 
     @classmethod
     def of(cls, sizes: Mapping[str, Any]) -> NetworkShape:
