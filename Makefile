@@ -1,5 +1,5 @@
 # make run        separates the example song (or SONG=path) into twelve stems
-# make test       everything that must hold, from nothing, in some twelve minutes on two cores
+# make test       everything that must hold, from nothing, in some thirteen minutes on two cores
 # make test-long  the long drills: hour-long files, many kills
 # make test-web   the player in a real browser, Chromium, which it installs where it may
 # make serve      the server on this machine: the player at http://127.0.0.1:8000, the APIs of kie.ai and crun.ai, our own
